@@ -1,0 +1,20 @@
+"""Where the data folders are: inside an installed package, or at the top of a source checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+ROOT = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent
+
+GRAMMAR = ROOT / "grammar"
+GRAPHS = ROOT / "graphs"
+HARDWARE = ROOT / "hardware"
+MFU = ROOT / "mfu"
+CONFIGS = ROOT / "configs"
+PUBLISHED = ROOT / "examples" / "published.toml"
+
+
+def shown(path: Path) -> str:
+    """The path as a user should see it: relative to the data folders when it is one of ours."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
