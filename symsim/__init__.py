@@ -1,0 +1,16 @@
+"""symsim: a symbolic cost-model compiler for LLM inference.
+
+>>> import symsim
+>>> costs = symsim.compile("qwen3-8b", "h20")
+>>> costs.tpot.unit
+'s'
+"""
+
+from symsim.api import Costs, compile  # noqa: A004  (the contract's name)
+from symsim.deployment import Deployment
+from symsim.errors import SymsimError
+from symsim.formula import Formula
+from symsim.report import Report, simulate
+from symsim.solve import Answer
+
+__all__ = ["Answer", "Costs", "Deployment", "Formula", "Report", "SymsimError", "compile", "simulate"]

@@ -1,0 +1,191 @@
+"""The pipeline on one screen: model + device + deployment -> Costs, whose metrics are Formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import networkx as nx
+import sympy
+
+from symsim.binding import Bound, bind_all, context, facts
+from symsim.closed_form import ClosedForm
+from symsim.config import ModelConfig, Sizes, find_model, load_config, read_sizes
+from symsim.conventions import VINTAGES, Convention, convention
+from symsim.cost import costs
+from symsim.deployment import Deployment
+from symsim.errors import SymsimError, did_you_mean
+from symsim.formula import Formula
+from symsim.graph import Guard, Phase, annotated
+from symsim.hardware import Device, load_device
+from symsim.lower import Facts, lower
+from symsim.metrics import Derivation, Phased, max_batch, memory, priced_phase, tgs, tpot, ttft
+from symsim.symbols import symbol
+from symsim.solve import Answer, solve
+from symsim.syntax import load_library
+from symsim.tables import Context
+from symsim.tree import Library, Model
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A compiled model: formulas for every metric, and the graphs they come from.
+
+    notes: sentences about config keys that the cost model leaves out or does not understand.
+    """
+
+    config: ModelConfig
+    model: Model
+    sizes: Sizes
+    device: Device
+    deployment: Deployment
+    counting: Convention
+    bound: Bound
+    context: Context
+    prefill: Phased
+    decode: Phased
+
+    @cached_property
+    def tpot(self) -> Formula:
+        """Time per output token, seconds, in B, S, O."""
+        return self._formula(_derived(self.decode)["tpot"])
+
+    @cached_property
+    def ttft(self) -> Formula:
+        """Time to first token, seconds, in T, S."""
+        return self._formula(_derived(self.prefill)["ttft"])
+
+    @cached_property
+    def tgs_decode(self) -> Formula:
+        """Output tokens per GPU and second, in B, S, O."""
+        return self._formula(_derived(self.decode)["tgs_decode"])
+
+    @cached_property
+    def tgs_prefill(self) -> Formula:
+        """Input tokens per GPU and second, in T, S."""
+        return self._formula(_derived(self.prefill)["tgs_prefill"])
+
+    @cached_property
+    def memory(self) -> Formula:
+        """Bytes used on one GPU, in B, S, O."""
+        return self._formula(_derived(self.decode)["memory"])
+
+    @cached_property
+    def max_batch(self) -> Formula:
+        """Largest decode batch per GPU that fits in memory, in S, O."""
+        return self._formula(_derived(self.decode)["max_batch"])
+
+    @property
+    def graph(self) -> nx.DiGraph[str]:
+        """The operators of one decode step, frozen, with kernel, shape and repeat of each as node attributes."""
+        return annotated(self.decode.graph)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the config does not enter this cost model."""
+        return tuple(_notes(self))
+
+    def metric(self, name: str) -> Formula:
+        """A metric by the name that the command line and queries use, in any case."""
+        key = name.lower().replace("-", "_")
+        if key not in METRICS:
+            raise SymsimError(f"there is no metric {name}; {did_you_mean(key, METRICS)}")
+        return getattr(self, key)
+
+    def solve(self, query: str) -> Answer:
+        """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
+        return solve(query, {name: self.metric(name).form for name in METRICS if name != "max_batch"})
+
+    def _formula(self, derivation: Derivation) -> Formula:
+        subject = f"{self.config.path}, {self.device.name}, {self.deployment.text()}, {self.counting.name} cost model"
+        return Formula(ClosedForm(derivation, self.bound, self.context), subject)
+
+
+_TWO_BATCH = symbol("two_batch")
+_TWO_BATCH_SET = sympy.Ne(_TWO_BATCH, 0)
+METRICS = ("tpot", "ttft", "tgs_decode", "tgs_prefill", "memory", "max_batch")
+
+
+def compile(  # noqa: A001  (the contract's name)
+    model: str | Path,
+    device: str | Path,
+    deployment: Deployment | None = None,
+    cost_model: str = "infersim",
+    tables: str = "2026-05",
+) -> Costs:
+    """Lower a model for a device and a deployment; every metric is then a closed-form Formula.
+
+    model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML.
+    Raises SymsimError, always with what is wrong, where, and what to do.
+
+    >>> costs = compile("qwen3-8b", "h20")
+    >>> round(costs.tpot.evaluate(B=64, S=4096, O=2048), 4)
+    0.0263
+    """
+    if tables not in VINTAGES:
+        raise SymsimError(f"no table vintage {tables!r}; {did_you_mean(tables, VINTAGES)}")
+    deployment = deployment or Deployment()
+    counting = convention(cost_model)
+    library = load_library(cost_model)
+    config = load_config(model)
+    family = find_model(config, library)
+    sizes = read_sizes(config, family, library)
+    chip = load_device(device)
+    bound = bind_all(config, sizes, chip, deployment, counting)
+    prefill, decode = (phase_of(family, library, phase, bound) for phase in ("prefill", "decode"))
+    binding = context(chip, deployment, counting, tables)
+    return Costs(config, family, sizes, chip, deployment, counting, bound, binding, prefill, decode)
+
+
+def phase_of(model: Model, library: Library, phase: Phase, bound: Bound) -> Phased:
+    """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation."""
+    numbers = facts(bound, phase)
+    seen = _specialised(library.name, model.name, phase)
+    for guards, found in seen:
+        if all(guard.holds(numbers) for guard in guards):
+            break
+    else:
+        guards, found = _specialise(model, library, phase, numbers)
+        seen.append((guards, found))
+    for whole in found.graph.whole:
+        whole.check(numbers)
+    return found
+
+
+def _specialise(model: Model, library: Library, phase: Phase, numbers: Facts) -> tuple[tuple[Guard, ...], Phased]:
+    graph = lower(model, library, phase, numbers)
+    priced, decided = costs(graph, library, numbers)
+    two_batches = bool(numbers[_TWO_BATCH])
+    flag = Guard(_TWO_BATCH_SET, two_batches)
+    phased = priced_phase(graph, priced, two_batches)
+    return (*graph.guards, *decided, flag), phased
+
+
+@cache
+def _specialised(library: str, model: str, phase: Phase) -> list[tuple[tuple[Guard, ...], Phased]]:
+    """The compilations so far, each with the conditions under which it holds."""
+    return []
+
+
+@cache
+def _derived(phased: Phased) -> Mapping[str, Derivation]:
+    if phased.graph.phase == "prefill":
+        time = ttft(phased)
+        return {"ttft": time, "tgs_prefill": tgs(phased, time)}
+    time = tpot(phased)
+    graph = phased.graph
+    return {"tpot": time, "tgs_decode": tgs(phased, time), "memory": memory(graph), "max_batch": max_batch(graph)}
+
+
+def _notes(costs: Costs) -> list[str]:
+    name, model = costs.config.path, costs.counting.name
+    notes: list[str] = []
+    if costs.sizes.unread:
+        keys = ", ".join(f"{key} = {costs.config.keys.get(key)!r}" for key in costs.sizes.unread)
+        notes.append(f"{name}: the {model} graphs do not understand {keys}; it may change cost and is not counted")
+    if costs.sizes.omitted:
+        keys = ", ".join(costs.sizes.omitted)
+        notes.append(f"{name}: the {model} cost model leaves out what these keys say: {keys}")
+    return notes

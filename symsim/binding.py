@@ -1,0 +1,97 @@
+"""Config sizes, device, deployment and convention -> the number behind every symbol, with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sympy import Expr, Rational, Symbol
+
+from symsim.config import ModelConfig, Sizes
+from symsim.conventions import Convention
+from symsim.deployment import Deployment
+from symsim.hardware import Device
+from symsim.lower import Facts
+from symsim.symbols import KNOWN, LINKS, architecture_symbol, symbol
+from symsim.tables import Context
+from symsim.units import format_quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """name -> exact value in SI units, and where it is from."""
+
+    values: Mapping[str, Fraction]
+    sources: Mapping[str, str]
+
+    def symbols(self) -> Mapping[Symbol, Expr]:
+        """The same values keyed by Symbol, as exact Rationals."""
+        return {
+            (symbol(name) if name in KNOWN else architecture_symbol(name)): Rational(value.numerator, value.denominator)
+            for name, value in self.values.items()
+        }
+
+
+def bind_all(config: ModelConfig, sizes: Sizes, device: Device, deployment: Deployment, counting: Convention) -> Bound:
+    """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants."""
+    rows: dict[str, tuple[Fraction, str]] = {}
+    for name, value in sizes.values.items():
+        rows[name] = Fraction(value), f"{config.path}: {sizes.keys[name]}"
+    rows |= _hardware(device, counting)
+    rows |= _deployment(deployment)
+    precision = f"peak_{deployment.gemm}"
+    if precision in rows:
+        rows["peak_w"] = rows[precision]
+    for name, value in counting.constants.items():
+        rows[name] = value, counting.sources[name]
+    return Bound({k: v for k, (v, _) in rows.items()}, {k: source for k, (_, source) in rows.items()})
+
+
+def facts(bound: Bound, phase: str) -> Facts:
+    """The integers that decide conditions of the graph text."""
+    flags = {"prefill": Fraction(phase == "prefill"), "decode": Fraction(phase == "decode")}
+    values = {**bound.values, **flags}
+    whole = {name: value for name, value in values.items() if value.denominator == 1 and name not in _RATES}
+    return Bound(whole, {}).symbols()
+
+
+def context(device: Device, deployment: Deployment, counting: Convention, vintage: str) -> Context:
+    """What binds table look-ups besides their arguments."""
+    default = float(device.assume["mfu"])
+    return Context(device.key, vintage, deployment.kv, default, counting.name, counting.mfu_decimals)
+
+
+_RATES = frozenset(name for name, info in KNOWN.items() if info.kind in ("hardware", "convention"))
+
+
+def _hardware(device: Device, counting: Convention) -> dict[str, tuple[Fraction, str]]:
+    rows: dict[str, tuple[Fraction, str]] = {}
+    for name, info in KNOWN.items():
+        figure = device.figure(name, counting.name) if info.kind == "hardware" else None
+        if figure is None:
+            continue
+        factor = counting.scale.get(info.unit, Fraction(1))
+        counted = f", counted x {float(factor):.10g} ({counting.sources[info.unit]})" if factor != 1 else ""
+        rows[name] = figure * factor, f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{counted}"
+    for link in ("hbm", *LINKS):
+        share = device.achievable.get(f"{link}_bandwidth", Fraction(1))
+        rows[f"{link}_efficiency"] = share, f"hardware/{device.path.name}: achievable"
+    rows["default_mfu"] = device.assume["mfu"], f"hardware/{device.path.name}: assume"
+    return rows
+
+
+def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
+    widths = {"bf16": Fraction(2), "fp8": Fraction(1)}
+    values = {
+        "world_size": Fraction(deployment.world_size),
+        "nodes": Fraction(deployment.num_nodes),
+        "tp": Fraction(deployment.tp),
+        "ep": Fraction(deployment.world_size // deployment.tp),
+        "sm_ratio": Fraction(deployment.sm_ratio),
+        "deepep": Fraction(deployment.comm == "deepep"),
+        "two_batch": Fraction(deployment.overlap == "two-batch"),
+        "b_w": widths[deployment.gemm],
+        "b_kv": widths[deployment.kv],
+    }
+    return {name: (value, "deployment") for name, value in values.items()}

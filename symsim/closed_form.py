@@ -1,0 +1,145 @@
+"""ClosedForm: a derivation with the numbers behind its symbols, evaluated at points or compiled to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from numbers import Real
+from typing import Any, Literal
+
+import numpy as np
+from sympy import Expr
+
+from symsim.binding import Bound
+from symsim.deployment import positive_integer
+from symsim.errors import DeploymentError, SymsimError, did_you_mean
+from symsim.evaluate import Program, array_tables, program, scalar_tables
+from symsim.metrics import Derivation
+from symsim.symbols import KNOWN, WORKLOAD, SymbolInfo, subscripted
+from symsim.tables import Context
+
+Level = Literal["symbolic", "model", "numeric"]
+"""symbolic: all symbols stay; model: the model's and the deployment's numbers in; numeric: only workload left."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """A metric in closed form. Values are SI: seconds, bytes, tokens per second.
+
+    derivation: the named steps; bound: the number behind every symbol but the workload's; context: binds tables.
+    """
+
+    derivation: Derivation
+    bound: Bound
+    context: Context
+    _compiled: dict[str, Program] = field(default_factory=dict[str, Program], repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.derivation.name
+
+    @property
+    def unit(self) -> str:
+        """SI unit of the value: s, B, tokens/s or 1."""
+        return self.derivation.result.unit
+
+    @cached_property
+    def expr(self) -> Expr:
+        """The whole formula as one sympy expression in all its symbols."""
+        return self.derivation.inlined()
+
+    @cached_property
+    def symbols(self) -> Mapping[str, SymbolInfo]:
+        """Name -> unit, meaning and LaTeX of every symbol in the formula."""
+        return {s.name: self._info(s.name) for s in self.derivation.free()}
+
+    def level(self, level: Level) -> Derivation:
+        """The derivation with numbers put in as far as the level says, as exact Rationals."""
+        match level:
+            case "symbolic":
+                return self.derivation
+            case "model":
+                keep = [name for name, info in KNOWN.items() if info.kind == "hardware"] + ["peak_w"]
+                return self.derivation.substituted(
+                    {s: value for s, value in self.bound.symbols().items() if s.name not in keep}
+                )
+            case "numeric":
+                return self.derivation.substituted(self.bound.symbols())
+
+    def evaluate(self, **values: float) -> float:
+        """The value at a workload point, e.g. B=64, S=4096, O=2048; any other symbol may be overridden too.
+
+        Raises SymsimError for unknown or missing symbols, EmptyTable where a measured row cannot be used.
+        """
+        numbers = self._numbers(values)
+        compiled = self._program("python")
+        answer = compiled.run(numbers, scalar_tables(compiled.tables, self.context))[0]
+        return float(answer)
+
+    def function(self, names: Sequence[str]) -> Callable[..., Any]:
+        """A vectorised function of the named symbols, in that order, broadcasting as NumPy does.
+
+        Points where a measured row cannot be used give NaN.
+        """
+        for name in names:
+            self._known(name)
+        fixed = self._numbers({}, given=names)
+        compiled = self._program("numpy")
+        tables = array_tables(compiled.tables, self.context)
+
+        def evaluate_array(*points: Any) -> Any:
+            arrays = [np.asarray(point, dtype=float) for point in points]
+            values = {**fixed, **dict(zip(names, arrays, strict=True))}
+            with np.errstate(invalid="ignore", divide="ignore"):
+                answer = compiled.run(values, tables)[0]
+            shape = np.broadcast_shapes(*(array.shape for array in arrays))
+            return np.broadcast_to(answer, shape).copy() if shape else float(answer)
+
+        return evaluate_array
+
+    def steps_at(self, **values: float) -> Mapping[str, float]:
+        """The value of every named step at a workload point."""
+        steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
+        compiled = program(steps, tuple(name for name, _ in steps), "python")
+        answers = compiled.run(self._numbers(values), scalar_tables(compiled.tables, self.context))
+        return dict(zip(compiled.outputs, map(float, answers), strict=True))
+
+    def _program(self, dialect: str) -> Program:
+        if dialect not in self._compiled:
+            steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
+            self._compiled[dialect] = program(steps, (steps[-1][0],), dialect)
+        return self._compiled[dialect]
+
+    def _numbers(self, values: Mapping[str, float], given: Sequence[str] = ()) -> dict[str, Any]:
+        numbers: dict[str, Any] = {
+            name: int(value) if value.denominator == 1 else float(value) for name, value in self.bound.values.items()
+        }
+        for name, value in values.items():
+            numbers[self._known(name)] = _checked(name, value)
+        missing = [name for name in self.symbols if name not in numbers and name not in given]
+        if missing:
+            needs = ", ".join(f"{name} ({self._info(name).meaning})" for name in missing)
+            raise SymsimError(f"{self.name} needs a value for {needs}")
+        return numbers
+
+    def _known(self, name: str) -> str:
+        if name in self.symbols or name in WORKLOAD:
+            return name
+        raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, {*self.symbols, *WORKLOAD})}")
+
+    def _info(self, name: str) -> SymbolInfo:
+        if name in KNOWN:
+            return KNOWN[name]
+        source = self.bound.sources.get(name, "")
+        return SymbolInfo(name, "architecture", "1", source.rpartition(": ")[2], subscripted(name), integer=True)
+
+
+def _checked(name: str, value: object) -> Any:
+    """A number for a symbol: workload symbols are whole and at least 1, all others above zero."""
+    if name in KNOWN and KNOWN[name].integer:
+        whole = int(value) if isinstance(value, Real) and float(value).is_integer() else value
+        return positive_integer(name, whole)
+    if not isinstance(value, Real) or not float(value) > 0:
+        raise DeploymentError(f"{name} = {value!r} must be a number above zero")
+    return value

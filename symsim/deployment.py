@@ -1,0 +1,67 @@
+"""How a model is served: GPUs, parallelism, precisions, communication. And the workload it serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Literal, get_args
+
+from symsim.errors import DeploymentError, did_you_mean
+
+Precision = Literal["bf16", "fp8"]
+Communication = Literal["allreduce", "deepep"]
+Overlap = Literal["none", "two-batch"]
+
+SM_RATIO = Fraction(108, 132)
+"""SMs left to compute while DeepEP's normal mode takes 24 of an H800's 132 (DeepSeek-V3 report, section 3.2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """world_size GPUs on num_nodes nodes; tp GPUs share a layer's heads, experts spread over world_size // tp.
+
+    gemm, kv: precision of weight GEMMs and of the KV cache; comm: how tokens reach experts; overlap: one batch at
+    a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
+    Raises DeploymentError on values that cannot be.
+    """
+
+    world_size: int = 1
+    num_nodes: int = 1
+    tp: int = 1
+    gemm: Precision = "bf16"
+    kv: Precision = "bf16"
+    comm: Communication = "allreduce"
+    overlap: Overlap = "none"
+    sm_ratio: Fraction | float = SM_RATIO
+
+    def __post_init__(self) -> None:
+        for name in ("world_size", "num_nodes", "tp"):
+            positive_integer(name, getattr(self, name))
+        for name, choices in (("gemm", Precision), ("kv", Precision), ("comm", Communication), ("overlap", Overlap)):
+            _choice(name, getattr(self, name), get_args(choices))
+        if not 0 < self.sm_ratio <= 1:
+            raise DeploymentError(f"sm_ratio = {self.sm_ratio} must be above 0 and at most 1")
+        _divides("tp", self.tp, "world_size", self.world_size)
+        _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
+
+    def text(self) -> str:
+        """What differs from one GPU in bf16, as keyword arguments."""
+        changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        return ", ".join(f"{name} {value}" for name, value in changed) or "one GPU, bf16"
+
+
+def positive_integer(name: str, value: object) -> int:
+    """The value, which must be a whole number of at least 1. Raises DeploymentError naming it."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise DeploymentError(f"{name} = {value!r} must be a whole number of at least 1")
+    return value
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DeploymentError(f"{name} = {value!r} is not one of {', '.join(choices)}; {did_you_mean(str(value), choices)}")
+
+
+def _divides(name: str, part: int, whole_name: str, whole: int) -> None:
+    if whole % part:
+        raise DeploymentError(f"{name} = {part} does not divide {whole_name} = {whole}; choose one that does")

@@ -1,0 +1,78 @@
+"""Formula: the public face of a metric in closed form. Evaluate it, compile it, print it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sympy import Expr
+
+from symsim.closed_form import ClosedForm, Level
+from symsim.render.latex import latex_text
+from symsim.render.markdown import markdown_text
+from symsim.render.python import numba_function, python_module
+from symsim.render.text import plain_text
+from symsim.sheet import sheet
+from symsim.symbols import SymbolInfo
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A metric in closed form, with the numbers of one model, device and deployment behind its symbols.
+
+    Values are SI: seconds, bytes, tokens per second.  subject: what it is the metric of, in words.
+    """
+
+    form: ClosedForm
+    subject: str
+
+    @property
+    def name(self) -> str:
+        """tpot, ttft, tgs_decode, tgs_prefill, memory or max_batch."""
+        return self.form.name
+
+    @property
+    def unit(self) -> str:
+        """SI unit of the value: s, B, tokens/s or 1."""
+        return self.form.unit
+
+    @property
+    def expr(self) -> Expr:
+        """The whole formula as one sympy expression in all its symbols; tables stay applied functions."""
+        return self.form.expr
+
+    @property
+    def symbols(self) -> Mapping[str, SymbolInfo]:
+        """Name -> unit, meaning and LaTeX of every symbol of `expr`."""
+        return self.form.symbols
+
+    def evaluate(self, **values: float) -> float:
+        """The value at a workload point, e.g. B=64, S=4096, O=2048; other symbols may be overridden the same way.
+
+        Raises SymsimError for an unknown or missing symbol, EmptyTable where a measured row cannot be used.
+        """
+        return self.form.evaluate(**values)
+
+    def function(self, names: Sequence[str], backend: Literal["numpy", "numba"] = "numpy") -> Callable[..., Any]:
+        """A vectorised function of the named symbols in that order, broadcasting as NumPy does.
+
+        Points where a measured row cannot be used give NaN.  backend="numba" needs the `compiled` extra.
+        """
+        return numba_function(self.form, names) if backend == "numba" else self.form.function(names)
+
+    def to_text(self, level: Level = "model") -> str:
+        """Plain text: the metric, its named steps, and what every symbol stands for."""
+        return plain_text(sheet(self.form, level, self.subject))
+
+    def to_latex(self, level: Level = "model") -> str:
+        """LaTeX for an amsmath article: equations in named steps and a table of symbols."""
+        return latex_text(sheet(self.form, level, self.subject))
+
+    def to_markdown(self, level: Level = "model") -> str:
+        """Markdown with math between dollar signs."""
+        return markdown_text(sheet(self.form, level, self.subject))
+
+    def to_python(self) -> str:
+        """A module that needs only the standard library; its last function is named after the metric."""
+        return python_module(self.form, self.subject)

@@ -1,0 +1,114 @@
+"""The operator graph: the whole intermediate representation on one page. Frozen; valid between stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import networkx as nx
+import sympy
+from sympy import Expr, Symbol
+
+from symsim.algebra import Priced
+from symsim.errors import DeploymentError, InternalError, Span
+
+Phase = Literal["prefill", "decode"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition that was decided while lowering: the graph holds wherever it has this outcome."""
+
+    condition: sympy.Basic
+    outcome: bool
+
+    def holds(self, values: Mapping[Symbol, Expr]) -> bool:
+        return (self.condition.xreplace(values) == sympy.true) is self.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operator of one GPU. name is its path, e.g. layer.attention.o_proj; stage is attention, experts, ...
+
+    shape: kernel parameter -> expression; repeat: executions in one step; body: the repeated body it belongs to.
+    """
+
+    name: str
+    body: str
+    stage: str
+    kernel: str
+    shape: Mapping[str, Expr]
+    repeat: Expr
+    body_repeat: Expr
+    origin: Span
+
+    @property
+    def label(self) -> str:
+        """The last part of its name."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """What is held in memory (weight, cache per context token, state per sequence) or only reported."""
+
+    kind: str
+    key: str | None
+    stage: str
+    amount: Priced
+    repeat: Expr
+    origin: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """`require divisor divides dividend`: a deployment for which shards are not whole is refused."""
+
+    divisor: Expr
+    dividend: Expr
+    origin: Span
+
+    def check(self, values: Mapping[Symbol, Expr]) -> None:
+        """Raises DeploymentError naming both numbers and the graph line."""
+        part, whole = self.divisor.xreplace(values), self.dividend.xreplace(values)
+        if not (whole / part).is_integer:
+            raise DeploymentError(
+                f"{self.divisor} = {part} does not divide {self.dividend} = {whole} ({self.origin}); "
+                f"choose a {self.divisor} that does"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpGraph:
+    """Operators in the order of the graph text, their data flow, and what they keep in memory.
+
+    dag: frozen nx.DiGraph of op names. guards: what must stay as it is for this graph to hold.
+    """
+
+    model: str
+    phase: Phase
+    ops: tuple[Op, ...]
+    dag: nx.DiGraph[str]
+    residents: tuple[Resident, ...]
+    guards: tuple[Guard, ...]
+    whole: tuple[Whole, ...]
+
+
+def verify(graph: OpGraph) -> OpGraph:
+    """The graph itself. Raises InternalError when it is no DAG or names an operator twice."""
+    names = [op.name for op in graph.ops]
+    if len(set(names)) != len(names):
+        raise InternalError("lower", f"operator names repeat in {graph.model}")
+    if not nx.is_directed_acyclic_graph(graph.dag):
+        raise InternalError("lower", f"{graph.model} is not acyclic")
+    return graph
+
+
+def annotated(graph: OpGraph) -> nx.DiGraph[str]:
+    """A frozen copy of the data flow with each operator's kernel, shape, repeat and graph line as node attributes."""
+    dag = graph.dag.copy()
+    for op in graph.ops:
+        shape = {name: str(size) for name, size in op.shape.items()}
+        dag.add_node(op.name, kernel=op.kernel, stage=op.stage, shape=shape, repeat=str(op.repeat), origin=str(op.origin))
+    return nx.freeze(dag)

@@ -1,0 +1,289 @@
+"""Look-ups in measured tables, bound to a device, a vintage and a shape: numbers, arrays, provenance.
+
+The policies are those of the reference cost model (spec of the reference, section 9). All but `nearest` reduce to step
+functions: sorted breaks, and in each cell between them the row that answers.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symsim.errors import EmptyTable
+from symsim.tables import Context, Policy, Row, Signature, policy, rows, rows_by_shape, signatures
+
+NO_ROW = -1
+FARTHEST = 1e9
+"""A GEMM shape at this squared distance or more does not stand in for another (spec section 9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where one value is from. distance: argument -> found - asked, where they differ; default: why no row answers."""
+
+    function: str
+    value: float
+    file: str
+    line: int | None
+    row: Mapping[str, str]
+    asked: Mapping[str, float]
+    distance: Mapping[str, float]
+    outside: bool
+    default: str | None
+
+    def sentence(self) -> str:
+        """One line for a breakdown."""
+        if self.default is not None:
+            return self.default
+        off = ", ".join(f"{name} {gap:+g}" for name, gap in self.distance.items())
+        edge = ", outside the table" if self.outside else ""
+        return f"{self.file}:{self.line}{f' (off by {off}{edge})' if off else ''}"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One table with its shape fixed: a function of `axes`.
+
+    kind "steps": `breaks` per axis, `cells` nested by axis with the index of a row, NO_ROW where the default answers
+    (cell 0 lies below the first break).  kind "nearest": the row of `points` at the least L1 distance, the first on
+    ties.  scale_axis: the value grows as asked / measured along that axis.  missing: why no row can answer at all.
+    """
+
+    signature: Signature
+    shape: tuple[float, ...]
+    found_shape: tuple[float, ...]
+    kind: Literal["steps", "nearest"]
+    rows: tuple[Row, ...]
+    values: tuple[float, ...]
+    breaks: tuple[tuple[float, ...], ...]
+    cells: Any
+    points: tuple[tuple[float, ...], ...]
+    scale_axis: int | None
+    default: float
+    missing: str | None
+
+    @property
+    def function(self) -> str:
+        return self.signature.function
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return self.signature.axes
+
+    def index(self, *point: float) -> int:
+        """Which row answers, or NO_ROW."""
+        if self.kind == "nearest":
+            gaps = [sum(abs(a - x) for a, x in zip(at, point, strict=True)) for at in self.points]
+            return gaps.index(min(gaps))
+        cell = self.cells
+        for breaks, x in zip(self.breaks, point, strict=True):
+            cell = cell[bisect_right(breaks, x)]
+        return cell
+
+    def __call__(self, *point: float) -> float:
+        """The value at a point. Raises EmptyTable where the row's figure cannot be used."""
+        at = self.index(*point)
+        if at == NO_ROW:
+            return self.default
+        value = self.values[at]
+        if math.isnan(value):
+            raise EmptyTable(self._unusable(self.rows[at]))
+        return value if self.scale_axis is None else value * point[self.scale_axis] / self.points[at][self.scale_axis]
+
+    def array(self, *points: ArrayLike) -> NDArray[np.float64]:
+        """The same over arrays, broadcasting; NaN where a row's figure cannot be used."""
+        arrays = [np.asarray(point, dtype=float) for point in points]
+        values = np.array([*self.values, self.default])
+        if self.kind == "steps":
+            where = [np.searchsorted(b, x, side="right") for b, x in zip(self.breaks, arrays, strict=True)]
+            return values[self._cell_array[tuple(where)]]
+        best, at = None, None
+        for i, row in enumerate(self.points):
+            gap = np.asarray(sum(np.abs(a - x) for a, x in zip(row, arrays, strict=True)))
+            if best is None or at is None:
+                best, at = gap, np.zeros(gap.shape, dtype=int)
+            else:
+                nearer = gap < best
+                best, at = np.where(nearer, gap, best), np.where(nearer, i, at)
+        answer = values[at]
+        if self.scale_axis is None:
+            return answer
+        measured = np.array([row[self.scale_axis] for row in self.points])[at]
+        return answer * arrays[self.scale_axis] / measured
+
+    @cached_property
+    def _cell_array(self) -> NDArray[np.int64]:
+        """Row index by cell; NO_ROW indexes the default, which `array` appends last."""
+        return np.asarray(self.cells)
+
+    def explain(self, *point: float) -> Found:
+        """Which row answers and how far it is from what was asked."""
+        asked = {
+            **dict(zip(self.signature.shape_args, self.shape, strict=True)),
+            **dict(zip(self.axes, point, strict=True)),
+        }
+        at = self.index(*point)
+        file = self.signature.file
+        if at == NO_ROW:
+            why = self.missing or (
+                f"no row of {file} for {_point(self.axes, point)} at {_point(self.signature.shape_args, self.shape)}: "
+                f"default {self.default:g} used"
+            )
+            return Found(self.function, self.default, file, None, {}, asked, {}, True, why)
+        row = self.rows[at]
+        distance = {name: float(row.cells[name]) - x for name, x in asked.items() if float(row.cells[name]) != x}
+        return Found(
+            self.function, self.values[at], file, row.line, row.cells, asked, distance, self._outside(point), None
+        )
+
+    def _outside(self, point: Sequence[float]) -> bool:
+        columns = [[float(row.cells[axis]) for row in self.rows] for axis in self.axes]
+        return any(not min(column) <= x <= max(column) for column, x in zip(columns, point, strict=True))
+
+    def constant_beyond(self, axis: int) -> float:
+        """A point on the axis beyond which the value no longer changes along it."""
+        if self.scale_axis == axis:
+            return math.inf
+        if self.kind == "nearest":
+            return max(row[axis] for row in self.points)
+        return max(self.breaks[axis], default=0.0)
+
+    def _unusable(self, row: Row) -> str:
+        columns = self.signature.args
+        return (
+            f"{self.signature.file}:{row.line}: the row that answers {self.function} ({row.text(columns)}) has MFU 0.000,"
+            f" by which nothing can be divided; its latency column could give the figure with more digits"
+        )
+
+
+@lru_cache(maxsize=65536)
+def bind(function: str, shape: tuple[float, ...], context: Context) -> Lookup:
+    """The look-up of one table at one shape.
+
+    Raises EmptyTable where the policy says that nothing may stand in for missing rows.
+    """
+    signature, rule = signatures()[function], policy(function, context.vintage)
+    groups = rows_by_shape(function, context.device, context.vintage, context.cost_model)
+    found = _ceiling(shape, groups) if "ceiling" in rule.by.values() else shape
+    group = groups.get(found, ()) if found is not None else ()
+    if not group or found is None:
+        return _missing(signature, shape, rule.missing_table, context, f"no rows of {_where(signature, shape, context)}")
+    if rule.kv_column is not None:
+        present = sorted({row.cells[rule.kv_column] for row in group})
+        group = tuple(row for row in group if row.cells[rule.kv_column] == context.kv)
+        if not group:
+            why = f"no {context.kv} KV rows (only {', '.join(present)}) of {_where(signature, shape, context)}"
+            return _missing(signature, shape, rule.missing_precision, context, why)
+    return _bound(signature, rule, shape, found, group, context)
+
+
+def _bound(
+    signature: Signature,
+    rule: Policy,
+    shape: tuple[float, ...],
+    found: tuple[float, ...],
+    rows: tuple[Row, ...],
+    context: Context,
+) -> Lookup:
+    values = tuple(_value(row, rule, signature.unit, context) for row in rows)
+    points = tuple(row.numbers(signature.axes) for row in rows)
+    policies = {rule.by[axis] for axis in signature.axes}
+    scale = None if rule.scale is None else signature.axes.index(rule.scale)
+    default = _default(rule.missing_row, context)
+    if policies == {"nearest"}:
+        return Lookup(signature, shape, found, "nearest", rows, values, (), (), points, scale, default, None)
+    columns = [list(column) for column in zip(*points, strict=True)]
+    breaks, cells = _last(columns[0]) if policies == {"last"} else _scanned(columns, points)
+    return Lookup(signature, shape, found, "steps", rows, values, breaks, cells, points, None, default, None)
+
+
+def _value(row: Row, rule: Policy, unit: str, context: Context) -> float:
+    """A row's figure: seconds, or an MFU rounded as the cost model does; NaN for an MFU of zero."""
+    figures = row.numbers(rule.value)
+    figure = sum(figures) * 1e-6 if rule.combine == "sum" else max(figures)
+    if unit == "s":
+        return figure
+    rounded = figure if context.mfu_decimals is None else round(figure, context.mfu_decimals)
+    return rounded or math.nan
+
+
+def _ceiling(shape: tuple[float, ...], groups: Mapping[tuple[float, ...], Any]) -> tuple[float, ...] | None:
+    """The measured shape that covers the asked one and is nearest to it, the first of the file on ties."""
+    best, least = None, FARTHEST
+    for measured in groups:
+        if all(have >= want for have, want in zip(measured, shape, strict=True)):
+            gap = sum((have - want) ** 2 for have, want in zip(measured, shape, strict=True))
+            if gap < least:
+                best, least = measured, gap
+    return best
+
+
+def _last(column: list[float]) -> tuple[tuple[tuple[float, ...]], tuple[int, ...]]:
+    """`last`: the last row in file order that is not above the asked value."""
+    breaks = sorted(set(column))
+    picks = [max(i for i, value in enumerate(column) if value <= edge) for edge in breaks]
+    return (tuple(breaks),), (NO_ROW, *picks)
+
+
+def _scan(column: list[float]) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """`scan`: the row before the first larger one. The breaks are the record highs of the column."""
+    breaks: list[float] = []
+    picks: list[int] = []
+    for i, value in enumerate(column):
+        if not breaks or value > breaks[-1]:
+            picks += [i - 1] if breaks else []
+            breaks.append(value)
+    return tuple(breaks), (NO_ROW, *picks, len(column) - 1)
+
+
+def _scanned(columns: list[list[float]], points: tuple[tuple[float, ...], ...]) -> tuple[Any, Any]:
+    """One axis: the scanned row. Two: each scanned apart, then the last row that has both values."""
+    first, *others = [_scan(column) for column in columns]
+    if not others:
+        return (first[0],), first[1]
+    (second,) = others
+    last = {point: i for i, point in enumerate(points)}
+    cells = tuple(tuple(_both(i, j, points, last) for j in second[1]) for i in first[1])
+    return (first[0], second[0]), cells
+
+
+def _both(i: int, j: int, points: tuple[tuple[float, ...], ...], last: Mapping[tuple[float, ...], int]) -> int:
+    if NO_ROW in (i, j):
+        return NO_ROW
+    return last.get((points[i][0], points[j][1]), NO_ROW)
+
+
+def _missing(
+    signature: Signature, shape: tuple[float, ...], stands_in: float | str, context: Context, why: str
+) -> Lookup:
+    if stands_in == "refuse":
+        have = sorted({row.cells["device"] for row in rows(signature.function)})
+        raise EmptyTable(f"{why}, and nothing may stand in for it; the table has rows of {', '.join(have)}")
+    default = _default(stands_in, context)
+    breaks: tuple[tuple[float, ...], ...] = tuple(() for _ in signature.axes)
+    cells: Any = NO_ROW
+    for _ in signature.axes:
+        cells = (cells,)
+    sentence = f"{why}: default {default:g} used"
+    return Lookup(signature, shape, shape, "steps", (), (), breaks, cells, (), None, default, sentence)
+
+
+
+
+def _default(stands_in: float | str, context: Context) -> float:
+    return context.default_mfu if isinstance(stands_in, str) else float(stands_in)
+
+
+def _where(signature: Signature, shape: tuple[float, ...], context: Context) -> str:
+    return f"{signature.file} for {context.device}, {_point(signature.shape_args, shape)} (vintage {context.vintage})"
+
+
+def _point(names: Sequence[str], values: Sequence[float]) -> str:
+    return ", ".join(f"{name}={value:g}" for name, value in zip(names, values, strict=True))

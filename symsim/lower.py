@@ -1,0 +1,188 @@
+"""Graph text + config + phase -> OpGraph: inlines blocks, decides `when`, keeps repeats as symbolic factors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import networkx as nx
+import sympy
+from sympy import Expr, Integer, Symbol
+
+from symsim.algebra import Scope, condition, expression, priced
+from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
+from symsim.graph import Guard, Op, OpGraph, Phase, Resident, Whole, verify
+from symsim.symbols import KNOWN, architecture_symbol, symbol
+from symsim.tree import Alias, Block, Clause, Let, Library, Model, Node, Repeat, Require, Statement, When
+
+Facts = Mapping[Symbol, Expr]
+"""Numbers of the deployment and the config: they decide conditions and nothing else."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What lowering has collected so far."""
+
+    ops: list[Op] = field(default_factory=list[Op])
+    edges: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    residents: list[Resident] = field(default_factory=list[Resident])
+    guards: dict[sympy.Basic, bool] = field(default_factory=dict[sympy.Basic, bool])
+    whole: dict[Whole, None] = field(default_factory=dict[Whole, None])
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the model a statement stands."""
+
+    path: tuple[str, ...] = ()
+    body: str = ""
+    stage: str = ""
+    repeat: Expr = Integer(1)
+    body_repeat: Expr = Integer(1)
+    blocks: tuple[str, ...] = ()
+
+
+def model_scope(model: Model, phase: Phase) -> dict[str, Expr]:
+    """Every name an expression of the model may use; `tokens` are the new tokens of one GPU in one step."""
+    scope: dict[str, Expr] = {name: symbol(name) for name in KNOWN}
+    for binding in model.bindings:
+        if binding.symbol in KNOWN:
+            raise UndefinedName(binding.span, f"{binding.symbol} already means {KNOWN[binding.symbol].meaning}; choose another name")
+        scope[binding.symbol] = architecture_symbol(binding.symbol)
+    scope["tokens"] = symbol("T") if phase == "prefill" else symbol("B")
+    return scope
+
+
+def lower(model: Model, library: Library, phase: Phase, facts: Facts) -> OpGraph:
+    """The operator graph of one phase.
+
+    Raises UndefinedName and CycleError at their place in the text.
+    """
+    found = _Found()
+    _lower_all(model.body, model_scope(model, phase), {"input": ""}, _Place(), found, library, facts)
+    dag: nx.DiGraph[str] = nx.DiGraph()
+    dag.add_nodes_from(op.name for op in found.ops)
+    dag.add_edges_from(found.edges)
+    guards = tuple(Guard(test, outcome) for test, outcome in found.guards.items())
+    frozen = nx.freeze(dag)
+    return verify(OpGraph(model.name, phase, tuple(found.ops), frozen, tuple(found.residents), guards, tuple(found.whole)))
+
+
+def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:
+    """Whether the condition holds; remembered as a guard unless it holds by itself."""
+    outcome = test.xreplace(dict(facts)) == sympy.true
+    if test not in (sympy.true, sympy.false):
+        guards[test] = outcome
+    return outcome
+
+
+def _lower_all(
+    body: Sequence[Statement],
+    scope: dict[str, Expr],
+    values: dict[str, str],
+    place: _Place,
+    found: _Found,
+    library: Library,
+    facts: Facts,
+) -> None:
+    """Lower statements in order. values: name -> the op that produces it ('' for the step's input)."""
+    for statement in body:
+        match statement:
+            case Node():
+                values[statement.name] = _lower_node(statement, scope, values, place, found, library, facts)
+            case Alias(name, value, span):
+                values[name] = _value(value, span, values)
+            case When(test, then, otherwise, _):
+                branch = then if decide(condition(test, scope), facts, found.guards) else otherwise
+                _lower_all(branch, scope, values, place, found, library, facts)
+            case Repeat(count, name, inner, _):
+                repeated = _repeated(place, name, expression(count, scope))
+                _lower_all(inner, scope, values, repeated, found, library, facts)
+            case Let(name, value, _):
+                scope[name] = expression(value, scope)
+            case Require(divisor, dividend, span):
+                found.whole[Whole(expression(divisor, scope), expression(dividend, scope), span)] = None
+            case Clause():
+                found.residents.append(_resident(statement, scope, place))
+
+
+def _repeated(place: _Place, name: str, count: Expr) -> _Place:
+    """A repeat of the model is a body of layers; one inside a block repeats part of a layer."""
+    if place.blocks:
+        return replace(place, repeat=place.repeat * count)
+    times = place.repeat * count
+    return replace(place, path=(*place.path, name), body=name, repeat=times, body_repeat=times)
+
+
+def _lower_node(
+    node: Node,
+    scope: Scope,
+    values: Mapping[str, str],
+    place: _Place,
+    found: _Found,
+    library: Library,
+    facts: Facts,
+) -> str:
+    sources = [_value(name, node.span, values) for name in node.inputs]
+    shape = [expression(argument, scope) for argument in node.shape]
+    stage = place.stage or node.name
+    inner = replace(place, path=(*place.path, node.name), stage=stage)
+    if node.op in library.blocks:
+        block = library.blocks[node.op]
+        return _lower_block(block, node, sources, shape, scope, inner, found, library, facts)
+    if node.op not in library.kernels:
+        known = [*library.kernels, *library.blocks]
+        raise UndefinedName(node.span, f"there is no kernel or block {node.op}; {did_you_mean(node.op, known)}")
+    kernel = library.kernels[node.op]
+    name = ".".join(inner.path)
+    _same_length(node, kernel.params, shape)
+    sizes = dict(zip(kernel.params, shape, strict=True))
+    found.ops.append(Op(name, place.body, stage, node.op, sizes, place.repeat, place.body_repeat, node.span))
+    found.edges += [(source, name) for source in sources if source]
+    return name
+
+
+def _lower_block(
+    block: Block,
+    node: Node,
+    sources: Sequence[str],
+    shape: Sequence[Expr],
+    scope: Scope,
+    place: _Place,
+    found: _Found,
+    library: Library,
+    facts: Facts,
+) -> str:
+    if block.name in place.blocks:
+        raise CycleError(node.span, f"blocks contain each other: {' -> '.join((*place.blocks, block.name))}")
+    _same_length(node, block.params, shape)
+    if len(sources) != len(block.inputs):
+        raise UndefinedName(node.span, f"{block.name} takes {len(block.inputs)} inputs, found {len(sources)}")
+    own = global_scope(scope) | dict(zip(block.params, shape, strict=True))
+    values = dict(zip(block.inputs, sources, strict=True))
+    inside = replace(place, blocks=(*place.blocks, block.name))
+    _lower_all(block.body, own, values, inside, found, library, facts)
+    return _value(block.output, block.span, values)
+
+
+def global_scope(scope: Scope) -> dict[str, Expr]:
+    """What blocks and kernels see besides their parameters: workload, deployment and convention symbols."""
+    return {name: scope[name] for name in (*KNOWN, "tokens")}
+
+
+def _resident(clause: Clause, scope: Scope, place: _Place) -> Resident:
+    amount = priced(clause, scope, count=clause.name == "report")
+    return Resident(clause.name, clause.key, place.stage, amount, place.repeat, clause.span)
+
+
+def _value(name: str, span: Span, values: Mapping[str, str]) -> str:
+    if name not in values:
+        raise UndefinedName(span, f"no value {name} is made before this line; {did_you_mean(name, values)}")
+    return values[name]
+
+
+def _same_length(node: Node, params: Sequence[str], shape: Sequence[Expr]) -> None:
+    if len(params) != len(shape):
+        raise UndefinedName(
+            node.span, f"{node.op} takes {len(params)} sizes ({', '.join(params)}), found {len(shape)}"
+        )

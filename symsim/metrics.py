@@ -1,0 +1,190 @@
+"""TTFT, TPOT, TGS, memory and the largest batch as derivations: named steps from operators up to the metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Symbol
+
+from symsim.cost import Cost
+from symsim.graph import Op, OpGraph
+from symsim.memory import reserves, resident
+from symsim.roofline import Time, time
+from symsim.schedule import batches, overlaps, serial, two_batch
+from symsim.symbols import step_symbol, symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`symbol = expr`: one named sub-term. op: the operator it is the time of, if it is one operator's."""
+
+    symbol: Symbol
+    expr: Expr
+    unit: str
+    meaning: str
+    latex: str
+    op: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derivation:
+    """A metric as steps in order of evaluation (each uses earlier ones); the last step is the metric itself."""
+
+    name: str
+    meaning: str
+    steps: tuple[Step, ...]
+
+    @property
+    def result(self) -> Step:
+        return self.steps[-1]
+
+    def inlined(self) -> Expr:
+        """The metric as one expression, every step put in."""
+        values: dict[Expr, Expr] = {}
+        for step in self.steps:
+            values[step.symbol] = step.expr.xreplace(values)
+        return values[self.result.symbol]
+
+    def substituted(self, values: Mapping[Symbol, Expr]) -> Derivation:
+        """The same derivation with symbols replaced by numbers."""
+        replaced = dict(values)
+        steps = tuple(
+            Step(s.symbol, s.expr.xreplace(replaced), s.unit, s.meaning, s.latex, s.op) for s in self.steps
+        )
+        return Derivation(self.name, self.meaning, steps)
+
+    def free(self) -> tuple[Symbol, ...]:
+        """Symbols that are not steps, by name."""
+        own = {step.symbol for step in self.steps}
+        found = {s for step in self.steps for s in step.expr.free_symbols if s not in own}
+        return tuple(sorted((s for s in found if isinstance(s, Symbol)), key=lambda s: s.name))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phased:
+    """One phase, priced: its graph, costs and times by operator name."""
+
+    graph: OpGraph
+    costs: Mapping[str, Cost]
+    overlapped: bool
+
+    def times(self) -> Mapping[str, Time]:
+        return {name: time(cost) for name, cost in self.costs.items()}
+
+
+def priced_phase(graph: OpGraph, costs: Mapping[str, Cost], two_batches: bool) -> Phased:
+    """A phase, overlapped when asked and when its layers can be."""
+    return Phased(graph, costs, two_batches and any(overlaps(stages) for stages in _bodies(graph).values()))
+
+
+def ttft(phase: Phased) -> Derivation:
+    """Time to first token: one prefill iteration of T tokens per GPU, inputs of S tokens. Seconds."""
+    return Derivation("ttft", "time to first token", _step_time(phase, "TTFT", "time to first token"))
+
+
+def tpot(phase: Phased) -> Derivation:
+    """Time per output token: one decode step of B sequences per GPU. Seconds."""
+    return Derivation("tpot", "time per output token", _step_time(phase, "TPOT", "time per output token"))
+
+
+def tgs(phase: Phased, of: Derivation) -> Derivation:
+    """Tokens per GPU and second of a phase. Both of two overlapped batches count."""
+    tokens = symbol("T") if phase.graph.phase == "prefill" else symbol("B")
+    rate = batches(phase.overlapped) * tokens / (symbol("tp") * of.result.symbol)
+    meaning = f"tokens per GPU and second, {phase.graph.phase}"
+    step = Step(step_symbol("TGS"), rate, "tokens/s", meaning, "\\mathrm{TGS}")
+    return Derivation(f"tgs_{phase.graph.phase}", meaning, (*of.steps, step))
+
+
+def memory(graph: OpGraph) -> Derivation:
+    """Bytes of one GPU that hold weights, reserves and the caches of B sequences of S + O tokens."""
+    steps = _memory_steps(graph)
+    held, per_token, state = (step.symbol for step in steps)
+    batch, context = symbol("B"), symbol("S") + symbol("O")
+    total = held + reserves() + batch * (context * per_token + state)
+    result = Step(step_symbol("memory"), total, "B", "memory used on one GPU", "M")
+    return Derivation("memory", "memory used on one GPU", (*steps, result))
+
+
+def max_batch(graph: OpGraph) -> Derivation:
+    """The largest decode batch per GPU whose caches fit beside weights and reserves."""
+    steps = _memory_steps(graph)
+    held, per_token, state = (step.symbol for step in steps)
+    space = symbol("hbm_capacity") - held - reserves()
+    batch = sympy.floor(space / ((symbol("S") + symbol("O")) * per_token + state))
+    meaning = "largest decode batch per GPU that fits in memory"
+    return Derivation("max_batch", meaning, (*steps, Step(step_symbol("B_max"), batch, "1", meaning, "B_{\\max}")))
+
+
+def _memory_steps(graph: OpGraph) -> tuple[Step, Step, Step]:
+    rows = [
+        ("weights", "weight", "resident weights of one GPU", "M_{\\mathrm{weights}}"),
+        ("cache_per_token", "cache", "KV cache of one token, all layers", "m_{\\mathrm{token}}"),
+        ("state_per_sequence", "state", "state of one sequence, all layers", "m_{\\mathrm{state}}"),
+    ]
+    first, second, third = (
+        Step(step_symbol(name), resident(graph, kind), "B", meaning, latex) for name, kind, meaning, latex in rows
+    )
+    return first, second, third
+
+
+def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:
+    """Body -> stage -> operators, in the order of the graph text."""
+    found: dict[str, dict[str, list[Op]]] = {}
+    for op in graph.ops:
+        found.setdefault(op.body, {}).setdefault(op.stage, []).append(op)
+    return found
+
+
+def _step_time(phase: Phased, name: str, meaning: str) -> tuple[Step, ...]:
+    """Operator times -> stage times -> body times -> the time of one step."""
+    times = phase.times()
+    bodies = _bodies(phase.graph)
+    steps: list[Step] = []
+    total: list[Expr] = []
+    for body, stages in bodies.items():
+        several = len(bodies) - ("" in bodies) > 1
+        stage_times = {stage: _stage(ops, times, body if several else "", steps) for stage, ops in stages.items()}
+        if phase.overlapped and overlaps(stages):
+            whole, both = two_batch(stage_times, phase.graph.phase), "both batches of "
+        else:
+            whole, both = serial(stage_times), ""
+        if body:
+            steps.append(_seconds(f"t_{body}", whole, f"{both}one {body} pass" if both else f"one {body} pass"))
+            whole = next(iter(stages.values()))[0].body_repeat * steps[-1].symbol
+        total.append(whole)
+    steps.append(Step(step_symbol(name), sympy.Add(*total), "s", meaning, f"\\mathrm{{{name}}}"))
+    return (*_context(steps), *steps)
+
+
+def _stage(ops: list[Op], times: Mapping[str, Time], prefix: str, steps: list[Step]) -> Expr:
+    """The time of one stage; a stage of several operators, or of one repeated, becomes steps of its own."""
+    stage = ops[0].stage
+    named = f"t_{prefix}_{stage}" if prefix else f"t_{stage}"
+    if len(ops) == 1 and ops[0].repeat == ops[0].body_repeat:
+        steps.append(_seconds(named, times[ops[0].name].total, ops[0].name, ops[0].name))
+        return steps[-1].symbol
+    parts: list[Expr] = []
+    taken = {step.symbol.name for step in steps} | {named}
+    for op in ops:
+        label = f"t_{op.label}" if f"t_{op.label}" not in taken else f"t_{prefix or stage}_{op.label}"
+        steps.append(_seconds(label, times[op.name].total, op.name, op.name))
+        parts.append(op.repeat / op.body_repeat * steps[-1].symbol)
+    steps.append(_seconds(named, sympy.Add(*parts), f"{stage} of one layer"))
+    return steps[-1].symbol
+
+
+def _seconds(name: str, expr: Expr, meaning: str, op: str | None = None) -> Step:
+    text = name.removeprefix("t_").replace("_", "\\,")
+    return Step(step_symbol(name), expr, "s", meaning, f"t_{{\\mathrm{{{text}}}}}", op)
+
+
+def _context(steps: list[Step]) -> tuple[Step, ...]:
+    """The mean context length while decoding, where a step uses it: S + O/2, whole tokens."""
+    context = symbol("C")
+    if not any(context in step.expr.free_symbols for step in steps):
+        return ()
+    mean = sympy.floor(symbol("S") + symbol("O") / 2)
+    return (Step(context, mean, "tokens", "mean context length while decoding", "C"),)

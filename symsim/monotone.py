@@ -1,0 +1,73 @@
+"""Which way an expression moves with a symbol, certified by composition (as convex programming rules are).
+
+All symbols are positive; a table look-up counts as constant, which its caller must see to.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import sympy
+from sympy import Expr, Symbol
+from sympy.core.function import AppliedUndef
+
+Direction = Literal[-1, 0, 1]
+
+
+def direction(expr: Expr, variable: Symbol) -> Direction | None:
+    """1: never falls as the variable grows; -1: never rises; 0: does not depend on it; None: not certified.
+
+    >>> b, w = sympy.symbols("b w", positive=True)
+    >>> direction(sympy.Max(3 * b / w, 5 / w), b), direction(b / w, w), direction(b - 1 / b, b)
+    (1, -1, 1)
+    """
+    if variable not in expr.free_symbols or isinstance(expr, AppliedUndef):
+        return 0
+    match expr:
+        case Symbol():
+            return 1
+        case sympy.Add() | sympy.Max() | sympy.Min() | sympy.floor() | sympy.ceiling():
+            return _agree([direction(part, variable) for part in expr.args])  # pyright: ignore
+        case sympy.Mul():
+            return _product(expr, variable)
+        case sympy.Pow() if expr.args[1].is_number:
+            inner = direction(expr.args[0], variable)  # pyright: ignore
+            if inner is None or not expr.args[0].is_nonnegative:
+                return None
+            return inner if expr.args[1].is_positive else _turned(inner)
+        case _:
+            return None
+
+
+def _product(expr: Expr, variable: Symbol) -> Direction | None:
+    """A product of factors that are nowhere negative moves as its factors do; a negative number turns it."""
+    number, rest = expr.as_coeff_Mul()
+    factors = sympy.Mul.make_args(rest)
+    if not all(_nonnegative(factor) for factor in factors):
+        return None
+    moved = _agree([direction(factor, variable) for factor in factors])  # pyright: ignore
+    return moved if moved is None or number.is_positive else _turned(moved)
+
+
+def _nonnegative(expr: Expr) -> bool:
+    """sympy's own answer; for Max and look-ups it is quicker to know."""
+    if isinstance(expr, (AppliedUndef, sympy.Symbol)):
+        return True
+    if isinstance(expr, sympy.Max):
+        return any(_nonnegative(part) for part in expr.args)  # pyright: ignore
+    if isinstance(expr, (sympy.Add, sympy.Mul, sympy.floor, sympy.ceiling)):
+        return all(_nonnegative(part) for part in expr.args)  # pyright: ignore
+    if isinstance(expr, sympy.Pow):
+        return _nonnegative(expr.args[0])  # pyright: ignore
+    return bool(expr.is_nonnegative)
+
+
+def _agree(parts: list[Direction | None]) -> Direction | None:
+    moves = {part for part in parts if part != 0}
+    if not moves:
+        return 0
+    return moves.pop() if len(moves) == 1 else None
+
+
+def _turned(move: Direction) -> Direction:
+    return {1: -1, 0: 0, -1: 1}[move]  # pyright: ignore

@@ -1,0 +1,1 @@
+def latex_text(x): return str(x)

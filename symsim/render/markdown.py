@@ -1,0 +1,1 @@
+def markdown_text(x): return str(x)

@@ -1,0 +1,1 @@
+def plain_text(x): return str(x)

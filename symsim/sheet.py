@@ -1,0 +1,64 @@
+"""Sheet: a formula laid out for printing, in whatever notation: what renderers take in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sympy.core.function import AppliedUndef
+
+from symsim.closed_form import ClosedForm, Level
+from symsim.metrics import Derivation, Step
+from symsim.symbols import SymbolInfo
+from symsim.tables import Signature, signatures
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the symbol table. value is exact and in SI units; None is left to the reader to choose."""
+
+    info: SymbolInfo
+    value: Fraction | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """steps run from the metric down to its operators (each is explained by later ones); symbols as they appear."""
+
+    subject: str
+    level: Level
+    derivation: Derivation
+    steps: tuple[Step, ...]
+    symbols: tuple[Row, ...]
+    tables: tuple[Signature, ...]
+
+
+def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
+    """Lay a formula out at a level of detail: only symbols that are left in it get a row."""
+    derivation = form.level(level)
+    left = {s.name for s in derivation.free()}
+    rows = [_row(name, form) for name in form.symbols if name in left]
+    ranks = {"workload": 0, "architecture": 1, "deployment": 2, "precision": 3, "hardware": 4, "convention": 5}
+    rows.sort(key=lambda row: (ranks[row.info.kind], row.info.name))
+    return Sheet(subject, level, derivation, top_down(derivation.steps), tuple(rows), _tables(derivation))
+
+
+def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The metric first, then each step at the point where the reader first meets it, breadth first."""
+    by_symbol = {step.symbol: step for step in steps}
+    order: list[Step] = [steps[-1]]
+    for step in order:
+        used = step.expr.free_symbols & set(by_symbol)
+        order += [inner for inner in steps if inner.symbol in used and inner not in order]
+    return tuple(order)
+
+
+def _row(name: str, form: ClosedForm) -> Row:
+    return Row(form.symbols[name], form.bound.values.get(name), form.bound.sources.get(name, "yours to choose"))
+
+
+def _tables(derivation: Derivation) -> tuple[Signature, ...]:
+    used = {str(call.func) for step in derivation.steps for call in step.expr.atoms(AppliedUndef)}
+    return tuple(signatures()[name] for name in sorted(used))

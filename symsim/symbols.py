@@ -1,0 +1,144 @@
+"""Where every sympy Symbol is born, with its assumptions, unit, LaTeX and meaning.
+
+Names are the ones users type in queries and see in printed formulas.  Hardware symbols are named like the fields
+of a device file; architecture symbols are named by the `config:` section of a model in graphs/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import sympy
+from sympy import Symbol
+
+Kind = Literal["workload", "deployment", "flag", "hardware", "convention", "precision", "architecture", "step"]
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolInfo:
+    """What a symbol stands for. `unit` is the SI unit of its value ("1" for a pure number)."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    latex: str
+    integer: bool = False
+
+
+def _table(kind: Kind, rows: list[tuple[str, str, str, str, bool]]) -> dict[str, SymbolInfo]:
+    return {row[0]: SymbolInfo(row[0], kind, row[1], row[3], row[2], row[4]) for row in rows}
+
+
+KNOWN: Mapping[str, SymbolInfo] = {
+    **_table(
+        "workload",
+        [
+            ("B", "1", "B", "sequences decoded together on one GPU (decode batch)", True),
+            ("S", "tokens", "S", "input length", True),
+            ("O", "tokens", "O", "output length", True),
+            ("T", "tokens", "T", "prefill tokens on one GPU in one iteration", True),
+            ("C", "tokens", "C", "mean context length while decoding", True),
+            ("Q", "tokens", "Q", "new tokens of one sequence in one step", True),
+        ],
+    ),
+    **_table(
+        "deployment",
+        [
+            ("world_size", "1", "N_{\\mathrm{GPU}}", "GPUs in the deployment", True),
+            ("nodes", "1", "N_{\\mathrm{node}}", "nodes (servers) in the deployment", True),
+            ("tp", "1", "p_{\\mathrm{tp}}", "tensor parallel size", True),
+            ("ep", "1", "p_{\\mathrm{ep}}", "expert parallel size", True),
+            ("sm_ratio", "1", "\\rho_{\\mathrm{SM}}", "share of SMs left to compute under two-batch overlap", False),
+        ],
+    ),
+    **_table(
+        "flag",
+        [
+            ("deepep", "1", "x_{\\mathrm{DeepEP}}", "1 when experts communicate through DeepEP", True),
+            ("two_batch", "1", "x_{\\mathrm{TBO}}", "1 under two-batch overlap", True),
+            ("prefill", "1", "x_{\\mathrm{prefill}}", "1 in the prefill phase", True),
+            ("decode", "1", "x_{\\mathrm{decode}}", "1 in the decode phase", True),
+        ],
+    ),
+    **_table(
+        "hardware",
+        [
+            ("peak_bf16", "FLOP/s", "P_{\\mathrm{bf16}}", "dense bf16 peak rate", False),
+            ("peak_fp8", "FLOP/s", "P_{\\mathrm{fp8}}", "dense fp8 peak rate", False),
+            ("hbm_bandwidth", "B/s", "W_{\\mathrm{HBM}}", "HBM bandwidth", False),
+            ("hbm_efficiency", "1", "\\eta_{\\mathrm{HBM}}", "achievable share of HBM bandwidth", False),
+            ("hbm_capacity", "B", "M_{\\mathrm{HBM}}", "HBM capacity of one GPU", False),
+            ("nvlink_bandwidth", "B/s", "W_{\\mathrm{NVL}}", "NVLink bandwidth, one direction", False),
+            ("nvlink_efficiency", "1", "\\eta_{\\mathrm{NVL}}", "achievable share of NVLink bandwidth", False),
+            ("rdma_bandwidth", "B/s", "W_{\\mathrm{RDMA}}", "RDMA bandwidth of one GPU, one direction", False),
+            ("rdma_efficiency", "1", "\\eta_{\\mathrm{RDMA}}", "achievable share of RDMA bandwidth", False),
+            ("default_mfu", "1", "\\mu_0", "MFU where no table answers", False),
+        ],
+    ),
+    **_table(
+        "precision",
+        [
+            ("peak_w", "FLOP/s", "P_{w}", "peak rate at the precision of the weight GEMMs", False),
+            ("b_w", "B", "b_{w}", "bytes of a weight", True),
+            ("b_kv", "B", "b_{\\mathrm{kv}}", "bytes of a KV cache element", True),
+        ],
+    ),
+    **_table(
+        "convention",
+        [
+            ("causal_divisor", "1", "\\gamma", "divisor of full attention FLOPs for the causal mask", False),
+            ("t_sched_prefill", "s", "t_{\\mathrm{sched}}", "scheduler time of a prefill iteration", False),
+            ("t_sched_decode", "s", "t_{\\mathrm{sched}}", "scheduler time of a decode step", False),
+            ("t_sched_hybrid", "s", "t_{\\mathrm{sched}}", "scheduler time of a hybrid model's decode step", False),
+            ("reserve_runtime", "B", "M_{\\mathrm{run}}", "memory kept for the runtime", False),
+            ("reserve_encoder", "B", "M_{\\mathrm{enc}}", "memory kept for an encoder", False),
+        ],
+    ),
+}
+
+LINKS = ("nvlink", "rdma")
+WORKLOAD = ("B", "S", "O", "T")
+
+
+@cache
+def symbol(name: str) -> Symbol:
+    """The Symbol of a known name: positive, integer where its table says so.
+
+    >>> symbol("B").is_integer, symbol("hbm_bandwidth").is_positive
+    (True, True)
+    """
+    if KNOWN[name].kind == "flag":  # may be zero: a positive symbol would decide its own condition
+        return Symbol(name, integer=True)
+    return Symbol(name, integer=True, positive=True) if KNOWN[name].integer else Symbol(name, positive=True)
+
+
+@cache
+def architecture_symbol(name: str) -> Symbol:
+    """The Symbol of a model's own size. It may be zero (no shared experts), so it is only nonnegative."""
+    return Symbol(name, integer=True, nonnegative=True)
+
+
+@cache
+def step_symbol(name: str) -> Symbol:
+    """The Symbol of a named sub-term of a formula."""
+    return Symbol(name, nonnegative=True)
+
+
+@cache
+def table_function(name: str) -> type[sympy.Function]:
+    """An applied look-up stays opaque in formulas, e.g. mfu_gemm(m, k, n); its value is bound at evaluation."""
+    return sympy.Function(name, positive=True)  # pyright: ignore[reportReturnType]
+
+
+def subscripted(name: str) -> str:
+    """LaTeX of an architecture symbol: the first letter, the rest as its subscript.
+
+    >>> subscripted("rq"), subscripted("D")
+    ('r_{q}', 'D')
+    """
+    head, tail = name[0], name[1:].strip("_")
+    return f"{head}_{{{tail}}}" if len(tail) <= 1 else f"{head}_{{\\mathrm{{{tail}}}}}" if tail else head

@@ -1,0 +1,324 @@
+"""Text of the graph language -> frozen syntax tree (symsim.tree), with errors that show the place and the remedy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark.exceptions import VisitError
+from lark.indenter import Indenter
+
+from symsim.errors import GraphSyntaxError, Span, SymsimError
+from symsim.paths import GRAMMAR, GRAPHS, shown
+from symsim.tree import (
+    Alias,
+    Binary,
+    Binding,
+    Block,
+    Call,
+    Clause,
+    Expect,
+    Kernel,
+    Let,
+    Library,
+    Model,
+    Name,
+    Negative,
+    Node,
+    Not,
+    Number,
+    Priced,
+    Repeat,
+    Require,
+    When,
+)
+
+
+T = TypeVar("T", Kernel, Block, Model)
+
+
+class _Indentation(Indenter):
+    NL_type = "_NL"
+    OPEN_PAREN_types: list[str] = []  # noqa: RUF012  (lark asks for lists)
+    CLOSE_PAREN_types: list[str] = []  # noqa: RUF012
+    INDENT_type = "_INDENT"
+    DEDENT_type = "_DEDENT"
+    tab_len = 4
+
+
+class Places:
+    """Turns a token into the Span of its place in one text."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines() or [""]
+
+    def at(self, line: int, column: int) -> Span:
+        shown_line = self.lines[min(line, len(self.lines)) - 1]
+        return Span(self.path, line, column, shown_line)
+
+    def of(self, token: Token) -> Span:
+        return self.at(token.line or 1, token.column or 1)
+
+
+@v_args(inline=True)
+class Arithmetic(Transformer[Token, Any]):
+    """Expressions and conditions; both languages build on it."""
+
+    def __init__(self, places: Places) -> None:
+        super().__init__()
+        self.places = places
+
+    def number(self, token: Token) -> Number:
+        return Number(Fraction(str(token)))
+
+    def name(self, token: Token) -> Name:
+        return Name(str(token), self.places.of(token))
+
+    def exprs(self, *items: Any) -> tuple[Any, ...]:
+        return items
+
+    def call(self, token: Token, args: Any) -> Call:
+        return Call(str(token), args or (), self.places.of(token))
+
+    def neg(self, operand: Any) -> Negative:
+        return Negative(operand)
+
+    def negate(self, operand: Any) -> Not:
+        return Not(operand)
+
+    def compare(self, left: Any, relation: Token, right: Any) -> Binary:
+        return Binary(str(relation), left, right)
+
+    def add(self, left: Any, right: Any) -> Binary:
+        return Binary("+", left, right)
+
+    def sub(self, left: Any, right: Any) -> Binary:
+        return Binary("-", left, right)
+
+    def mul(self, left: Any, right: Any) -> Binary:
+        return Binary("*", left, right)
+
+    def div(self, left: Any, right: Any) -> Binary:
+        return Binary("/", left, right)
+
+    def pow(self, left: Any, right: Any) -> Binary:
+        return Binary("**", left, right)
+
+    def both(self, left: Any, right: Any) -> Binary:
+        return Binary("and", left, right)
+
+    def either(self, left: Any, right: Any) -> Binary:
+        return Binary("or", left, right)
+
+
+# Lark prefixes the aliases of an imported grammar with its name.
+_IMPORTED = ("number", "name", "exprs", "call", "neg", "negate", "compare", "add", "sub", "mul", "div", "pow")
+for _alias in (*_IMPORTED, "both", "either"):
+    setattr(Arithmetic, f"expr__{_alias}", getattr(Arithmetic, _alias))
+
+
+@v_args(inline=True)
+class _Graph(Arithmetic):
+    def names(self, *tokens: Token) -> tuple[Token, ...]:
+        return tokens
+
+    def priced(self, amount: Any, precision: Token | None) -> Priced:
+        return Priced(amount, None if precision is None else self.name(precision))
+
+    def cost(self, *items: Priced) -> tuple[Priced, ...]:
+        return items
+
+    def clause(self, name: Token, key: Token | None, cost: tuple[Priced, ...]) -> Clause:
+        return Clause(str(name), None if key is None else str(key), cost, self.places.of(name))
+
+    def resident(self, name: Token, cost: tuple[Priced, ...]) -> Clause:
+        return Clause(str(name), None, cost, self.places.of(name))
+
+    def report(self, name: Token, cost: tuple[Priced, ...]) -> Clause:
+        return Clause("report", str(name), cost, self.places.of(name))
+
+    def otherwise(self, *body: Any) -> tuple[Any, ...]:
+        return body
+
+    def when(self, condition: Any, *rest: Any) -> When:
+        *body, otherwise = rest
+        return When(condition, tuple(body), otherwise or (), _span_of(condition))
+
+    def node(self, name: Token, op: Token, inputs: Any, shape: Any) -> Node:
+        return Node(str(name), str(op), tuple(map(str, inputs)), shape, self.places.of(op))
+
+    def alias(self, name: Token, value: Token) -> Alias:
+        return Alias(str(name), str(value), self.places.of(value))
+
+    def repeat(self, count: Any, name: Token, *body: Any) -> Repeat:
+        return Repeat(count, str(name), body, self.places.of(name))
+
+    def let(self, name: Token, value: Any) -> Let:
+        return Let(str(name), value, self.places.of(name))
+
+    def require(self, divisor: Any, dividend: Any) -> Require:
+        return Require(divisor, dividend, _span_of(divisor))
+
+    def alternatives(self, *tokens: Token) -> tuple[Token, ...]:
+        return tokens
+
+    def binding(self, symbol: Token, keys: Any, default: Any) -> Binding:
+        return Binding(str(symbol), tuple(map(str, keys)), default, self.places.of(symbol))
+
+    def expect(self, key: Token, value: Token) -> Expect:
+        return Expect(str(key), json.loads(str(value)), self.places.of(key))
+
+    def config(self, section: Token | None, *rows: Any) -> tuple[str | None, tuple[Any, ...]]:
+        return (None if section is None else str(section)), rows
+
+    def kernel(self, name: Token, params: Any, *body: Any) -> Kernel:
+        return Kernel(str(name), tuple(map(str, params)), body, self.places.of(name))
+
+    def block(self, name: Token, inputs: Any, params: Any, output: Token, *body: Any) -> Block:
+        words = (tuple(map(str, inputs)), tuple(map(str, params)), str(output))
+        return Block(str(name), *words, body, self.places.of(name))
+
+    def model(self, name: Token, serves: Any, *body: Any) -> Model:
+        configs = [entry for entry in body if isinstance(entry, tuple)]
+        statements = tuple(entry for entry in body if not isinstance(entry, tuple))
+        span = self.places.of(name)
+        if len(configs) != 1:
+            raise GraphSyntaxError(span, f"model {name} needs exactly one `config:` section, found {len(configs)}")
+        section, rows = configs[0]
+        bindings = tuple(row for row in rows if isinstance(row, Binding))
+        expects = tuple(row for row in rows if isinstance(row, Expect))
+        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, statements, span)
+
+    def keys(self, kind: Token, *rows: Any) -> tuple[str, frozenset[str]]:
+        return str(kind), frozenset(str(token) for row in rows for token in row)
+
+    def start(self, *items: Any) -> tuple[Any, ...]:
+        return items
+
+
+def _span_of(expression: Any) -> Span:
+    """The first place that an expression names; conditions and divisors always name something."""
+    return next(spans(expression), Span("", 1))
+
+
+def spans(expression: Any) -> Iterator[Span]:
+    """The places of all names and calls in an expression, left to right."""
+    match expression:
+        case Name(_, span):
+            yield span
+        case Call(_, args, span):
+            yield span
+            for argument in args:
+                yield from spans(argument)
+        case Binary(_, left, right):
+            yield from spans(left)
+            yield from spans(right)
+        case Negative(operand) | Not(operand):
+            yield from spans(operand)
+        case _:
+            return
+
+
+@cache
+def _parser() -> Lark:
+    return Lark.open(
+        str(GRAMMAR / "graph.lark"),
+        parser="lalr",
+        postlex=_Indentation(),
+        propagate_positions=True,
+        maybe_placeholders=True,
+    )
+
+
+def parse_graph(text: str, path: str) -> tuple[Any, ...]:
+    """Kernels, blocks, models and neutral keys of one graph text.
+
+    Raises GraphSyntaxError with file, line, column, a caret and what was expected.
+    """
+    places = Places(path, text)
+    try:
+        return _Graph(places).transform(_parser().parse(text + "\n"))
+    except UnexpectedInput as error:
+        raise GraphSyntaxError(places.at(max(error.line, 1), max(error.column, 1)), expectation(error)) from None
+    except VisitError as error:
+        if isinstance(error.orig_exc, SymsimError):
+            raise error.orig_exc from None
+        raise
+
+
+_READABLE = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "LPAR": "(",
+    "RPAR": ")",
+    "EQUAL": "=",
+    "COLON": ":",
+    "SEMICOLON": ";",
+    "COMMA": ",",
+    "_NL": "the end of the line",
+    "_INDENT": "an indented line",
+    "_DEDENT": "a line indented less",
+    "AT": "@",
+    "PLUS": "+",
+    "MINUS": "-",
+    "STAR": "*",
+    "SLASH": "/",
+    "__ANON_0": "->",
+    "__ANON_1": "**",
+    "LSQB": "[",
+    "RSQB": "]",
+    "VBAR": "|",
+    "RELATION": "a comparison",
+    "$END": "the end of the text",
+}
+
+
+def expectation(error: UnexpectedInput) -> str:
+    """One sentence: what was found and what would have been right."""
+    match error:
+        case UnexpectedToken(token=token, accepts=accepts, expected=expected):
+            found = "the end of the line" if token.type == "_NL" else f"`{token}`" if token.strip() else "the end"
+            wanted: set[str] = set(accepts or expected)
+        case UnexpectedCharacters(char=char, allowed=allowed):
+            found, wanted = f"`{char}`", set(allowed or ())
+        case _:
+            return "the text ends too early"
+    words = sorted(_READABLE.get(name, name.lower()) for name in wanted)
+    return f"found {found}, expected {' or '.join(words)}"
+
+
+@cache
+def load_library(name: str, folder: Path = GRAPHS) -> Library:
+    """All `*.graph` files of the cost model `name` as one library; names must be unique in it."""
+    items: list[Any] = []
+    for path in sorted((folder / name).glob("*.graph")):
+        items += parse_graph(path.read_text(encoding="utf-8"), shown(path))
+    return Library(
+        name,
+        _named(items, Kernel),
+        _named(items, Block),
+        _named(items, Model),
+        _keys(items, "neutral"),
+        _keys(items, "omitted"),
+    )
+
+
+def _keys(items: list[Any], kind: str) -> frozenset[str]:
+    groups = [item[1] for item in items if isinstance(item, tuple) and item[0] == kind]
+    return frozenset[str]().union(*groups)
+
+
+def _named(items: list[Any], kind: type[T]) -> dict[str, T]:
+    found: dict[str, T] = {}
+    for item in items:
+        if isinstance(item, kind):
+            if item.name in found:
+                raise GraphSyntaxError(item.span, f"{item.name} is already defined at {found[item.name].span}")
+            found[item.name] = item
+    return found

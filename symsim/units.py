@@ -1,0 +1,91 @@
+"""Quantities with units <-> exact SI values. GB is 10^9 bytes and GiB 2^30; they are never confused."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+
+from symsim.errors import BadUnit
+
+_DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SMALL = {"": Fraction(1), "m": Fraction(1, 10**3), "u": Fraction(1, 10**6), "µ": Fraction(1, 10**6), "n": Fraction(1, 10**9)}
+
+
+def _prefixed(unit: str, *families: Mapping[str, int | Fraction]) -> dict[str, Fraction]:
+    return {prefix + unit: Fraction(factor) for family in families for prefix, factor in family.items()}
+
+
+DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
+    "B": _prefixed("B", _DECIMAL, _BINARY),
+    "B/s": _prefixed("B/s", _DECIMAL, _BINARY),
+    "FLOP": _prefixed("FLOP", _DECIMAL),
+    "FLOP/s": {**_prefixed("FLOP/s", _DECIMAL), **_prefixed("FLOPS", _DECIMAL)},
+    "Hz": _prefixed("Hz", _DECIMAL),
+    "s": _prefixed("s", _SMALL),
+    "tokens/s": {"tokens/s": Fraction(1)},
+    "tokens": {"tokens": Fraction(1), "": Fraction(1)},
+    "1": {"": Fraction(1), "%": Fraction(1, 100)},
+}
+"""Dimension (named by its SI unit) -> spelling -> factor."""
+
+_EXAMPLES = {"B": "96 GB", "B/s": "4.0 TB/s", "FLOP": "2 GFLOP", "FLOP/s": "148 TFLOP/s", "Hz": "1980 MHz"}
+_EXAMPLES |= {"s": "50 ms", "tokens/s": "2500 tokens/s", "tokens": "4096", "1": "0.8"}
+_NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+
+
+def parse_quantity(text: str, dimension: str) -> Fraction:
+    """The exact SI value of a number with its unit. Raises BadUnit unless it is of the dimension.
+
+    >>> parse_quantity("4.0 TB/s", "B/s"), parse_quantity("1 GiB", "B")
+    (Fraction(4000000000000, 1), Fraction(1073741824, 1))
+    """
+    match = _NUMBER.fullmatch(text)
+    expected = f"expected a quantity in {dimension}, e.g. {_EXAMPLES[dimension]!r}"
+    if match is None:
+        raise BadUnit(f"{text!r} is not a number with a unit; {expected}")
+    number, unit = match.groups()
+    if unit in DIMENSIONS[dimension]:
+        return Fraction(number) * DIMENSIONS[dimension][unit]
+    if not unit:
+        raise BadUnit(f"{text!r} has no unit; {expected}")
+    if re.fullmatch(r"[kMGT]?(b|bit)(/s|ps)?", unit):
+        raise BadUnit(f"{unit!r} counts bits, and B is a byte: divide by 8; {expected}")
+    raise BadUnit(f"{unit!r} is no unit of {dimension}; {expected}")
+
+
+def format_quantity(value: float | Fraction, dimension: str, digits: int = 4, *, binary: bool = False) -> str:
+    """A value in SI units as people write it, with a prefix; `binary` prints bytes as KiB, MiB, GiB.
+
+    >>> format_quantity(Fraction(1, 20), "s"), format_quantity(4e12, "B/s"), format_quantity(2**30, "B", binary=True)
+    ('50 ms', '4 TB/s', '1 GiB')
+    """
+    number = float(value)
+    if dimension in ("1", "tokens", "tokens/s") or not math.isfinite(number) or number == 0:
+        unit = "" if dimension == "1" else f" {dimension}"
+        return f"{_significant(number, digits)}{unit}"
+    factor, unit = _scale(abs(number), dimension, binary)
+    return f"{_significant(number / float(factor), digits)} {unit}"
+
+
+def _significant(number: float, digits: int) -> str:
+    """Up to `digits` significant digits; whole numbers stay whole."""
+    if math.isfinite(number) and (number == int(number) or abs(number) >= 10**digits):
+        return f"{number:.0f}"
+    return f"{number:.{digits}g}"
+
+
+def _scale(magnitude: float, dimension: str, binary: bool) -> tuple[Fraction, str]:
+    """The largest prefix that leaves at least 1."""
+    skipped = ("u", "FLOPS") if dimension in ("s", "FLOP/s") else ()
+    known = {
+        unit: factor
+        for unit, factor in DIMENSIONS[dimension].items()
+        if not (unit.startswith(skipped[:1]) or unit.endswith(skipped[1:]))
+        and (unit == dimension or ("i" in unit) is binary)
+    }
+    fitting = [(factor, unit) for unit, factor in known.items() if float(factor) <= magnitude]
+    smallest = min((factor, unit) for unit, factor in known.items())
+    return max(fitting) if fitting else smallest
