@@ -9,9 +9,10 @@ from typing import Any, Literal
 from sympy import Expr
 
 from symsim.closed_form import ClosedForm, Level
+from symsim.compiled import numba_function
 from symsim.render.latex import latex_text
 from symsim.render.markdown import markdown_text
-from symsim.render.python import numba_function, python_module
+from symsim.render.python import python_module
 from symsim.render.text import plain_text
 from symsim.sheet import sheet
 from symsim.symbols import SymbolInfo

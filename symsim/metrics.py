@@ -145,16 +145,15 @@ def _step_time(phase: Phased, name: str, meaning: str) -> tuple[Step, ...]:
     steps: list[Step] = []
     total: list[Expr] = []
     for body, stages in bodies.items():
+        if not body:  # what one step costs besides its layers
+            total += [times[op.name].total * op.repeat for ops in stages.values() for op in ops]
+            continue
         several = len(bodies) - ("" in bodies) > 1
         stage_times = {stage: _stage(ops, times, body if several else "", steps) for stage, ops in stages.items()}
-        if phase.overlapped and overlaps(stages):
-            whole, both = two_batch(stage_times, phase.graph.phase), "both batches of "
-        else:
-            whole, both = serial(stage_times), ""
-        if body:
-            steps.append(_seconds(f"t_{body}", whole, f"{both}one {body} pass" if both else f"one {body} pass"))
-            whole = next(iter(stages.values()))[0].body_repeat * steps[-1].symbol
-        total.append(whole)
+        paired = phase.overlapped and overlaps(stages)
+        whole = two_batch(stage_times, phase.graph.phase) if paired else serial(stage_times)
+        steps.append(_seconds(f"t_{body}", whole, f"one {body}, two batches overlapped" if paired else f"one {body}"))
+        total.append(next(iter(stages.values()))[0].body_repeat * steps[-1].symbol)
     steps.append(Step(step_symbol(name), sympy.Add(*total), "s", meaning, f"\\mathrm{{{name}}}"))
     return (*_context(steps), *steps)
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import sympy
+from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
 from symsim.closed_form import ClosedForm, Level
@@ -53,6 +55,31 @@ def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:
         used = step.expr.free_symbols & set(by_symbol)
         order += [inner for inner in steps if inner.symbol in used and inner not in order]
     return tuple(order)
+
+
+def ordered(expr: Expr, steps: Sequence[Step]) -> tuple[Expr, ...]:
+    """Terms of a sum or a maximum as a reader wants them: compute before memory, steps as they are derived."""
+    place = {step.symbol: i for i, step in enumerate(steps)}
+
+    def key(term: Expr) -> tuple[int, int, str]:
+        first = min((place[s] for s in term.free_symbols if s in place), default=len(place))  # pyright: ignore
+        return (first, 0 if term.atoms(AppliedUndef) else 1, str(term))
+
+    return tuple(sorted(expr.args, key=key))  # pyright: ignore[reportArgumentType, reportReturnType]
+
+
+def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational, Expr] | None:
+    """A term with all numbers put in, as (coefficient in `unit`, the rest), or None where a step carries the unit.
+
+    12 ns * B is such a term; 61 * t_layer is not.
+    """
+    if unit not in ("s", "B"):
+        return None
+    number, rest = term.as_coeff_Mul()
+    carriers = {step.symbol for step in steps if step.unit == unit}
+    if rest.free_symbols & carriers or rest.atoms(sympy.Max) or not isinstance(number, Rational):
+        return None
+    return number, rest
 
 
 def _row(name: str, form: ClosedForm) -> Row:

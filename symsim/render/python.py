@@ -1,2 +1,67 @@
-def numba_function(f,n): ...
-def python_module(f,s): ...
+"""ClosedForm -> a Python module that needs nothing but the standard library; measured tables travel inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symsim.bound_tables import bound_tables
+from symsim.closed_form import ClosedForm
+from symsim.lookup import NO_ROW, Lookup
+from symsim.metrics import Derivation
+from symsim.printers import code
+from symsim.symbols import WORKLOAD
+
+_STEPS = '''
+def _steps(breaks, cells, *point):
+    """The cell of a step function: one index per axis, counted by the breaks that are not above the point."""
+    for edges, x in zip(breaks, point):
+        cells = cells[bisect_right(edges, x)]
+    return cells
+'''
+
+_NEAREST = '''
+def _nearest(points, *point):
+    """The first of the nearest points, by the sum of distances along the axes."""
+    gaps = [sum(abs(a - x) for a, x in zip(at, point)) for at in points]
+    return gaps.index(min(gaps))
+'''
+
+
+def python_module(form: ClosedForm, subject: str) -> str:
+    """Source text. Its last function is named after the metric and takes the workload symbols by keyword.
+
+    A point that a measured row cannot answer (its MFU is 0.000) gives NaN.
+    """
+    derivation = form.level("numeric")
+    lookups, replaced = bound_tables(form, derivation)
+    inputs = [s.name for s in derivation.free()]
+    kinds = {lookup.kind for lookup in lookups.values()}
+    head = [f'"""{derivation.meaning} of {subject}.', "", f"Unit: {form.unit}. Derived by symsim.", '"""', ""]
+    head += ["from bisect import bisect_right"] if "steps" in kinds else []
+    head += ["from math import ceil, floor, nan  # noqa: F401"]
+    shared = [text for kind, text in (("steps", _STEPS), ("nearest", _NEAREST)) if kind in kinds]
+    tables = [_table(name, lookup) for name, lookup in lookups.items()]
+    return "\n".join([*head, *shared, *tables, _metric(form, replaced, inputs)]) + "\n"
+
+
+def _table(name: str, lookup: Lookup) -> str:
+    arguments = ", ".join(lookup.axes)
+    source = lookup.missing or f"{lookup.signature.meaning}; {lookup.signature.file}, {lookup.signature.library}"
+    head = f'\ndef {name}({arguments}):\n    """{source}."""\n'
+    values = ", ".join(map(repr, (*lookup.values, lookup.default)))
+    if lookup.kind == "steps":
+        cells = repr(lookup.cells).replace(str(NO_ROW), str(len(lookup.values)))
+        return f"{head}    at = _steps({lookup.breaks!r}, {cells}, {arguments})\n    return ({values},)[at]\n"
+    body = f"{head}    points = {lookup.points!r}\n    at = _nearest(points, {arguments})\n"
+    scale = lookup.scale_axis
+    scaled = "" if scale is None else f" * {lookup.axes[scale]} / points[at][{scale}]"
+    return f"{body}    return ({values},)[at]{scaled}\n"
+
+
+def _metric(form: ClosedForm, derivation: Derivation, inputs: Sequence[str]) -> str:
+    given = ", ".join(name for name in WORKLOAD if name in inputs)
+    doc = "; ".join(f"{n}: {form.symbols[n].meaning}" for n in WORKLOAD if n in inputs)
+    lines = [f"\ndef {form.name}(*, {given}):", f'    """{derivation.meaning}, {form.unit}. {doc}."""']
+    for step in derivation.steps[:-1]:
+        lines.append(f"    {step.symbol.name} = {code(step.expr, 'python')}  # {step.meaning} [{step.unit}]")
+    return "\n".join([*lines, f"    return {code(derivation.result.expr, 'python')}"])
