@@ -20,7 +20,8 @@ from symsim.symbols import KNOWN, WORKLOAD, SymbolInfo, subscripted
 from symsim.tables import Context
 
 Level = Literal["symbolic", "model", "numeric"]
-"""symbolic: all symbols stay; model: the model's and the deployment's numbers in; numeric: only workload left."""
+"""symbolic: all symbols stay; model: the model's and the deployment's numbers in, hardware and the cost model's own
+constants as symbols; numeric: only workload symbols left."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,8 @@ class ClosedForm:
             case "symbolic":
                 return self.derivation
             case "model":
-                keep = [name for name, info in KNOWN.items() if info.kind == "hardware"] + ["peak_w"]
+                kinds = ("hardware", "convention")
+                keep = {"peak_w", *(name for name, info in KNOWN.items() if info.kind in kinds)}
                 return self.derivation.substituted(
                     {s: value for s, value in self.bound.symbols().items() if s.name not in keep}
                 )
@@ -105,6 +107,16 @@ class ClosedForm:
         answers = compiled.run(self._numbers(values), scalar_tables(compiled.tables, self.context))
         return dict(zip(compiled.outputs, map(float, answers), strict=True))
 
+    def values(self, workload: Mapping[str, int]) -> Mapping[str, Any]:
+        """The number behind every symbol at a workload point, the mean context C included."""
+        numbers: dict[str, Any] = {
+            name: int(value) if value.denominator == 1 else float(value) for name, value in self.bound.values.items()
+        }
+        numbers |= {name: _checked(name, value) for name, value in workload.items()}
+        if "S" in workload and "O" in workload:
+            numbers["C"] = workload["S"] + workload["O"] // 2
+        return numbers
+
     def _program(self, dialect: str) -> Program:
         if dialect not in self._compiled:
             steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
@@ -112,9 +124,7 @@ class ClosedForm:
         return self._compiled[dialect]
 
     def _numbers(self, values: Mapping[str, float], given: Sequence[str] = ()) -> dict[str, Any]:
-        numbers: dict[str, Any] = {
-            name: int(value) if value.denominator == 1 else float(value) for name, value in self.bound.values.items()
-        }
+        numbers = dict(self.values({}))
         for name, value in values.items():
             numbers[self._known(name)] = _checked(name, value)
         missing = [name for name in self.symbols if name not in numbers and name not in given]

@@ -10,11 +10,12 @@ from sympy import Expr
 
 from symsim.closed_form import ClosedForm, Level
 from symsim.compiled import numba_function
+from symsim.render.document import formula_json
 from symsim.render.latex import latex_text
 from symsim.render.markdown import markdown_text
 from symsim.render.python import python_module
 from symsim.render.text import plain_text
-from symsim.sheet import sheet
+from symsim.sheet import Sheet, sheet
 from symsim.symbols import SymbolInfo
 
 
@@ -62,17 +63,25 @@ class Formula:
         """
         return numba_function(self.form, names) if backend == "numba" else self.form.function(names)
 
+    def sheet(self, level: Level) -> Sheet:
+        """The formula laid out for printing at a level of detail."""
+        return sheet(self.form, level, self.subject)
+
     def to_text(self, level: Level = "model") -> str:
         """Plain text: the metric, its named steps, and what every symbol stands for."""
-        return plain_text(sheet(self.form, level, self.subject))
+        return plain_text(self.sheet(level))
 
     def to_latex(self, level: Level = "model") -> str:
         """LaTeX for an amsmath article: equations in named steps and a table of symbols."""
-        return latex_text(sheet(self.form, level, self.subject))
+        return latex_text(self.sheet(level))
 
     def to_markdown(self, level: Level = "model") -> str:
         """Markdown with math between dollar signs."""
-        return markdown_text(sheet(self.form, level, self.subject))
+        return markdown_text(self.sheet(level))
+
+    def to_json(self, level: Level = "model") -> dict[str, Any]:
+        """A JSON-ready document of all steps, symbols and tables."""
+        return formula_json(self.sheet(level))
 
     def to_python(self) -> str:
         """A module that needs only the standard library; its last function is named after the metric."""

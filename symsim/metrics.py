@@ -101,33 +101,33 @@ def tgs(phase: Phased, of: Derivation) -> Derivation:
 def memory(graph: OpGraph) -> Derivation:
     """Bytes of one GPU that hold weights, reserves and the caches of B sequences of S + O tokens."""
     steps = _memory_steps(graph)
-    held, per_token, state = (step.symbol for step in steps)
-    batch, context = symbol("B"), symbol("S") + symbol("O")
-    total = held + reserves() + batch * (context * per_token + state)
+    total = step_symbol("weights") + reserves() + symbol("B") * step_symbol("cache_per_sequence")
     result = Step(step_symbol("memory"), total, "B", "memory used on one GPU", "M")
-    return Derivation("memory", "memory used on one GPU", (*steps, result))
+    return Derivation("memory", result.meaning, (*steps, result))
 
 
 def max_batch(graph: OpGraph) -> Derivation:
     """The largest decode batch per GPU whose caches fit beside weights and reserves."""
-    steps = _memory_steps(graph)
-    held, per_token, state = (step.symbol for step in steps)
-    space = symbol("hbm_capacity") - held - reserves()
-    batch = sympy.floor(space / ((symbol("S") + symbol("O")) * per_token + state))
+    space = symbol("hbm_capacity") - step_symbol("weights") - reserves()
+    room = Step(step_symbol("cache_space"), space, "B", "memory left for caches", "M_{\\mathrm{cache}}")
+    batch = sympy.floor(room.symbol / step_symbol("cache_per_sequence"))
     meaning = "largest decode batch per GPU that fits in memory"
-    return Derivation("max_batch", meaning, (*steps, Step(step_symbol("B_max"), batch, "1", meaning, "B_{\\max}")))
+    result = Step(step_symbol("B_max"), batch, "1", meaning, "B_{\\max}")
+    return Derivation("max_batch", meaning, (*_memory_steps(graph), room, result))
 
 
-def _memory_steps(graph: OpGraph) -> tuple[Step, Step, Step]:
-    rows = [
-        ("weights", "weight", "resident weights of one GPU", "M_{\\mathrm{weights}}"),
-        ("cache_per_token", "cache", "KV cache of one token, all layers", "m_{\\mathrm{token}}"),
-        ("state_per_sequence", "state", "state of one sequence, all layers", "m_{\\mathrm{state}}"),
-    ]
-    first, second, third = (
-        Step(step_symbol(name), resident(graph, kind), "B", meaning, latex) for name, kind, meaning, latex in rows
+def _memory_steps(graph: OpGraph) -> tuple[Step, ...]:
+    held = Step(
+        step_symbol("weights"),
+        resident(graph, "weight"),
+        "B",
+        "resident weights of one GPU",
+        "M_{\\mathrm{weights}}",
     )
-    return first, second, third
+    per_token, state = resident(graph, "cache"), resident(graph, "state")
+    cache = (symbol("S") + symbol("O")) * per_token + state
+    meaning = "KV cache and state of one sequence at its full length"
+    return held, Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
 
 
 def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:

@@ -18,8 +18,8 @@ from sympy import Expr
 from symsim.api import Costs, compile
 from symsim.deployment import SM_RATIO, Deployment, positive_integer
 from symsim.errors import DeploymentError
-from symsim.evaluate import positions, program, scalar_tables
-from symsim.lookup import bind
+from symsim.evaluate import program, scalar_tables
+from symsim.explain import look_ups
 from symsim.memory import reported, reserves, resident
 from symsim.metrics import Phased
 from symsim.symbols import symbol
@@ -154,8 +154,7 @@ def simulate(
 
 def report(costs: Costs, workload: Mapping[str, int], target: float, *, prefill: bool, decode: bool) -> Report:
     """The report of a compiled model at one workload point; target is the TPOT goal in seconds."""
-    values = {name: int(v) if v.denominator == 1 else float(v) for name, v in costs.bound.values.items()}
-    values = {**values, **workload, "C": workload["S"] + workload["O"] // 2}
+    values = costs.tpot.form.values(workload)
     static = _static(costs.decode, values)
     kv_cache, too_large = _kv_cache(static, values, workload)
     prefilling = _phase(costs, costs.prefill, values) if prefill else {}
@@ -283,14 +282,5 @@ def _phase(costs: Costs, phase: Phased, values: Mapping[str, Any]) -> Figures:
 
 def defaults_used(costs: Costs, phase: Phased, values: Mapping[str, Any]) -> list[str]:
     """A sentence for every look-up of the phase that no measured row answers."""
-    calls = {cost.mfu for cost in phase.costs.values() if cost.mfu is not None}
-    sentences: list[str] = []
-    for call in sorted(calls, key=str):
-        name = str(call.func)
-        terms = tuple((f"arg_{i}", argument) for i, argument in enumerate(call.args))
-        arguments = program(terms, tuple(key for key, _ in terms), "python").run(values, {})
-        shape, axes = positions(name)
-        lookup = bind(name, tuple(arguments[i] for i in shape), costs.context)
-        found = lookup.explain(*(arguments[i] for i in axes))
-        sentences += [found.default] if found.default else []
-    return sentences
+    found = [row for time in phase.times().values() for row in look_ups(time, values, costs.context)]
+    return [row.default for row in found if row.default is not None]

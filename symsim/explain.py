@@ -1,0 +1,84 @@
+"""Breakdown: every operator of a phase at a workload point, what bounds it, and where each number is from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sympy import Expr
+from sympy.core.function import AppliedUndef
+
+from symsim.closed_form import ClosedForm
+from symsim.evaluate import positions, program, scalar_tables
+from symsim.lookup import Found, bind
+from symsim.metrics import Phased
+from symsim.roofline import Time
+from symsim.tables import Context
+
+
+@dataclass(frozen=True, slots=True)
+class OpLine:
+    """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step.
+
+    bound: compute, memory, link or latency, whichever takes longest; source: its graph line and measured rows.
+    """
+
+    name: str
+    kernel: str
+    flops: float
+    hbm_bytes: float
+    link_bytes: float
+    intensity: float | None
+    seconds: float
+    times: float
+    bound: str
+    source: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def breakdown(phase: Phased, form: ClosedForm, workload: Mapping[str, int]) -> tuple[OpLine, ...]:
+    """Operators in the order of the graph text. Raises EmptyTable where a measured row cannot be used."""
+    values = form.values(workload)
+    times = phase.times()
+    lines: list[OpLine] = []
+    for op in phase.graph.ops:
+        cost, time = phase.costs[op.name], times[op.name]
+        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, op.repeat, *_parts(time))
+        flops, hbm, link, seconds, repeat, *parts = numbers(terms, values, form.context)
+        bound = _BOUNDS[max(range(len(parts)), key=parts.__getitem__)]
+        rows = [found.sentence() for found in look_ups(time, values, form.context)]
+        source = "; ".join([str(op.origin), *rows])
+        intensity = flops / hbm if hbm else None
+        lines.append(OpLine(op.name, op.kernel, flops, hbm, link, intensity, seconds, repeat, bound, source))
+    return tuple(lines)
+
+
+_BOUNDS = ("compute", "memory", "link", "latency")
+
+
+def _parts(time: Time) -> tuple[Expr, ...]:
+    return time.compute, time.memory, time.link, time.latency
+
+
+def numbers(terms: tuple[Expr, ...], values: Mapping[str, Any], context: Context) -> list[float]:
+    """The values of expressions at a point."""
+    steps = tuple((f"term_{i}", term) for i, term in enumerate(terms))
+    compiled = program(steps, tuple(name for name, _ in steps), "python")
+    return [float(value) for value in compiled.run(values, scalar_tables(compiled.tables, context))]
+
+
+def look_ups(time: Time, values: Mapping[str, Any], context: Context) -> list[Found]:
+    """Where every measured figure in an operator's time is from."""
+    calls = sorted({call for part in _parts(time) for call in part.atoms(AppliedUndef)}, key=str)
+    return [_found(call, values, context) for call in calls]
+
+
+def _found(call: AppliedUndef, values: Mapping[str, Any], context: Context) -> Found:
+    name = str(call.func)
+    arguments = numbers(tuple(call.args), values, context)  # pyright: ignore[reportArgumentType]
+    shape, axes = positions(name)
+    lookup = bind(name, tuple(arguments[i] for i in shape), context)
+    return lookup.explain(*(arguments[i] for i in axes))
