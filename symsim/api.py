@@ -22,7 +22,7 @@ from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
 from symsim.lower import Facts, lower
 from symsim.metrics import Derivation, Phased, max_batch, memory, priced_phase, tgs, tpot, ttft
-from symsim.symbols import symbol
+from symsim.symbols import KNOWN, symbol
 from symsim.solve import Answer, solve
 from symsim.syntax import load_library
 from symsim.tables import Context
@@ -89,7 +89,7 @@ class Costs:
 
     def metric(self, name: str) -> Formula:
         """A metric by the name that the command line and queries use, in any case."""
-        key = name.lower().replace("-", "_")
+        key = {"tgs": "tgs_decode"}.get(name.lower(), name.lower().replace("-", "_"))
         if key not in METRICS:
             raise SymsimError(f"there is no metric {name}; {did_you_mean(key, METRICS)}")
         return getattr(self, key)
@@ -99,7 +99,8 @@ class Costs:
         return solve(query, {name: self.metric(name).form for name in METRICS if name != "max_batch"})
 
     def _formula(self, derivation: Derivation) -> Formula:
-        subject = f"{self.config.path}, {self.device.name}, {self.deployment.text()}, {self.counting.name} cost model"
+        parts = (self.config.path, self.device.name, self.deployment.text(), f"{self.counting.name} cost model")
+        subject = ", ".join((*parts, f"tables {self.context.vintage}"))
         return Formula(ClosedForm(derivation, self.bound, self.context), subject)
 
 
@@ -149,8 +150,9 @@ def phase_of(model: Model, library: Library, phase: Phase, bound: Bound) -> Phas
     else:
         guards, found = _specialise(model, library, phase, numbers)
         seen.append((guards, found))
+    meanings = {**bound.sources, **{name: info.meaning for name, info in KNOWN.items()}}
     for whole in found.graph.whole:
-        whole.check(numbers)
+        whole.check(numbers, meanings)
     return found
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn
 
 from symsim.api import METRICS, Costs, compile
 from symsim.config import bundled_models, load_config
@@ -41,8 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a bad flag is answered with one sentence like any other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"symsim: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="symsim", description="A symbolic cost-model compiler for LLM inference.")
+    parser = _Parser(prog="symsim", description="A symbolic cost-model compiler for LLM inference.")
     parser.add_argument("--version", action="version", version=f"symsim {version('symsim-llm')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_simulate(commands)
@@ -74,7 +81,7 @@ def _add_simulate(commands: Any) -> None:
     ask.add_argument("--use-fp8-kv", action="store_true", help="KV cache in fp8")
     ask.add_argument("--enable-deepep", action="store_true", help="dispatch and combine through DeepEP")
     ask.add_argument("--enable-tbo", action="store_true", help="two-batch overlap")
-    ask.add_argument("--sm-ratio", type=float, default=float(SM_RATIO), help="SMs left to compute under overlap")
+    ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
     ask.add_argument("--prefill-only", action="store_true")
     ask.add_argument("--decode-only", action="store_true")
     _add_tables(ask)
@@ -175,7 +182,8 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
     else:
         print(answer.sentence)
         for constraint, room in answer.slack.items():
-            print(f"  {constraint}: {'binds' if constraint in answer.binding else 'holds'}, slack {room:.6g} (SI)")
+            state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
+            print(f"  {constraint}: {state} {format_quantity(abs(room), costs.metric(constraint.split()[0]).unit)}")
         if answer.closed_form:
             print(f"  closed form: {answer.closed_form}")
     if answer.assumed:
@@ -300,7 +308,7 @@ def _add_subject(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--enable-deepep", dest="comm", action="store_const", const="deepep")
     ask.add_argument("--overlap", default="none", choices=["none", "two-batch"])
     ask.add_argument("--enable-tbo", dest="overlap", action="store_const", const="two-batch")
-    ask.add_argument("--sm-ratio", type=float, default=float(SM_RATIO), help="SMs left to compute under overlap")
+    ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
     ask.add_argument("--cost-model", default="infersim", choices=sorted(CONVENTIONS))
     _add_tables(ask)
 

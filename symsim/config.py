@@ -139,23 +139,21 @@ def _bind(
                 f"{path}: {model.serves[0]} needs {wanted} ({binding.symbol} at {binding.span}), which is absent; "
                 f"{did_you_mean(binding.keys[0], keys)}"
             )
-        return _whole(_number(binding.default, values), path, binding.keys[0]), f"default of {binding.keys[0]}"
+        return _whole(_number(binding.default, values), path, binding.keys[0], 0), f"default of {binding.keys[0]}"
     if len({repr(keys[key]) for key in present}) > 1:
         stated = ", ".join(f"{key} = {keys[key]!r}" for key in present)
         raise ConfigError(f"{path}: {stated} name the same size and disagree; keep one")
-    return _whole(keys[present[0]], path, present[0]), present[0]
+    least = 0 if binding.default == Number(Fraction(0)) else 1
+    return _whole(keys[present[0]], path, present[0], least), present[0]
 
 
-def _whole(value: Any, path: str, key: str) -> int:
-    match value:
-        case bool():
-            pass
-        case int() | Fraction() if value >= 0 and Fraction(value).denominator == 1:
-            return int(value)
-        case _:
-            pass
+def _whole(value: Any, path: str, key: str, least: int) -> int:
+    """The value as an integer. A size may be zero only where the graph says `else 0`."""
+    number = isinstance(value, (int, Fraction)) and not isinstance(value, bool)
+    if number and value >= least and Fraction(value).denominator == 1:
+        return int(value)
     text = str(value) if isinstance(value, Fraction) else json.dumps(value)
-    raise ConfigError(f"{path}: {key} = {text} is not a whole number of zero or more")
+    raise ConfigError(f"{path}: {key} = {text} is not a whole number of at least {least}")
 
 
 def _number(expression: Expression, values: Mapping[str, int]) -> Fraction:

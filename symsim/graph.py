@@ -69,13 +69,14 @@ class Whole:
     dividend: Expr
     origin: Span
 
-    def check(self, values: Mapping[Symbol, Expr]) -> None:
-        """Raises DeploymentError naming both numbers and the graph line."""
+    def check(self, values: Mapping[Symbol, Expr], meanings: Mapping[str, str]) -> None:
+        """Raises DeploymentError naming both numbers, what they mean and the graph line."""
         part, whole = self.divisor.xreplace(values), self.dividend.xreplace(values)
         if not (whole / part).is_integer:
+            of, by = (meanings.get(str(size), str(size)) for size in (self.dividend, self.divisor))
             raise DeploymentError(
-                f"{self.divisor} = {part} does not divide {self.dividend} = {whole} ({self.origin}); "
-                f"choose a {self.divisor} that does"
+                f"{by} ({self.divisor} = {part}) must divide {of} ({self.dividend} = {whole}), as {self.origin} "
+                f"requires; choose a deployment in which it does"
             )
 
 

@@ -124,10 +124,16 @@ def _memory_steps(graph: OpGraph) -> tuple[Step, ...]:
         "resident weights of one GPU",
         "M_{\\mathrm{weights}}",
     )
-    per_token, state = resident(graph, "cache"), resident(graph, "state")
-    cache = (symbol("S") + symbol("O")) * per_token + state
+    token = Step(
+        step_symbol("cache_per_token"),
+        resident(graph, "cache"),
+        "B",
+        "KV cache of one token, all layers",
+        "m_{\\mathrm{token}}",
+    )
+    cache = (symbol("S") + symbol("O")) * token.symbol + resident(graph, "state")
     meaning = "KV cache and state of one sequence at its full length"
-    return held, Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
+    return held, token, Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
 
 
 def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:

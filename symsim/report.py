@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -113,7 +114,7 @@ def simulate(
     use_fp8_kv: bool = False,
     enable_deepep: bool = False,
     enable_tbo: bool = False,
-    sm_ratio: float = float(SM_RATIO),
+    sm_ratio: float | Fraction = SM_RATIO,
     prefill_only: bool = False,
     decode_only: bool = False,
     tables: str = "2026-05",

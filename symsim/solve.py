@@ -165,7 +165,8 @@ def _equation_as(limit: _Limit, sense: int) -> _Limit:
 def _solve_whole(query: Query, limits: list[_Limit], assumed: Mapping[str, float]) -> Answer:
     ranges = _feasible_whole(limits, query.variable)
     if not ranges:
-        return _infeasible(query, limits, 1, assumed)
+        best = _least_bad(limits, query.variable)
+        return _infeasible(query, limits, best, f"at {query.variable} = {best:,}", assumed)
     low, high = (ranges[0][0], ranges[-1][1])
     if query.goal == "min":
         return _answer(query, limits, int(low), int(low) - 1, ranges, assumed)
@@ -190,14 +191,26 @@ def _feasible_whole(limits: list[_Limit], variable: str) -> tuple[tuple[float, f
     return (*ranges, tail)
 
 
+def _least_bad(limits: list[_Limit], variable: str) -> int:
+    """The whole number at which the constraint that fails most fails least."""
+    settled = max(_settled(limit, variable) for limit in limits)
+    points = np.arange(1, settled + 1, dtype=float)
+    rooms = [np.nan_to_num(_rooms(limit, variable, points) / float(limit.bound), nan=-np.inf) for limit in limits]
+    return int(points[np.argmax(np.minimum.reduce(rooms))])
+
+
 def _within(limit: _Limit, variable: str, points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where the limit holds; a point whose measured row cannot be used (NaN) does not count as holding."""
-    names = [variable, *limit.fixed]
-    if variable not in limit.form.symbols:
-        return np.full(points.shape, limit.room(limit.form.evaluate(**limit.fixed)) >= 0)
-    values = np.asarray(limit.form.function(names)(points, *limit.fixed.values()))
     with np.errstate(invalid="ignore"):
-        return (float(limit.bound) - values) * limit.sense >= 0
+        return _rooms(limit, variable, points) >= 0
+
+
+def _rooms(limit: _Limit, variable: str, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Room inside the limit at every point, in SI units."""
+    if variable not in limit.form.symbols:
+        return np.full(points.shape, limit.room(_constant(limit)))
+    values = np.asarray(limit.form.function([variable, *limit.fixed])(points, *limit.fixed.values()))
+    return (float(limit.bound) - values) * limit.sense
 
 
 def _runs(good: NDArray[np.bool_]) -> tuple[tuple[float, float | None], ...]:
@@ -308,7 +321,7 @@ def _solve_real(query: Query, limits: list[_Limit], assumed: Mapping[str, float]
     grows = moves == {-1}  # room grows with the variable: the feasible set is [edge, infinity)
     far, near = start * 2.0**60 if grows else start * 2.0**-60, start * 2.0**-60 if grows else start * 2.0**60
     if not inside(far):
-        return _infeasible(query, limits, far, assumed)
+        return _infeasible(query, limits, far, f"with {name} as {'large' if grows else 'small'} as may be", assumed)
     if inside(near) or (query.goal == "max") == grows and query.goal != "solve":
         edge = None if grows else far
         return _unbounded(query, limits, ((near, edge),), assumed)
@@ -415,7 +428,9 @@ def _sentence(
     return f"{text}."
 
 
-def _infeasible(query: Query, limits: list[_Limit], best: float, assumed: Mapping[str, float]) -> Answer:
+def _infeasible(
+    query: Query, limits: list[_Limit], best: float, where: str, assumed: Mapping[str, float]
+) -> Answer:
     name = query.variable
     rooms = {limit.text: _room(limit, name, best) for limit in limits}
     failing = [limit for limit in limits if rooms[limit.text] < 0] or limits
@@ -423,7 +438,7 @@ def _infeasible(query: Query, limits: list[_Limit], best: float, assumed: Mappin
     for limit in failing:
         got, short = _metric(limit, _value_or_none(limit, name, best)), -rooms[limit.text]
         by = f", {format_quantity(short, limit.form.unit, digits=4)} too much" if math.isfinite(short) else ""
-        parts.append(f"{limit.text} fails: even at {name} = {_shown(name, best)} it is {got}{by}")
+        parts.append(f"{limit.text} fails: even {where} it is {got}{by}")
     binding = tuple(limit.text for limit in failing)
     return Answer(
         Status.INFEASIBLE,

@@ -275,6 +275,8 @@ _READABLE = {
     "RSQB": "]",
     "VBAR": "|",
     "RELATION": "a comparison",
+    "GOAL": "max or min",
+    "UNIT": "a unit",
     "$END": "the end of the text",
 }
 

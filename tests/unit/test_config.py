@@ -1,0 +1,98 @@
+"""Model configs: both spellings, nothing silently defaulted, every mistake named with its file and key."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import symsim
+from symsim.config import load_config
+from symsim.errors import ConfigError, MissingConfigKey, SymsimError, UnsupportedArchitecture
+
+
+@pytest.fixture
+def deepseek() -> dict[str, Any]:
+    return dict(load_config("deepseek-v3").keys)
+
+
+def write(folder: Path, keys: Any) -> Path:
+    path = folder / "config.json"
+    path.write_text(keys if isinstance(keys, str) else json.dumps(keys))
+    return path
+
+
+def test_both_spellings_of_experts_give_the_same_report(tmp_path: Path, deepseek: dict[str, Any]) -> None:
+    renamed = dict(deepseek)
+    renamed["num_routed_experts"] = renamed.pop("n_routed_experts")
+    renamed["num_shared_experts"] = renamed.pop("n_shared_experts")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = symsim.simulate(write(tmp_path / "a", deepseek), world_size=32, num_nodes=4)
+    second = symsim.simulate(write(tmp_path / "b", renamed), world_size=32, num_nodes=4)
+    assert first.as_dict() == second.as_dict()
+    assert "Shared expert latency (us)" in first.decoding
+
+
+def test_a_folder_that_holds_a_config(tmp_path: Path, deepseek: dict[str, Any]) -> None:
+    write(tmp_path, deepseek)
+    assert symsim.compile(tmp_path, "h20").sizes.values["E"] == 256
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"kv_lora_rank": ...}, MissingConfigKey, ["`kv_lora_rank`", "models.graph", "did you mean q_lora_rank"]),
+        ({"kv_lora_rank": None}, MissingConfigKey, ["`kv_lora_rank`"]),
+        ({"num_experts": 128}, ConfigError, ["n_routed_experts = 256", "num_experts = 128", "disagree"]),
+        ({"hidden_size": -1}, ConfigError, ["hidden_size = -1"]),
+        ({"hidden_size": 0}, ConfigError, ["hidden_size = 0"]),
+        ({"hidden_size": 71.5}, ConfigError, ["hidden_size = 71.5"]),
+        ({"hidden_size": True}, ConfigError, ["hidden_size = true"]),
+        ({"hidden_size": "7168"}, ConfigError, ['hidden_size = "7168"']),
+        ({"architectures": ["DeepseekV9ForCausalLM"]}, UnsupportedArchitecture, ["did you mean DeepseekV3ForCausalLM"]),
+        ({"architectures": ..., "model_type": ...}, UnsupportedArchitecture, ["is it a model's config.json?"]),
+    ],
+)
+def test_bad_keys_are_named(
+    tmp_path: Path, deepseek: dict[str, Any], change: dict[str, Any], error: type[SymsimError], says: list[str]
+) -> None:
+    keys = {key: value for key, value in (deepseek | change).items() if value is not ...}
+    path = write(tmp_path, keys)
+    with pytest.raises(error) as caught:
+        symsim.compile(path, "h20")
+    for words in [str(path), *says]:
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "says"), [("{oops", ":1:2: not JSON"), ("[1]", "expected a JSON object")])
+def test_what_is_no_config(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        symsim.compile(write(tmp_path, text), "h20")
+
+
+def test_a_binary_file_is_no_config(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(ConfigError, match="not a text file"):
+        symsim.compile(path, "h20")
+
+
+@pytest.mark.parametrize(
+    "extra", [{"use_sliding_window": True}, {"mlp_only_layers": [0]}, {"decoder_sparse_step": 2}, {"frobnicate": 3}]
+)
+def test_a_key_that_may_change_cost_is_reported(tmp_path: Path, extra: dict[str, Any]) -> None:
+    path = write(tmp_path, dict(load_config("qwen3-30b-a3b").keys) | extra)
+    (key, value), *_ = extra.items()
+    assert any(f"{key} = {value!r}" in note for note in symsim.compile(path, "h20").notes)
+
+
+def test_expected_values_are_not_reported(tmp_path: Path) -> None:
+    same = {"use_sliding_window": False, "mlp_only_layers": [], "decoder_sparse_step": 1}
+    path = write(tmp_path, dict(load_config("qwen3-30b-a3b").keys) | same)
+    assert not any("does not understand" in note for note in symsim.compile(path, "h20").notes)
+
+
+def test_a_missing_file_gets_the_bundled_names() -> None:
+    with pytest.raises(ConfigError, match="did you mean qwen3-8b"):
+        symsim.compile("qwen3-8bb", "h20")
