@@ -1,0 +1,120 @@
+"""One formula, many ways to evaluate it: they agree to 1e-12 everywhere."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given
+from hypothesis import strategies as st
+from sympy.core.function import AppliedUndef
+
+import symsim
+from symsim.api import METRICS
+from symsim.errors import EmptyTable
+from symsim.explain import numbers
+from tests.laws.drawing import costs, workloads
+
+metrics = st.sampled_from(METRICS)
+
+
+@functools.lru_cache(maxsize=512)
+def exported(formula: symsim.Formula) -> Callable[..., float]:
+    names: dict[str, Any] = {}
+    exec(formula.to_python(), names)
+    return names[formula.name]
+
+
+@functools.lru_cache(maxsize=512)
+def formula_of(model: symsim.Costs, metric: str) -> symsim.Formula:
+    return model.metric(metric)
+
+
+def answer(formula: symsim.Formula, point: dict[str, int]) -> float:
+    try:
+        return formula.evaluate(**point)
+    except EmptyTable:
+        return math.nan
+
+
+@given(costs, metrics, workloads)
+def test_evaluate_function_and_printed_module_agree(model: symsim.Costs, metric: str, workload: dict[str, int]) -> None:
+    try:
+        formula = formula_of(model, metric)
+        point = {name: value for name, value in workload.items() if name in formula.symbols}
+        value = answer(formula, point)
+        module = exported(formula)(**point)
+    except EmptyTable:  # no row of this KV precision, and none may stand in: every way refuses
+        with pytest.raises(EmptyTable):
+            formula.to_python()
+        return
+    vector = formula.function(list(point))(*(np.array([x, x]) for x in point.values()))
+    assert vector.shape == (2,)
+    for other in (module, *vector):
+        assert other == pytest.approx(value, rel=1e-12, nan_ok=True)
+
+
+@given(costs, metrics, workloads)
+def test_the_inlined_expression_is_the_same_formula(model: symsim.Costs, metric: str, workload: dict[str, int]) -> None:
+    formula = formula_of(model, metric)
+    point = {name: value for name, value in workload.items() if name in formula.symbols}
+    value = answer(formula, point)
+    if math.isnan(value):
+        return
+    assert {s.name for s in formula.expr.free_symbols} == set(formula.symbols)
+    assert numbers((formula.expr,), formula.form.values(workload), model.context)[0] == pytest.approx(value, rel=1e-12)
+
+
+def test_broadcasting_gives_a_grid() -> None:
+    formula = symsim.compile("qwen3-8b", "h20").tpot
+    grid = formula.function(["B", "S", "O"])(np.arange(1, 9)[:, None], np.array([512, 4096, 32768]), 1024)
+    assert grid.shape == (8, 3)
+    assert grid[3, 1] == pytest.approx(formula.evaluate(B=4, S=4096, O=1024), rel=1e-12)
+
+
+def test_numba_is_the_same_function() -> None:
+    pytest.importorskip("numba", reason="numba is the `compiled` extra; CI installs it")
+    for model, device in (("deepseek-v3", "h800"), ("qwen3-8b", "h20")):
+        for tables in ("2025-10", "2026-05"):
+            formula = symsim.compile(model, device, tables=tables).tpot
+            points = np.arange(1.0, 400.0, 7.0), np.full(57, 4096.0), np.full(57, 1024.0)
+            fast, plain = (formula.function(["B", "S", "O"], backend=b)(*points) for b in ("numba", "numpy"))
+            np.testing.assert_allclose(fast, plain, rtol=1e-12)
+
+
+@given(costs, workloads)
+def test_numeric_level_leaves_only_the_workload(model: symsim.Costs, workload: dict[str, int]) -> None:
+    for metric in METRICS:
+        left = {s.name for s in model.metric(metric).form.level("numeric").free()}
+        assert left <= set(workload)
+
+
+@given(costs)
+def test_formulas_hold_no_floats(model: symsim.Costs) -> None:
+    for metric in METRICS:
+        for level in ("symbolic", "model", "numeric"):
+            for step in model.metric(metric).form.level(level).steps:
+                assert not step.expr.atoms(sympy.Float)
+
+
+def test_tables_stay_applied_functions() -> None:
+    calls = {str(call.func) for call in symsim.compile("qwen3-8b", "h20").tpot.expr.atoms(AppliedUndef)}
+    assert calls == {"mfu_gemm", "mfu_gqa_decode"}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"B": 64, "S": 4096}, "needs a value for O"),
+        ({"B": 0, "S": 1, "O": 1}, "B = 0"),
+        ({"B": 1.5, "S": 1, "O": 1}, "B = 1.5"),
+        ({"B": 1, "S": 1, "O": 1, "hbm": 3}, "no symbol hbm"),
+        ({"B": 1, "S": 1, "O": 1, "hbm_bandwidth": -3}, "above zero"),
+    ],
+)
+def test_a_bad_point_is_one_sentence(values: dict[str, float], says: str) -> None:
+    with pytest.raises(symsim.SymsimError, match=says):
+        symsim.compile("qwen3-8b", "h20").tpot.evaluate(**values)

@@ -1,0 +1,105 @@
+"""The solver's answer is feasible and the next value is not; the feasible set is what brute force finds."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import symsim
+from symsim.errors import EmptyTable
+from symsim.solve import Status
+from tests.laws.drawing import compiled, costs
+
+LIMIT = 3000
+
+
+def feasible(model: symsim.Costs, tpot_ms: int, s: int, o: int) -> np.ndarray:
+    """Brute force: every batch up to LIMIT, both constraints."""
+    batch = np.arange(1, LIMIT + 1)
+    time = model.tpot.function(["B", "S", "O"])(batch, s, o)
+    used = model.memory.function(["B", "S", "O"])(batch, s, o)
+    with np.errstate(invalid="ignore"):
+        return (time <= tpot_ms / 1000) & (used <= float(model.bound.values["hbm_capacity"]))
+
+
+@given(costs, st.integers(5, 400), st.integers(1, 30_000), st.integers(1, 4000))
+def test_max_batch_against_brute_force(model: symsim.Costs, tpot_ms: int, s: int, o: int) -> None:
+    query = f"max B subject to TPOT <= {tpot_ms} ms, memory <= capacity with S = {s}, O = {o}"
+    try:
+        good = feasible(model, tpot_ms, s, o)
+    except EmptyTable:
+        with pytest.raises(EmptyTable):
+            model.solve(query)
+        return
+    answer = model.solve(query)
+    if not good.any():
+        assume(answer.status is Status.INFEASIBLE or (answer.value or 0) > LIMIT)
+        assert answer.status is Status.INFEASIBLE
+        assert answer.binding
+        return
+    assert answer.status is Status.SOLVED
+    assert answer.value is not None
+    assume(answer.value < LIMIT)
+    assert answer.value == np.flatnonzero(good)[-1] + 1
+    covered = np.zeros(LIMIT, dtype=bool)
+    for low, high in answer.certificate.feasible_set:
+        covered[int(low) - 1 : int(high or LIMIT)] = True
+    assert (covered == good).all()
+    assert set(answer.binding) <= set(answer.slack)
+    assert all(room >= 0 for room in answer.slack.values())
+
+
+@given(st.integers(1, 4), st.integers(2000, 60_000))
+def test_max_input_length(deployment: int, budget_ms: int) -> None:
+    model = compiled("qwen3-8b", "h20", deployment, "2026-05")
+    answer = model.solve(f"max S subject to TTFT <= {budget_ms} ms with T = 8192")
+    if answer.status is Status.SOLVED:
+        assert answer.value is not None
+        assert model.ttft.evaluate(S=answer.value, T=8192) <= budget_ms / 1000
+        assert model.ttft.evaluate(S=answer.value + 1, T=8192) > budget_ms / 1000
+
+
+def test_smallest_bandwidth_meets_the_target_and_less_does_not() -> None:
+    model = symsim.compile("qwen3-8b", "h800", tables="2025-10")
+    target = model.tpot.evaluate(B=64, S=30000, O=2048) * 1.2
+    answer = model.solve(f"min hbm_bandwidth subject to TPOT <= {target * 1000:.9f} ms with B = 64, S = 30000")
+    assert answer.value is not None
+    point = {"B": 64, "S": 30000, "O": 2048}
+    assert model.tpot.evaluate(**point, hbm_bandwidth=answer.value) <= target * (1 + 1e-9)
+    assert model.tpot.evaluate(**point, hbm_bandwidth=answer.value * 0.999) > target
+
+
+def test_non_monotone_tables_give_the_whole_feasible_set() -> None:
+    model = symsim.compile(
+        "deepseek-v3",
+        "h800",
+        symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch"),
+        tables="2025-10",
+    )
+    answer = model.solve("max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096, O = 2048")
+    assert (answer.value, answer.binding) == (66, ("TPOT <= 50 ms",))
+    assert answer.certificate.feasible_set == ((1, 13), (16, 23), (32, 41), (64, 66))
+    assert answer.certificate.value_at is not None
+    assert answer.certificate.value_next is not None
+    assert answer.certificate.value_at <= 0.05 < answer.certificate.value_next
+
+
+def test_memory_alone_has_a_closed_form() -> None:
+    answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to memory <= capacity with S = 4096, O = 2048")
+    assert answer.closed_form is not None
+    assert "lfloor" in answer.closed_form
+    assert answer.value == symsim.compile("qwen3-8b", "h20").max_batch.evaluate(S=4096, O=2048)
+
+
+def test_infeasible_names_the_constraint_and_by_how_much() -> None:
+    answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to TPOT <= 1 ms, memory <= capacity")
+    assert answer.status is Status.INFEASIBLE
+    assert answer.binding == ("TPOT <= 1 ms",)
+    assert "TPOT <= 1 ms fails: even at B = 1 it is 8.4" in answer.sentence
+    assert answer.assumed == {"O": 2048, "S": 4096}
+
+
+def test_weights_larger_than_memory_are_infeasible() -> None:
+    answer = symsim.compile("deepseek-v3", "h20").solve("max B subject to memory <= capacity")
+    assert answer.status is Status.INFEASIBLE
+    assert "TB too much" in answer.sentence

@@ -1,0 +1,60 @@
+"""A module imports its own level or lower ones only: data flows one way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import symsim
+
+LEVELS = [
+    {"errors", "paths"},
+    {"units", "symbols", "tree"},
+    {"syntax", "tables", "hardware", "conventions", "deployment"},
+    {"config", "lookup", "algebra", "query"},
+    {"graph"},
+    {"lower"},
+    {"cost", "binding"},
+    {"roofline", "memory"},
+    {"schedule"},
+    {"metrics"},
+    {"printers", "monotone"},
+    {"evaluate"},
+    {"closed_form"},
+    {"explain", "sheet", "bound_tables"},
+    {"compiled", "solve", "render.text", "render.latex", "render.python"},
+    {"render.markdown", "render.document"},
+    {"formula"},
+    {"api"},
+    {"report"},
+    {"published", "show"},
+    {"cli"},
+]
+LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
+PACKAGE = Path(symsim.__file__).parent
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text())
+    imported = {
+        node.module.removeprefix("symsim.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("symsim.")
+    }
+    upward = {name for name in imported if LEVEL[name] >= LEVEL[module]}
+    assert not upward
+
+
+def test_no_model_or_device_is_named_in_code() -> None:
+    names = ("deepseek", "qwen", "llama", "h800", "h200", "gb200")
+    for path in PACKAGE.rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        prose = {node.value for node in nodes if isinstance(node, ast.Expr)}  # docstrings may cite
+        texts = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str) and n not in prose]
+        assert not [text for text in texts if any(name in text.lower() for name in names)], path
