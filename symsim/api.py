@@ -29,7 +29,7 @@ from symsim.tables import Context
 from symsim.tree import Library, Model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Costs:
     """A compiled model: formulas for every metric, and the graphs they come from.
 

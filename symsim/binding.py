@@ -62,6 +62,7 @@ def context(device: Device, deployment: Deployment, counting: Convention, vintag
     return Context(device.key, vintage, deployment.kv, default, counting.name, counting.mfu_decimals)
 
 
+_WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}
 _RATES = frozenset(name for name, info in KNOWN.items() if info.kind in ("hardware", "convention"))
 
 
@@ -82,7 +83,6 @@ def _hardware(device: Device, counting: Convention) -> dict[str, tuple[Fraction,
 
 
 def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
-    widths = {"bf16": Fraction(2), "fp8": Fraction(1)}
     values = {
         "world_size": Fraction(deployment.world_size),
         "nodes": Fraction(deployment.num_nodes),
@@ -91,7 +91,8 @@ def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
         "sm_ratio": Fraction(deployment.sm_ratio),
         "deepep": Fraction(deployment.comm == "deepep"),
         "two_batch": Fraction(deployment.overlap == "two-batch"),
-        "b_w": widths[deployment.gemm],
-        "b_kv": widths[deployment.kv],
+        "b_w": Fraction(_WIDTHS[deployment.gemm]),
+        "b_kv": Fraction(_WIDTHS[deployment.kv]),
     }
-    return {name: (value, "deployment") for name, value in values.items()}
+    fixed = {f"b_{precision}": (Fraction(width), "definition") for precision, width in _WIDTHS.items()}
+    return {**{name: (value, "deployment") for name, value in values.items()}, **fixed}

@@ -17,13 +17,7 @@ from symsim.tree import Clause, Kernel, Library, When
 
 _AMOUNTS = ("flops", "read", "write", "weight")
 _NUMBERS = ("mfu", "touch", "latency")
-WIDTHS: Mapping[str, Expr] = {
-    "bf16": Integer(2),
-    "fp8": Integer(1),
-    "fp32": Integer(4),
-    "w": symbol("b_w"),
-    "kv": symbol("b_kv"),
-}
+WIDTHS: Mapping[str, Expr] = {precision: symbol(f"b_{precision}") for precision in ("bf16", "fp8", "fp32", "w", "kv")}
 """Bytes of an element at each precision a graph may name."""
 
 

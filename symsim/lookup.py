@@ -92,10 +92,13 @@ class Lookup:
         at = self.index(*point)
         if at == NO_ROW:
             return self.default
-        value = self.values[at]
-        if math.isnan(value):
+        if math.isnan(self.values[at]):
             raise EmptyTable(self._unusable(self.rows[at]))
-        return value if self.scale_axis is None else value * point[self.scale_axis] / self.points[at][self.scale_axis]
+        return self._scaled(at, point)
+
+    def _scaled(self, at: int, point: Sequence[float]) -> float:
+        axis, value = self.scale_axis, self.values[at]
+        return value if axis is None else value * point[axis] / self.points[at][axis]
 
     def array(self, *points: ArrayLike) -> NDArray[np.float64]:
         """The same over arrays, broadcasting; NaN where a row's figure cannot be used."""
@@ -124,7 +127,7 @@ class Lookup:
         return np.asarray(self.cells)
 
     def explain(self, *point: float) -> Found:
-        """Which row answers and how far it is from what was asked."""
+        """Which row answers and how far it is from what was asked; the value is NaN where it cannot be used."""
         asked = {
             **dict(zip(self.signature.shape_args, self.shape, strict=True)),
             **dict(zip(self.axes, point, strict=True)),
@@ -139,9 +142,8 @@ class Lookup:
             return Found(self.function, self.default, file, None, {}, asked, {}, True, why)
         row = self.rows[at]
         distance = {name: float(row.cells[name]) - x for name, x in asked.items() if float(row.cells[name]) != x}
-        return Found(
-            self.function, self.values[at], file, row.line, row.cells, asked, distance, self._outside(point), None
-        )
+        value = self._scaled(at, point)
+        return Found(self.function, value, file, row.line, row.cells, asked, distance, self._outside(point), None)
 
     def _outside(self, point: Sequence[float]) -> bool:
         columns = [[float(row.cells[axis]) for row in self.rows] for axis in self.axes]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import symsim
 from symsim.errors import EmptyTable
 from symsim.monotone import direction
-from tests.laws.drawing import costs, workloads
+from tests.laws.drawing import DEPLOYMENTS, compiled, costs, workloads
 
 HARDWARE = ("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth", "peak_w", "peak_bf16", "hbm_efficiency")
 
@@ -27,7 +27,15 @@ def test_time_never_falls_when_hardware_slows_down(
         return
     slower = float(model.bound.values[name]) * factor
     assert formula.evaluate(**point, **{name: slower}) >= before * (1 - 1e-12)
-    assert direction(formula.form.level("symbolic").inlined(), _symbol(formula, name)) == -1
+
+
+@pytest.mark.parametrize("deployment", range(len(DEPLOYMENTS)))
+@pytest.mark.parametrize("metric", ["tpot", "ttft"])
+def test_every_hardware_figure_has_a_certificate(deployment: int, metric: str) -> None:
+    formula = compiled("deepseek-v3", "h800", deployment, "2026-05").metric(metric)
+    whole = formula.form.level("model").inlined()
+    for name in set(HARDWARE) & set(formula.symbols):
+        assert direction(whole, _symbol(formula, name)) == -1
 
 
 def _symbol(formula: symsim.Formula, name: str) -> sympy.Symbol:
