@@ -6,7 +6,7 @@
 's'
 """
 
-from symsim.api import Costs, compile  # noqa: A004  (the contract's name)
+from symsim.api import Costs, compile
 from symsim.deployment import Deployment
 from symsim.errors import SymsimError
 from symsim.formula import Formula

@@ -32,7 +32,12 @@ _RELATIONS: Mapping[str, Callable[..., sympy.Basic]] = {
 def functions() -> Mapping[str, tuple[Callable[..., Expr], int | None]]:
     """Functions an expression may call, with how many arguments each takes (None: any number)."""
     tables = {name: (table_function(name), len(found.args)) for name, found in signatures().items()}
-    own = {"ceil": (sympy.ceiling, 1), "floor": (sympy.floor, 1), "max": (sympy.Max, None), "min": (sympy.Min, None)}
+    own = {
+        "ceil": (sympy.ceiling, 1),
+        "floor": (sympy.floor, 1),
+        "max": (sympy.Max, None),
+        "min": (sympy.Min, None),
+    }
     return cast(Mapping[str, tuple[Callable[..., Expr], int | None]], {**own, **tables})
 
 
@@ -82,7 +87,8 @@ def priced(clause: Clause, scope: Scope, *, count: bool = False) -> Priced:
     for part in clause.cost:
         if part.precision is None and not count:
             raise PrecisionMissing(
-                clause.span, f"`{clause.name}` needs `amount @ precision`; put sums in parentheses: (a + b) @ w"
+                clause.span,
+                f"`{clause.name}` needs `amount @ precision`; put sums in parentheses: (a + b) @ w",
             )
         key = None if part.precision is None else part.precision.name
         amounts[key] = amounts.get(key, Integer(0)) + expression(part.amount, scope)

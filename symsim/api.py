@@ -22,8 +22,8 @@ from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
 from symsim.lower import Facts, lower
 from symsim.metrics import Derivation, Phased, max_batch, memory, priced_phase, tgs, tpot, ttft
-from symsim.symbols import KNOWN, symbol
 from symsim.solve import Answer, solve
+from symsim.symbols import KNOWN, symbol
 from symsim.syntax import load_library
 from symsim.tables import Context
 from symsim.tree import Library, Model
@@ -99,7 +99,12 @@ class Costs:
         return solve(query, {name: self.metric(name).form for name in METRICS if name != "max_batch"})
 
     def _formula(self, derivation: Derivation) -> Formula:
-        parts = (self.config.path, self.device.name, self.deployment.text(), f"{self.counting.name} cost model")
+        parts = (
+            self.config.path,
+            self.device.name,
+            self.deployment.text(),
+            f"{self.counting.name} cost model",
+        )
         subject = ", ".join((*parts, f"tables {self.context.vintage}"))
         return Formula(ClosedForm(derivation, self.bound, self.context), subject)
 
@@ -109,7 +114,7 @@ _TWO_BATCH_SET = sympy.Ne(_TWO_BATCH, 0)
 METRICS = ("tpot", "ttft", "tgs_decode", "tgs_prefill", "memory", "max_batch")
 
 
-def compile(  # noqa: A001  (the contract's name)
+def compile(
     model: str | Path,
     device: str | Path,
     deployment: Deployment | None = None,
@@ -178,7 +183,12 @@ def _derived(phased: Phased) -> Mapping[str, Derivation]:
         return {"ttft": time, "tgs_prefill": tgs(phased, time)}
     time = tpot(phased)
     graph = phased.graph
-    return {"tpot": time, "tgs_decode": tgs(phased, time), "memory": memory(graph), "max_batch": max_batch(graph)}
+    return {
+        "tpot": time,
+        "tgs_decode": tgs(phased, time),
+        "memory": memory(graph),
+        "max_batch": max_batch(graph),
+    }
 
 
 def _notes(costs: Costs) -> list[str]:

@@ -74,7 +74,10 @@ def _hardware(device: Device, counting: Convention) -> dict[str, tuple[Fraction,
             continue
         factor = counting.scale.get(info.unit, Fraction(1))
         counted = f", counted x {float(factor):.10g} ({counting.sources[info.unit]})" if factor != 1 else ""
-        rows[name] = figure * factor, f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{counted}"
+        rows[name] = (
+            figure * factor,
+            f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{counted}",
+        )
     for link in ("hbm", *LINKS):
         share = device.achievable.get(f"{link}_bandwidth", Fraction(1))
         rows[f"{link}_efficiency"] = share, f"hardware/{device.path.name}: achievable"

@@ -153,7 +153,8 @@ def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_j
         _write_json({"metric": formula.name, "at": used, "value": value, "operators": [x.as_dict() for x in lines]})
         return 0
     write_table(
-        ("operator", "FLOPs", "HBM bytes", "link bytes", "time", "x", "bound by", "from"), [_cells(x) for x in lines]
+        ("operator", "FLOPs", "HBM bytes", "link bytes", "time", "x", "bound by", "from"),
+        [_cells(x) for x in lines],
     )
     at = ", ".join(f"{name} = {v}" for name, v in point.items() if name in formula.symbols)
     print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} at {at}; {formula.subject}")
@@ -216,7 +217,8 @@ def _graph(*, phase: str, format: str, **subject: Any) -> int:
         case _:
             head = ("operator", "kernel", "shape", "repeat", "from")
             write_table(
-                head, [(op.name, op.kernel, _shape(op.shape), str(op.repeat), str(op.origin)) for op in graph.ops]
+                head,
+                [(op.name, op.kernel, _shape(op.shape), str(op.repeat), str(op.origin)) for op in graph.ops],
             )
     return 0
 
@@ -255,7 +257,12 @@ def _models() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 
 def _devices() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    fields = (("peak_bf16", "FLOP/s"), ("peak_fp8", "FLOP/s"), ("hbm_capacity", "B"), ("hbm_bandwidth", "B/s"))
+    fields = (
+        ("peak_bf16", "FLOP/s"),
+        ("peak_fp8", "FLOP/s"),
+        ("hbm_capacity", "B"),
+        ("hbm_bandwidth", "B/s"),
+    )
     head = ("device", "name", *(field for field, _ in fields), "source")
     found: list[tuple[str, ...]] = []
     for name in bundled_devices():

@@ -28,7 +28,9 @@ def numba_function(form: ClosedForm, names: Sequence[str]) -> Callable[..., Any]
     derivation = form.level("numeric")
     needed = {s.name for s in derivation.free()}
     if set(names) != needed:
-        raise SymsimError(f"backend 'numba' compiles a function of {', '.join(sorted(needed))}; found {', '.join(names)}")
+        raise SymsimError(
+            f"backend 'numba' compiles a function of {', '.join(sorted(needed))}; found {', '.join(names)}"
+        )
     lookups, stand_alone = bound_tables(form, derivation)
     scope: dict[str, Any] = {name: _table(numba, lookup) for name, lookup in lookups.items()}
     scope |= {"floor": math.floor, "ceil": math.ceil}

@@ -124,7 +124,9 @@ def _section(config: ModelConfig, model: Model) -> Mapping[str, Any]:
         return config.keys
     section = config.keys.get(model.section)
     if not isinstance(section, dict):
-        raise MissingConfigKey(f"{config.path}: {model.name} models keep their sizes under `{model.section}`, which is absent")
+        raise MissingConfigKey(
+            f"{config.path}: {model.name} models keep their sizes under `{model.section}`, which is absent"
+        )
     return cast(Mapping[str, Any], section)
 
 

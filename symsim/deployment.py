@@ -37,7 +37,12 @@ class Deployment:
     def __post_init__(self) -> None:
         for name in ("world_size", "num_nodes", "tp"):
             positive_integer(name, getattr(self, name))
-        for name, choices in (("gemm", Precision), ("kv", Precision), ("comm", Communication), ("overlap", Overlap)):
+        for name, choices in (
+            ("gemm", Precision),
+            ("kv", Precision),
+            ("comm", Communication),
+            ("overlap", Overlap),
+        ):
             _choice(name, getattr(self, name), get_args(choices))
         if not 0 < self.sm_ratio <= 1:
             raise DeploymentError(f"sm_ratio = {self.sm_ratio} must be above 0 and at most 1")
@@ -59,7 +64,9 @@ def positive_integer(name: str, value: object) -> int:
 
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise DeploymentError(f"{name} = {value!r} is not one of {', '.join(choices)}; {did_you_mean(str(value), choices)}")
+        raise DeploymentError(
+            f"{name} = {value!r} is not one of {', '.join(choices)}; {did_you_mean(str(value), choices)}"
+        )
 
 
 def _divides(name: str, part: int, whole_name: str, whole: int) -> None:

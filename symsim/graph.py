@@ -111,5 +111,12 @@ def annotated(graph: OpGraph) -> nx.DiGraph[str]:
     dag = graph.dag.copy()
     for op in graph.ops:
         shape = {name: str(size) for name, size in op.shape.items()}
-        dag.add_node(op.name, kernel=op.kernel, stage=op.stage, shape=shape, repeat=str(op.repeat), origin=str(op.origin))
+        dag.add_node(
+            op.name,
+            kernel=op.kernel,
+            stage=op.stage,
+            shape=shape,
+            repeat=str(op.repeat),
+            origin=str(op.origin),
+        )
     return nx.freeze(dag)

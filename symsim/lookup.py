@@ -47,7 +47,7 @@ class Found:
         return f"{self.file}:{self.line}{f' (off by {off}{edge})' if off else ''}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lookup:
     """One table with its shape fixed: a function of `axes`.
 
@@ -176,7 +176,9 @@ def bind(function: str, shape: tuple[float, ...], context: Context) -> Lookup:
     found = _ceiling(shape, groups) if "ceiling" in rule.by.values() else shape
     group = groups.get(found, ()) if found is not None else ()
     if not group or found is None:
-        return _missing(signature, shape, rule.missing_table, context, f"no rows of {_where(signature, shape, context)}")
+        return _missing(
+            signature, shape, rule.missing_table, context, f"no rows of {_where(signature, shape, context)}"
+        )
     if rule.kv_column is not None:
         present = sorted({row.cells[rule.kv_column] for row in group})
         group = tuple(row for row in group if row.cells[rule.kv_column] == context.kv)
@@ -275,8 +277,6 @@ def _missing(
         cells = (cells,)
     sentence = f"{why}: default {default:g} used"
     return Lookup(signature, shape, shape, "steps", (), (), breaks, cells, (), None, default, sentence)
-
-
 
 
 def _default(stands_in: float | str, context: Context) -> float:

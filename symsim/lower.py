@@ -47,7 +47,10 @@ def model_scope(model: Model, phase: Phase) -> dict[str, Expr]:
     scope: dict[str, Expr] = {name: symbol(name) for name in KNOWN}
     for binding in model.bindings:
         if binding.symbol in KNOWN:
-            raise UndefinedName(binding.span, f"{binding.symbol} already means {KNOWN[binding.symbol].meaning}; choose another name")
+            raise UndefinedName(
+                binding.span,
+                f"{binding.symbol} already means {KNOWN[binding.symbol].meaning}; choose another name",
+            )
         scope[binding.symbol] = architecture_symbol(binding.symbol)
     scope["tokens"] = symbol("T") if phase == "prefill" else symbol("B")
     return scope
@@ -65,7 +68,9 @@ def lower(model: Model, library: Library, phase: Phase, facts: Facts) -> OpGraph
     dag.add_edges_from(found.edges)
     guards = tuple(Guard(test, outcome) for test, outcome in found.guards.items())
     frozen = nx.freeze(dag)
-    return verify(OpGraph(model.name, phase, tuple(found.ops), frozen, tuple(found.residents), guards, tuple(found.whole)))
+    return verify(
+        OpGraph(model.name, phase, tuple(found.ops), frozen, tuple(found.residents), guards, tuple(found.whole))
+    )
 
 
 def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:
@@ -183,6 +188,4 @@ def _value(name: str, span: Span, values: Mapping[str, str]) -> str:
 
 def _same_length(node: Node, params: Sequence[str], shape: Sequence[Expr]) -> None:
     if len(params) != len(shape):
-        raise UndefinedName(
-            node.span, f"{node.op} takes {len(params)} sizes ({', '.join(params)}), found {len(shape)}"
-        )
+        raise UndefinedName(node.span, f"{node.op} takes {len(params)} sizes ({', '.join(params)}), found {len(shape)}")

@@ -50,9 +50,7 @@ class Derivation:
     def substituted(self, values: Mapping[Symbol, Expr]) -> Derivation:
         """The same derivation with symbols replaced by numbers."""
         replaced = dict(values)
-        steps = tuple(
-            Step(s.symbol, s.expr.xreplace(replaced), s.unit, s.meaning, s.latex, s.op) for s in self.steps
-        )
+        steps = tuple(Step(s.symbol, s.expr.xreplace(replaced), s.unit, s.meaning, s.latex, s.op) for s in self.steps)
         return Derivation(self.name, self.meaning, steps)
 
     def free(self) -> tuple[Symbol, ...]:

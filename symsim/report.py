@@ -23,7 +23,6 @@ from symsim.evaluate import program, scalar_tables
 from symsim.explain import look_ups
 from symsim.memory import reported, reserves, resident
 from symsim.metrics import Phased
-from symsim.symbols import symbol
 
 MIB = 2**20
 GIB = 2**30

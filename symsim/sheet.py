@@ -15,6 +15,9 @@ from symsim.metrics import Derivation, Step
 from symsim.symbols import SymbolInfo
 from symsim.tables import Signature, signatures
 
+DIGITS = 6
+ROUNDED = f"coefficients are printed to {DIGITS} digits; the python format has them exactly"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -42,7 +45,14 @@ def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
     derivation = form.level(level)
     left = {s.name for s in derivation.free()}
     rows = [_row(name, form) for name in form.symbols if name in left]
-    ranks = {"workload": 0, "architecture": 1, "deployment": 2, "precision": 3, "hardware": 4, "convention": 5}
+    ranks = {
+        "workload": 0,
+        "architecture": 1,
+        "deployment": 2,
+        "precision": 3,
+        "hardware": 4,
+        "convention": 5,
+    }
     rows.sort(key=lambda row: (ranks[row.info.kind], row.info.name))
     return Sheet(subject, level, derivation, top_down(derivation.steps), tuple(rows), _tables(derivation))
 

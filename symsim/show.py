@@ -10,7 +10,13 @@ from symsim.report import Report
 LABEL_WIDTH = 40
 RULE_WIDTH = 50
 
-_WHOLE = ("Input seq len", "Output seq len", "Target decode batchsize", "Num hidden layers", "Max prefill tokens")
+_WHOLE = (
+    "Input seq len",
+    "Output seq len",
+    "Target decode batchsize",
+    "Num hidden layers",
+    "Max prefill tokens",
+)
 _FLAGS = {
     "kv_cache_too_large": "!Error: need smaller kvcache",
     "tpot_over_target": "!Error: TPOT > SLO, need smaller GFLOPs to speedup",

@@ -110,7 +110,9 @@ def solve(text: str, forms: Mapping[str, ClosedForm]) -> Answer:
 
 def _limits(query: Query, forms: Mapping[str, ClosedForm]) -> tuple[list[_Limit], dict[str, float]]:
     if not query.constraints:
-        raise QuerySyntaxError(query.span, f"{query.goal} {query.variable} needs a constraint: subject to TPOT <= 50 ms")
+        raise QuerySyntaxError(
+            query.span, f"{query.goal} {query.variable} needs a constraint: subject to TPOT <= 50 ms"
+        )
     found = [_form(constraint, forms) for constraint in query.constraints]
     known = set[str]().union(*(form.symbols for form in found))
     if query.variable not in known:
@@ -322,7 +324,7 @@ def _solve_real(query: Query, limits: list[_Limit], assumed: Mapping[str, float]
     far, near = start * 2.0**60 if grows else start * 2.0**-60, start * 2.0**-60 if grows else start * 2.0**60
     if not inside(far):
         return _infeasible(query, limits, far, f"with {name} as {'large' if grows else 'small'} as may be", assumed)
-    if inside(near) or (query.goal == "max") == grows and query.goal != "solve":
+    if inside(near) or ((query.goal == "max") == grows and query.goal != "solve"):
         edge = None if grows else far
         return _unbounded(query, limits, ((near, edge),), assumed)
     good, bad = far, near
@@ -352,11 +354,21 @@ def _answer(
     tight = next((limit for limit in limits if limit.text in binding), None)
     at = tight.at(name, value) if tight else None
     after = _value_or_none(tight, name, beyond) if tight else None
-    closed = _closed_form(tight, name) if tight and len(limits) == 1 or _only_memory(binding, tight) else None
+    closed = _closed_form(tight, name) if (tight and len(limits) == 1) or _only_memory(binding, tight) else None
     sentence = _sentence(query, value, tight, at, after, beyond, ranges)
     certificate = Certificate(at, after, ranges)
     return Answer(
-        Status.SOLVED, name, value, unit, _objective(query), binding, slack, certificate, closed, assumed, sentence
+        Status.SOLVED,
+        name,
+        value,
+        unit,
+        _objective(query),
+        binding,
+        slack,
+        certificate,
+        closed,
+        assumed,
+        sentence,
     )
 
 
@@ -428,9 +440,7 @@ def _sentence(
     return f"{text}."
 
 
-def _infeasible(
-    query: Query, limits: list[_Limit], best: float, where: str, assumed: Mapping[str, float]
-) -> Answer:
+def _infeasible(query: Query, limits: list[_Limit], best: float, where: str, assumed: Mapping[str, float]) -> Answer:
     name = query.variable
     rooms = {limit.text: _room(limit, name, best) for limit in limits}
     failing = [limit for limit in limits if rooms[limit.text] < 0] or limits
@@ -456,7 +466,10 @@ def _infeasible(
 
 
 def _unbounded(
-    query: Query, limits: list[_Limit], ranges: tuple[tuple[float, float | None], ...], assumed: Mapping[str, float]
+    query: Query,
+    limits: list[_Limit],
+    ranges: tuple[tuple[float, float | None], ...],
+    assumed: Mapping[str, float],
 ) -> Answer:
     name = query.variable
     return Answer(

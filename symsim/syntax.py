@@ -38,7 +38,6 @@ from symsim.tree import (
     When,
 )
 
-
 T = TypeVar("T", Kernel, Block, Model)
 
 

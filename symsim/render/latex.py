@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Expr, Max, Mul
+from sympy import Add, Expr, Max, Mul
 from sympy.printing.latex import LatexPrinter
 
-from symsim.sheet import Sheet, as_quantity, ordered
+from symsim.sheet import DIGITS, ROUNDED, Sheet, as_quantity, ordered
 from symsim.units import format_quantity
 
 TERMS_PER_LINE = 4
-"""A sum with more terms than this breaks over lines: it would not fit a column."""
+"""A sum with more terms than this breaks over lines, as it would not fit a page; of maxima, two fit."""
 
 
 class Math(LatexPrinter):
     """sympy's LaTeX printer with our symbols, tables as mu(...), digit groups, and SI prefixes on coefficients."""
 
     def __init__(self, sheet: Sheet, unit: str) -> None:
-        super().__init__({"mul_symbol": None, "fold_short_frac": False})
+        super().__init__({"mul_symbol": "\\,"})
         self.sheet, self.unit = sheet, unit if sheet.level == "numeric" else ""
         self.names = _names(sheet)
 
@@ -74,7 +74,7 @@ def _joined(terms: list[str]) -> str:
 
 
 def _quantity(value: float, unit: str) -> str:
-    number, _, symbol = format_quantity(value, unit, 5).partition(" ")
+    number, _, symbol = format_quantity(value, unit, DIGITS).partition(" ")
     prefix, rest = ("\\mu", symbol[1:]) if symbol.startswith("µ") else ("", symbol)
     return f"{number}\\,{prefix}\\mathrm{{{rest}}}"
 
@@ -93,9 +93,10 @@ def equations(sheet: Sheet) -> list[tuple[str, list[str]]]:
     found: list[tuple[str, list[str]]] = []
     for step in sheet.steps:
         math = Math(sheet, step.unit)
-        if step.expr.is_Add and len(step.expr.args) > TERMS_PER_LINE:
+        per_line = 2 if step.expr.atoms(Max) else TERMS_PER_LINE
+        if isinstance(step.expr, Add) and len(step.expr.args) > per_line:
             terms = [math._print(term) for term in ordered(step.expr, sheet.derivation.steps)]
-            chunks = [terms[i : i + TERMS_PER_LINE] for i in range(0, len(terms), TERMS_PER_LINE)]
+            chunks = [terms[i : i + per_line] for i in range(0, len(terms), per_line)]
             lines = [_joined(chunks[0]), *(f"+ {_joined(chunk)}" for chunk in chunks[1:])]
         else:
             lines = [math.doprint(step.expr)]
@@ -105,23 +106,24 @@ def equations(sheet: Sheet) -> list[tuple[str, list[str]]]:
 
 def latex_text(sheet: Sheet) -> str:
     """An `align*` of all steps and a `tabular` of symbols, for an article that loads amsmath."""
-    rows = [
-        f"  {left} &= " + " \\\\\n  &\\quad ".join(lines) + " \\\\" for left, lines in equations(sheet)
-    ]
+    rows = [f"  {left} &= " + " \\\\\n  &\\quad ".join(lines) + " \\\\" for left, lines in equations(sheet)]
     body = "\n".join(rows).removesuffix(" \\\\")
     head = f"% {sheet.derivation.meaning} of {sheet.subject}"
+    if sheet.level == "numeric":
+        head += f"\n% {ROUNDED}"
     return f"{head}\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n{_symbol_table(sheet)}"
 
 
 def _symbol_table(sheet: Sheet) -> str:
-    lines = ["\\begin{tabular}{@{}lll@{}}", "symbol & meaning & value \\\\ \\hline"]
+    columns = "@{}lp{0.55\\linewidth}l@{}"
+    lines = [f"\\begin{{tabular}}{{{columns}}}", "symbol & meaning & value \\\\ \\hline"]
     for row in sheet.symbols:
         value = "" if row.value is None else escaped(format_quantity(row.value, row.info.unit, 6))
         unit = f" [{row.info.unit}]" if not value and row.info.unit != "1" else ""
         lines.append(f"${row.info.latex}$ & {escaped(row.info.meaning)}{unit} & {value} \\\\")
     for table in sheet.tables:
-        arguments = ", ".join(escaped(argument) for argument in table.args)
-        lines.append(f"${table.latex}$ & {escaped(table.meaning)} ({arguments}) & measured, {escaped(table.library)} \\\\")
+        arguments = escaped(", ".join(table.args).replace("_", " "))
+        lines.append(f"${table.latex}$ & {escaped(table.meaning)}, of {arguments} & measured \\\\")
     return "\n".join([*lines, "\\end{tabular}"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sympy import Expr, Max, Mul
 from sympy.printing.str import StrPrinter
 
-from symsim.sheet import Row, Sheet, as_quantity, ordered
+from symsim.sheet import DIGITS, ROUNDED, Row, Sheet, as_quantity, ordered
 from symsim.units import format_quantity
 
 
@@ -32,7 +32,7 @@ class _Text(StrPrinter):
     def _print_Mul(self, expr: Expr) -> str:
         found = as_quantity(expr, self.unit, self.sheet.derivation.steps)
         if found is not None and found[0] != 1:
-            number = format_quantity(_fraction(found[0]), self.unit, 6)
+            number = format_quantity(_fraction(found[0]), self.unit, DIGITS)
             return f"{number} * {self._plain(found[1])}"
         number, rest = expr.as_coeff_Mul()
         if isinstance(rest, Max) and number != 1:
@@ -40,7 +40,11 @@ class _Text(StrPrinter):
         return self._plain(expr)
 
     def _print_Rational(self, expr: Expr) -> str:
-        return format_quantity(_fraction(expr), self.unit, 6) if self.unit in ("s", "B") else super()._print_Rational(expr)
+        return (
+            format_quantity(_fraction(expr), self.unit, DIGITS)
+            if self.unit in ("s", "B")
+            else super()._print_Rational(expr)
+        )
 
     _print_Integer = _print_Rational
     _print_Half = _print_Rational
@@ -61,6 +65,8 @@ def plain_text(sheet: Sheet) -> str:
     lines = [f"{sheet.derivation.result.symbol}: {sheet.derivation.meaning}", f"of {sheet.subject}", ""]
     for step in sheet.steps:
         lines.append(f"  {step.symbol.name:<{width}} = {_Text(sheet, step.unit).doprint(step.expr)}")
+    if sheet.level == "numeric":
+        lines += ["", ROUNDED]
     if sheet.symbols:
         lines += ["", "symbols"]
         lines += _columns([_symbol_cells(row) for row in sheet.symbols])

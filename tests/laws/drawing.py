@@ -32,5 +32,10 @@ costs = st.builds(
     st.sampled_from(["2025-10", "2026-05"]),
 )
 workloads = st.fixed_dictionaries(
-    {"B": st.integers(1, 600), "S": st.integers(1, 70_000), "O": st.integers(1, 5000), "T": st.integers(1, 40_000)}
+    {
+        "B": st.integers(1, 600),
+        "S": st.integers(1, 70_000),
+        "O": st.integers(1, 5000),
+        "T": st.integers(1, 40_000),
+    }
 )

@@ -56,7 +56,10 @@ expressions = st.recursive(
 )
 
 
-@given(expressions, st.lists(st.fractions(min_value="1/10", max_value=50, max_denominator=20), min_size=2, max_size=6))
+@given(
+    expressions,
+    st.lists(st.fractions(min_value="1/10", max_value=50, max_denominator=20), min_size=2, max_size=6),
+)
 def test_a_certificate_is_never_wrong(expr: sympy.Expr, points: list[object]) -> None:
     found = direction(expr, x)
     if found is None:

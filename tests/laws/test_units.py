@@ -14,7 +14,15 @@ from symsim.tables import signatures
 from tests.laws.drawing import costs
 
 Dimension = tuple[int, int]  # powers of the byte and of the second
-OF = {"1": (0, 0), "tokens": (0, 0), "B": (1, 0), "s": (0, 1), "B/s": (1, -1), "FLOP/s": (0, -1), "tokens/s": (0, -1)}
+OF = {
+    "1": (0, 0),
+    "tokens": (0, 0),
+    "B": (1, 0),
+    "s": (0, 1),
+    "B/s": (1, -1),
+    "FLOP/s": (0, -1),
+    "tokens/s": (0, -1),
+}
 
 
 def dimension(expr: sympy.Basic, units: dict[str, Dimension]) -> Dimension | None:
@@ -51,7 +59,9 @@ def test_every_step_has_the_unit_that_it_states(model: symsim.Costs, metric: str
         units[step.symbol.name] = OF[step.unit]
 
 
-@pytest.mark.parametrize(("metric", "unit"), [("tpot", "s"), ("ttft", "s"), ("memory", "B"), ("tgs_decode", "tokens/s")])
+@pytest.mark.parametrize(
+    ("metric", "unit"), [("tpot", "s"), ("ttft", "s"), ("memory", "B"), ("tgs_decode", "tokens/s")]
+)
 def test_units_of_metrics(metric: str, unit: str) -> None:
     formula = symsim.compile("deepseek-v3", "h800").metric(metric)
     units = {name: OF[info.unit] for name, info in formula.symbols.items()}

@@ -42,7 +42,11 @@ def test_a_folder_that_holds_a_config(tmp_path: Path, deepseek: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
-        ({"kv_lora_rank": ...}, MissingConfigKey, ["`kv_lora_rank`", "models.graph", "did you mean q_lora_rank"]),
+        (
+            {"kv_lora_rank": ...},
+            MissingConfigKey,
+            ["`kv_lora_rank`", "models.graph", "did you mean q_lora_rank"],
+        ),
         ({"kv_lora_rank": None}, MissingConfigKey, ["`kv_lora_rank`"]),
         ({"num_experts": 128}, ConfigError, ["n_routed_experts = 256", "num_experts = 128", "disagree"]),
         ({"hidden_size": -1}, ConfigError, ["hidden_size = -1"]),
@@ -50,12 +54,24 @@ def test_a_folder_that_holds_a_config(tmp_path: Path, deepseek: dict[str, Any]) 
         ({"hidden_size": 71.5}, ConfigError, ["hidden_size = 71.5"]),
         ({"hidden_size": True}, ConfigError, ["hidden_size = true"]),
         ({"hidden_size": "7168"}, ConfigError, ['hidden_size = "7168"']),
-        ({"architectures": ["DeepseekV9ForCausalLM"]}, UnsupportedArchitecture, ["did you mean DeepseekV3ForCausalLM"]),
-        ({"architectures": ..., "model_type": ...}, UnsupportedArchitecture, ["is it a model's config.json?"]),
+        (
+            {"architectures": ["DeepseekV9ForCausalLM"]},
+            UnsupportedArchitecture,
+            ["did you mean DeepseekV3ForCausalLM"],
+        ),
+        (
+            {"architectures": ..., "model_type": ...},
+            UnsupportedArchitecture,
+            ["is it a model's config.json?"],
+        ),
     ],
 )
 def test_bad_keys_are_named(
-    tmp_path: Path, deepseek: dict[str, Any], change: dict[str, Any], error: type[SymsimError], says: list[str]
+    tmp_path: Path,
+    deepseek: dict[str, Any],
+    change: dict[str, Any],
+    error: type[SymsimError],
+    says: list[str],
 ) -> None:
     keys = {key: value for key, value in (deepseek | change).items() if value is not ...}
     path = write(tmp_path, keys)
@@ -79,7 +95,8 @@ def test_a_binary_file_is_no_config(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", [{"use_sliding_window": True}, {"mlp_only_layers": [0]}, {"decoder_sparse_step": 2}, {"frobnicate": 3}]
+    "extra",
+    [{"use_sliding_window": True}, {"mlp_only_layers": [0]}, {"decoder_sparse_step": 2}, {"frobnicate": 3}],
 )
 def test_a_key_that_may_change_cost_is_reported(tmp_path: Path, extra: dict[str, Any]) -> None:
     path = write(tmp_path, dict(load_config("qwen3-30b-a3b").keys) | extra)

@@ -104,9 +104,7 @@ def test_two_axes_scanned_apart() -> None:
 def test_the_row_that_the_reference_skips() -> None:
     ours = bind("mfu_gqa_decode", (64, 2, 128), context(cost_model="roofline"))
     assert ours.explain(1, 1024).line == 377
-    assert (
-        bind("mfu_gqa_decode", (64, 2, 128), context()).explain(1, 1024).line == 384
-    )  # (16, 1024) is 15 away
+    assert bind("mfu_gqa_decode", (64, 2, 128), context()).explain(1, 1024).line == 384  # (16, 1024) is 15 away
     # 2025-10 scans kv_len from 4096 on, so 1024 lies below the first row.
     assert bind("mfu_gqa_decode", (64, 2, 128), context(vintage="2025-10"))(16, 2000) == 0.6
 
@@ -185,9 +183,7 @@ def test_tables_are_the_reference_tables() -> None:
 
 
 def test_every_table_has_a_sidecar_that_fits_its_header() -> None:
-    assert sorted(Path(s.file).stem for s in signatures().values()) == sorted(
-        p.stem for p in MFU.glob("*.csv")
-    )
+    assert sorted(Path(s.file).stem for s in signatures().values()) == sorted(p.stem for p in MFU.glob("*.csv"))
     for signature in signatures().values():
         header = rows(signature.function)[0].cells
         assert set(signature.args) <= set(header), signature.file
@@ -309,9 +305,7 @@ def figure(line: dict[str, str]) -> float:
     return max(round(float(line[name]), 3) for name in columns) or math.nan
 
 
-def expected(
-    function: str, shape: tuple[float, ...], asked: tuple[float, ...], about: Context
-) -> float | None:
+def expected(function: str, shape: tuple[float, ...], asked: tuple[float, ...], about: Context) -> float | None:
     """The value; NaN for a zero row; None where nothing may answer."""
     file, columns, axes, *rules = TABLES[function]
     rule = rules[about.vintage == "2026-05"]
@@ -388,11 +382,7 @@ def questions(draw: st.DrawFn) -> tuple[str, tuple[float, ...], list[tuple[float
 
 
 def same(ours: float, theirs: float) -> bool:
-    return (
-        ours == theirs
-        or math.isclose(ours, theirs, rel_tol=1e-13)
-        or (math.isnan(ours) and math.isnan(theirs))
-    )
+    return ours == theirs or math.isclose(ours, theirs, rel_tol=1e-13) or (math.isnan(ours) and math.isnan(theirs))
 
 
 @settings(max_examples=500, deadline=None)
