@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import sympy
 from sympy import Expr, Integer, Rational
+from sympy.logic.boolalg import Boolean
 
 from symsim.errors import PrecisionMissing, Span, UndefinedName, did_you_mean
 from symsim.symbols import table_function
@@ -18,7 +19,7 @@ Scope = Mapping[str, Expr]
 Priced = Mapping[str | None, Expr]
 """Elements or FLOPs at each precision; None is a plain count."""
 
-_RELATIONS: Mapping[str, Callable[..., sympy.Basic]] = {
+_RELATIONS: Mapping[str, Callable[..., Any]] = {
     "<": sympy.Lt,
     "<=": sympy.Le,
     ">": sympy.Gt,
@@ -61,12 +62,12 @@ def expression(node: Expression, scope: Scope) -> Expr:
         case Binary("/", left, right):
             return expression(left, scope) / expression(right, scope)
         case Binary("**", left, right):
-            return cast(Expr, expression(left, scope) ** expression(right, scope))
+            return expression(left, scope) ** expression(right, scope)
         case _:
-            return cast(Expr, condition(node, scope))
+            return cast(Expr, condition(node, scope))  # a condition where a number belongs: sympy refuses it
 
 
-def condition(node: Expression, scope: Scope) -> sympy.Basic:
+def condition(node: Expression, scope: Scope) -> Boolean:
     """A condition as a sympy Boolean; a bare number is true when it is not zero."""
     match node:
         case Binary("and", left, right):
@@ -78,7 +79,7 @@ def condition(node: Expression, scope: Scope) -> sympy.Basic:
         case Binary(relation, left, right) if relation in _RELATIONS:
             return _RELATIONS[relation](expression(left, scope), expression(right, scope))
         case _:
-            return sympy.Ne(expression(node, scope), 0)
+            return cast(Boolean, sympy.Ne(expression(node, scope), 0))
 
 
 def priced(clause: Clause, scope: Scope, *, count: bool = False) -> Priced:

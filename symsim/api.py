@@ -149,10 +149,9 @@ def phase_of(model: Model, library: Library, phase: Phase, bound: Bound) -> Phas
     """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation."""
     numbers = facts(bound, phase)
     seen = _specialised(library.name, model.name, phase)
-    for guards, found in seen:
-        if all(guard.holds(numbers) for guard in guards):
-            break
-    else:
+    fitting = (found for guards, found in seen if all(guard.holds(numbers) for guard in guards))
+    found = next(fitting, None)
+    if found is None:
         guards, found = _specialise(model, library, phase, numbers)
         seen.append((guards, found))
     meanings = {**bound.sources, **{name: info.meaning for name, info in KNOWN.items()}}

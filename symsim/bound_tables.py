@@ -28,5 +28,5 @@ def bound_tables(form: ClosedForm, derivation: Derivation) -> tuple[dict[str, Lo
         sizes = [float(cast(Expr, call.args[i])) for i in shape]
         own = "_".join([name, *(f"{size:.0f}" for size in sizes)])
         lookups[own] = bind(name, tuple(sizes), form.context)
-        swaps[call] = cast(Expr, sympy.Function(own, positive=True)(*(call.args[i] for i in axes)))
+        swaps[call] = sympy.Function(own, positive=True)(*(call.args[i] for i in axes))
     return lookups, derivation.substituted(swaps)  # pyright: ignore[reportArgumentType]

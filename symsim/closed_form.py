@@ -147,9 +147,9 @@ class ClosedForm:
 
 def _checked(name: str, value: object) -> Any:
     """A number for a symbol: workload symbols are whole and at least 1, all others above zero."""
+    number = float(value) if isinstance(value, Real) else -1.0
     if name in KNOWN and KNOWN[name].integer:
-        whole = int(value) if isinstance(value, Real) and float(value).is_integer() else value
-        return positive_integer(name, whole)
-    if not isinstance(value, Real) or not float(value) > 0:
+        return positive_integer(name, int(number) if number.is_integer() and number > 0 else value)
+    if not number > 0:
         raise DeploymentError(f"{name} = {value!r} must be a number above zero")
     return value

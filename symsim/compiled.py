@@ -52,7 +52,7 @@ def _table(numba: Any, lookup: Lookup) -> Any:
     @numba.njit
     def steps(x: float, y: float = 0.0) -> float:
         i, j = np.searchsorted(first, x, side="right"), np.searchsorted(second, y, side="right")
-        return values[cells[i, j]]
+        return values[cells[i, j]]  # pyright: ignore[reportReturnType]
 
     return steps
 

@@ -94,8 +94,9 @@ def find_model(config: ModelConfig, library: Library) -> Model:
     for name in architectures:
         if name in serving:
             return serving[name]
+    hint = did_you_mean(architectures[0], serving)
     raise UnsupportedArchitecture(
-        f"{config.path}: the {library.name} graphs do not describe {architectures[0]} ({did_you_mean(architectures[0], serving)})"
+        f"{config.path}: the {library.name} graphs do not describe {architectures[0]} ({hint})"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import sympy
-from sympy import Expr, Integer
+from sympy import Expr
 
 from symsim.algebra import Priced, Scope, condition, expression, priced
 from symsim.errors import Span, UndefinedName, did_you_mean
@@ -34,10 +34,10 @@ class Cost:
     read: Priced = field(default_factory=dict[str | None, Expr])
     write: Priced = field(default_factory=dict[str | None, Expr])
     weight: Priced = field(default_factory=dict[str | None, Expr])
-    touch: Expr = Integer(1)
+    touch: Expr = sympy.S.One
     send: Mapping[str, Priced] = field(default_factory=dict[str, Priced])
     mfu: Expr | None = None
-    latency: Expr = Integer(0)
+    latency: Expr = sympy.S.Zero
     clauses: Mapping[str, Span] = field(default_factory=dict[str, Span])
 
     @property

@@ -12,6 +12,7 @@ from sympy import Expr, Symbol
 
 from symsim.algebra import Priced
 from symsim.errors import DeploymentError, InternalError, Span
+from symsim.symbols import put_in
 
 Phase = Literal["prefill", "decode"]
 
@@ -71,7 +72,7 @@ class Whole:
 
     def check(self, values: Mapping[Symbol, Expr], meanings: Mapping[str, str]) -> None:
         """Raises DeploymentError naming both numbers, what they mean and the graph line."""
-        part, whole = self.divisor.xreplace(values), self.dividend.xreplace(values)
+        part, whole = put_in(self.divisor, values), put_in(self.dividend, values)
         if not (whole / part).is_integer:
             of, by = (meanings.get(str(size), str(size)) for size in (self.dividend, self.divisor))
             raise DeploymentError(

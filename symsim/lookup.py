@@ -160,8 +160,8 @@ class Lookup:
     def _unusable(self, row: Row) -> str:
         columns = self.signature.args
         return (
-            f"{self.signature.file}:{row.line}: the row that answers {self.function} ({row.text(columns)}) has MFU 0.000,"
-            f" by which nothing can be divided; its latency column could give the figure with more digits"
+            f"{self.signature.file}:{row.line}: the row that answers {self.function} ({row.text(columns)}) has MFU"
+            f" 0.000, by which nothing can be divided; its latency column could give the figure with more digits"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import networkx as nx
 import sympy
-from sympy import Expr, Integer, Symbol
+from sympy import Expr, Symbol
 
 from symsim.algebra import Scope, condition, expression, priced
 from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
@@ -37,8 +37,8 @@ class _Place:
     path: tuple[str, ...] = ()
     body: str = ""
     stage: str = ""
-    repeat: Expr = Integer(1)
-    body_repeat: Expr = Integer(1)
+    repeat: Expr = sympy.S.One
+    body_repeat: Expr = sympy.S.One
     blocks: tuple[str, ...] = ()
 
 

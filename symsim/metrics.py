@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr, Symbol
@@ -13,7 +13,7 @@ from symsim.graph import Op, OpGraph
 from symsim.memory import reserves, resident
 from symsim.roofline import Time, time
 from symsim.schedule import batches, overlaps, serial, two_batch
-from symsim.symbols import step_symbol, symbol
+from symsim.symbols import put_in, step_symbol, symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,12 @@ class Derivation:
         """The metric as one expression, every step put in."""
         values: dict[Expr, Expr] = {}
         for step in self.steps:
-            values[step.symbol] = step.expr.xreplace(values)
+            values[step.symbol] = put_in(step.expr, values)
         return values[self.result.symbol]
 
     def substituted(self, values: Mapping[Symbol, Expr]) -> Derivation:
         """The same derivation with symbols replaced by numbers."""
-        replaced = dict(values)
-        steps = tuple(Step(s.symbol, s.expr.xreplace(replaced), s.unit, s.meaning, s.latex, s.op) for s in self.steps)
+        steps = tuple(replace(step, expr=put_in(step.expr, values)) for step in self.steps)
         return Derivation(self.name, self.meaning, steps)
 
     def free(self) -> tuple[Symbol, ...]:

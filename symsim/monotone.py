@@ -63,7 +63,7 @@ def _nonnegative(expr: Expr) -> bool:
 
 
 def _agree(parts: list[Direction | None]) -> Direction | None:
-    moves = {part for part in parts if part != 0}
+    moves: set[Direction | None] = {part for part in parts if part != 0}
     if not moves:
         return 0
     return moves.pop() if len(moves) == 1 else None

@@ -70,4 +70,4 @@ def code(expr: Expr, dialect: str) -> str:
     >>> code(symbol("B") / 3 + 1, "python")
     'B/3 + 1'
     """
-    return printer(dialect).doprint(expr)
+    return str(printer(dialect).doprint(expr))

@@ -91,8 +91,9 @@ class _Question(Transformer[Token, Any]):
         equation = Constraint(str(metric), "=", value, self.places.of(metric))
         return "solve", str(variable), self.places.of(variable), (equation,)
 
-    def start(self, question: Any, fixed: dict[str, Quantity] | None) -> Query:
-        return Query(*question, fixed or {})
+    def start(self, question: tuple[Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
+        goal, variable, span, constraints = question
+        return Query(goal, variable, span, constraints, fixed or {})
 
 
 @cache

@@ -17,12 +17,15 @@ import sympy
 from sympy import Expr
 
 from symsim.api import Costs, compile
+from symsim.cost import Cost
 from symsim.deployment import SM_RATIO, Deployment, positive_integer
 from symsim.errors import DeploymentError
 from symsim.evaluate import program, scalar_tables
 from symsim.explain import look_ups
 from symsim.memory import reported, reserves, resident
 from symsim.metrics import Phased
+from symsim.roofline import Time
+from symsim.symbols import symbol
 
 MIB = 2**20
 GIB = 2**30
@@ -186,7 +189,7 @@ def _static_terms(phase: Phased) -> tuple[tuple[str, Expr], ...]:
     keys = ("attention_weight", "linear_weight", "expert_weight", "core_flops", "ffn_flops", "others_flops")
     figures = [(key, reported(graph, key)) for key in keys]
     full = [("core_layers", _layers_of(phase))]
-    return tuple([*kinds, *figures, *full, ("reserved", reserves())])
+    return (*kinds, *figures, *full, ("reserved", reserves()))
 
 
 def _layers_of(phase: Phased) -> Expr:
@@ -257,13 +260,22 @@ def _phase_terms(phase: Phased) -> tuple[tuple[str, Expr], ...]:
     found: list[tuple[str, Expr]] = []
     for line in LINES[phase.graph.phase]:
         ops = [op for op in phase.graph.ops if op.name.partition(".")[2].startswith(line.op)]
-        if line.figure == "mfu":
-            parts = [phase.costs[op.name].mfu for op in ops]
-        else:
-            parts = [getattr(times[op.name], line.figure) * 10**6 for op in ops]
+        parts = [_figure(line, phase.costs[op.name], times[op.name]) for op in ops]
         if ops or line.label in ALWAYS:
             found.append((line.label, sympy.Add(*parts)))
     return tuple(found)
+
+
+def _figure(line: Line, cost: Cost, time: Time) -> Expr:
+    match line.figure:
+        case "mfu":
+            return cost.mfu or symbol("default_mfu")
+        case "compute":
+            return time.compute * 10**6
+        case "memory":
+            return time.memory * 10**6
+        case "link":
+            return time.link * 10**6
 
 
 def _phase(costs: Costs, phase: Phased, values: Mapping[str, Any]) -> Figures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import sympy
 from sympy import Expr, Rational
@@ -75,7 +76,7 @@ def ordered(expr: Expr, steps: Sequence[Step]) -> tuple[Expr, ...]:
         first = min((place[s] for s in term.free_symbols if s in place), default=len(place))  # pyright: ignore
         return (first, 0 if term.atoms(AppliedUndef) else 1, str(term))
 
-    return tuple(sorted(expr.args, key=key))  # pyright: ignore[reportArgumentType, reportReturnType]
+    return tuple(sorted(cast(tuple[Expr, ...], expr.args), key=key))
 
 
 def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational, Expr] | None:

@@ -26,7 +26,7 @@ from symsim.evaluate import positions
 from symsim.lookup import bind
 from symsim.monotone import direction
 from symsim.query import Constraint, Quantity, Query, parse_query
-from symsim.symbols import KNOWN, WORKLOAD, symbol
+from symsim.symbols import KNOWN, WORKLOAD, put_in, symbol
 from symsim.units import format_quantity
 
 DEFAULTS: Mapping[str, int] = {"B": 64, "S": 4096, "O": 2048, "T": 4096}
@@ -254,7 +254,7 @@ def _moves(limit: _Limit, variable: str) -> int:
         return 0
     expr = _numeric(limit, variable)
     if variable == "S":  # beyond S = T one iteration holds at most one sequence: the rounding is over
-        expr = expr.replace(lambda part: isinstance(part, sympy.ceiling), lambda _: Rational(1))
+        expr = put_in(expr, {part: Rational(1) for part in expr.atoms(sympy.ceiling)})
     found = direction(expr, _symbol(limit, variable))
     if found is None:
         raise SymsimError(f"cannot certify how {limit.form.name} moves with {variable}; ask for another variable")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal, cast
 
 import sympy
-from sympy import Symbol
+from sympy import Expr, Symbol
 
 Kind = Literal["workload", "deployment", "flag", "hardware", "convention", "precision", "architecture", "step"]
 
@@ -159,6 +159,11 @@ def step_symbol(name: str) -> Symbol:
 def table_function(name: str) -> type[sympy.Function]:
     """An applied look-up stays opaque in formulas, e.g. mfu_gemm(m, k, n); its value is bound at evaluation."""
     return sympy.Function(name, positive=True)  # pyright: ignore[reportReturnType]
+
+
+def put_in(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
+    """The expression with symbols or calls replaced."""
+    return cast(Expr, expr.xreplace(dict(values)))
 
 
 def subscripted(name: str) -> str:

@@ -41,13 +41,13 @@ from symsim.tree import (
 T = TypeVar("T", Kernel, Block, Model)
 
 
-class _Indentation(Indenter):
-    NL_type = "_NL"
-    OPEN_PAREN_types: list[str] = []  # noqa: RUF012  (lark asks for lists)
-    CLOSE_PAREN_types: list[str] = []  # noqa: RUF012
-    INDENT_type = "_INDENT"
-    DEDENT_type = "_DEDENT"
-    tab_len = 4
+class _Indentation(Indenter):  # lark declares these as properties and documents them as class attributes
+    NL_type = "_NL"  # pyright: ignore
+    OPEN_PAREN_types: list[str] = []  # pyright: ignore  # noqa: RUF012  (lark asks for lists)
+    CLOSE_PAREN_types: list[str] = []  # pyright: ignore  # noqa: RUF012
+    INDENT_type = "_INDENT"  # pyright: ignore
+    DEDENT_type = "_DEDENT"  # pyright: ignore
+    tab_len = 4  # pyright: ignore
 
 
 class Places:
@@ -123,7 +123,7 @@ for _alias in (*_IMPORTED, "both", "either"):
 
 
 @v_args(inline=True)
-class _Graph(Arithmetic):
+class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the class)
     def names(self, *tokens: Token) -> tuple[Token, ...]:
         return tokens
 

@@ -37,8 +37,17 @@ DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
 }
 """Dimension (named by its SI unit) -> spelling -> factor."""
 
-_EXAMPLES = {"B": "96 GB", "B/s": "4.0 TB/s", "FLOP": "2 GFLOP", "FLOP/s": "148 TFLOP/s", "Hz": "1980 MHz"}
-_EXAMPLES |= {"s": "50 ms", "tokens/s": "2500 tokens/s", "tokens": "4096", "1": "0.8"}
+_EXAMPLES: Mapping[str, str] = {
+    "B": "96 GB",
+    "B/s": "4.0 TB/s",
+    "FLOP": "2 GFLOP",
+    "FLOP/s": "148 TFLOP/s",
+    "Hz": "1980 MHz",
+    "s": "50 ms",
+    "tokens/s": "2500 tokens/s",
+    "tokens": "4096",
+    "1": "0.8",
+}
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
 
 
@@ -84,14 +93,12 @@ def _significant(number: float, digits: int) -> str:
 
 
 def _scale(magnitude: float, dimension: str, binary: bool) -> tuple[Fraction, str]:
-    """The largest prefix that leaves at least 1."""
-    skipped = ("u", "FLOPS") if dimension in ("s", "FLOP/s") else ()
-    known = {
-        unit: factor
-        for unit, factor in DIMENSIONS[dimension].items()
-        if not (unit.startswith(skipped[:1]) or unit.endswith(skipped[1:]))
-        and (unit == dimension or ("i" in unit) is binary)
-    }
-    fitting = [(factor, unit) for unit, factor in known.items() if float(factor) <= magnitude]
-    smallest = min((factor, unit) for unit, factor in known.items())
-    return max(fitting) if fitting else smallest
+    """The largest prefix that leaves at least 1, else the smallest there is."""
+    prefixes: Mapping[str, int | Fraction] = _DECIMAL
+    if dimension == "s":
+        prefixes = {prefix: factor for prefix, factor in _SMALL.items() if prefix != "u"}
+    elif binary:
+        prefixes = {"": 1, **_BINARY}
+    choices = sorted((Fraction(factor), prefix + dimension) for prefix, factor in prefixes.items())
+    fitting = [choice for choice in choices if float(choice[0]) <= magnitude]
+    return fitting[-1] if fitting else choices[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Add, Expr, Max, Mul
+from sympy import Add, Expr, Max, Mul, Symbol
 from sympy.printing.latex import LatexPrinter
 
 from symsim.sheet import DIGITS, ROUNDED, Sheet, as_quantity, ordered
@@ -22,7 +22,7 @@ class Math(LatexPrinter):
         self.sheet, self.unit = sheet, unit if sheet.level == "numeric" else ""
         self.names = _names(sheet)
 
-    def _print_Symbol(self, expr: Expr, style: str = "plain") -> str:
+    def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
         return self.names.get(str(expr), super()._print_Symbol(expr))
 
     def _print_Function(self, expr: Expr, exp: str | None = None) -> str:
@@ -95,7 +95,7 @@ def equations(sheet: Sheet) -> list[tuple[str, list[str]]]:
         math = Math(sheet, step.unit)
         per_line = 2 if step.expr.atoms(Max) else TERMS_PER_LINE
         if isinstance(step.expr, Add) and len(step.expr.args) > per_line:
-            terms = [math._print(term) for term in ordered(step.expr, sheet.derivation.steps)]
+            terms = [math.doprint(term) for term in ordered(step.expr, sheet.derivation.steps)]
             chunks = [terms[i : i + per_line] for i in range(0, len(terms), per_line)]
             lines = [_joined(chunks[0]), *(f"+ {_joined(chunk)}" for chunk in chunks[1:])]
         else:

@@ -1,5 +1,7 @@
 """Time never falls when hardware gets worse; certificates of direction are never wrong."""
 
+import itertools
+
 import pytest
 import sympy
 from hypothesis import given
@@ -66,7 +68,7 @@ def test_a_certificate_is_never_wrong(expr: sympy.Expr, points: list[object]) ->
         return
     ordered = [sympy.Rational(str(point)) for point in sorted(points)]  # type: ignore[type-var]
     values = [expr.subs({x: point, y: sympy.Rational(7, 3)}) for point in ordered]
-    steps = [later - earlier for earlier, later in zip(values, values[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(values)]
     assert all(step * found >= 0 if found else step == 0 for step in steps)
 
 
