@@ -128,7 +128,7 @@ def compile(
 
     >>> costs = compile("qwen3-8b", "h20")
     >>> round(costs.tpot.evaluate(B=64, S=4096, O=2048), 4)
-    0.0263
+    0.0286
     """
     if tables not in VINTAGES:
         raise SymsimError(f"no table vintage {tables!r}; {did_you_mean(tables, VINTAGES)}")

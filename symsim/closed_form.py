@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
-from sympy import Expr
+from sympy import Basic, Expr, Symbol
 
 from symsim.binding import Bound
 from symsim.deployment import positive_integer
@@ -100,12 +100,15 @@ class ClosedForm:
 
         return evaluate_array
 
-    def steps_at(self, **values: float) -> Mapping[str, float]:
-        """The value of every named step at a workload point."""
-        steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
-        compiled = program(steps, tuple(name for name, _ in steps), "python")
-        answers = compiled.run(self._numbers(values), scalar_tables(compiled.tables, self.context))
-        return dict(zip(compiled.outputs, map(float, answers), strict=True))
+    def config_keys(self, step: str) -> tuple[str, ...]:
+        """The config keys behind a step's architecture symbols, e.g. hidden_size."""
+        (expr,) = (found.expr for found in self.derivation.steps if found.symbol.name == step)
+        return self.keys_of(expr)
+
+    def keys_of(self, expr: Basic) -> tuple[str, ...]:
+        """The config keys behind the architecture symbols of an expression."""
+        names = sorted(s.name for s in expr.free_symbols if isinstance(s, Symbol))
+        return tuple(self._info(name).meaning for name in names if name not in KNOWN and name in self.bound.sources)
 
     def values(self, workload: Mapping[str, int]) -> Mapping[str, Any]:
         """The number behind every symbol at a workload point, the mean context C included."""

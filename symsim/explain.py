@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sympy import Expr
+from sympy import Expr, Tuple
 from sympy.core.function import AppliedUndef
 
 from symsim.closed_form import ClosedForm
@@ -50,7 +50,8 @@ def breakdown(phase: Phased, form: ClosedForm, workload: Mapping[str, int]) -> t
         flops, hbm, link, seconds, repeat, *parts = numbers(terms, values, form.context)
         bound = _BOUNDS[max(range(len(parts)), key=parts.__getitem__)]
         rows = [found.sentence() for found in look_ups(time, values, form.context)]
-        source = "; ".join([str(op.origin), *rows])
+        keys = form.keys_of(Tuple(*op.shape.values()))
+        source = "; ".join([f"{op.origin} ({', '.join(keys)})" if keys else str(op.origin), *rows])
         intensity = flops / hbm if hbm else None
         lines.append(OpLine(op.name, op.kernel, flops, hbm, link, intensity, seconds, repeat, bound, source))
     return tuple(lines)

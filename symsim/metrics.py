@@ -18,7 +18,7 @@ from symsim.symbols import put_in, step_symbol, symbol
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`symbol = expr`: one named sub-term. op: the operator it is the time of, if it is one operator's."""
+    """`symbol = expr`: one named sub-term. op: the operator whose time it is, if one's; origin: its graph line."""
 
     symbol: Symbol
     expr: Expr
@@ -26,6 +26,7 @@ class Step:
     meaning: str
     latex: str
     op: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,21 +167,23 @@ def _stage(ops: list[Op], times: Mapping[str, Time], prefix: str, steps: list[St
     stage = ops[0].stage
     named = f"t_{prefix}_{stage}" if prefix else f"t_{stage}"
     if len(ops) == 1 and ops[0].repeat == ops[0].body_repeat:
-        steps.append(_seconds(named, times[ops[0].name].total, ops[0].name, ops[0].name))
+        steps.append(_seconds(named, times[ops[0].name].total, ops[0].name, ops[0]))
         return steps[-1].symbol
     parts: list[Expr] = []
     taken = {step.symbol.name for step in steps} | {named}
     for op in ops:
         label = f"t_{op.label}" if f"t_{op.label}" not in taken else f"t_{prefix or stage}_{op.label}"
-        steps.append(_seconds(label, times[op.name].total, op.name, op.name))
+        steps.append(_seconds(label, times[op.name].total, op.name, op))
         parts.append(op.repeat / op.body_repeat * steps[-1].symbol)
     steps.append(_seconds(named, sympy.Add(*parts), f"{stage} of one layer"))
     return steps[-1].symbol
 
 
-def _seconds(name: str, expr: Expr, meaning: str, op: str | None = None) -> Step:
+def _seconds(name: str, expr: Expr, meaning: str, op: Op | None = None) -> Step:
     text = name.removeprefix("t_").replace("_", "\\,")
-    return Step(step_symbol(name), expr, "s", meaning, f"t_{{\\mathrm{{{text}}}}}", op)
+    latex = f"t_{{\\mathrm{{{text}}}}}"
+    of = (None, None) if op is None else (op.name, str(op.origin))
+    return Step(step_symbol(name), expr, "s", meaning, latex, *of)
 
 
 def _context(steps: list[Step]) -> tuple[Step, ...]:

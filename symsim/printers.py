@@ -68,6 +68,6 @@ def code(expr: Expr, dialect: str) -> str:
 
     >>> from symsim.symbols import symbol
     >>> code(symbol("B") / 3 + 1, "python")
-    'B/3 + 1'
+    '(1/3)*B + 1'
     """
     return str(printer(dialect).doprint(expr))

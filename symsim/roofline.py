@@ -40,7 +40,7 @@ def time(cost: Cost) -> Time:
 
     >>> from symsim.symbols import symbol
     >>> time(Cost(read={"fp8": symbol("B")})).total
-    B/(hbm_bandwidth*hbm_efficiency)
+    B*b_fp8/(hbm_bandwidth*hbm_efficiency)
     """
     mfu = symbol("default_mfu") if cost.mfu is None else cost.mfu
     compute = sympy.Add(*(flops / (_peak(str(at)) * mfu) for at, flops in cost.flops.items()))

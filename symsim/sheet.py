@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -31,7 +31,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """steps run from the metric down to its operators (each is explained by later ones); symbols as they appear."""
+    """steps run from the metric down to its operators (each is explained by later ones).
+
+    reads: step -> the config keys behind its numbers.
+    """
 
     subject: str
     level: Level
@@ -39,6 +42,7 @@ class Sheet:
     steps: tuple[Step, ...]
     symbols: tuple[Row, ...]
     tables: tuple[Signature, ...]
+    reads: Mapping[str, tuple[str, ...]]
 
 
 def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
@@ -55,7 +59,8 @@ def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
         "convention": 5,
     }
     rows.sort(key=lambda row: (ranks[row.info.kind], row.info.name))
-    return Sheet(subject, level, derivation, top_down(derivation.steps), tuple(rows), _tables(derivation))
+    reads = {step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps}
+    return Sheet(subject, level, derivation, top_down(derivation.steps), tuple(rows), _tables(derivation), reads)
 
 
 def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -173,4 +173,6 @@ def subscripted(name: str) -> str:
     ('r_{q}', 'D')
     """
     head, tail = name[0], name[1:].strip("_")
-    return f"{head}_{{{tail}}}" if len(tail) <= 1 else f"{head}_{{\\mathrm{{{tail}}}}}" if tail else head
+    if not tail:
+        return head
+    return f"{head}_{{{tail}}}" if len(tail) == 1 else f"{head}_{{\\mathrm{{{tail}}}}}"

@@ -21,6 +21,8 @@ def formula_json(sheet: Sheet) -> dict[str, Any]:
             "unit": step.unit,
             "meaning": step.meaning,
             "operator": step.op,
+            "graph_line": step.origin,
+            "config_keys": sheet.reads[step.symbol.name],
         }
         for step in sheet.steps
     ]
