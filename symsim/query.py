@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, Literal
 
-from lark import Lark, Token, Transformer, UnexpectedInput, v_args
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 
 from symsim.errors import BadUnit, QuerySyntaxError, Span
 from symsim.paths import GRAMMAR
@@ -113,7 +113,8 @@ def parse_query(text: str) -> Query:
     try:
         return _Question(places).transform(_parser().parse(text))
     except UnexpectedInput as error:
-        column = error.column if error.column and error.column > 0 else len(text) + 1
+        at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+        column = len(text) + 1 if at_end or error.column < 1 else error.column
         example = "max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096"
         message = f"{expectation(error)}; a question reads, e.g.: {example}"
         raise QuerySyntaxError(places.at(1, column), message) from None

@@ -1,0 +1,93 @@
+"""The two languages by example: each file holds a text, a line `---`, and its rendering or its error.
+
+A rejected text states line:column and the message; the printed error also shows the line with a caret.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from symsim.binding import Bound, facts
+from symsim.cost import costs, in_bytes
+from symsim.errors import SourceError
+from symsim.lower import lower
+from symsim.query import Query, parse_query
+from symsim.syntax import load_library
+
+HERE = Path(__file__).parent
+
+
+def examples(kind: str) -> list[Path]:
+    return sorted((HERE / kind).glob("*.txt"))
+
+
+def halves(path: Path) -> tuple[str, str]:
+    text, _, expected = path.read_text().partition("---\n")
+    return text, expected.strip("\n")
+
+
+def graph_text(text: str, folder: Path) -> str:
+    """Lower and price the only model of a text for one decode step on one GPU; a line an operator."""
+    (folder / "mine").mkdir()
+    (folder / "mine" / "tiny.graph").write_text(text)
+    library = load_library("mine", folder)
+    (model,) = library.models.values()
+    sizes = {binding.symbol: 64 for binding in model.bindings}
+    deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0}
+    numbers = facts(Bound({**sizes, **deployment}, {}), "decode")  # type: ignore[arg-type]
+    graph = lower(model, library, "decode", numbers)
+    priced, _ = costs(graph, library, numbers)
+    lines: list[str] = []
+    for op in graph.ops:
+        cost = priced[op.name]
+        shape = ", ".join(f"{name}={size}" for name, size in op.shape.items())
+        links = "".join(f"; {link} {in_bytes(amount)}" for link, amount in cost.send.items())
+        totals = f"flops {cost.total_flops}, HBM bytes {cost.hbm_bytes}{links}"
+        lines.append(f"{op.name}: {op.kernel}({shape}) x {op.repeat}; {totals}")
+    return "\n".join(lines)
+
+
+def query_text(query: Query) -> str:
+    limits = ", ".join(map(str, query.constraints))
+    fixed = ", ".join(f"{name} = {value}" for name, value in query.fixed.items())
+    return f"{query.goal} {query.variable}: {limits}; {fixed}"
+
+
+@pytest.mark.parametrize("path", examples("graph/accept"), ids=lambda path: path.stem)
+def test_accepted_graph(path: Path, tmp_path: Path) -> None:
+    text, expected = halves(path)
+    assert graph_text(text, tmp_path) == expected
+
+
+@pytest.mark.parametrize("path", examples("graph/reject"), ids=lambda path: path.stem)
+def test_rejected_graph(path: Path, tmp_path: Path) -> None:
+    text, expected = halves(path)
+    with pytest.raises(SourceError) as caught:
+        graph_text(text, tmp_path)
+    rejected_as(caught.value, expected, text)
+
+
+@pytest.mark.parametrize("path", examples("query/accept"), ids=lambda path: path.stem)
+def test_accepted_query(path: Path) -> None:
+    text, expected = halves(path)
+    assert query_text(parse_query(text.strip())) == expected.rstrip("\n")
+
+
+@pytest.mark.parametrize("path", examples("query/reject"), ids=lambda path: path.stem)
+def test_rejected_query(path: Path) -> None:
+    text, expected = halves(path)
+    with pytest.raises(SourceError) as caught:
+        parse_query(text.strip())
+    rejected_as(caught.value, expected, text)
+
+
+def rejected_as(error: SourceError, expected: str, text: str) -> None:
+    span = error.span
+    message = re.sub(r"\S*/tiny.graph", "tiny.graph", error.message)
+    assert f"{span.line}:{span.column}: {message}" == expected
+    line = (text.splitlines() or [""])[span.line - 1]
+    place, shown, caret = str(error).splitlines()[:3]
+    assert place.endswith(f":{span.line}:{span.column}")
+    assert shown.strip() == line.strip()
+    assert caret == f"  {' ' * (span.column - 1)}^"
