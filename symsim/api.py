@@ -165,8 +165,8 @@ def _specialise(model: Model, library: Library, phase: Phase, numbers: Facts) ->
     priced, decided = costs(graph, library, numbers)
     two_batches = bool(numbers[_TWO_BATCH])
     flag = Guard(_TWO_BATCH_SET, two_batches)
-    phased = priced_phase(graph, priced, two_batches)
-    return (*graph.guards, *decided, flag), phased
+    phased = priced_phase(graph, priced, (*decided, flag), two_batches)
+    return phased.guards, phased
 
 
 @cache

@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
-from sympy import Basic, Expr, Symbol
+from sympy import Basic, Expr, Integer, Symbol
 
 from symsim.binding import Bound
 from symsim.deployment import positive_integer
@@ -130,11 +130,21 @@ class ClosedForm:
         numbers = dict(self.values({}))
         for name, value in values.items():
             numbers[self._known(name)] = _checked(name, value)
+        if {"world_size", "tp"} & set(values) and "ep" not in values:  # experts spread over what tp leaves
+            numbers["ep"] = numbers["world_size"] // numbers["tp"]
+        self._check_guards({name for name in values if name not in WORKLOAD}, numbers)
         missing = [name for name in self.symbols if name not in numbers and name not in given]
         if missing:
             needs = ", ".join(f"{name} ({self._info(name).meaning})" for name in missing)
             raise SymsimError(f"{self.name} needs a value for {needs}")
         return numbers
+
+    def _check_guards(self, changed: set[str], numbers: Mapping[str, Any]) -> None:
+        """A formula was decided for one kind of deployment; a symbol may not be overridden out of it."""
+        for guard in self.derivation.guards:
+            sizes = {s: Integer(numbers[s.name]) for s in guard.symbols() if s.name in numbers}
+            if changed & {s.name for s in sizes} and not guard.holds(sizes):
+                raise SymsimError(f"{self.name} was derived for {guard}; compile it for the other deployment instead")
 
     def _known(self, name: str) -> str:
         if name in self.symbols or name in WORKLOAD:

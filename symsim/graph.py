@@ -9,6 +9,7 @@ from typing import Literal
 import networkx as nx
 import sympy
 from sympy import Expr, Symbol
+from sympy.printing.str import sstr
 
 from symsim.algebra import Priced
 from symsim.errors import DeploymentError, InternalError, Span
@@ -26,6 +27,15 @@ class Guard:
 
     def holds(self, values: Mapping[Symbol, Expr]) -> bool:
         return (self.condition.xreplace(values) == sympy.true) is self.outcome
+
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The symbols it speaks of."""
+        return tuple(s for s in self.condition.free_symbols if isinstance(s, Symbol))
+
+    def __str__(self) -> str:
+        """As a reader writes it, e.g. world_size > 1."""
+        held = self.condition if self.outcome else sympy.Not(self.condition)
+        return f"{held.lhs} != {held.rhs}" if isinstance(held, sympy.Ne) else sstr(held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.cost import Cost
-from symsim.graph import Op, OpGraph
+from symsim.graph import Guard, Op, OpGraph
 from symsim.memory import reserves, resident
 from symsim.roofline import Time, time
 from symsim.schedule import batches, overlaps, serial, two_batch
@@ -31,11 +31,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Derivation:
-    """A metric as steps in order of evaluation (each uses earlier ones); the last step is the metric itself."""
+    """A metric as steps in order of evaluation (each uses earlier ones); the last step is the metric itself.
+
+    guards: the conditions under which it holds.
+    """
 
     name: str
     meaning: str
     steps: tuple[Step, ...]
+    guards: tuple[Guard, ...]
 
     @property
     def result(self) -> Step:
@@ -51,7 +55,7 @@ class Derivation:
     def substituted(self, values: Mapping[Symbol, Expr]) -> Derivation:
         """The same derivation with symbols replaced by numbers."""
         steps = tuple(replace(step, expr=put_in(step.expr, values)) for step in self.steps)
-        return Derivation(self.name, self.meaning, steps)
+        return replace(self, steps=steps)
 
     def free(self) -> tuple[Symbol, ...]:
         """Symbols that are not steps, by name."""
@@ -62,29 +66,31 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phased:
-    """One phase, priced: its graph, costs and times by operator name."""
+    """One phase, priced: its graph, costs and times by operator name; guards: the conditions under which it holds."""
 
     graph: OpGraph
     costs: Mapping[str, Cost]
     overlapped: bool
+    guards: tuple[Guard, ...]
 
     def times(self) -> Mapping[str, Time]:
         return {name: time(cost) for name, cost in self.costs.items()}
 
 
-def priced_phase(graph: OpGraph, costs: Mapping[str, Cost], two_batches: bool) -> Phased:
-    """A phase, overlapped when asked and when its layers can be."""
-    return Phased(graph, costs, two_batches and any(overlaps(stages) for stages in _bodies(graph).values()))
+def priced_phase(graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard, ...], two_batches: bool) -> Phased:
+    """A phase, overlapped when asked and when its layers can be. decided: what pricing the kernels decided."""
+    overlapped = two_batches and any(overlaps(stages) for stages in _bodies(graph).values())
+    return Phased(graph, costs, overlapped, tuple(dict.fromkeys((*graph.guards, *decided))))
 
 
 def ttft(phase: Phased) -> Derivation:
     """Time to first token: one prefill iteration of T tokens per GPU, inputs of S tokens. Seconds."""
-    return Derivation("ttft", "time to first token", _step_time(phase, "TTFT", "time to first token"))
+    return Derivation("ttft", "time to first token", _step_time(phase, "TTFT", "time to first token"), phase.guards)
 
 
 def tpot(phase: Phased) -> Derivation:
     """Time per output token: one decode step of B sequences per GPU. Seconds."""
-    return Derivation("tpot", "time per output token", _step_time(phase, "TPOT", "time per output token"))
+    return Derivation("tpot", "time per output token", _step_time(phase, "TPOT", "time per output token"), phase.guards)
 
 
 def tgs(phase: Phased, of: Derivation) -> Derivation:
@@ -93,7 +99,7 @@ def tgs(phase: Phased, of: Derivation) -> Derivation:
     rate = batches(phase.overlapped) * tokens / (symbol("tp") * of.result.symbol)
     meaning = f"tokens per GPU and second, {phase.graph.phase}"
     step = Step(step_symbol("TGS"), rate, "tokens/s", meaning, "\\mathrm{TGS}")
-    return Derivation(f"tgs_{phase.graph.phase}", meaning, (*of.steps, step))
+    return Derivation(f"tgs_{phase.graph.phase}", meaning, (*of.steps, step), phase.guards)
 
 
 def memory(graph: OpGraph) -> Derivation:
@@ -101,7 +107,7 @@ def memory(graph: OpGraph) -> Derivation:
     steps = _memory_steps(graph)
     total = step_symbol("weights") + reserves() + symbol("B") * step_symbol("cache_per_sequence")
     result = Step(step_symbol("memory"), total, "B", "memory used on one GPU", "M")
-    return Derivation("memory", result.meaning, (*steps, result))
+    return Derivation("memory", result.meaning, (*steps, result), graph.guards)
 
 
 def max_batch(graph: OpGraph) -> Derivation:
@@ -111,7 +117,7 @@ def max_batch(graph: OpGraph) -> Derivation:
     batch = sympy.floor(room.symbol / step_symbol("cache_per_sequence"))
     meaning = "largest decode batch per GPU that fits in memory"
     result = Step(step_symbol("B_max"), batch, "1", meaning, "B_{\\max}")
-    return Derivation("max_batch", meaning, (*_memory_steps(graph), room, result))
+    return Derivation("max_batch", meaning, (*_memory_steps(graph), room, result), graph.guards)
 
 
 def _memory_steps(graph: OpGraph) -> tuple[Step, ...]:

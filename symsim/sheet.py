@@ -13,7 +13,7 @@ from sympy.core.function import AppliedUndef
 
 from symsim.closed_form import ClosedForm, Level
 from symsim.metrics import Derivation, Step
-from symsim.symbols import SymbolInfo
+from symsim.symbols import KNOWN, SymbolInfo
 from symsim.tables import Signature, signatures
 
 DIGITS = 6
@@ -33,7 +33,7 @@ class Row:
 class Sheet:
     """steps run from the metric down to its operators (each is explained by later ones).
 
-    reads: step -> the config keys behind its numbers.
+    reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold.
     """
 
     subject: str
@@ -43,6 +43,7 @@ class Sheet:
     symbols: tuple[Row, ...]
     tables: tuple[Signature, ...]
     reads: Mapping[str, tuple[str, ...]]
+    conditions: tuple[str, ...]
 
 
 def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
@@ -59,8 +60,12 @@ def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
         "convention": 5,
     }
     rows.sort(key=lambda row: (ranks[row.info.kind], row.info.name))
+    flags = {name for name, info in KNOWN.items() if info.kind == "flag"}
+    conditions = tuple(str(g) for g in derivation.guards if not flags & {s.name for s in g.symbols()})
     reads = {step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps}
-    return Sheet(subject, level, derivation, top_down(derivation.steps), tuple(rows), _tables(derivation), reads)
+    return Sheet(
+        subject, level, derivation, top_down(derivation.steps), tuple(rows), _tables(derivation), reads, conditions
+    )
 
 
 def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -105,6 +105,9 @@ def solve(text: str, forms: Mapping[str, ClosedForm]) -> Answer:
         limits = [_equation_as(limits[0], -1)]
     if query.variable in WORKLOAD:
         return _solve_whole(query, limits, assumed)
+    if query.variable not in KNOWN or KNOWN[query.variable].integer:
+        message = f"{query.variable} is a size of the model or the deployment; compile another one and compare"
+        raise QuerySyntaxError(query.span, message)
     return _solve_real(query, limits, assumed)
 
 

@@ -45,6 +45,7 @@ def formula_json(sheet: Sheet) -> dict[str, Any]:
         "subject": sheet.subject,
         "level": sheet.level,
         "expression": sstr(sheet.derivation.inlined()),
+        "holds_for": sheet.conditions,
         "steps": steps,
         "symbols": symbols,
         "tables": tables,

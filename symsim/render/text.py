@@ -65,6 +65,8 @@ def plain_text(sheet: Sheet) -> str:
     lines = [f"{sheet.derivation.result.symbol}: {sheet.derivation.meaning}", f"of {sheet.subject}", ""]
     for step in sheet.steps:
         lines.append(f"  {step.symbol.name:<{width}} = {_Text(sheet, step.unit).doprint(step.expr)}")
+    if sheet.level == "symbolic" and sheet.conditions:
+        lines += ["", f"holds for {', '.join(sheet.conditions)}"]
     if sheet.level == "numeric":
         lines += ["", ROUNDED]
     if sheet.symbols:

@@ -118,3 +118,12 @@ def test_tables_stay_applied_functions() -> None:
 def test_a_bad_point_is_one_sentence(values: dict[str, float], says: str) -> None:
     with pytest.raises(symsim.SymsimError, match=says):
         symsim.compile("qwen3-8b", "h20").tpot.evaluate(**values)
+
+
+def test_a_symbol_may_not_leave_the_deployment_the_formula_was_derived_for() -> None:
+    formula = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=4)).tpot
+    larger = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=8)).tpot
+    point = {"B": 64, "S": 4096, "O": 1024}
+    assert formula.evaluate(**point, world_size=8) == larger.evaluate(**point) != formula.evaluate(**point)
+    with pytest.raises(symsim.SymsimError, match="derived for world_size != 1"):
+        formula.evaluate(B=64, S=4096, O=1024, world_size=1)
