@@ -121,14 +121,11 @@ def read_sizes(config: ModelConfig, model: Model, library: Library) -> Sizes:
 
 
 def _section(config: ModelConfig, model: Model) -> Mapping[str, Any]:
+    """The config's keys; those of the section that the model names, where there is one, come first."""
     if model.section is None:
         return config.keys
     section = config.keys.get(model.section)
-    if not isinstance(section, dict):
-        raise MissingConfigKey(
-            f"{config.path}: {model.name} models keep their sizes under `{model.section}`, which is absent"
-        )
-    return cast(Mapping[str, Any], section)
+    return {**config.keys, **cast(Mapping[str, Any], section)} if isinstance(section, dict) else config.keys
 
 
 def _bind(

@@ -16,7 +16,7 @@ from symsim.symbols import KNOWN, LINKS, symbol
 from symsim.tree import Clause, Kernel, Library, When
 
 _AMOUNTS = ("flops", "read", "write", "weight")
-_NUMBERS = ("mfu", "touch", "latency")
+_NUMBERS = ("mfu", "touch", "time", "latency")
 WIDTHS: Mapping[str, Expr] = {precision: symbol(f"b_{precision}") for precision in ("bf16", "fp8", "fp32", "w", "kv")}
 """Bytes of an element at each precision a graph may name."""
 
@@ -27,7 +27,7 @@ class Cost:
 
     flops: FLOPs at each precision; read, write, weight: elements moved at each precision, weights streamed once;
     touch: share of the weights that is streamed; send: link -> elements; mfu: share of peak, or None where the
-    device's default stands in; latency: seconds that nothing hides; clauses: clause name -> its graph line.
+    device's default stands in; time: measured seconds of computing, beside what FLOPs give; latency: seconds that nothing hides; clauses: clause name -> its graph line.
     """
 
     flops: Priced = field(default_factory=dict[str | None, Expr])
@@ -37,6 +37,7 @@ class Cost:
     touch: Expr = sympy.S.One
     send: Mapping[str, Priced] = field(default_factory=dict[str, Priced])
     mfu: Expr | None = None
+    time: Expr = sympy.S.Zero
     latency: Expr = sympy.S.Zero
     clauses: Mapping[str, Span] = field(default_factory=dict[str, Span])
 

@@ -158,6 +158,8 @@ def _step_time(phase: Phased, name: str, meaning: str) -> tuple[Step, ...]:
         if not body:  # what one step costs besides its layers
             total += [times[op.name].total * op.repeat for ops in stages.values() for op in ops]
             continue
+        if next(iter(stages.values()))[0].body_repeat == 0:  # in the graph to be looked at, never executed
+            continue
         several = len(bodies) - ("" in bodies) > 1
         stage_times = {stage: _stage(ops, times, body if several else "", steps) for stage, ops in stages.items()}
         paired = phase.overlapped and overlaps(stages)
