@@ -27,7 +27,8 @@ class Cost:
 
     flops: FLOPs at each precision; read, write, weight: elements moved at each precision, weights streamed once;
     touch: share of the weights that is streamed; send: link -> elements; mfu: share of peak, or None where the
-    device's default stands in; time: measured seconds of computing, beside what FLOPs give; latency: seconds that nothing hides; clauses: clause name -> its graph line.
+    device's default stands in; time: measured seconds of computing, beside what FLOPs give; latency: seconds that
+    nothing hides; clauses: clause name -> its graph line.
     """
 
     flops: Priced = field(default_factory=dict[str | None, Expr])

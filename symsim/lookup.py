@@ -151,8 +151,10 @@ class Lookup:
 
     def constant_beyond(self, axis: int) -> float:
         """A point on the axis beyond which the value no longer changes along it."""
-        if self.scale_axis == axis:
-            return math.inf
+        return math.inf if self.scale_axis == axis else self.same_row_beyond(axis)
+
+    def same_row_beyond(self, axis: int) -> float:
+        """A point on the axis beyond which the same row answers; a scaled value still grows there."""
         if self.kind == "nearest":
             return max(row[axis] for row in self.points)
         return max(self.breaks[axis], default=0.0)

@@ -160,14 +160,20 @@ def _step_time(phase: Phased, name: str, meaning: str) -> tuple[Step, ...]:
             continue
         if next(iter(stages.values()))[0].body_repeat == 0:  # in the graph to be looked at, never executed
             continue
-        several = len(bodies) - ("" in bodies) > 1
-        stage_times = {stage: _stage(ops, times, body if several else "", steps) for stage, ops in stages.items()}
+        stage_times = {
+            stage: _stage(ops, times, body if _shared(stage, bodies) else "", steps) for stage, ops in stages.items()
+        }
         paired = phase.overlapped and overlaps(stages)
         whole = two_batch(stage_times, phase.graph.phase) if paired else serial(stage_times)
         steps.append(_seconds(f"t_{body}", whole, f"one {body}, two batches overlapped" if paired else f"one {body}"))
         total.append(next(iter(stages.values()))[0].body_repeat * steps[-1].symbol)
     steps.append(Step(step_symbol(name), sympy.Add(*total), "s", meaning, f"\\mathrm{{{name}}}"))
     return (*_context(steps), *steps)
+
+
+def _shared(stage: str, bodies: Mapping[str, Mapping[str, list[Op]]]) -> bool:
+    """Whether several bodies have a stage of this name, so that its step must say whose it is."""
+    return sum(stage in stages for stages in bodies.values()) > 1
 
 
 def _stage(ops: list[Op], times: Mapping[str, Time], prefix: str, steps: list[Step]) -> Expr:

@@ -27,6 +27,7 @@ from symsim.lookup import bind
 from symsim.monotone import direction
 from symsim.query import Constraint, Quantity, Query, parse_query
 from symsim.symbols import KNOWN, WORKLOAD, put_in, symbol
+from symsim.tables import scaling
 from symsim.units import format_quantity
 
 DEFAULTS: Mapping[str, int] = {"B": 64, "S": 4096, "O": 2048, "T": 4096}
@@ -233,7 +234,7 @@ def _settled(limit: _Limit, variable: str) -> int:
         lookup = bind(name, tuple(float(cast(Expr, call.args[i])) for i in shape), limit.form.context)
         for axis, position in enumerate(axes):
             if symbol(variable) in call.args[position].free_symbols:
-                wall = max(wall, lookup.constant_beyond(axis))
+                wall = max(wall, lookup.same_row_beyond(axis))
     if expr.atoms(sympy.ceiling):
         wall = max(wall, *limit.fixed.values(), 1)
     return math.ceil(wall) + 1
@@ -258,10 +259,17 @@ def _moves(limit: _Limit, variable: str) -> int:
     expr = _numeric(limit, variable)
     if variable == "S":  # beyond S = T one iteration holds at most one sequence: the rounding is over
         expr = put_in(expr, {part: Rational(1) for part in expr.atoms(sympy.ceiling)})
+    expr = put_in(expr, {call: grown for call in expr.atoms(AppliedUndef) if (grown := _scaled(call)) is not None})
     found = direction(expr, _symbol(limit, variable))
     if found is None:
         raise SymsimError(f"cannot certify how {limit.form.name} moves with {variable}; ask for another variable")
     return found
+
+
+def _scaled(call: AppliedUndef) -> Expr | None:
+    """The argument that a measured time grows with in proportion, or None for a look-up that does not scale."""
+    argument = scaling(str(call.func))
+    return None if argument is None else cast(Expr, call.args[argument])
 
 
 def _tail(moves: list[tuple[_Limit, int]], variable: str, settled: int) -> tuple[float, float | None] | None:

@@ -110,6 +110,13 @@ def _signature(path: Path, data: Mapping[str, Any]) -> Signature:
 
 
 @cache
+def scaling(function: str) -> int | None:
+    """Which argument the table's value grows with in proportion, if with one."""
+    scale = _sidecars()[function][1].get("scale")
+    return None if scale is None else signatures()[function].args.index(scale)
+
+
+@cache
 def policy(function: str, vintage: str) -> Policy:
     """The look-up rules of a table in a vintage: its newest rules, changed where an older vintage differs."""
     data = _sidecars()[function][1]

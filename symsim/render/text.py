@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Max, Mul
+from sympy import Expr, Function, Max, Mul
 from sympy.printing.str import StrPrinter
 
 from symsim.sheet import DIGITS, ROUNDED, Row, Sheet, as_quantity, ordered
@@ -22,6 +22,9 @@ class _Text(StrPrinter):
 
     def _print_Max(self, expr: Expr) -> str:
         return f"max({', '.join(map(self._print, ordered(expr, self.sheet.derivation.steps)))})"
+
+    def _print_Function(self, expr: Function) -> str:
+        return f"{expr.func}({', '.join(map(self._plain, expr.args))})"  # pyright: ignore[reportArgumentType]
 
     def _print_ceiling(self, expr: Expr) -> str:
         return f"ceil({self._plain(expr.args[0])})"  # pyright: ignore[reportArgumentType]
