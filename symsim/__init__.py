@@ -6,11 +6,11 @@
 's'
 """
 
+from symsim.answer import Answer
 from symsim.api import Costs, compile
 from symsim.deployment import Deployment
 from symsim.errors import SymsimError
 from symsim.formula import Formula
 from symsim.report import Report, simulate
-from symsim.solve import Answer
 
 __all__ = ["Answer", "Costs", "Deployment", "Formula", "Report", "SymsimError", "compile", "simulate"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import networkx as nx
 import sympy
 
+from symsim.answer import Answer
 from symsim.binding import Bound, bind_all, context, facts
 from symsim.closed_form import ClosedForm
 from symsim.config import ModelConfig, Sizes, find_model, load_config, read_sizes
@@ -22,7 +23,7 @@ from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
 from symsim.lower import Facts, lower
 from symsim.metrics import Derivation, Phased, max_batch, memory, priced_phase, tgs, tpot, ttft
-from symsim.solve import Answer, solve
+from symsim.solve import solve
 from symsim.symbols import KNOWN, symbol
 from symsim.syntax import load_library
 from symsim.tables import Context

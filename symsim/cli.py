@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
+from symsim.answer import Status
 from symsim.api import METRICS, Costs, compile
 from symsim.config import bundled_models, load_config
 from symsim.conventions import CONVENTIONS, VINTAGES
@@ -22,7 +23,7 @@ from symsim.hardware import bundled_devices, load_device
 from symsim.published import compare_published
 from symsim.report import simulate
 from symsim.show import report_text, write_table, write_text
-from symsim.solve import DEFAULTS, Status
+from symsim.solve import DEFAULTS
 from symsim.tables import rows, signatures
 from symsim.units import format_quantity
 

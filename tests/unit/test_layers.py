@@ -21,7 +21,7 @@ LEVELS = [
     {"printers", "monotone"},
     {"evaluate"},
     {"closed_form"},
-    {"explain", "sheet", "bound_tables"},
+    {"explain", "sheet", "bound_tables", "answer"},
     {"compiled", "solve", "render.text", "render.latex", "render.python"},
     {"render.markdown", "render.document"},
     {"formula"},
