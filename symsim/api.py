@@ -199,5 +199,5 @@ def _notes(costs: Costs) -> list[str]:
         notes.append(f"{name}: the {model} graphs do not understand {keys}; it may change cost and is not counted")
     if costs.sizes.omitted:
         keys = ", ".join(costs.sizes.omitted)
-        notes.append(f"{name}: the {model} cost model leaves out what these keys say: {keys}")
+        notes.append(f"{name}: the {model} cost model does not count what these keys describe: {keys}")
     return notes

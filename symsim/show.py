@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from symsim.report import Report
 
 LABEL_WIDTH = 40
 RULE_WIDTH = 50
+LAST_WIDTH = 40
 
 _WHOLE = (
     "Input seq len",
@@ -76,8 +78,12 @@ def _numeric(cell: str) -> bool:
 
 
 def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: rich on a terminal, aligned plain text when piped."""
-    if not sys.stdout.isatty():
+    """Print a table: rich on a terminal that is wide enough, aligned plain text when piped or narrow.
+
+    Only the last column may fold over lines.
+    """
+    *fixed, _ = [max(map(len, column)) + 3 for column in zip(head, *rows, strict=True)]
+    if not sys.stdout.isatty() or shutil.get_terminal_size().columns < sum(fixed) + LAST_WIDTH:
         print(table_text(head, rows))
         return
     from rich.console import Console
@@ -85,7 +91,8 @@ def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(header_style="bold")
     for i, name in enumerate(head):
-        table.add_column(name, justify="right" if all(_numeric(row[i]) for row in rows) else "left", overflow="fold")
+        justify = "right" if all(_numeric(row[i]) for row in rows) else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=i < len(head) - 1)
     for row in rows:
         table.add_row(*row)
     Console().print(table)
