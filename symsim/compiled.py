@@ -33,12 +33,26 @@ def numba_function(form: ClosedForm, names: Sequence[str]) -> Callable[..., Any]
         )
     lookups, stand_alone = bound_tables(form, derivation)
     scope: dict[str, Any] = {name: _table(numba, lookup) for name, lookup in lookups.items()}
-    scope |= {"floor": math.floor, "ceil": math.ceil}
+    scope |= {"floor": math.floor, "ceil": math.ceil, **_extremes(numba)}
     lines = [f"def run({', '.join(names)}):"]
-    lines += [f"    {step.symbol.name} = {code(step.expr, 'python')}" for step in stand_alone.steps]
+    lines += [f"    {step.symbol.name} = {code(step.expr, 'numpy')}" for step in stand_alone.steps]
     lines.append(f"    return float({stand_alone.result.symbol.name})")
     exec(compile("\n".join(lines), f"<symsim {form.name}>", "exec"), scope)
     return numba.vectorize([f"float64({', '.join(['float64'] * len(names))})"])(scope["run"])
+
+
+def _extremes(numba: Any) -> dict[str, Any]:
+    """Maximum and minimum that pass NaN on, as NumPy's do: a plain `max` would lose it."""
+
+    @numba.njit
+    def maximum(a: float, b: float) -> float:
+        return a if a > b or a != a else b
+
+    @numba.njit
+    def minimum(a: float, b: float) -> float:
+        return a if a < b or a != a else b
+
+    return {"maximum": maximum, "minimum": minimum}
 
 
 def _table(numba: Any, lookup: Lookup) -> Any:

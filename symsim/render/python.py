@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from symsim.bound_tables import bound_tables
 from symsim.closed_form import ClosedForm
@@ -30,7 +31,8 @@ def _nearest(points, *point):
 def python_module(form: ClosedForm, subject: str) -> str:
     """Source text. Its last function is named after the metric and takes the workload symbols by keyword.
 
-    A point that a measured row cannot answer (its MFU is 0.000) gives NaN.
+    A point that a measured row cannot answer (its MFU is 0.000) raises ValueError there, as `evaluate` does: a NaN
+    would be lost in the next `max`.
     """
     derivation = form.level("numeric")
     lookups, replaced = bound_tables(form, derivation)
@@ -38,7 +40,7 @@ def python_module(form: ClosedForm, subject: str) -> str:
     kinds = {lookup.kind for lookup in lookups.values()}
     head = [f'"""{derivation.meaning} of {subject}.', "", f"Unit: {form.unit}. Derived by symsim.", '"""', ""]
     head += ["from bisect import bisect_right"] if "steps" in kinds else []
-    head += ["from math import ceil, floor, nan  # noqa: F401"]
+    head += ["from math import ceil, floor, isnan, nan  # noqa: F401"]
     shared = [text for kind, text in (("steps", _STEPS), ("nearest", _NEAREST)) if kind in kinds]
     tables = [_table(name, lookup) for name, lookup in lookups.items()]
     return "\n".join([*head, *shared, *tables, _metric(form, replaced, inputs)]) + "\n"
@@ -51,11 +53,20 @@ def _table(name: str, lookup: Lookup) -> str:
     values = ", ".join(map(repr, (*lookup.values, lookup.default)))
     if lookup.kind == "steps":
         cells = repr(lookup.cells).replace(str(NO_ROW), str(len(lookup.values)))
-        return f"{head}    at = _steps({lookup.breaks!r}, {cells}, {arguments})\n    return ({values},)[at]\n"
-    body = f"{head}    points = {lookup.points!r}\n    at = _nearest(points, {arguments})\n"
+        find = f"    at = _steps({lookup.breaks!r}, {cells}, {arguments})\n"
+    else:
+        find = f"    points = {lookup.points!r}\n    at = _nearest(points, {arguments})\n"
     scale = lookup.scale_axis
     scaled = "" if scale is None else f" * {lookup.axes[scale]} / points[at][{scale}]"
-    return f"{body}    return ({values},)[at]{scaled}\n"
+    return f"{head}{find}    value = ({values},)[at]\n{_refusal(lookup)}    return value{scaled}\n"
+
+
+def _refusal(lookup: Lookup) -> str:
+    """A check that is written out only where some row of the table cannot be used."""
+    if not any(map(isnan, lookup.values)):
+        return ""
+    message = f"{lookup.signature.file}: the row that answers has MFU 0.000"
+    return f"    if isnan(value):\n        raise ValueError({message!r})\n"
 
 
 def _metric(form: ClosedForm, derivation: Derivation, inputs: Sequence[str]) -> str:
