@@ -195,7 +195,7 @@ def _notes(costs: Costs) -> list[str]:
     name, model = costs.config.path, costs.counting.name
     notes: list[str] = []
     if costs.sizes.unread:
-        keys = ", ".join(f"{key} = {costs.config.keys.get(key)!r}" for key in costs.sizes.unread)
+        keys = ", ".join(costs.sizes.unread)
         notes.append(f"{name}: the {model} graphs do not understand {keys}; it may change cost and is not counted")
     if costs.sizes.omitted:
         keys = ", ".join(costs.sizes.omitted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
 from typing import Any, Literal
@@ -34,7 +34,6 @@ class ClosedForm:
     derivation: Derivation
     bound: Bound
     context: Context
-    _compiled: dict[str, Program] = field(default_factory=dict[str, Program], repr=False)
 
     @property
     def name(self) -> str:
@@ -121,10 +120,8 @@ class ClosedForm:
         return numbers
 
     def _program(self, dialect: str) -> Program:
-        if dialect not in self._compiled:
-            steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
-            self._compiled[dialect] = program(steps, (steps[-1][0],), dialect)
-        return self._compiled[dialect]
+        steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
+        return program(steps, (steps[-1][0],), dialect)
 
     def _numbers(self, values: Mapping[str, float], given: Sequence[str] = ()) -> dict[str, Any]:
         numbers = dict(self.values({}))

@@ -32,7 +32,8 @@ class Sizes:
     """The architecture numbers of one config under one model of a library.
 
     values: symbol -> integer; keys: symbol -> the config key it was read from, or the default's text;
-    unread: keys that may change cost and that the graph does not describe; omitted: those it leaves out on purpose.
+    unread: `key = value` of keys that may change cost and that the graph does not describe; omitted: keys it leaves
+    out on purpose.
     """
 
     values: Mapping[str, int]
@@ -117,7 +118,8 @@ def read_sizes(config: ModelConfig, model: Model, library: Library) -> Sizes:
     described = read | library.neutral | library.omitted | set(expected)
     unread = sorted([*odd, *(key for key, value in keys.items() if key not in described and value is not None)])
     omitted = sorted(key for key in library.omitted - read if keys.get(key))
-    return Sizes(values, sources, tuple(unread), tuple(omitted))
+    stated = tuple(f"{key} = {keys.get(key)!r}" for key in unread)
+    return Sizes(values, sources, stated, tuple(omitted))
 
 
 def _section(config: ModelConfig, model: Model) -> Mapping[str, Any]:

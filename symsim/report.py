@@ -17,6 +17,7 @@ import sympy
 from sympy import Expr
 
 from symsim.api import Costs, compile
+from symsim.conventions import GIB
 from symsim.cost import Cost
 from symsim.deployment import SM_RATIO, Deployment, positive_integer
 from symsim.errors import DeploymentError
@@ -28,7 +29,6 @@ from symsim.roofline import Time
 from symsim.symbols import symbol
 
 MIB = 2**20
-GIB = 2**30
 Figures = dict[str, float | int]
 
 

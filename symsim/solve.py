@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import cast
 
@@ -53,7 +54,7 @@ def solve(text: str, forms: Mapping[str, ClosedForm]) -> Answer:
     query = parse_query(text)
     limits, assumed = _limits(query, forms)
     if query.goal == "solve" and _moves(limits[0], query.variable) == -1:
-        limits = [_equation_as(limits[0], -1)]
+        limits = [replace(limits[0], sense=-1)]
     if query.variable in WORKLOAD:
         return _solve_whole(query, limits, assumed)
     if query.variable not in KNOWN or KNOWN[query.variable].integer:
@@ -109,10 +110,6 @@ def _bound(quantity: Quantity, form: ClosedForm) -> Fraction:
         hint = did_you_mean(quantity.name, fitting | {"capacity"})
         raise QuerySyntaxError(quantity.span, f"{quantity.name} is no quantity in {form.unit}; {hint}")
     return values[name]
-
-
-def _equation_as(limit: Limit, sense: int) -> Limit:
-    return Limit(limit.text, limit.form, limit.bound, sense, limit.fixed)
 
 
 # ---------------------------------------------------------------- whole numbers
