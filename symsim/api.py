@@ -182,12 +182,11 @@ def _derived(phased: Phased) -> Mapping[str, Derivation]:
         time = ttft(phased)
         return {"ttft": time, "tgs_prefill": tgs(phased, time)}
     time = tpot(phased)
-    graph = phased.graph
     return {
         "tpot": time,
         "tgs_decode": tgs(phased, time),
-        "memory": memory(graph),
-        "max_batch": max_batch(graph),
+        "memory": memory(phased),
+        "max_batch": max_batch(phased),
     }
 
 

@@ -78,9 +78,9 @@ def _hardware(device: Device, counting: Convention) -> dict[str, tuple[Fraction,
             figure * factor,
             f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{counted}",
         )
-    for link in ("hbm", *LINKS):
-        share = device.achievable.get(f"{link}_bandwidth", Fraction(1))
-        rows[f"{link}_efficiency"] = share, f"hardware/{device.path.name}: achievable"
+    for field in ("hbm_bandwidth", *(f"{link}_bandwidth" for link in LINKS), "clock"):
+        share = device.achievable.get(field, Fraction(1))
+        rows[f"{field.removesuffix('_bandwidth')}_efficiency"] = share, f"hardware/{device.path.name}: achievable"
     rows["default_mfu"] = device.assume["mfu"], f"hardware/{device.path.name}: assume"
     return rows
 

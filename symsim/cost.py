@@ -13,7 +13,7 @@ from symsim.errors import Span, UndefinedName, did_you_mean
 from symsim.graph import Guard, Op, OpGraph
 from symsim.lower import Facts, decide
 from symsim.symbols import KNOWN, LINKS, symbol
-from symsim.tree import Clause, Kernel, Library, When
+from symsim.tree import Clause, Kernel, Let, Library, When
 
 _AMOUNTS = ("flops", "read", "write", "weight")
 _NUMBERS = ("mfu", "touch", "time", "latency")
@@ -75,7 +75,7 @@ def costs(graph: OpGraph, library: Library, facts: Facts) -> tuple[Mapping[str, 
 
 def _cost(op: Op, kernel: Kernel, graph: OpGraph, facts: Facts, guards: dict[sympy.Basic, bool]) -> Cost:
     tokens = symbol("T") if graph.phase == "prefill" else symbol("B")
-    scope: Scope = {**{name: symbol(name) for name in KNOWN}, "tokens": tokens, **op.shape}
+    scope = {**{name: symbol(name) for name in KNOWN}, "tokens": tokens, **op.shape}
     fields: dict[str, object] = {}
     send: dict[str, Priced] = {}
     clauses = {clause.name: clause for clause in _chosen(kernel.body, scope, facts, guards, send)}
@@ -89,8 +89,8 @@ def _cost(op: Op, kernel: Kernel, graph: OpGraph, facts: Facts, guards: dict[sym
 
 
 def _chosen(
-    body: tuple[Clause | When, ...],
-    scope: Scope,
+    body: tuple[Clause | When | Let, ...],
+    scope: dict[str, Expr],
     facts: Facts,
     guards: dict[sympy.Basic, bool],
     send: dict[str, Priced],
@@ -98,7 +98,9 @@ def _chosen(
     """The clauses that apply; messages go straight into `send`, by link."""
     chosen: list[Clause] = []
     for rule in body:
-        if isinstance(rule, When):
+        if isinstance(rule, Let):
+            scope[rule.name] = expression(rule.value, scope)
+        elif isinstance(rule, When):
             branch = rule.body if decide(condition(rule.condition, scope), facts, guards) else rule.otherwise
             chosen += _chosen(branch, scope, facts, guards, send)  # pyright: ignore[reportArgumentType]
         elif rule.name == "send":

@@ -35,7 +35,13 @@ class Guard:
     def __str__(self) -> str:
         """As a reader writes it, e.g. world_size > 1."""
         held = self.condition if self.outcome else sympy.Not(self.condition)
-        return f"{held.lhs} != {held.rhs}" if isinstance(held, sympy.Ne) else sstr(held)
+        match held:
+            case sympy.Ne():
+                return f"{held.lhs} != {held.rhs}"
+            case sympy.Eq():
+                return f"{held.lhs} == {held.rhs}"
+            case _:
+                return sstr(held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """What is held in memory (weight, cache per context token, state per sequence) or only reported."""
+    """What is held in memory (weight, cache per context token, state per sequence, reserve) or only reported."""
 
     kind: str
     key: str | None

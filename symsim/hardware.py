@@ -28,11 +28,14 @@ FIELDS: Mapping[str, str] = {
     "sm_count": "1",
     "clock": "Hz",
 }
-"""Field of a device file -> its dimension."""
+"""Field of a device file's datasheet -> its dimension."""
+
+CONVERSIONS = ("cycles_fp8_to_half", "cycles_half_to_fp32", "cycles_fp32_to_bf16", "cycles_bf16_by_fp32")
+"""Cycles of one SM for one element."""
 
 _REQUIRED = ("peak_bf16", "hbm_capacity", "hbm_bandwidth")
 _SHARES = ("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth", "clock")
-_SECTIONS = ("name", "source", "datasheet", "achievable", "assume", "cost_model")
+_SECTIONS = ("name", "source", "datasheet", "conversion", "achievable", "assume", "cost_model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def _read(path: Path) -> Device:
     file = _File(shown(path), text)
     file.check(data, _SECTIONS)
     figures = file.quantities(data.get("datasheet", {}), FIELDS)
+    figures |= file.quantities(data.get("conversion", {}), dict.fromkeys(CONVERSIONS, "1"))
     for field in _REQUIRED:
         if field not in figures:
             raise DataError(f"{file.path}: [datasheet] has no {field}, which every device needs")

@@ -176,7 +176,7 @@ def global_scope(scope: Scope) -> dict[str, Expr]:
 
 
 def _resident(clause: Clause, scope: Scope, place: _Place) -> Resident:
-    amount = priced(clause, scope, count=clause.name == "report")
+    amount = priced(clause, scope, count=clause.name in ("report", "reserve"))
     return Resident(clause.name, clause.key, place.stage, amount, place.repeat, clause.span)
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sympy
 from sympy import Expr
 
-from symsim.cost import in_bytes
+from symsim.cost import Cost, in_bytes
 from symsim.graph import OpGraph
-from symsim.symbols import symbol
+
+
+def weights(graph: OpGraph, costs: Mapping[str, Cost]) -> Expr:
+    """Bytes of all weights: those that kernels stream, and those that blocks state apart."""
+    streamed = [op.repeat * in_bytes(costs[op.name].weight) for op in graph.ops]
+    return sympy.Add(*streamed, resident(graph, "weight"))
 
 
 def resident(graph: OpGraph, kind: str) -> Expr:
-    """Bytes of one kind over all layers: `weight` in all, `cache` per context token, `state` per sequence."""
+    """Bytes of one kind over all layers: `cache` per context token, `state` per sequence, `weight` besides kernels'."""
     return sympy.Add(*(item.repeat * in_bytes(item.amount) for item in graph.residents if item.kind == kind))
 
 
-def reserves() -> Expr:
-    """What a cost model keeps free of weights and cache."""
-    return symbol("reserve_runtime") + symbol("reserve_encoder")
+def reserved(graph: OpGraph) -> Expr:
+    """What the cost model keeps free of weights and cache."""
+    return sympy.Add(*(item.amount[None] for item in graph.residents if item.kind == "reserve"))
 
 
 def reported(graph: OpGraph, key: str) -> Expr:

@@ -10,7 +10,7 @@ from sympy import Expr, Symbol
 
 from symsim.cost import Cost
 from symsim.graph import Guard, Op, OpGraph
-from symsim.memory import reserves, resident
+from symsim.memory import reserved, resident, weights
 from symsim.roofline import Time, time
 from symsim.schedule import batches, overlaps, serial, two_batch
 from symsim.symbols import put_in, step_symbol, symbol
@@ -102,28 +102,29 @@ def tgs(phase: Phased, of: Derivation) -> Derivation:
     return Derivation(f"tgs_{phase.graph.phase}", meaning, (*of.steps, step), phase.guards)
 
 
-def memory(graph: OpGraph) -> Derivation:
+def memory(phase: Phased) -> Derivation:
     """Bytes of one GPU that hold weights, reserves and the caches of B sequences of S + O tokens."""
-    steps = _memory_steps(graph)
-    total = step_symbol("weights") + reserves() + symbol("B") * step_symbol("cache_per_sequence")
+    steps = _memory_steps(phase)
+    total = step_symbol("weights") + reserved(phase.graph) + symbol("B") * step_symbol("cache_per_sequence")
     result = Step(step_symbol("memory"), total, "B", "memory used on one GPU", "M")
-    return Derivation("memory", result.meaning, (*steps, result), graph.guards)
+    return Derivation("memory", result.meaning, (*steps, result), phase.guards)
 
 
-def max_batch(graph: OpGraph) -> Derivation:
+def max_batch(phase: Phased) -> Derivation:
     """The largest decode batch per GPU whose caches fit beside weights and reserves."""
-    space = symbol("hbm_capacity") - step_symbol("weights") - reserves()
+    space = symbol("hbm_capacity") - step_symbol("weights") - reserved(phase.graph)
     room = Step(step_symbol("cache_space"), space, "B", "memory left for caches", "M_{\\mathrm{cache}}")
     batch = sympy.floor(room.symbol / step_symbol("cache_per_sequence"))
     meaning = "largest decode batch per GPU that fits in memory"
     result = Step(step_symbol("B_max"), batch, "1", meaning, "B_{\\max}")
-    return Derivation("max_batch", meaning, (*_memory_steps(graph), room, result), graph.guards)
+    return Derivation("max_batch", meaning, (*_memory_steps(phase), room, result), phase.guards)
 
 
-def _memory_steps(graph: OpGraph) -> tuple[Step, ...]:
+def _memory_steps(phase: Phased) -> tuple[Step, ...]:
+    graph = phase.graph
     held = Step(
         step_symbol("weights"),
-        resident(graph, "weight"),
+        weights(graph, phase.costs),
         "B",
         "resident weights of one GPU",
         "M_{\\mathrm{weights}}",

@@ -23,7 +23,7 @@ from symsim.deployment import SM_RATIO, Deployment, positive_integer
 from symsim.errors import DeploymentError
 from symsim.evaluate import program, scalar_tables
 from symsim.explain import look_ups
-from symsim.memory import reported, reserves, resident
+from symsim.memory import reported, reserved, resident, weights
 from symsim.metrics import Phased
 from symsim.roofline import Time
 from symsim.symbols import symbol
@@ -54,6 +54,9 @@ def _lines(core: str, experts: str) -> tuple[Line, ...]:
         Line("bmm_q_wk latency (us)", f"{attention}bmm_q_wk", "compute"),
         Line("bmm_o_wv latency (us)", f"{attention}bmm_o_wv", "compute"),
         Line("O_proj latency (us)", f"{attention}o_proj", "compute"),
+        Line("Indexer proj latency (us)", f"{attention}index_proj", "compute"),
+        Line("Indexer logits latency (us)", f"{attention}index_logits", "compute"),
+        Line("Indexer keys loading latency (us)", f"{attention}index_logits", "memory"),
         Line(f"Linear {core} core latency (us)", "linear_attention.core", "compute"),
         Line("States loading latency (us)", "linear_attention.core", "memory"),
         Line("qkvzba_proj latency (us)", "linear_attention.qkvzba_proj", "compute"),
@@ -185,11 +188,12 @@ def _header(costs: Costs) -> dict[str, str | int]:
 @cache
 def _static_terms(phase: Phased) -> tuple[tuple[str, Expr], ...]:
     graph = phase.graph
-    kinds = [(kind, resident(graph, kind)) for kind in ("weight", "cache", "state")]
+    held = ("weight", weights(graph, phase.costs))
+    kinds = [(kind, resident(graph, kind)) for kind in ("cache", "state")]
     keys = ("attention_weight", "linear_weight", "expert_weight", "core_flops", "ffn_flops", "others_flops")
     figures = [(key, reported(graph, key)) for key in keys]
     full = [("core_layers", _layers_of(phase))]
-    return (*kinds, *figures, *full, ("reserved", reserves()))
+    return (held, *kinds, *figures, *full, ("reserved", reserved(graph)))
 
 
 def _layers_of(phase: Phased) -> Expr:

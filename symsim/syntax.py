@@ -296,9 +296,9 @@ def expectation(error: UnexpectedInput) -> str:
 
 @cache
 def load_library(name: str, folder: Path = GRAPHS) -> Library:
-    """All `*.graph` files of the cost model `name` as one library; names must be unique in it."""
+    """All `*.graph` files of the cost model `name`, and those common to all, as one library of unique names."""
     items: list[Any] = []
-    for path in sorted((folder / name).glob("*.graph")):
+    for path in (*sorted((folder / "common").glob("*.graph")), *sorted((folder / name).glob("*.graph"))):
         items += parse_graph(path.read_text(encoding="utf-8"), shown(path))
     return Library(
         name,

@@ -127,7 +127,7 @@ Statement = Node | Alias | When | Repeat | Let | Require | Clause
 class Kernel:
     name: str
     params: tuple[str, ...]
-    body: tuple[Clause | When, ...]
+    body: tuple[Clause | When | Let, ...]
     span: Span
 
 

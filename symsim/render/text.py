@@ -23,6 +23,9 @@ class _Text(StrPrinter):
     def _print_Max(self, expr: Expr) -> str:
         return f"max({', '.join(map(self._print, ordered(expr, self.sheet.derivation.steps)))})"
 
+    def _print_Min(self, expr: Expr) -> str:
+        return f"min({', '.join(map(self._print, ordered(expr, self.sheet.derivation.steps)))})"
+
     def _print_Function(self, expr: Function) -> str:
         return f"{expr.func}({', '.join(map(self._plain, expr.args))})"  # pyright: ignore[reportArgumentType]
 

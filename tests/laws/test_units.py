@@ -21,6 +21,7 @@ OF = {
     "s": (0, 1),
     "B/s": (1, -1),
     "FLOP/s": (0, -1),
+    "Hz": (0, -1),
     "tokens/s": (0, -1),
 }
 
@@ -34,7 +35,7 @@ def dimension(expr: sympy.Basic, units: dict[str, Dimension]) -> Dimension | Non
             for argument in expr.args:
                 assert dimension(argument, units) in ((0, 0), None)
             return OF[signatures()[str(expr.func)].unit]
-        case sympy.Add() | sympy.Max() | sympy.floor() | sympy.ceiling():
+        case sympy.Add() | sympy.Max() | sympy.Min() | sympy.floor() | sympy.ceiling():
             found = {dimension(part, units) for part in expr.args} - {None}
             assert len(found) <= 1, f"{expr} adds {found}"
             return found.pop() if found else None
