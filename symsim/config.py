@@ -146,7 +146,10 @@ def _bind(
         stated = ", ".join(f"{key} = {keys[key]!r}" for key in present)
         raise ConfigError(f"{path}: {stated} name the same size and disagree; keep one")
     least = 0 if binding.default == Number(Fraction(0)) else 1
-    return _whole(keys[present[0]], path, present[0], least), present[0]
+    value = keys[present[0]]
+    if isinstance(value, bool) and binding.default is not None:  # a switch: the default says so
+        return int(value), present[0]
+    return _whole(value, path, present[0], least), present[0]
 
 
 def _whole(value: Any, path: str, key: str, least: int) -> int:

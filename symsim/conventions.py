@@ -57,7 +57,15 @@ INFERSIM = Convention(
     },
 )
 
-CONVENTIONS: Mapping[str, Convention] = {INFERSIM.name: INFERSIM}
+ROOFLINE = Convention(
+    name="roofline",
+    scale={},
+    constants={"reserve_share": Fraction(1, 10)},
+    mfu_decimals=None,
+    sources={"reserve_share": "vLLM's default gpu_memory_utilization leaves 10 % of HBM free"},
+)
+
+CONVENTIONS: Mapping[str, Convention] = {counting.name: counting for counting in (INFERSIM, ROOFLINE)}
 
 
 def convention(cost_model: str) -> Convention:

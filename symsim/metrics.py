@@ -9,6 +9,7 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.cost import Cost
+from symsim.errors import InternalError
 from symsim.graph import Guard, Op, OpGraph
 from symsim.memory import reserved, resident, weights
 from symsim.roofline import Time, time
@@ -156,42 +157,57 @@ def _step_time(phase: Phased, name: str, meaning: str) -> tuple[Step, ...]:
     steps: list[Step] = []
     total: list[Expr] = []
     for body, stages in bodies.items():
-        if not body:  # what one step costs besides its layers
-            total += [times[op.name].total * op.repeat for ops in stages.values() for op in ops]
+        repeat = next(iter(stages.values()))[0].body_repeat
+        if repeat == 0:  # in the graph to be looked at, never executed
             continue
-        if next(iter(stages.values()))[0].body_repeat == 0:  # in the graph to be looked at, never executed
+        if not body:
+            total += [_once(ops, times, phase, steps) for ops in stages.values()]
             continue
-        stage_times = {
-            stage: _stage(ops, times, body if _shared(stage, bodies) else "", steps) for stage, ops in stages.items()
-        }
+        stage_times = {stage: _stage(ops, times, steps) for stage, ops in stages.items()}
         paired = phase.overlapped and overlaps(stages)
         whole = two_batch(stage_times, phase.graph.phase) if paired else serial(stage_times)
-        steps.append(_seconds(f"t_{body}", whole, f"one {body}, two batches overlapped" if paired else f"one {body}"))
-        total.append(next(iter(stages.values()))[0].body_repeat * steps[-1].symbol)
+        layer = _named(steps, [f"t_{body}"], whole, f"one {body}, two batches overlapped" if paired else f"one {body}")
+        total.append(repeat * layer * (1 if paired else batches(phase.overlapped)))
     steps.append(Step(step_symbol(name), sympy.Add(*total), "s", meaning, f"\\mathrm{{{name}}}"))
     return (*_context(steps), *steps)
 
 
-def _shared(stage: str, bodies: Mapping[str, Mapping[str, list[Op]]]) -> bool:
-    """Whether several bodies have a stage of this name, so that its step must say whose it is."""
-    return sum(stage in stages for stages in bodies.values()) > 1
+def _once(ops: list[Op], times: Mapping[str, Time], phase: Phased, steps: list[Step]) -> Expr:
+    """What one step does besides its layers: work for each overlapped batch, plain latency (a scheduler's) once."""
+    if all(times[op.name].total == times[op.name].latency for op in ops):
+        return sympy.Add(*(times[op.name].latency * op.repeat for op in ops))
+    return batches(phase.overlapped) * _stage(ops, times, steps)
 
 
-def _stage(ops: list[Op], times: Mapping[str, Time], prefix: str, steps: list[Step]) -> Expr:
+def _stage(ops: list[Op], times: Mapping[str, Time], steps: list[Step]) -> Symbol:
     """The time of one stage; a stage of several operators, or of one repeated, becomes steps of its own."""
-    stage = ops[0].stage
-    named = f"t_{prefix}_{stage}" if prefix else f"t_{stage}"
+    stage, body = ops[0].stage, ops[0].body
+    names = [f"t_{stage}", f"t_{body}_{stage}"]
     if len(ops) == 1 and ops[0].repeat == ops[0].body_repeat:
-        steps.append(_seconds(named, times[ops[0].name].total, ops[0].name, ops[0]))
-        return steps[-1].symbol
+        return _named(steps, names, times[ops[0].name].total, ops[0].name, ops[0])
     parts: list[Expr] = []
-    taken = {step.symbol.name for step in steps} | {named}
+    reserved = {step.symbol.name for step in steps} | set(names)
     for op in ops:
-        label = f"t_{op.label}" if f"t_{op.label}" not in taken else f"t_{prefix or stage}_{op.label}"
-        steps.append(_seconds(label, times[op.name].total, op.name, op))
-        parts.append(op.repeat / op.body_repeat * steps[-1].symbol)
-    steps.append(_seconds(named, sympy.Add(*parts), f"{stage} of one layer"))
-    return steps[-1].symbol
+        wanted = [f"t_{op.label}", f"t_{stage}_{op.label}", f"t_{body}_{stage}_{op.label}"]
+        own = [name for name in wanted if name not in reserved or _of(steps, name) is not None]
+        parts.append(op.repeat / op.body_repeat * _named(steps, own, times[op.name].total, op.name, op))
+    return _named(steps, names, sympy.Add(*parts), f"{stage} of one layer" if body else stage)
+
+
+def _of(steps: list[Step], name: str) -> Step | None:
+    return next((step for step in steps if step.symbol.name == name), None)
+
+
+def _named(steps: list[Step], names: list[str], expr: Expr, meaning: str, op: Op | None = None) -> Symbol:
+    """The step of this time: one of these names that stands for the same expression, else the first that is free."""
+    for name in names:
+        found = _of(steps, name)
+        if found is None:
+            steps.append(_seconds(name, expr, meaning, op))
+            return steps[-1].symbol
+        if found.expr == expr:
+            return found.symbol
+    raise InternalError("metrics", f"no name is left for {meaning}")
 
 
 def _seconds(name: str, expr: Expr, meaning: str, op: Op | None = None) -> Step:

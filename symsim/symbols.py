@@ -135,6 +135,7 @@ KNOWN: Mapping[str, SymbolInfo] = {
                 False,
             ),
             ("reserve_runtime", "B", "M_{\\mathrm{run}}", "memory kept for the runtime", False),
+            ("reserve_share", "1", "\\rho_{\\mathrm{free}}", "share of HBM kept free", False),
             ("reserve_encoder", "B", "M_{\\mathrm{enc}}", "memory kept for an encoder", False),
         ],
     ),
