@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import sympy
@@ -55,7 +55,14 @@ class Derivation:
 
     def substituted(self, values: Mapping[Symbol, Expr]) -> Derivation:
         """The same derivation with symbols replaced by numbers."""
-        steps = tuple(replace(step, expr=put_in(step.expr, values)) for step in self.steps)
+        return self.mapped(lambda expr: put_in(expr, values))
+
+    def mapped(self, change: Callable[[Expr], Expr]) -> Derivation:
+        """The same steps with every expression changed."""
+        return self.keeping(tuple(replace(step, expr=change(step.expr)) for step in self.steps))
+
+    def keeping(self, steps: tuple[Step, ...]) -> Derivation:
+        """The same metric, derived by these steps."""
         return replace(self, steps=steps)
 
     def free(self) -> tuple[Symbol, ...]:

@@ -65,6 +65,11 @@ def _fraction(number: Expr) -> float:
     return float(number)  # pyright: ignore[reportArgumentType]
 
 
+def expression_text(expr: Expr, unit: str, sheet: Sheet) -> str:
+    """One expression as it stands in a formula whose value is in `unit`."""
+    return str(_Text(sheet, unit).doprint(expr))
+
+
 def plain_text(sheet: Sheet) -> str:
     """The metric, its named steps from the top down, then every symbol and table."""
     width = max(len(step.symbol.name) for step in sheet.steps)

@@ -1,0 +1,122 @@
+"""symsim compare: what changes between two models, two devices or two cost models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from symsim.api import METRICS, Costs
+from symsim.command.point import workload_point
+from symsim.command.subject import add_deployment, compiled, write_json
+from symsim.compare import Comparison, Crossing, Term, compare, crossings
+from symsim.conventions import CONVENTIONS
+from symsim.errors import SymsimError
+from symsim.hardware import bundled_devices
+from symsim.show import write_table
+from symsim.units import format_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("compare", help="what changes between two models, devices or cost models")
+    ask.add_argument("a", metavar="A", help="a model, a device or a cost model")
+    ask.add_argument("b", metavar="B", help="another of the same kind")
+    ask.add_argument("--model", metavar="MODEL", help="the model, where A and B are devices or cost models")
+    add_deployment(ask)
+    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point of the figures")
+    ask.add_argument("--crossover", metavar="C", help="also where B becomes smaller than A, in C, B, S, O or T")
+    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    ask.set_defaults(command=_compare)
+
+
+def _compare(
+    *, a: str, b: str, model: str | None, metric: str, at: str, crossover: str | None, json: bool, **subject: Any
+) -> int:
+    one, other = (compiled({**subject, **_subject(name, model, subject)}) for name in _same_kind(a, b))
+    point = workload_point(at)
+    found = compare(one, other, metric, **point)
+    crossed = crossings(one, other, metric, crossover, **point) if crossover else None
+    if json:
+        crossed_json = {} if crossed is None else {"crossings": [asdict(crossing) for crossing in crossed]}
+        write_json(found.as_dict() | crossed_json)
+        return 0
+    _write(found)
+    if crossed is not None and crossover is not None:
+        _write_crossings(crossed, crossover, one, other)
+    return 0
+
+
+def _kind(name: str) -> str:
+    if name in CONVENTIONS:
+        return "cost model"
+    return "device" if name.lower() in bundled_devices() or name.endswith(".toml") else "model"
+
+
+def _same_kind(a: str, b: str) -> tuple[str, str]:
+    if _kind(a) != _kind(b):
+        raise SymsimError(f"{a} is a {_kind(a)} and {b} is a {_kind(b)}; compare two of one kind")
+    return a, b
+
+
+def _subject(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[str, Any]:
+    match _kind(name):
+        case "model" if model is None:
+            return {"model": name}
+        case "model":
+            raise SymsimError(f"--model {model} is for comparing devices or cost models; {name} is a model already")
+        case _ if model is None:
+            raise SymsimError(f"comparing a {_kind(name)} needs --model, e.g. --model deepseek-v3")
+        case "device":
+            return {"model": model, "device": name}
+        case _:
+            return {"model": model, "cost_model": name}
+
+
+def _write(found: Comparison) -> None:
+    print(f"A: {found.a}\nB: {found.b}\n")
+    print(f"{found.metric}, B - A, from the metric down (terms with the same formula are left out)\n")
+    formulas = [term for term in found.changed if term.difference != "0"]
+    width = max((len(term.name) for term in formulas), default=0)
+    for term in formulas:
+        for line in _lines(term):
+            print(f"  {term.name:<{width}} {line}")
+    if not formulas:
+        print("  the formula is the same; only the inputs below differ")
+    if found.inputs:
+        rows = [
+            (i.info.name, *(format_quantity(v, i.info.unit, 6) for v in (i.value_a, i.value_b)), i.info.meaning)
+            for i in found.inputs
+        ]
+        print()
+        write_table(("input", "A", "B", "meaning"), rows)
+    print(f"\nat {', '.join(f'{name} = {value}' for name, value in found.at.items())}")
+    write_table(("term", "A", "B", "B - A", "change", "meaning"), [_cells(term) for term in found.changed])
+
+
+def _lines(term: Term) -> list[str]:
+    if term.a is None:
+        return [f"only in B: {term.b}"]
+    if term.b is None:
+        return [f"only in A: {term.a}"]
+    return [f"= {term.difference}"]
+
+
+def _cells(term: Term) -> tuple[str, ...]:
+    quantities = [format_quantity(v, term.unit) if v else "" for v in (term.value_a, term.value_b)]
+    share = f"{term.value_b / term.value_a - 1:+.1%}" if term.value_a and term.value_b else ""
+    sign = "+" if term.change > 0 else ""
+    return term.name, *quantities, f"{sign}{format_quantity(term.change, term.unit)}", share, term.meaning
+
+
+def _write_crossings(found: tuple[Crossing, ...], variable: str, a: Costs, b: Costs) -> None:
+    print()
+    if not found:
+        print(f"A and B do not cross in {variable}")
+    for crossing in found:
+        other = "B" if crossing.smaller_after == "A" else "A"
+        print(f"{crossing.smaller_after} is smaller from {variable} = {crossing.after:,} on, {other} below it")
+        if crossing.jump:
+            print("  measured rows change there, so the two jump past each other")
+        elif crossing.closed_form is not None:
+            print(f"  {variable}* = {crossing.closed_form} = {crossing.value:.6g}")

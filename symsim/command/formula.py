@@ -1,0 +1,68 @@
+"""symsim formula: the closed form of a metric, or its breakdown at a point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from symsim.api import METRICS, Costs
+from symsim.command.point import workload_point
+from symsim.command.subject import add_subject, compiled, write_json
+from symsim.explain import OpLine, breakdown
+from symsim.formula import Formula
+from symsim.show import write_table, write_text
+from symsim.units import format_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("formula", help="the closed form of a metric")
+    add_subject(ask)
+    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    ask.add_argument("--level", default="model", choices=["symbolic", "model", "numeric"])
+    ask.add_argument("--format", default="text", choices=["text", "latex", "markdown", "python", "json"])
+    ask.add_argument("--breakdown", action="store_true", help="one line an operator, at the point of --at")
+    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point of the breakdown")
+    ask.set_defaults(command=_formula)
+
+
+def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -> int:
+    wants_breakdown = subject.pop("breakdown")
+    costs = compiled(subject)
+    formula = costs.metric(metric)
+    if wants_breakdown:
+        return _breakdown(costs, formula, workload_point(at), as_json=format == "json")
+    match format:
+        case "latex":
+            print(formula.to_latex(level))
+        case "markdown":
+            print(formula.to_markdown(level))
+        case "python":
+            print(formula.to_python(), end="")
+        case "json":
+            write_json(formula.to_json(level))
+        case _:
+            write_text(formula.to_text(level))
+    return 0
+
+
+def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_json: bool) -> int:
+    phase = costs.prefill if formula.name in ("ttft", "tgs_prefill") else costs.decode
+    lines = breakdown(phase, formula.form, point)
+    used = {name: value for name, value in point.items() if name in formula.symbols or name in ("B", "S", "O")}
+    value = formula.evaluate(**{name: v for name, v in point.items() if name in formula.symbols})
+    if as_json:
+        write_json({"metric": formula.name, "at": used, "value": value, "operators": [x.as_dict() for x in lines]})
+        return 0
+    write_table(
+        ("operator", "FLOPs", "HBM bytes", "link bytes", "time", "x", "bound by", "from"),
+        [_cells(x) for x in lines],
+    )
+    at = ", ".join(f"{name} = {v}" for name, v in point.items() if name in formula.symbols)
+    print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} at {at}; {formula.subject}")
+    return 0
+
+
+def _cells(line: OpLine) -> tuple[str, ...]:
+    amounts = ((line.flops, "FLOP"), (line.hbm_bytes, "B"), (line.link_bytes, "B"), (line.seconds, "s"))
+    texts = [format_quantity(amount, unit) if amount else "" for amount, unit in amounts]
+    return line.name, *texts, f"{line.times:g}", line.bound, line.source

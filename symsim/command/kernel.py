@@ -1,0 +1,53 @@
+"""symsim kernel: one kernel by itself, as a formula and as figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symsim.command.point import assignments
+from symsim.command.subject import add_deployment, deployment_of, write_json
+from symsim.kernel import kernel
+from symsim.show import write_text
+from symsim.syntax import load_library
+from symsim.units import format_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("kernel", help="one kernel by itself: its time and the FLOP/s it achieves")
+    ask.add_argument("name", metavar="KERNEL", help="a kernel of the graphs; see `symsim list kernels`")
+    add_deployment(ask, cost_model="roofline")
+    ask.add_argument("--phase", default="decode", choices=["prefill", "decode"])
+    ask.add_argument("--at", default="", metavar="B=128,h=128", help="the kernel's sizes, and workload for figures")
+    ask.add_argument("--level", default="model", choices=["symbolic", "model", "numeric"])
+    ask.add_argument("--format", default="text", choices=["text", "latex", "markdown", "json"])
+    ask.set_defaults(command=_kernel)
+
+
+def _kernel(*, name: str, phase: Any, at: str, level: Any, format: str, **subject: Any) -> int:
+    given = assignments(at, "B=128,h=128")
+    library = load_library(subject["cost_model"])
+    params = library.kernels[name].params if name in library.kernels else ()
+    sizes = {key: value for key, value in given.items() if key in params}
+    point = {key: value for key, value in given.items() if key not in params}
+    words = (deployment_of(subject), subject["cost_model"], phase, subject["tables"])
+    found = kernel(name, subject["device"], sizes, *words)
+    formula = found.achieved or found.time
+    figures = {}
+    if set(found.time.symbols) <= {*point, *found.time.form.bound.values}:
+        figures = {f.name: f.evaluate(**point) for f in (found.time, found.achieved) if f is not None}
+    match format:
+        case "latex":
+            print(formula.to_latex(level))
+        case "markdown":
+            print(formula.to_markdown(level))
+        case "json":
+            write_json(formula.to_json(level) | {"at": given, "figures": figures})
+        case _:
+            write_text(formula.to_text(level))
+            texts = [f"{key} {format_quantity(value, _UNITS[key], 6)}" for key, value in figures.items()]
+            if texts:
+                print(f"\n{', '.join(texts)} at {', '.join(f'{key} = {value}' for key, value in given.items())}")
+    return 0
+
+
+_UNITS = {"time": "s", "achieved": "FLOP/s"}

@@ -1,0 +1,70 @@
+"""symsim list: what is bundled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symsim.command.subject import write_json
+from symsim.config import bundled_models, load_config
+from symsim.conventions import CONVENTIONS
+from symsim.hardware import bundled_devices, load_device
+from symsim.show import write_table
+from symsim.syntax import load_library
+from symsim.tables import rows, signatures
+from symsim.units import format_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("list", help="bundled models, devices, tables or kernels")
+    ask.add_argument("what", choices=["models", "devices", "tables", "kernels"])
+    ask.add_argument("--json", action="store_true")
+    ask.set_defaults(command=_list)
+
+
+def _list(*, what: str, json: bool) -> int:
+    head, found = {"models": _models, "devices": _devices, "tables": _tables, "kernels": _kernels}[what]()
+    if json:
+        write_json([dict(zip(head, row, strict=True)) for row in found])
+    else:
+        write_table(head, found)
+    return 0
+
+
+def _models() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    configs = [(name, load_config(name)) for name in bundled_models()]
+    return ("model", "architecture", "source"), [
+        (name, config.keys["architectures"][0], config.keys["_source"]) for name, config in configs
+    ]
+
+
+def _devices() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    fields = (
+        ("peak_bf16", "FLOP/s"),
+        ("peak_fp8", "FLOP/s"),
+        ("hbm_capacity", "B"),
+        ("hbm_bandwidth", "B/s"),
+    )
+    head = ("device", "name", *(field for field, _ in fields), "source")
+    found: list[tuple[str, ...]] = []
+    for name in bundled_devices():
+        device = load_device(name)
+        figures = [format_quantity(device.figures[f], unit) if f in device.figures else "" for f, unit in fields]
+        found.append((name, device.name, *figures, device.source))
+    return head, found
+
+
+def _tables() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    found: list[tuple[str, ...]] = []
+    for name, table in signatures().items():
+        devices = ", ".join(sorted({row.cells["device"] for row in rows(name)}))
+        found.append((name, table.file, str(len(rows(name))), devices, table.library, table.meaning))
+    return ("function", "file", "rows", "devices", "library", "meaning"), found
+
+
+def _kernels() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    found = [
+        (kernel.name, ", ".join(kernel.params), cost_model, str(kernel.span))
+        for cost_model in CONVENTIONS
+        for kernel in load_library(cost_model).kernels.values()
+    ]
+    return ("kernel", "sizes", "cost model", "defined at"), found

@@ -1,0 +1,45 @@
+"""symsim simulate: the report of one set-up, with the reference's flags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symsim.command.subject import add_tables, note, write_json
+from symsim.deployment import SM_RATIO
+from symsim.report import simulate
+from symsim.show import report_text, write_text
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("simulate", help="the report of one set-up; flags as InferSim's")
+    ask.add_argument("--config-path", dest="config", required=True, metavar="MODEL", help="config.json, folder or name")
+    ask.add_argument("--device-type", default="H20", metavar="DEVICE", help="bundled name or TOML (default H20)")
+    ask.add_argument("--world-size", type=int, default=1, help="GPUs")
+    ask.add_argument("--num-nodes", type=int, default=1, help="nodes")
+    ask.add_argument("--tp-size", type=int, default=1, help="tensor parallel size")
+    ask.add_argument("--max-prefill-tokens", type=int, default=4096, help="prefill tokens per GPU and iteration")
+    ask.add_argument("--decode-bs", type=int, help="decode batch per GPU (default: target TGS x target TPOT)")
+    ask.add_argument("--target-tgs", type=float, default=2560, help="tokens per GPU and second")
+    ask.add_argument("--target-tpot", type=float, default=50, help="ms")
+    ask.add_argument("--target-isl", type=int, default=4096, help="input length, tokens")
+    ask.add_argument("--target-osl", type=int, default=2048, help="output length, tokens")
+    ask.add_argument("--use-fp8-gemm", action="store_true", help="weights and GEMMs in fp8")
+    ask.add_argument("--use-fp8-kv", action="store_true", help="KV cache in fp8")
+    ask.add_argument("--enable-deepep", action="store_true", help="dispatch and combine through DeepEP")
+    ask.add_argument("--enable-tbo", action="store_true", help="two-batch overlap")
+    ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
+    ask.add_argument("--prefill-only", action="store_true")
+    ask.add_argument("--decode-only", action="store_true")
+    add_tables(ask)
+    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    ask.set_defaults(command=_simulate)
+
+
+def _simulate(*, json: bool, **flags: Any) -> int:
+    report = simulate(**flags)
+    if json:
+        write_json(report.as_dict())
+    else:
+        write_text(report_text(report))
+    note([*report.notes, *(f"default used: {warning}" for warning in report.warnings)])
+    return 0

@@ -1,0 +1,36 @@
+"""symsim solve: a question and its answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from symsim.answer import Status
+from symsim.command.subject import add_subject, compiled, write_json
+from symsim.units import format_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("solve", help="answer a question, e.g. 'max B subject to TPOT <= 50 ms'")
+    add_subject(ask)
+    ask.add_argument("query", metavar="QUERY", help="max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096")
+    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    ask.set_defaults(command=_solve)
+
+
+def _solve(*, query: str, json: bool, **subject: Any) -> int:
+    costs = compiled(subject)
+    answer = costs.solve(query)
+    if json:
+        write_json(answer.as_dict())
+    else:
+        print(answer.sentence)
+        for constraint, room in answer.slack.items():
+            state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
+            print(f"  {constraint}: {state} {format_quantity(abs(room), costs.metric(constraint.split()[0]).unit)}")
+        if answer.closed_form:
+            print(f"  closed form: {answer.closed_form}")
+    if answer.assumed:
+        stated = ", ".join(f"{name} = {value}" for name, value in answer.assumed.items())
+        print(f"symsim: assumed {stated}; state others as `... with S = 8192`", file=sys.stderr)
+    return 0 if answer.status is Status.SOLVED else 1

@@ -1,0 +1,64 @@
+"""What most commands are about: the flags that name a model, a device and a deployment; and how results go out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from symsim.api import Costs, compile
+from symsim.conventions import CONVENTIONS, VINTAGES
+from symsim.deployment import SM_RATIO, Deployment
+
+
+def add_subject(ask: argparse.ArgumentParser) -> None:
+    """What formula, solve and graph are about; the long spellings are simulate's."""
+    ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
+    add_deployment(ask)
+
+
+def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -> None:
+    """The device, how the model is served on it, and how costs are counted."""
+    ask.add_argument("--device", "--device-type", default="H20", metavar="DEVICE", help="bundled name or TOML")
+    ask.add_argument("--world-size", type=int, default=1, help="GPUs")
+    ask.add_argument("--num-nodes", type=int, default=1, help="nodes")
+    ask.add_argument("--tp", "--tp-size", type=int, default=1, help="tensor parallel size")
+    ask.add_argument("--gemm", default="bf16", choices=["bf16", "fp8"], help="precision of weights and GEMMs")
+    ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
+    ask.add_argument("--kv", default="bf16", choices=["bf16", "fp8"], help="precision of the KV cache")
+    ask.add_argument("--use-fp8-kv", dest="kv", action="store_const", const="fp8")
+    ask.add_argument("--comm", default="allreduce", choices=["allreduce", "deepep"], help="how tokens reach experts")
+    ask.add_argument("--enable-deepep", dest="comm", action="store_const", const="deepep")
+    ask.add_argument("--overlap", default="none", choices=["none", "two-batch"])
+    ask.add_argument("--enable-tbo", dest="overlap", action="store_const", const="two-batch")
+    ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
+    ask.add_argument("--cost-model", default=cost_model, choices=sorted(CONVENTIONS))
+    add_tables(ask)
+
+
+def add_tables(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument("--tables", default=VINTAGES[-1], choices=VINTAGES, help="vintage of rows and look-up rules")
+
+
+def deployment_of(subject: Mapping[str, Any]) -> Deployment:
+    names = ("world_size", "num_nodes", "tp", "gemm", "kv", "comm", "overlap", "sm_ratio")
+    return Deployment(**{name: subject[name] for name in names})
+
+
+def compiled(subject: Mapping[str, Any]) -> Costs:
+    costs = compile(
+        subject["model"], subject["device"], deployment_of(subject), subject["cost_model"], subject["tables"]
+    )
+    note(costs.notes)
+    return costs
+
+
+def note(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        print(f"symsim: {sentence}", file=sys.stderr)
+
+
+def write_json(document: Any) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False))

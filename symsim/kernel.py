@@ -1,0 +1,118 @@
+"""One kernel of a graph library by itself: its time and the FLOP/s it achieves, as formulas in its sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import networkx as nx
+import sympy
+
+from symsim.binding import Bound, bind_all, context, facts
+from symsim.closed_form import ClosedForm
+from symsim.config import ModelConfig, Sizes
+from symsim.conventions import convention
+from symsim.cost import costs
+from symsim.deployment import Deployment
+from symsim.errors import SymsimError, did_you_mean
+from symsim.formula import Formula
+from symsim.graph import Op, OpGraph, Phase
+from symsim.hardware import load_device
+from symsim.metrics import Derivation, Step
+from symsim.roofline import time
+from symsim.symbols import KNOWN, architecture_symbol, step_symbol, symbol
+from symsim.syntax import load_library
+from symsim.tree import Kernel
+
+PARTS = {
+    "compute": "multiplying, or a measured or modelled time",
+    "memory": "moving bytes through HBM",
+    "link": "sending",
+    "latency": "waiting that nothing hides",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class KernelCosts:
+    """time: seconds of one execution on one GPU; achieved: FLOP/s, None for a kernel that only moves bytes."""
+
+    kernel: Kernel
+    time: Formula
+    achieved: Formula | None
+
+
+def kernel(
+    name: str,
+    device: str | Path,
+    sizes: Mapping[str, int],
+    deployment: Deployment | None = None,
+    cost_model: str = "roofline",
+    phase: Phase = "decode",
+    tables: str = "2026-05",
+) -> KernelCosts:
+    """Price one kernel. sizes: its parameters; workload symbols (B, S, T, C) stay free.
+
+    Raises SymsimError for an unknown kernel, or a size it does not have.
+
+    >>> found = kernel("sparse_mla_fp8", "h800", dict(h=128, q=1, r=512, dr=64, topk=2048))
+    >>> f"{found.time.evaluate(B=128) * 1e6:.0f} µs, {found.achieved.evaluate(B=128) / 1e12:.0f} TFLOP/s"
+    '124 µs, 591 TFLOP/s'
+    """
+    library, counting = load_library(cost_model), convention(cost_model)
+    if name not in library.kernels:
+        raise SymsimError(f"the {cost_model} graphs have no kernel {name}; {did_you_mean(name, library.kernels)}")
+    found = library.kernels[name]
+    _check(found, sizes)
+    deployment, chip = deployment or Deployment(), load_device(device)
+    read = Sizes(dict(sizes), {size: size for size in sizes}, (), ())
+    bound = bind_all(ModelConfig(str(found.span), {}), read, chip, deployment, counting)
+    graph = _alone(found, phase)
+    priced, decided = costs(graph, library, facts(bound, phase))
+    cost = priced[name]
+    spent = time(cost)
+    parts = {part: getattr(spent, part) for part in PARTS}
+    steps = [
+        Step(step_symbol(f"t_{part}"), expr, "s", PARTS[part], f"t_{{\\mathrm{{{part}}}}}")
+        for part, expr in parts.items()
+        if expr != 0
+    ]
+    meaning = f"one execution of {name}"
+    whole = spent.total.xreplace({step.expr: step.symbol for step in steps})
+    steps = [] if len(steps) == 1 else steps
+    steps.append(Step(step_symbol("t"), whole if steps else spent.total, "s", meaning, "t"))
+    binding = context(chip, deployment, counting, tables)
+    subject = f"{found.span}, {chip.name}, {deployment.text()}, {cost_model} cost model, tables {tables}"
+
+    def formula(derivation: Derivation) -> Formula:
+        return Formula(ClosedForm(derivation, _needed(bound, derivation), binding), subject)
+
+    seconds = formula(Derivation("time", f"time of {name}", tuple(steps), decided))
+    if cost.total_flops == 0:
+        return KernelCosts(found, seconds, None)
+    rate = Step(step_symbol("achieved"), cost.total_flops / steps[-1].symbol, "FLOP/s", "FLOP/s achieved", "P")
+    return KernelCosts(found, seconds, formula(Derivation("achieved", rate.meaning, (*steps, rate), decided)))
+
+
+def _check(found: Kernel, sizes: Mapping[str, int]) -> None:
+    own = ", ".join(found.params)
+    for name in sizes:
+        if name not in found.params:
+            raise SymsimError(f"{found.name}({own}) has no size {name}; {did_you_mean(name, found.params)}")
+    missing = [name for name in found.params if name not in sizes]
+    if missing:
+        raise SymsimError(f"{found.name}({own}) needs {', '.join(missing)}; state them as {missing[0]}=1")
+
+
+def _alone(found: Kernel, phase: Phase) -> OpGraph:
+    """A graph of this one operator, its sizes as symbols of their own."""
+    shape = {name: symbol(name) if name in KNOWN else architecture_symbol(name) for name in found.params}
+    op = Op(found.name, "", found.name, found.name, shape, sympy.S.One, sympy.S.One, found.span)
+    dag: nx.DiGraph[str] = nx.DiGraph()
+    dag.add_node(op.name)
+    return OpGraph(found.name, phase, (op,), nx.freeze(dag), (), (), ())
+
+
+def _needed(bound: Bound, derivation: Derivation) -> Bound:
+    names = {s.name for s in derivation.free()}
+    return Bound({k: v for k, v in bound.values.items() if k in names}, bound.sources)
