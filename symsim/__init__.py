@@ -8,9 +8,25 @@
 
 from symsim.answer import Answer
 from symsim.api import Costs, compile
+from symsim.comparison import Comparison, compare, crossings
 from symsim.deployment import Deployment
 from symsim.errors import SymsimError
 from symsim.formula import Formula
+from symsim.kernel_costs import KernelCosts, kernel
 from symsim.report import Report, simulate
 
-__all__ = ["Answer", "Costs", "Deployment", "Formula", "Report", "SymsimError", "compile", "simulate"]
+__all__ = [
+    "Answer",
+    "Comparison",
+    "Costs",
+    "Deployment",
+    "Formula",
+    "KernelCosts",
+    "Report",
+    "SymsimError",
+    "compare",
+    "compile",
+    "crossings",
+    "kernel",
+    "simulate",
+]

@@ -44,7 +44,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """value: the solved variable in SI units (None without one); slack: constraint -> room left, in SI units."""
+    """value: the solved variable in SI units (None without one); slack: constraint -> room left, in SI units.
+
+    assumed: workload that the question left out; defaults: what stood in for measured rows at the answer.
+    """
 
     status: Status
     variable: str
@@ -57,6 +60,7 @@ class Answer:
     closed_form: str | None
     assumed: Mapping[str, float]
     sentence: str
+    defaults: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, every float at full precision."""

@@ -17,7 +17,7 @@ from symsim.config import ModelConfig, Sizes, find_model, load_config, read_size
 from symsim.conventions import VINTAGES, Convention, convention
 from symsim.cost import costs
 from symsim.deployment import Deployment
-from symsim.errors import SymsimError, did_you_mean
+from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import Formula
 from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
@@ -34,7 +34,8 @@ from symsim.tree import Library, Model
 class Costs:
     """A compiled model: formulas for every metric, and the graphs they come from.
 
-    notes: sentences about config keys that the cost model leaves out or does not understand.
+    notes: sentences about config keys that the cost model leaves out or does not understand; assumptions: what
+    `fallback` took on so that this deployment could be compiled.
     """
 
     config: ModelConfig
@@ -47,6 +48,7 @@ class Costs:
     context: Context
     prefill: Phased
     decode: Phased
+    assumptions: tuple[str, ...]
 
     @cached_property
     def tpot(self) -> Formula:
@@ -121,10 +123,13 @@ def compile(
     deployment: Deployment | None = None,
     cost_model: str = "infersim",
     tables: str = "2026-05",
+    *,
+    fallback: bool = False,
 ) -> Costs:
     """Lower a model for a device and a deployment; every metric is then a closed-form Formula.
 
-    model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML.
+    model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML;
+    fallback: where a table or a deployment would be refused, go on with a stated assumption.
     Raises SymsimError, always with what is wrong, where, and what to do.
 
     >>> costs = compile("qwen3-8b", "h20")
@@ -141,28 +146,41 @@ def compile(
     sizes = read_sizes(config, family, library)
     chip = load_device(device)
     bound = bind_all(config, sizes, chip, deployment, counting)
-    prefill, decode = (phase_of(family, library, phase, bound) for phase in ("prefill", "decode"))
-    binding = context(chip, deployment, counting, tables)
-    return Costs(config, family, sizes, chip, deployment, counting, bound, binding, prefill, decode)
+    prefill, decode = (phase_of(family, library, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
+    binding = context(chip, deployment, counting, tables, fallback=fallback)
+    assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
+    assumptions = tuple(dict.fromkeys((*assumed[0], *assumed[1])))
+    return Costs(config, family, sizes, chip, deployment, counting, bound, binding, prefill, decode, assumptions)
 
 
-def phase_of(model: Model, library: Library, phase: Phase, bound: Bound) -> Phased:
+def phase_of(model: Model, library: Library, phase: Phase, bound: Bound, *, pad: bool = False) -> Phased:
     """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation."""
     numbers = facts(bound, phase)
-    seen = _specialised(library.name, model.name, phase)
+    seen = _specialised(library.name, model.name, phase, pad)
     fitting = (found for guards, found in seen if all(guard.holds(numbers) for guard in guards))
     found = next(fitting, None)
     if found is None:
-        guards, found = _specialise(model, library, phase, numbers)
+        guards, found = _specialise(model, library, phase, numbers, pad)
         seen.append((guards, found))
-    meanings = {**bound.sources, **{name: info.meaning for name, info in KNOWN.items()}}
-    for whole in found.graph.whole:
-        whole.check(numbers, meanings)
     return found
 
 
-def _specialise(model: Model, library: Library, phase: Phase, numbers: Facts) -> tuple[tuple[Guard, ...], Phased]:
-    graph = lower(model, library, phase, numbers)
+def _whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:
+    """What is padded so that shards are whole. Raises DeploymentError where they are not and nothing may be padded."""
+    numbers = facts(bound, phased.graph.phase)
+    meanings = {**bound.sources, **{name: info.meaning for name, info in KNOWN.items()}}
+    failures = [found for whole in phased.graph.whole if (found := whole.failure(numbers, meanings)) is not None]
+    for sentence, _ in failures:
+        if not pad:
+            hint = "choose a deployment in which it does, or pad with --fallback"
+            raise DeploymentError(f"{sentence}; {hint}")
+    return [f"{sentence}: fallback, padded to {padded}" for sentence, padded in failures]
+
+
+def _specialise(
+    model: Model, library: Library, phase: Phase, numbers: Facts, pad: bool
+) -> tuple[tuple[Guard, ...], Phased]:
+    graph = lower(model, library, phase, numbers, pad=pad)
     priced, decided = costs(graph, library, numbers)
     two_batches = bool(numbers[_TWO_BATCH])
     flag = Guard(_TWO_BATCH_SET, two_batches)
@@ -171,7 +189,7 @@ def _specialise(model: Model, library: Library, phase: Phase, numbers: Facts) ->
 
 
 @cache
-def _specialised(library: str, model: str, phase: Phase) -> list[tuple[tuple[Guard, ...], Phased]]:
+def _specialised(library: str, model: str, phase: Phase, pad: bool) -> list[tuple[tuple[Guard, ...], Phased]]:
     """The compilations so far, each with the conditions under which it holds."""
     return []
 

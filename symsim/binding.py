@@ -56,10 +56,13 @@ def facts(bound: Bound, phase: str) -> Facts:
     return Bound(whole, {}).symbols()
 
 
-def context(device: Device, deployment: Deployment, counting: Convention, vintage: str) -> Context:
+def context(
+    device: Device, deployment: Deployment, counting: Convention, vintage: str, *, fallback: bool = False
+) -> Context:
     """What binds table look-ups besides their arguments."""
     default = float(device.assume["mfu"])
-    return Context(device.key, vintage, deployment.kv, default, counting.name, counting.mfu_decimals)
+    figures = tuple((name, float(value)) for name, value in device.figures.items()) if fallback else None
+    return Context(device.key, vintage, deployment.kv, default, counting.name, counting.mfu_decimals, figures)
 
 
 _WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}

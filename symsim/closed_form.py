@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 from sympy import Basic, Expr, Integer, Symbol
+from sympy.core.function import AppliedUndef
 
 from symsim.binding import Bound
 from symsim.deployment import positive_integer
-from symsim.errors import DeploymentError, SymsimError, did_you_mean
-from symsim.evaluate import Program, array_tables, program, scalar_tables
+from symsim.errors import DeploymentError, EmptyTable, SymsimError, did_you_mean
+from symsim.evaluate import Program, array_tables, positions, program, scalar_tables
+from symsim.lookup import bind
 from symsim.metrics import Derivation
 from symsim.symbols import KNOWN, WORKLOAD, SymbolInfo, subscripted
 from symsim.tables import Context
@@ -98,6 +100,22 @@ class ClosedForm:
             return np.broadcast_to(answer, shape).copy() if shape else float(answer)
 
         return evaluate_array
+
+    @cached_property
+    def stand_ins(self) -> tuple[str, ...]:
+        """A sentence for every table that does not answer at all for this device: what is used in its place."""
+        calls = {call for step in self.level("numeric").steps for call in step.expr.atoms(AppliedUndef)}
+        shapes = {(str(call.func), tuple(call.args[i] for i in positions(str(call.func))[0])) for call in calls}
+        found: set[str] = set()
+        for name, shape in shapes:
+            if all(size.is_number for size in shape):
+                try:
+                    lookup = bind(name, tuple(float(size) for size in shape), self.context)  # pyright: ignore
+                except EmptyTable as error:
+                    found.add(str(error))
+                else:
+                    found |= {sentence for sentence in (lookup.missing, lookup.assumed) if sentence is not None}
+        return tuple(sorted(found))
 
     def config_keys(self, step: str) -> tuple[str, ...]:
         """The config keys behind a step's architecture symbols, e.g. hidden_size."""

@@ -71,6 +71,14 @@ def numbers(terms: tuple[Expr, ...], values: Mapping[str, Any], context: Context
     return [float(value) for value in compiled.run(values, scalar_tables(compiled.tables, context))]
 
 
+def defaults_at(form: ClosedForm, workload: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence for every look-up of a formula that no measured row of its own answers at a workload point."""
+    values = form.values(workload)
+    calls = {call for step in form.derivation.steps for call in step.expr.atoms(AppliedUndef)}
+    found = [_found(call, values, form.context).default for call in sorted(calls, key=str)]
+    return tuple(dict.fromkeys(sentence for sentence in found if sentence is not None))
+
+
 def look_ups(time: Time, values: Mapping[str, Any], context: Context) -> list[Found]:
     """Where every measured figure in an operator's time is from."""
     calls = sorted({call for part in _parts(time) for call in part.atoms(AppliedUndef)}, key=str)

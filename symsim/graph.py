@@ -12,7 +12,7 @@ from sympy import Expr, Symbol
 from sympy.printing.str import sstr
 
 from symsim.algebra import Priced
-from symsim.errors import DeploymentError, InternalError, Span
+from symsim.errors import InternalError, Span
 from symsim.symbols import put_in
 
 Phase = Literal["prefill", "decode"]
@@ -86,15 +86,16 @@ class Whole:
     dividend: Expr
     origin: Span
 
-    def check(self, values: Mapping[Symbol, Expr], meanings: Mapping[str, str]) -> None:
-        """Raises DeploymentError naming both numbers, what they mean and the graph line."""
+    def failure(self, values: Mapping[Symbol, Expr], meanings: Mapping[str, str]) -> tuple[str, Expr] | None:
+        """None where shards are whole; else a sentence with both numbers and what they mean, and the padded size."""
         part, whole = put_in(self.divisor, values), put_in(self.dividend, values)
-        if not (whole / part).is_integer:
-            of, by = (meanings.get(str(size), str(size)) for size in (self.dividend, self.divisor))
-            raise DeploymentError(
-                f"{by} ({self.divisor} = {part}) must divide {of} ({self.dividend} = {whole}), as {self.origin} "
-                f"requires; choose a deployment in which it does"
-            )
+        if (whole / part).is_integer:
+            return None
+        of, by = (meanings.get(str(size), str(size)) for size in (self.dividend, self.divisor))
+        sentence = (
+            f"{by} ({self.divisor} = {part}) must divide {of} ({self.dividend} = {whole}), as {self.origin} requires"
+        )
+        return sentence, part * sympy.ceiling(whole / part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symsim.errors import EmptyTable
+from symsim.hardware import bundled_devices, load_device
 from symsim.tables import Context, Policy, Row, Signature, policy, rows, rows_by_shape, signatures
 
 NO_ROW = -1
@@ -26,7 +27,10 @@ FARTHEST = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where one value is from. distance: argument -> found - asked, where they differ; default: why no row answers."""
+    """Where one value is from. distance: argument -> found - asked, where they differ.
+
+    default: what stood in, and why, where no row of the table's own answers.
+    """
 
     function: str
     value: float
@@ -53,7 +57,8 @@ class Lookup:
 
     kind "steps": `breaks` per axis, `cells` nested by axis with the index of a row, NO_ROW where the default answers
     (cell 0 lies below the first break).  kind "nearest": the row of `points` at the least L1 distance, the first on
-    ties.  scale_axis: the value grows as asked / measured along that axis.  missing: why no row can answer at all.
+    ties.  scale_axis: the value grows as asked / measured along that axis.  missing: why no row can answer at all;
+    assumed: what a fallback took instead of rows of its own.
     """
 
     signature: Signature
@@ -68,6 +73,7 @@ class Lookup:
     scale_axis: int | None
     default: float
     missing: str | None
+    assumed: str | None = None
 
     @property
     def function(self) -> str:
@@ -142,8 +148,14 @@ class Lookup:
             return Found(self.function, self.default, file, None, {}, asked, {}, True, why)
         row = self.rows[at]
         distance = {name: float(row.cells[name]) - x for name, x in asked.items() if float(row.cells[name]) != x}
-        value = self._scaled(at, point)
-        return Found(self.function, value, file, row.line, row.cells, asked, distance, self._outside(point), None)
+        value, stood_in = self._scaled(at, point), self.assumed
+        if stood_in is None and self.signature.unit == "1" and not any(self._stated(row)) and not math.isnan(value):
+            stood_in = f"{file}:{row.line} has MFU 0.000: fallback, {value:.3g} from its latency used"
+        return Found(self.function, value, file, row.line, row.cells, asked, distance, self._outside(point), stood_in)
+
+    def _stated(self, row: Row) -> tuple[float, ...]:
+        """The row's own figures."""
+        return row.numbers(self.signature.value)
 
     def _outside(self, point: Sequence[float]) -> bool:
         columns = [[float(row.cells[axis]) for row in self.rows] for axis in self.axes]
@@ -163,7 +175,7 @@ class Lookup:
         columns = self.signature.args
         return (
             f"{self.signature.file}:{row.line}: the row that answers {self.function} ({row.text(columns)}) has MFU"
-            f" 0.000, by which nothing can be divided; its latency column could give the figure with more digits"
+            f" 0.000, by which nothing can be divided; --fallback recomputes it from the row's latency"
         )
 
 
@@ -171,23 +183,46 @@ class Lookup:
 def bind(function: str, shape: tuple[float, ...], context: Context) -> Lookup:
     """The look-up of one table at one shape.
 
-    Raises EmptyTable where the policy says that nothing may stand in for missing rows.
+    Raises EmptyTable where the policy says that nothing may stand in for missing rows, unless the context allows
+    fallbacks and the table names one.
     """
     signature, rule = signatures()[function], policy(function, context.vintage)
     groups = rows_by_shape(function, context.device, context.vintage, context.cost_model)
     found = _ceiling(shape, groups) if "ceiling" in rule.by.values() else shape
     group = groups.get(found, ()) if found is not None else ()
     if not group or found is None:
-        return _missing(
-            signature, shape, rule.missing_table, context, f"no rows of {_where(signature, shape, context)}"
-        )
+        why = f"no rows of {_where(signature, shape, context)}"
+        borrowed = _borrowed(signature, rule, shape, context, why) if rule.missing_table == "refuse" else None
+        return borrowed or _missing(signature, shape, rule.missing_table, context, why)
     if rule.kv_column is not None:
         present = sorted({row.cells[rule.kv_column] for row in group})
-        group = tuple(row for row in group if row.cells[rule.kv_column] == context.kv)
-        if not group:
+        own = tuple(row for row in group if row.cells[rule.kv_column] == context.kv)
+        if not own:
             why = f"no {context.kv} KV rows (only {', '.join(present)}) of {_where(signature, shape, context)}"
-            return _missing(signature, shape, rule.missing_precision, context, why)
+            if context.figures is None or rule.missing_precision != "refuse":
+                return _missing(signature, shape, rule.missing_precision, context, why)
+            instead = tuple(row for row in group if row.cells[rule.kv_column] == present[0])
+            assumed = f"{why}: fallback, rows of {present[0]} KV used"
+            return replace(_bound(signature, rule, shape, found, instead, context), assumed=assumed)
+        group = own
     return _bound(signature, rule, shape, found, group, context)
+
+
+def _borrowed(
+    signature: Signature, rule: Policy, shape: tuple[float, ...], context: Context, why: str
+) -> Lookup | None:
+    """Another device's rows of a time, scaled by the ratio of a datasheet figure."""
+    figure = rule.fallback.get("scale_by")
+    if context.figures is None or figure is None:
+        return None
+    for device in sorted({row.cells["device"] for row in rows(signature.function)}):
+        group = rows_by_shape(signature.function, device, context.vintage, context.cost_model).get(shape, ())
+        if group and device.lower() in bundled_devices():
+            ratio = float(load_device(device).figures[figure]) / dict(context.figures)[figure]
+            lent = _bound(signature, rule, shape, shape, group, context)
+            assumed = f"{why}: fallback, times of {device} x {ratio:.4g} used (the ratio of {figure})"
+            return replace(lent, values=tuple(value * ratio for value in lent.values), assumed=assumed)
+    return None
 
 
 def _bound(
@@ -217,7 +252,15 @@ def _value(row: Row, rule: Policy, unit: str, context: Context) -> float:
     if unit == "s":
         return figure
     rounded = figure if context.mfu_decimals is None else round(figure, context.mfu_decimals)
-    return rounded or math.nan
+    return rounded or _from_latency(row, rule, context)
+
+
+def _from_latency(row: Row, rule: Policy, context: Context) -> float:
+    """The MFU that a row's latency gives, where fallbacks are allowed and the table says how; else NaN."""
+    if context.figures is None or "flops" not in rule.fallback:
+        return math.nan
+    flops = math.prod(float(row.cells.get(factor, factor)) for factor in rule.fallback["flops"].split("*"))
+    return flops / (float(row.cells["latency_us"]) * 1e-6 * dict(context.figures)[rule.fallback["peak"]])
 
 
 def _ceiling(shape: tuple[float, ...], groups: Mapping[tuple[float, ...], Any]) -> tuple[float, ...] | None:
@@ -271,7 +314,8 @@ def _missing(
 ) -> Lookup:
     if stands_in == "refuse":
         have = sorted({row.cells["device"] for row in rows(signature.function)})
-        raise EmptyTable(f"{why}, and nothing may stand in for it; the table has rows of {', '.join(have)}")
+        hint = "" if context.figures is not None else "; --fallback goes on with a stated assumption"
+        raise EmptyTable(f"{why}, and nothing may stand in for it; the table has rows of {', '.join(have)}{hint}")
     default = _default(stands_in, context)
     breaks: tuple[tuple[float, ...], ...] = tuple(() for _ in signature.axes)
     cells: Any = NO_ROW

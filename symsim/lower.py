@@ -13,7 +13,7 @@ from symsim.algebra import Scope, condition, expression, priced
 from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
 from symsim.graph import Guard, Op, OpGraph, Phase, Resident, Whole, verify
 from symsim.symbols import KNOWN, architecture_symbol, symbol
-from symsim.tree import Alias, Block, Clause, Let, Library, Model, Node, Repeat, Require, Statement, When
+from symsim.tree import Alias, Block, Clause, Let, Library, Model, Name, Node, Repeat, Require, Statement, When
 
 Facts = Mapping[Symbol, Expr]
 """Numbers of the deployment and the config: they decide conditions and nothing else."""
@@ -28,6 +28,7 @@ class _Found:
     residents: list[Resident] = field(default_factory=list[Resident])
     guards: dict[sympy.Basic, bool] = field(default_factory=dict[sympy.Basic, bool])
     whole: dict[Whole, None] = field(default_factory=dict[Whole, None])
+    pad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,12 @@ def model_scope(model: Model, phase: Phase) -> dict[str, Expr]:
     return scope
 
 
-def lower(model: Model, library: Library, phase: Phase, facts: Facts) -> OpGraph:
-    """The operator graph of one phase.
+def lower(model: Model, library: Library, phase: Phase, facts: Facts, *, pad: bool = False) -> OpGraph:
+    """The operator graph of one phase. pad: what does not divide into whole shards is padded until it does.
 
     Raises UndefinedName and CycleError at their place in the text.
     """
-    found = _Found()
+    found = _Found(pad=pad)
     _lower_all(model.body, model_scope(model, phase), {"input": ""}, _Place(), found, library, facts)
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_nodes_from(op.name for op in found.ops)
@@ -105,10 +106,19 @@ def _lower_all(
                 _lower_all(inner, scope, values, repeated, found, library, facts)
             case Let(name, value, _):
                 scope[name] = expression(value, scope)
-            case Require(divisor, dividend, span):
-                found.whole[Whole(expression(divisor, scope), expression(dividend, scope), span)] = None
+            case Require():
+                _require(statement, scope, found, facts)
             case Clause():
                 found.residents.append(_resident(statement, scope, place))
+
+
+def _require(statement: Require, scope: dict[str, Expr], found: _Found, facts: Facts) -> None:
+    """Note what must divide; under padding a size that does not is the next multiple for the rest of the block."""
+    shards, size = expression(statement.divisor, scope), expression(statement.dividend, scope)
+    found.whole[Whole(shards, size, statement.span)] = None
+    padded = shards * sympy.ceiling(size / shards)
+    if found.pad and isinstance(statement.dividend, Name) and decide(sympy.Ne(padded, size), facts, found.guards):
+        scope[statement.dividend.name] = padded
 
 
 def _repeated(place: _Place, name: str, count: Expr) -> _Place:

@@ -30,6 +30,9 @@ def direction(expr: Expr, variable: Symbol) -> Direction | None:
             return _agree([direction(part, variable) for part in expr.args])  # pyright: ignore
         case sympy.Mul():
             return _product(expr, variable)
+        case sympy.Pow() if expr.args[0].is_number and expr.args[0].is_positive:
+            power = direction(expr.args[1], variable)  # pyright: ignore
+            return power if power is None or expr.args[0] > 1 else _turned(power)  # pyright: ignore
         case sympy.Pow() if expr.args[1].is_number:
             inner = direction(expr.args[0], variable)  # pyright: ignore
             if inner is None or not expr.args[0].is_nonnegative:
@@ -55,11 +58,22 @@ def _nonnegative(expr: Expr) -> bool:
         return True
     if isinstance(expr, sympy.Max):
         return any(_nonnegative(part) for part in expr.args)  # pyright: ignore
-    if isinstance(expr, (sympy.Add, sympy.Mul, sympy.floor, sympy.ceiling)):
+    if isinstance(expr, sympy.Add):
+        least = sympy.Add(*(_least(term) for term in expr.args))  # pyright: ignore
+        return all(_nonnegative(part) for part in sympy.Add.make_args(least))
+    if isinstance(expr, (sympy.Mul, sympy.Min, sympy.floor, sympy.ceiling)):
         return all(_nonnegative(part) for part in expr.args)  # pyright: ignore
     if isinstance(expr, sympy.Pow):
         return _nonnegative(expr.args[0])  # pyright: ignore
     return bool(expr.is_nonnegative)
+
+
+def _least(term: Expr) -> Expr:
+    """A bound from below: -c * q**n is at least -c for a share q below one, as in 1 - q**n."""
+    number, rest = term.as_coeff_Mul()
+    share = rest.args[0] if isinstance(rest, sympy.Pow) else sympy.S.One
+    small = share.is_number and share.is_positive and share <= 1  # pyright: ignore
+    return number if number.is_negative and small and rest != 1 else term
 
 
 def _agree(parts: list[Direction | None]) -> Direction | None:

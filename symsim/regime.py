@@ -28,7 +28,7 @@ def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: Con
             return expr
         arms = cast(tuple[Expr, ...], expr.args)
         if not isinstance(expr, (sympy.Max, sympy.Min)):
-            return cast(Expr, expr.func(*map(pinned, arms)))
+            return expr.func(*map(pinned, arms))
         ordered = sorted(arms, key=str)
         figures = numbers(tuple(ordered), known, context)
         best = max(figures) if isinstance(expr, sympy.Max) else min(figures)
@@ -40,14 +40,35 @@ def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: Con
 def root(expr: Expr, variable: Symbol, near: float, values: Mapping[str, Any], context: Context) -> Expr | None:
     """Where the expression is zero, solved for the variable: the solution nearest to a point, or None.
 
-    Look-ups are held as they are; the expression must then be a quotient of polynomials of degree two at most.
+    Look-ups are held as they are; the expression must be a quotient of polynomials, the upper of degree two at most.
     """
     calls = {call: sympy.Dummy(f"look_up_{i}", positive=True) for i, call in enumerate(expr.atoms(AppliedUndef))}
-    numerator, _ = sympy.fraction(sympy.together(expr.xreplace(calls)))
-    if not numerator.is_polynomial(variable) or sympy.degree(numerator, variable) not in (1, 2):
-        return None
     back = {dummy: call for call, dummy in calls.items()}
-    found = [cast(Expr, answer.xreplace(back)) for answer in sympy.roots(sympy.Poly(numerator, variable))]
+    held = sympy.expand(expr.xreplace(calls))
+    straight = _straight(held, variable)
+    answers = [straight] if straight is not None else _curved(held, variable)
+    found = [cast(Expr, answer.xreplace(back)) for answer in answers]
     at = {**values, variable.name: near}
     scored = [(abs(numbers((answer,), at, context)[0] - near), answer) for answer in found]
     return min(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def _straight(expr: Expr, variable: Symbol) -> Expr | None:
+    """The root of slope * variable + rest, its terms left as they are; factors that all of them share cancel."""
+    slope, rest = (cast(Expr, expr.coeff(variable, power)) for power in (1, 0))
+    if slope == 0 or sympy.expand(expr - slope * variable - rest) != 0:
+        return None
+    terms = [term.as_powers_dict() for part in (slope, rest) for term in sympy.Add.make_args(part)]
+    shared = [s for s in slope.free_symbols if all(powers[s] == terms[0][s] for powers in terms)]
+    common = sympy.Mul(*(cast(Expr, s) ** terms[0][s] for s in shared))
+    sign = -1 if rest.could_extract_minus_sign() else 1  # most terms of the numerator should read as positive
+    above = sympy.Add(*(sign * term / common for term in sympy.Add.make_args(rest)))
+    return above / sympy.Add(*(-sign * term / common for term in sympy.Add.make_args(slope)))
+
+
+def _curved(expr: Expr, variable: Symbol) -> list[Expr]:
+    numerator, _ = sympy.fraction(sympy.together(expr))
+    if not numerator.is_polynomial(variable):
+        return []
+    polynomial = sympy.Poly(numerator, variable)
+    return list(sympy.roots(polynomial)) if polynomial.degree() in (1, 2) else []

@@ -123,8 +123,9 @@ def simulate(
     prefill_only: bool = False,
     decode_only: bool = False,
     tables: str = "2026-05",
+    fallback: bool = False,
 ) -> Report:
-    """The reference's simulation; parameters are its flags. target_tpot is in ms.
+    """The reference's simulation; parameters are its flags. target_tpot is in ms; fallback as `symsim.compile` has it.
 
     Raises SymsimError with one clear sentence.
 
@@ -154,7 +155,7 @@ def simulate(
     }
     if prefill_only and decode_only:
         raise DeploymentError("--prefill-only and --decode-only exclude each other; give one of them")
-    costs = compile(config, device_type, deployment, "infersim", tables)
+    costs = compile(config, device_type, deployment, "infersim", tables, fallback=fallback)
     return report(costs, workload, target_tpot / 1000, prefill=not decode_only, decode=not prefill_only)
 
 
@@ -168,7 +169,8 @@ def report(costs: Costs, workload: Mapping[str, int], target: float, *, prefill:
     over = decode and decoding["TPOT (ms)"] > target * 1000
     flags = [name for name, raised in (("kv_cache_too_large", too_large), ("tpot_over_target", over)) if raised]
     phases = [phase for phase, wanted in ((costs.prefill, prefill), (costs.decode, decode)) if wanted]
-    warnings = tuple(dict.fromkeys(w for phase in phases for w in defaults_used(costs, phase, values)))
+    defaults = dict.fromkeys(w for phase in phases for w in defaults_used(costs, phase, values))
+    warnings = (*costs.assumptions, *defaults)
     weights, flops = _weights(static), _flops(static, costs.sizes.values["L"])
     header = _header(costs)
     return Report(header, weights, kv_cache, flops, prefilling, decoding, tuple(flags), warnings, costs.notes)

@@ -33,7 +33,8 @@ class Row:
 class Sheet:
     """steps run from the metric down to its operators (each is explained by later ones).
 
-    reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold.
+    reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold;
+    stand_ins: what is used in place of tables that do not answer.
     """
 
     subject: str
@@ -44,6 +45,7 @@ class Sheet:
     tables: tuple[Signature, ...]
     reads: Mapping[str, tuple[str, ...]]
     conditions: tuple[str, ...]
+    stand_ins: tuple[str, ...] = ()
 
 
 def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
@@ -63,9 +65,8 @@ def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
     flags = {name for name, info in KNOWN.items() if info.kind == "flag"}
     conditions = tuple(str(g) for g in derivation.guards if not flags & {s.name for s in g.symbols()})
     reads = {step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps}
-    return Sheet(
-        subject, level, derivation, top_down(derivation.steps), tuple(rows), _tables(derivation), reads, conditions
-    )
+    steps = top_down(derivation.steps)
+    return Sheet(subject, level, derivation, steps, tuple(rows), _tables(derivation), reads, conditions, form.stand_ins)
 
 
 def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -33,6 +33,7 @@ from symsim.answer import (
 from symsim.closed_form import ClosedForm
 from symsim.errors import QuerySyntaxError, SymsimError, did_you_mean
 from symsim.evaluate import positions
+from symsim.explain import defaults_at
 from symsim.lookup import bind
 from symsim.monotone import direction
 from symsim.query import Constraint, Quantity, Query, parse_query
@@ -53,6 +54,15 @@ def solve(text: str, forms: Mapping[str, ClosedForm]) -> Answer:
     """
     query = parse_query(text)
     limits, assumed = _limits(query, forms)
+    answer = _solved(query, limits, assumed)
+    if answer.value is None:
+        return answer
+    points = [(limit.form, {**limit.fixed, query.variable: answer.value}) for limit in limits]
+    found = [defaults_at(form, {k: int(v) for k, v in point.items() if k in WORKLOAD}) for form, point in points]
+    return replace(answer, defaults=tuple(dict.fromkeys(sentence for sentences in found for sentence in sentences)))
+
+
+def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Answer:
     if query.goal == "solve" and _moves(limits[0], query.variable) == -1:
         limits = [replace(limits[0], sense=-1)]
     if query.variable in WORKLOAD:

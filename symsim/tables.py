@@ -26,7 +26,8 @@ SHAPE_POLICIES = ("exact", "ceiling")
 class Context:
     """What binds a table besides its arguments: hashable, so that bound look-ups are shared.
 
-    device: value of the `device` column; kv: precision of the KV cache; mfu_decimals: places an MFU is rounded to.
+    device: value of the `device` column; kv: precision of the KV cache; mfu_decimals: places an MFU is rounded to;
+    figures: the device's datasheet where fallbacks are allowed, else None.
     """
 
     device: str
@@ -35,6 +36,7 @@ class Context:
     default_mfu: float
     cost_model: str = "infersim"
     mfu_decimals: int | None = 3
+    figures: tuple[tuple[str, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Signature:
     file: str
     library: str
     source: str
+    value: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Policy:
     """How one table is looked up in one vintage.
 
     by: argument -> exact, ceiling, last, scan or nearest; missing_table, missing_precision, missing_row: a number,
-    "device" (its default MFU) or "refuse".
+    "device" (its default MFU) or "refuse".  fallback: what to do instead of refusing, when that is asked for.
     """
 
     by: Mapping[str, str]
@@ -84,6 +87,7 @@ class Policy:
     scale: str | None
     kv_column: str | None
     skip: tuple[Mapping[str, str], ...]
+    fallback: Mapping[str, str]
 
 
 @cache
@@ -106,6 +110,7 @@ def _signature(path: Path, data: Mapping[str, Any]) -> Signature:
     shape = tuple(argument for argument in args if by[argument] in SHAPE_POLICIES)
     axes = tuple(argument for argument in args if argument not in shape)
     words = (data["meaning"], data["latex"], data["unit"], shown(path), data["library"], data["source"])
+    words = (*words, tuple(data["value"]))
     return Signature(data["function"], args, shape, axes, *words)
 
 
@@ -125,7 +130,7 @@ def policy(function: str, vintage: str) -> Policy:
     default = {**data["default"], **older.get("default", {})}
     missing = (default["table"], default["precision"], default["row"])
     shape = (tuple(data["value"]), data["combine"], data.get("scale"), data.get("kv_column"))
-    return Policy(by, *missing, *shape, tuple(data.get("skip", ())))
+    return Policy(by, *missing, *shape, tuple(data.get("skip", ())), data.get("fallback", {}))
 
 
 @cache

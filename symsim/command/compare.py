@@ -9,7 +9,7 @@ from typing import Any
 from symsim.api import METRICS, Costs
 from symsim.command.point import workload_point
 from symsim.command.subject import add_deployment, compiled, write_json
-from symsim.compare import Comparison, Crossing, Term, compare, crossings
+from symsim.comparison import Comparison, Crossing, Term, compare, crossings
 from symsim.conventions import CONVENTIONS
 from symsim.errors import SymsimError
 from symsim.hardware import bundled_devices

@@ -7,7 +7,7 @@ from typing import Any
 
 from symsim.api import METRICS, Costs
 from symsim.command.point import workload_point
-from symsim.command.subject import add_subject, compiled, write_json
+from symsim.command.subject import add_subject, compiled, note, write_json
 from symsim.explain import OpLine, breakdown
 from symsim.formula import Formula
 from symsim.show import write_table, write_text
@@ -31,6 +31,7 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
     formula = costs.metric(metric)
     if wants_breakdown:
         return _breakdown(costs, formula, workload_point(at), as_json=format == "json")
+    note(formula.form.stand_ins)
     match format:
         case "latex":
             print(formula.to_latex(level))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.command.point import assignments
-from symsim.command.subject import add_deployment, deployment_of, write_json
-from symsim.kernel import kernel
+from symsim.command.subject import add_deployment, deployment_of, note, write_json
+from symsim.kernel_costs import kernel
 from symsim.show import write_text
 from symsim.syntax import load_library
 from symsim.units import format_quantity
@@ -30,7 +30,8 @@ def _kernel(*, name: str, phase: Any, at: str, level: Any, format: str, **subjec
     sizes = {key: value for key, value in given.items() if key in params}
     point = {key: value for key, value in given.items() if key not in params}
     words = (deployment_of(subject), subject["cost_model"], phase, subject["tables"])
-    found = kernel(name, subject["device"], sizes, *words)
+    found = kernel(name, subject["device"], sizes, *words, fallback=subject["fallback"])
+    note(found.time.form.stand_ins)
     formula = found.achieved or found.time
     figures = {}
     if set(found.time.symbols) <= {*point, *found.time.form.bound.values}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.command.subject import add_tables, note, write_json
+from symsim.command.subject import add_fallback, add_tables, note, write_json
 from symsim.deployment import SM_RATIO
 from symsim.report import simulate
 from symsim.show import report_text, write_text
@@ -31,6 +31,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--prefill-only", action="store_true")
     ask.add_argument("--decode-only", action="store_true")
     add_tables(ask)
+    add_fallback(ask)
     ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
     ask.set_defaults(command=_simulate)
 

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from symsim.answer import Status
-from symsim.command.subject import add_subject, compiled, write_json
+from symsim.command.subject import add_subject, compiled, note, write_json
 from symsim.units import format_quantity
 
 
@@ -33,4 +33,5 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
     if answer.assumed:
         stated = ", ".join(f"{name} = {value}" for name, value in answer.assumed.items())
         print(f"symsim: assumed {stated}; state others as `... with S = 8192`", file=sys.stderr)
+    note([f"default used: {sentence}" for sentence in answer.defaults])
     return 0 if answer.status is Status.SOLVED else 1

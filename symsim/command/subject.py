@@ -36,6 +36,11 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -
     ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
     ask.add_argument("--cost-model", default=cost_model, choices=sorted(CONVENTIONS))
     add_tables(ask)
+    add_fallback(ask)
+
+
+def add_fallback(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument("--fallback", action="store_true", help="go on with a stated assumption where one is needed")
 
 
 def add_tables(ask: argparse.ArgumentParser) -> None:
@@ -48,10 +53,9 @@ def deployment_of(subject: Mapping[str, Any]) -> Deployment:
 
 
 def compiled(subject: Mapping[str, Any]) -> Costs:
-    costs = compile(
-        subject["model"], subject["device"], deployment_of(subject), subject["cost_model"], subject["tables"]
-    )
-    note(costs.notes)
+    words = (deployment_of(subject), subject["cost_model"], subject["tables"])
+    costs = compile(subject["model"], subject["device"], *words, fallback=subject["fallback"])
+    note([*costs.notes, *costs.assumptions])
     return costs
 
 

@@ -49,4 +49,5 @@ def formula_json(sheet: Sheet) -> dict[str, Any]:
         "steps": steps,
         "symbols": symbols,
         "tables": tables,
+        "in_place_of_tables": sheet.stand_ins,
     }

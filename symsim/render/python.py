@@ -48,7 +48,11 @@ def python_module(form: ClosedForm, subject: str) -> str:
 
 def _table(name: str, lookup: Lookup) -> str:
     arguments = ", ".join(lookup.axes)
-    source = lookup.missing or f"{lookup.signature.meaning}; {lookup.signature.file}, {lookup.signature.library}"
+    source = (
+        lookup.missing
+        or lookup.assumed
+        or f"{lookup.signature.meaning}; {lookup.signature.file}, {lookup.signature.library}"
+    )
     head = f'\ndef {name}({arguments}):\n    """{source}."""\n'
     values = ", ".join(map(repr, (*lookup.values, lookup.default)))
     if lookup.kind == "steps":

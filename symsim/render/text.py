@@ -86,6 +86,8 @@ def plain_text(sheet: Sheet) -> str:
     if sheet.tables:
         lines += ["", "tables"]
         lines += _columns([(f"{t.function}({', '.join(t.args)})", t.meaning, t.file) for t in sheet.tables])
+    if sheet.stand_ins:
+        lines += ["", "in place of tables", *(f"  {sentence}" for sentence in sheet.stand_ins)]
     return "\n".join(lines)
 
 

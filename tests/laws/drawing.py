@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import symsim
 from symsim.config import bundled_models
+from symsim.conventions import CONVENTIONS
 
 DEPLOYMENTS: list[dict[str, Any]] = [
     {},
@@ -20,8 +21,8 @@ DEPLOYMENTS: list[dict[str, Any]] = [
 
 
 @functools.cache
-def compiled(model: str, device: str, deployment: int, tables: str) -> symsim.Costs:
-    return symsim.compile(model, device, symsim.Deployment(**DEPLOYMENTS[deployment]), tables=tables)
+def compiled(model: str, device: str, deployment: int, tables: str, cost_model: str = "infersim") -> symsim.Costs:
+    return symsim.compile(model, device, symsim.Deployment(**DEPLOYMENTS[deployment]), cost_model, tables)
 
 
 costs = st.builds(
@@ -30,6 +31,7 @@ costs = st.builds(
     st.sampled_from(["h20", "h800"]),
     st.integers(0, len(DEPLOYMENTS) - 1),
     st.sampled_from(["2025-10", "2026-05"]),
+    st.sampled_from(sorted(CONVENTIONS)),
 )
 workloads = st.fixed_dictionaries(
     {

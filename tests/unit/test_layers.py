@@ -22,12 +22,17 @@ LEVELS = [
     {"evaluate"},
     {"closed_form"},
     {"explain", "sheet", "bound_tables", "answer"},
-    {"compiled", "solve", "render.text", "render.latex", "render.python"},
+    {"compiled", "solve", "regime", "render.text", "render.latex", "render.python"},
     {"render.markdown", "render.document"},
     {"formula"},
-    {"api"},
-    {"report"},
+    {"api", "kernel_costs"},
+    {"report", "comparison"},
     {"published", "show"},
+    {"command.point", "command.subject"},
+    {
+        f"command.{name}"
+        for name in ("simulate", "formula", "solve", "compare", "kernel", "graph", "listing", "validate")
+    },
     {"cli"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}

@@ -21,7 +21,7 @@ from symsim.graph import Op, OpGraph, Phase
 from symsim.hardware import load_device
 from symsim.metrics import Derivation, Step
 from symsim.roofline import time
-from symsim.symbols import KNOWN, architecture_symbol, step_symbol, symbol
+from symsim.symbols import KNOWN, architecture_symbol, put_in, step_symbol, symbol
 from symsim.syntax import load_library
 from symsim.tree import Kernel
 
@@ -50,6 +50,8 @@ def kernel(
     cost_model: str = "roofline",
     phase: Phase = "decode",
     tables: str = "2026-05",
+    *,
+    fallback: bool = False,
 ) -> KernelCosts:
     """Price one kernel. sizes: its parameters; workload symbols (B, S, T, C) stay free.
 
@@ -78,10 +80,10 @@ def kernel(
         if expr != 0
     ]
     meaning = f"one execution of {name}"
-    whole = spent.total.xreplace({step.expr: step.symbol for step in steps})
+    whole = put_in(spent.total, {step.expr: step.symbol for step in steps})
     steps = [] if len(steps) == 1 else steps
     steps.append(Step(step_symbol("t"), whole if steps else spent.total, "s", meaning, "t"))
-    binding = context(chip, deployment, counting, tables)
+    binding = context(chip, deployment, counting, tables, fallback=fallback)
     subject = f"{found.span}, {chip.name}, {deployment.text()}, {cost_model} cost model, tables {tables}"
 
     def formula(derivation: Derivation) -> Formula:

@@ -202,17 +202,10 @@ def _term(
     before, after = (next((s for s in d.steps if s.symbol.name == name), None) for d in (left, right))
     step = after or before
     assert step is not None
-    texts = [None if s is None else expression_text(s.expr, s.unit, sheet) for s in (before, after)]
+    a, b = (None if s is None else expression_text(s.expr, s.unit, sheet) for s in (before, after))
     change: Expr = (after.expr if after else 0) - (before.expr if before else 0)  # pyright: ignore
-    return Term(
-        name,
-        step.unit,
-        step.meaning,
-        *texts,
-        expression_text(change, step.unit, sheet),
-        values_a.get(name, 0.0),
-        values_b.get(name, 0.0),
-    )
+    values = values_a.get(name, 0.0), values_b.get(name, 0.0)
+    return Term(name, step.unit, step.meaning, a, b, expression_text(change, step.unit, sheet), *values)
 
 
 def _sheet(left: Derivation, right: Derivation, level: Level) -> Sheet:
