@@ -28,12 +28,6 @@ def reserved(graph: OpGraph) -> Expr:
 
 
 def reported(graph: OpGraph, key: str) -> Expr:
-    """A figure that the graph reports under `key`, of one layer: bytes when priced, else a plain count.
-
-    Zero where no block reports it.
-    """
-    for item in graph.residents:
-        if item.kind == "report" and item.key == key:
-            counts = [amount for at, amount in item.amount.items() if at is None]
-            return sympy.Add(*counts) if counts else in_bytes(item.amount)
-    return sympy.Integer(0)
+    """A figure that blocks report under `key`, of one layer: bytes when priced, else a plain count."""
+    amounts = [item.amount for item in graph.residents if item.kind == "report" and item.key == key]
+    return sympy.Add(*(amount[None] if None in amount else in_bytes(amount) for amount in amounts))

@@ -66,7 +66,7 @@ def _subject(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[s
         case "model":
             raise SymsimError(f"--model {model} is for comparing devices or cost models; {name} is a model already")
         case _ if model is None:
-            raise SymsimError(f"comparing a {_kind(name)} needs --model, e.g. --model deepseek-v3")
+            raise SymsimError(f"comparing a {_kind(name)} needs --model")
         case "device":
             return {"model": model, "device": name}
         case _:

@@ -47,11 +47,12 @@ MODULES = sorted(
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module: str) -> None:
     tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text())
-    imported = {
-        node.module.removeprefix("symsim.")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("symsim.")
-    }
+    modules = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    named = [
+        f"{node.module}.{alias.name}" for node in modules if node.module == "symsim.command" for alias in node.names
+    ]
+    whole = [node.module for node in modules if (node.module or "").startswith("symsim.")]
+    imported = {str(name).removeprefix("symsim.") for name in (*named, *whole)} - {"command"}
     upward = {name for name in imported if LEVEL[name] >= LEVEL[module]}
     assert not upward
 

@@ -1,0 +1,70 @@
+"""symsim compare and symsim kernel, as a user runs them."""
+
+import json
+
+import pytest
+
+from symsim.cli import main
+
+BASE = ["--world-size", "32", "--num-nodes", "4", "--gemm", "fp8", "--comm", "deepep"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_two_models_with_their_crossover(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("compare", "deepseek-v3", "deepseek-v3.2", "--device", "h800", *BASE, "--crossover", "C")
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "t_attention    = t_index_proj_q + t_index_proj_k + t_index_proj_w + t_index_logits" in out
+    assert "B is smaller from C = 3,528 on, A below it" in out
+    assert "C* = " in out
+
+
+def test_two_devices_change_inputs_and_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "compare", "h20", "h800", "--model", "qwen3-8b", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {term["difference"] for term in found["terms"]} == {"0"}
+    assert {row["symbol"] for row in found["inputs"]} == {"hbm_bandwidth", "peak_bf16", "peak_w"}
+    total = next(term for term in found["terms"] if term["name"] == "TPOT")
+    assert total["value_a"] + total["change"] == pytest.approx(total["value_b"])
+
+
+def test_two_cost_models(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "compare", "infersim", "roofline", "--model", "qwen3-8b")
+    assert code == 0
+    assert "TPOT           = t_embedding + t_logits - t_sched_decode" in out
+    assert "t_logits       only in B: t_norm + t_lm_head" in out
+    assert "t_experts      only in A" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("h20", "deepseek-v3"), "h20 is a device and deepseek-v3 is a model"),
+        (("h20", "h800"), "needs --model"),
+        (("qwen3-8b", "qwen3-30b-a3b", "--model", "qwen3-8b"), "is a model already"),
+        (("qwen3-8b", "qwen3-30b-a3b", "--crossover", "X"), "no crossing in X"),
+    ],
+)
+def test_mistakes(words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "compare", *words)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+def test_kernel_prints_time_and_achieved_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = "B=128,h=128,q=1,r=512,dr=64,topk=2048"
+    code, out, _ = run(capsys, "kernel", "sparse_mla_fp8", "--device", "h800", "--at", sizes)
+    assert code == 0
+    assert out.splitlines()[-1].startswith("time 123.635 µs, achieved 590.563 TFLOP/s at B = 128")
+
+
+def test_kernel_without_a_size_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "kernel", "a2f", "--at", "m=4")
+    assert code == 2
+    assert "needs D" in err

@@ -1,0 +1,87 @@
+"""DeepSeek-V3.2: what sparse attention changes, and from which context on it pays."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import symsim
+from symsim.paths import CONFIGS
+
+DEPLOYMENT = symsim.Deployment(32, 4, gemm="fp8", comm="deepep")
+AT = {"B": 64, "S": 4096, "O": 2048}
+
+
+def both(**how: str) -> tuple[symsim.Costs, symsim.Costs]:
+    dense, sparse = (symsim.compile(name, "h800", DEPLOYMENT, **how) for name in ("deepseek-v3", "deepseek-v3.2"))  # type: ignore[arg-type]
+    return dense, sparse
+
+
+@pytest.mark.parametrize("cost_model", ["infersim", "roofline"])
+def test_crossover_context(cost_model: str) -> None:
+    dense, sparse = both(cost_model=cost_model)
+    (found,) = symsim.crossings(dense, sparse, "tpot", "C", **AT)
+    assert found.smaller_after == "B"
+    assert not found.jump
+    assert found.value is not None
+    assert found.before <= found.value <= found.after
+    assert found.closed_form is not None
+    # the context is S + O/2: one token either side, the sign of the difference changes
+    times = [[c.tpot.evaluate(B=64, S=s, O=1) for c in (dense, sparse)] for s in (found.before, found.after)]
+    assert times[0][1] >= times[0][0]
+    assert times[1][1] < times[1][0]
+
+
+def test_crossover_is_what_a_hand_solves() -> None:
+    """Compute-bound on both sides: dense attention per token of context against logits per token and fixed work."""
+    dense, sparse = both()
+    (found,) = symsim.crossings(dense, sparse, "tpot", "C", **AT)
+    peak, batch = 1024e9, 64  # FLOP/s of one TFLOP/s as InferSim counts; the shape's own figures below
+    bf16, fp8 = 989 * peak, 1979 * peak
+    context = round(found.value or 0)
+    numbers = {name: _mfu(name, context) for name in ("mla_decode", "dsa_logits_decode", "dsa_attn_decode")}
+    gemm = sum(sparse_only(dense, sparse))
+    fixed = gemm + 2 * batch * 128 * 2048 * 1088 / (bf16 * numbers["dsa_attn_decode"])
+    slope = 2 * batch * 128 * 1088 / (bf16 * numbers["mla_decode"])
+    slope -= 2 * batch * 64 * 128 / (fp8 * numbers["dsa_logits_decode"])
+    assert found.value == pytest.approx(fixed / slope, rel=1e-9)
+
+
+def sparse_only(dense: symsim.Costs, sparse: symsim.Costs) -> list[float]:
+    terms = symsim.compare(dense, sparse, "tpot", **AT).terms
+    return [term.value_b for term in terms if term.name.startswith("t_index_proj")]
+
+
+def _mfu(table: str, context: int) -> float:
+    """The figure of the row nearest to batch 64 and the context, as the 2026-05 rules look it up for bf16 KV."""
+    from symsim.lookup import bind
+    from symsim.tables import Context
+
+    shapes = {
+        "mla_decode": (128.0, 512.0, 64.0),
+        "dsa_logits_decode": (64.0, 128.0, 1.0),
+        "dsa_attn_decode": (128.0, 576.0, 2048.0),
+    }
+    return bind(f"mfu_{table}", shapes[table], Context("H800", "2026-05", "bf16", 0.35))(64, context)
+
+
+@pytest.mark.parametrize("model", ["deepseek-v3", "deepseek-v3.2"])
+def test_both_spellings_of_routed_experts_are_the_same_model(model: str, tmp_path: Path) -> None:
+    keys = json.loads((CONFIGS / f"{model}.json").read_text())
+    keys["num_routed_experts"] = keys.pop("n_routed_experts")
+    keys["num_shared_experts"] = keys.pop("n_shared_experts")
+    (tmp_path / "config.json").write_text(json.dumps(keys))
+    flags = {"device_type": "H800", "world_size": 32, "num_nodes": 4, "use_fp8_gemm": True, "enable_deepep": True}
+    original, renamed = (symsim.simulate(config, **flags).as_dict() for config in (model, tmp_path))  # type: ignore[arg-type]
+    assert original == renamed
+    assert original["decoding"]["Experts loading latency (us)"] > 100
+
+
+def test_an_untouched_config_of_hugging_face_is_the_bundled_model() -> None:
+    from tests.oracle.test_oracle import SHARED
+
+    path = SHARED / "configs" / "deepseek_v3.2_config.json"
+    if not path.is_file():
+        pytest.skip("reads a config in ../shared, which users do not have")
+    flags = {"device_type": "H800", "world_size": 8, "use_fp8_gemm": True}
+    assert symsim.simulate(path, **flags).as_dict() == symsim.simulate("deepseek-v3.2", **flags).as_dict()  # type: ignore[arg-type]
