@@ -72,9 +72,11 @@ class Resident:
 
     kind: str
     key: str | None
+    body: str
     stage: str
     amount: Priced
     repeat: Expr
+    body_repeat: Expr
     origin: Span
 
 

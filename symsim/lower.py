@@ -187,7 +187,8 @@ def global_scope(scope: Scope) -> dict[str, Expr]:
 
 def _resident(clause: Clause, scope: Scope, place: _Place) -> Resident:
     amount = priced(clause, scope, count=clause.name in ("report", "reserve"))
-    return Resident(clause.name, clause.key, place.stage, amount, place.repeat, clause.span)
+    words = (clause.name, clause.key, place.body, place.stage)
+    return Resident(*words, amount, place.repeat, place.body_repeat, clause.span)
 
 
 def _value(name: str, span: Span, values: Mapping[str, str]) -> str:

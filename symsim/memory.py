@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sympy
 from sympy import Expr
@@ -17,9 +17,37 @@ def weights(graph: OpGraph, costs: Mapping[str, Cost]) -> Expr:
     return sympy.Add(*streamed, resident(graph, "weight"))
 
 
+Layer = tuple[str, Expr]
+"""A body of the graph and how often it is repeated; the body without a name is what stands outside of layers."""
+
+
+def weights_by_stage(graph: OpGraph, costs: Mapping[str, Cost]) -> Mapping[Layer, Mapping[str, Expr]]:
+    """The same bytes of one pass of each body, by stage."""
+    found: dict[Layer, dict[str, Expr]] = {}
+    streamed = [(op.body, op.body_repeat, op.stage, op.repeat, in_bytes(costs[op.name].weight)) for op in graph.ops]
+    apart = [
+        (item.body, item.body_repeat, item.stage, item.repeat, in_bytes(item.amount))
+        for item in graph.residents
+        if item.kind == "weight"
+    ]
+    for body, layers, stage, repeat, amount in (*streamed, *apart):
+        if amount != 0:
+            stages = found.setdefault((body, layers), {})
+            stages[stage] = stages.get(stage, sympy.S.Zero) + repeat / layers * amount
+    return found
+
+
 def resident(graph: OpGraph, kind: str) -> Expr:
     """Bytes of one kind over all layers: `cache` per context token, `state` per sequence, `weight` besides kernels'."""
-    return sympy.Add(*(item.repeat * in_bytes(item.amount) for item in graph.residents if item.kind == kind))
+    return repeated([(in_bytes(item.amount), item.repeat) for item in graph.residents if item.kind == kind])
+
+
+def repeated(amounts: Iterable[tuple[Expr, Expr]]) -> Expr:
+    """The sum of amounts, each so many times; equal ones are taken together, L0 + (L - L0) times as L times."""
+    times: dict[Expr, Expr] = {}
+    for amount, repeat in amounts:
+        times[amount] = times.get(amount, sympy.S.Zero) + repeat
+    return sympy.Add(*(repeat * amount for amount, repeat in times.items()))
 
 
 def reserved(graph: OpGraph) -> Expr:

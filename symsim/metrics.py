@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 from symsim.cost import Cost
 from symsim.errors import InternalError
 from symsim.graph import Guard, Op, OpGraph
-from symsim.memory import reserved, resident, weights
+from symsim.memory import repeated, reserved, resident, weights_by_stage
 from symsim.roofline import Time, time
 from symsim.schedule import batches, overlaps, serial, two_batch
 from symsim.symbols import put_in, step_symbol, symbol
@@ -129,14 +129,21 @@ def max_batch(phase: Phased) -> Derivation:
 
 
 def _memory_steps(phase: Phased) -> tuple[Step, ...]:
+    """Weights of one GPU by layer and stage, then what a token and a sequence keep."""
     graph = phase.graph
-    held = Step(
-        step_symbol("weights"),
-        weights(graph, phase.costs),
-        "B",
-        "resident weights of one GPU",
-        "M_{\\mathrm{weights}}",
-    )
+    steps: list[Step] = []
+    layers: list[tuple[Expr, Expr]] = []
+    for (body, repeat), stages in weights_by_stage(graph, phase.costs).items():
+        amounts = {stage: amount for stage, amount in stages.items() if amount != 0}
+        parts = [
+            _named(steps, [f"w_{stage}", f"w_{body}_{stage}"], amount, f"weights of {stage}", unit="B")
+            for stage, amount in amounts.items()
+        ]
+        if body and len(parts) > 1:
+            parts = [_named(steps, [f"w_{body}"], sympy.Add(*parts), f"weights of one {body}", unit="B")]
+        layers += [(part, repeat) for part in parts]
+    total = "resident weights of one GPU"
+    held = Step(step_symbol("weights"), repeated(layers), "B", total, "M_{\\mathrm{weights}}")
     token = Step(
         step_symbol("cache_per_token"),
         resident(graph, "cache"),
@@ -146,7 +153,8 @@ def _memory_steps(phase: Phased) -> tuple[Step, ...]:
     )
     cache = (symbol("S") + symbol("O")) * token.symbol + resident(graph, "state")
     meaning = "KV cache and state of one sequence at its full length"
-    return held, token, Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
+    sequence = Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
+    return *steps, held, token, sequence
 
 
 def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:
@@ -205,23 +213,21 @@ def _of(steps: list[Step], name: str) -> Step | None:
     return next((step for step in steps if step.symbol.name == name), None)
 
 
-def _named(steps: list[Step], names: list[str], expr: Expr, meaning: str, op: Op | None = None) -> Symbol:
-    """The step of this time: one of these names that stands for the same expression, else the first that is free."""
+def _named(
+    steps: list[Step], names: list[str], expr: Expr, meaning: str, op: Op | None = None, unit: str = "s"
+) -> Symbol:
+    """The step of this amount: one of these names that stands for the same expression, else the first that is free."""
     for name in names:
         found = _of(steps, name)
         if found is None:
-            steps.append(_seconds(name, expr, meaning, op))
+            letter, _, words = name.replace("_", "\\,").partition("\\,")
+            latex = f"{letter}_{{\\mathrm{{{words}}}}}"
+            of = (None, None) if op is None else (op.name, str(op.origin))
+            steps.append(Step(step_symbol(name), expr, unit, meaning, latex, *of))
             return steps[-1].symbol
         if found.expr == expr:
             return found.symbol
     raise InternalError("metrics", f"no name is left for {meaning}")
-
-
-def _seconds(name: str, expr: Expr, meaning: str, op: Op | None = None) -> Step:
-    text = name.removeprefix("t_").replace("_", "\\,")
-    latex = f"t_{{\\mathrm{{{text}}}}}"
-    of = (None, None) if op is None else (op.name, str(op.origin))
-    return Step(step_symbol(name), expr, "s", meaning, latex, *of)
 
 
 def _context(steps: list[Step]) -> tuple[Step, ...]:

@@ -36,14 +36,15 @@ def two_batch(stages: Stages, phase: Phase) -> Expr:
 
     Prefill: each half of a layer hides one message; messages take SMs, so computing runs on the rest (sm_ratio).
     Decode: low-latency messages take no SMs; attention of one batch hides everything else of the other.
+    Stages that cannot be paired are done for each batch.
     """
     attention, dispatch, experts, combine = (stages.get(name, Integer(0)) for name in PAIRED)
     rest = sympy.Add(*(time for name, time in stages.items() if name not in PAIRED))
     if phase == "decode":
-        return 2 * _longer(attention, dispatch + experts + combine) + rest
+        return 2 * (_longer(attention, dispatch + experts + combine) + rest)
     share = symbol("sm_ratio")
     halves = [(half / share, message) for half in (attention, experts) for message in (dispatch, combine)]
-    return sympy.Add(*(_longer(*pair) for pair in halves)) + rest
+    return sympy.Add(*(_longer(*pair) for pair in halves)) + 2 * rest
 
 
 def batches(overlapped: bool) -> Expr:

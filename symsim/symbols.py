@@ -181,11 +181,13 @@ def put_in(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
 
 
 def subscripted(name: str) -> str:
-    """LaTeX of an architecture symbol: the first letter, the rest as its subscript.
+    """LaTeX of an architecture symbol: the first letter, the rest as its subscript; longer names upright.
 
-    >>> subscripted("rq"), subscripted("D")
-    ('r_{q}', 'D')
+    >>> subscripted("rq"), subscripted("D"), subscripted("topk")
+    ('r_{q}', 'D', '\\\\mathrm{topk}')
     """
+    if len(name) > 3:
+        return f"\\mathrm{{{name}}}"
     head, tail = name[0], name[1:].strip("_")
     if not tail:
         return head

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import sympy
 from sympy import Add, Expr, Max, Mul, Symbol
 from sympy.printing.latex import LatexPrinter
 
 from symsim.sheet import DIGITS, ROUNDED, Sheet, as_quantity, ordered
 from symsim.units import format_quantity
 
-TERMS_PER_LINE = 4
-"""A sum with more terms than this breaks over lines, as it would not fit a page; of maxima, two fit."""
+BUDGET = 62.0
+"""Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
 
 
 class Math(LatexPrinter):
@@ -90,18 +93,95 @@ def _names(sheet: Sheet) -> Mapping[str, str]:
 
 def equations(sheet: Sheet) -> list[tuple[str, list[str]]]:
     """Left side and lines of the right side of every step, from the metric down."""
-    found: list[tuple[str, list[str]]] = []
-    for step in sheet.steps:
-        math = Math(sheet, step.unit)
-        per_line = 2 if step.expr.atoms(Max) else TERMS_PER_LINE
-        if isinstance(step.expr, Add) and len(step.expr.args) > per_line:
-            terms = [math.doprint(term) for term in ordered(step.expr, sheet.derivation.steps)]
-            chunks = [terms[i : i + per_line] for i in range(0, len(terms), per_line)]
-            lines = [_joined(chunks[0]), *(f"+ {_joined(chunk)}" for chunk in chunks[1:])]
+    return [(step.latex, Lines(sheet, step.unit).of(step.expr, BUDGET)) for step in sheet.steps]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Breaks an expression over lines where its sums and maxima have room to."""
+
+    sheet: Sheet
+    unit: str
+
+    def of(self, expr: Expr, budget: float) -> list[str]:
+        """The expression in lines of about the budget's letters; fixed-size brackets open and close across lines."""
+        math = Math(self.sheet, self.unit)
+        whole = math.doprint(expr)
+        if width(whole) <= budget:
+            return [whole]
+        number, rest = expr.as_coeff_Mul()
+        below, above = sympy.denom(expr), sympy.numer(expr)
+        match expr:
+            case Add():
+                return self._sum(ordered(expr, self.sheet.derivation.steps), budget)
+            case Max():
+                terms = [self.of(term, budget - 6) for term in ordered(expr, self.sheet.derivation.steps)]
+                return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
+            case _ if isinstance(rest, Max):
+                return _bracketed(math.doprint(number), self.of(rest, budget - 6))
+            case _ if isinstance(above, Add) and below != 1 and not self.unit:
+                return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
+            case _:
+                return [whole]
+
+    def _sum(self, terms: Sequence[Expr], budget: float) -> list[str]:
+        """Terms as many to a line as fit; a term that is too wide breaks over lines of its own."""
+        lines: list[str] = []
+        for term in terms:
+            first, *more = self.of(term, budget)
+            signed = first if first.startswith("-") or not lines else f"+ {first}"
+            if lines and not more and width(lines[-1]) + width(first) <= budget:
+                lines[-1] += f" {signed}"
+            else:
+                lines += [signed, *more]
+        return lines
+
+
+def _separated(terms: list[list[str]]) -> list[list[str]]:
+    """Arms of a maximum: a comma after each but the last."""
+    return [[*lines[:-1], f"{lines[-1]},"] for lines in terms[:-1]] + terms[-1:]
+
+
+def _bracketed(head: str, lines: list[str]) -> list[str]:
+    first, *more = lines
+    indented = [f"\\quad {line}" for line in more]
+    opened = [f"{head}\\Bigl({first}", *indented]
+    return [*opened[:-1], f"{opened[-1]}\\Bigr)"]
+
+
+def width(latex: str) -> float:
+    """About how many letters wide a formula is set: of a fraction the wider side, scripts at two thirds."""
+    total, at = 0.0, 0
+    while at < len(latex):
+        if latex.startswith("\\frac{", at):
+            upper, at = _group(latex, at + 5)
+            lower, at = _group(latex, at)
+            total += max(width(upper), width(lower))
+        elif latex[at] in "_^" and latex.startswith("{", at + 1):
+            script, at = _group(latex, at + 1)
+            total += width(script) * 2 / 3
+        elif latex[at] == "\\":
+            name = re.match(r"\\\\([A-Za-z]+|.)", latex[at:])
+            at += len(name.group()) if name else 1
+            total += _WIDE.get(name.group(1), 1.0) if name else 0.0
         else:
-            lines = [math.doprint(step.expr)]
-        found.append((step.latex, lines))
-    return found
+            total += 0.0 if latex[at] in "{} " else 1.0
+            at += 1
+    return total
+
+
+_WIDE = {",": 0.3, ";": 0.5, "left": 0.0, "right": 0.0, "mathrm": 0.0, "max": 3.0, "min": 3.0, "quad": 2.0}
+"""Letters that a command takes; any other takes one."""
+
+
+def _group(latex: str, at: int) -> tuple[str, int]:
+    """What stands between the braces that open here, and where they end."""
+    depth = 0
+    for end in range(at, len(latex)):
+        depth += {"{": 1, "}": -1}.get(latex[end], 0)
+        if depth == 0:
+            return latex[at + 1 : end], end + 1
+    return latex[at:], len(latex)
 
 
 def latex_text(sheet: Sheet) -> str:
@@ -111,7 +191,8 @@ def latex_text(sheet: Sheet) -> str:
     head = f"% {sheet.derivation.meaning} of {sheet.subject}"
     if sheet.level == "numeric":
         head += f"\n% {ROUNDED}"
-    return f"{head}\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n{_symbol_table(sheet)}"
+    aligned = f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
+    return f"{head}\n\\begingroup\\allowdisplaybreaks\n{aligned}\n\\endgroup\n{_symbol_table(sheet)}"
 
 
 def _symbol_table(sheet: Sheet) -> str:

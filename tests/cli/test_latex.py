@@ -14,8 +14,12 @@ LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex, which CI installs")
 @pytest.mark.parametrize("level", ["symbolic", "model", "numeric"])
-def test_every_metric_compiles(tmp_path: Path, level: str) -> None:
-    costs = symsim.compile("deepseek-v3", "h800", LARGE)
+@pytest.mark.parametrize(
+    ("model", "cost_model"),
+    [("deepseek-v3", "infersim"), ("deepseek-v3.2", "roofline"), ("qwen3-next-80b-a3b", "roofline")],
+)
+def test_every_metric_compiles(tmp_path: Path, model: str, cost_model: str, level: str) -> None:
+    costs = symsim.compile(model, "h800", LARGE, cost_model)
     formulas = [costs.tpot, costs.ttft, costs.tgs_decode, costs.tgs_prefill, costs.memory, costs.max_batch]
     body = "\n\\newpage\n".join(formula.to_latex(level) for formula in formulas)
     (tmp_path / "formulas.tex").write_text(f"{DOCUMENT}\\begin{{document}}\n{body}\n\\end{{document}}\n")

@@ -43,7 +43,9 @@ def dimension(expr: sympy.Basic, units: dict[str, Dimension]) -> Dimension | Non
             parts = [dimension(part, units) or (0, 0) for part in expr.args]
             return sum(b for b, _ in parts), sum(s for _, s in parts)
         case sympy.Pow():
-            assert expr.exp.is_Integer
+            if not expr.exp.is_Integer:  # a count to the power of a count
+                assert {dimension(part, units) for part in expr.args} <= {(0, 0), None}
+                return 0, 0
             bytes_, seconds = dimension(expr.base, units) or (0, 0)
             return bytes_ * int(expr.exp), seconds * int(expr.exp)
         case _:
