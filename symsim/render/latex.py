@@ -13,7 +13,7 @@ from sympy.printing.latex import LatexPrinter
 from symsim.sheet import DIGITS, ROUNDED, Sheet, as_quantity, ordered
 from symsim.units import format_quantity
 
-BUDGET = 62.0
+BUDGET = 92.0
 """Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
 
 

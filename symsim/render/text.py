@@ -42,7 +42,7 @@ class _Text(StrPrinter):
             return f"{number} * {self._plain(found[1])}"
         number, rest = expr.as_coeff_Mul()
         if isinstance(rest, Max) and number != 1:
-            return f"{number}*{self._print(rest)}"
+            return f"{'-' if number == -1 else f'{number}*'}{self._print(rest)}"
         return self._plain(expr)
 
     def _print_Rational(self, expr: Expr) -> str:

@@ -16,7 +16,14 @@ BLOCKS = re.findall(r"```console\n\$ symsim (.*?)\n(.*?)```", README.read_text()
 
 
 def test_the_tour_shows_commands() -> None:
-    assert {block[0].split()[0] for block in BLOCKS} == {"validate", "simulate", "formula", "solve"}
+    assert {block[0].split()[0] for block in BLOCKS} == {
+        "validate",
+        "simulate",
+        "formula",
+        "solve",
+        "compare",
+        "kernel",
+    }
 
 
 @pytest.mark.parametrize(("command", "shown"), BLOCKS, ids=[command for command, _ in BLOCKS])
