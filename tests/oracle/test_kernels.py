@@ -1,11 +1,17 @@
 """Kernels by themselves: the FP8 sparse-MLA model, sparse attention, and messages between attention and FFN GPUs."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 import symsim
+from symsim.cost import costs
 from symsim.errors import SymsimError
+from symsim.lower import lower
+from symsim.paths import GRAPHS
+from symsim.symbols import architecture_symbol, symbol
+from symsim.syntax import load_library
 
 SIZES = {"h": 128, "q": 1, "r": 512, "dr": 64, "topk": 2048}  # DeepSeek-V3.2
 
@@ -51,12 +57,26 @@ def test_attention_ffn_messages() -> None:
     assert gibibytes == pytest.approx(128 * 7168 / 2**30 / (50 * 0.8), rel=1e-12)
 
 
-def test_messages_are_operators_of_a_graph(tmp_path: object) -> None:
-    from symsim.symbols import LINKS
-    from symsim.syntax import load_library
+DISAGGREGATED = """
+model split for Split:
+    config:
+        D = hidden_size
+    repeat 4 as layer:
+        there = a2f(input; tokens, D)
+        back  = f2a(there; tokens, D)
+"""
 
-    kernels = load_library("roofline").kernels
-    assert {rule.key for name in ("a2f", "f2a") for rule in kernels[name].body} == {"rdma"} <= set(LINKS)  # type: ignore[union-attr]
+
+def test_messages_are_operators_of_a_graph(tmp_path: Path) -> None:
+    (tmp_path / "common").symlink_to(GRAPHS / "common")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "split.graph").write_text(DISAGGREGATED)
+    library = load_library("mine", tmp_path)
+    graph = lower(library.models["split"], library, "decode", {})
+    priced, _ = costs(graph, library, {})
+    sent = {op.label: priced[op.name].link_bytes for op in graph.ops}
+    batch, width = symbol("B"), architecture_symbol("D")
+    assert sent == {"there": batch * width * symbol("b_fp8"), "back": batch * width * symbol("b_bf16")}
 
 
 def test_sparse_attention_follows_its_table() -> None:
