@@ -14,6 +14,7 @@ from symsim.render.document import formula_json
 from symsim.render.latex import latex_text
 from symsim.render.markdown import markdown_text
 from symsim.render.python import python_module
+from symsim.render.targets import c_function, excel_formula, javascript_function
 from symsim.render.text import plain_text
 from symsim.sheet import Sheet, sheet
 from symsim.symbols import SymbolInfo
@@ -86,3 +87,15 @@ class Formula:
     def to_python(self) -> str:
         """A module that needs only the standard library; its last function is named after the metric."""
         return python_module(self.form, self.subject)
+
+    def to_c(self) -> str:
+        """C99 source of one function of the workload symbols; it needs <math.h> only."""
+        return c_function(self.form, self.subject)
+
+    def to_javascript(self) -> str:
+        """JavaScript source of one function that takes the workload symbols as an object."""
+        return javascript_function(self.form, self.subject)
+
+    def to_excel(self, cells: Mapping[str, str] | None = None) -> str:
+        """A cell formula. cells: symbol -> the cell that holds it (A1, B1, ... by default)."""
+        return excel_formula(self.form, cells)

@@ -9,9 +9,12 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
+from symsim.evaluate import program, scalar_tables
 from symsim.explain import numbers
 from symsim.metrics import Derivation
 from symsim.tables import Context
+
+Extreme = sympy.Max | sympy.Min
 
 
 def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: Context) -> Derivation:
@@ -19,20 +22,24 @@ def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: Con
 
     Look-ups stay applied functions.  On ties the arm that is written first is taken; both give the same value.
     """
-    known = dict(values)
-    for step in derivation.steps:
-        known[step.symbol.name] = numbers((step.expr,), known, context)[0]
+    steps = tuple((step.symbol.name, step.expr) for step in derivation.steps)
+    nodes = sorted({node for _, expr in steps for node in expr.atoms(sympy.Max, sympy.Min)}, key=str)
+    arms = {node: cast(tuple[Expr, ...], tuple(sorted(node.args, key=str))) for node in nodes}
+    terms = tuple((f"arm_{i}_{j}", arm) for i, node in enumerate(nodes) for j, arm in enumerate(arms[node]))
+    compiled = program((*steps, *terms), tuple(name for name, _ in terms), "python") if terms else None
+    found = iter(() if compiled is None else compiled.run(values, scalar_tables(compiled.tables, context)))
+    figures = {node: [next(found) for _ in arms[node]] for node in nodes}
+
+    def binding(node: Extreme) -> Expr:
+        best = max(figures[node]) if isinstance(node, sympy.Max) else min(figures[node])
+        return arms[node][figures[node].index(best)]
 
     def pinned(expr: Expr) -> Expr:
+        if isinstance(expr, (sympy.Max, sympy.Min)):
+            return pinned(binding(expr))
         if not expr.has(sympy.Max, sympy.Min):
             return expr
-        arms = cast(tuple[Expr, ...], expr.args)
-        if not isinstance(expr, (sympy.Max, sympy.Min)):
-            return expr.func(*map(pinned, arms))
-        ordered = sorted(arms, key=str)
-        figures = numbers(tuple(ordered), known, context)
-        best = max(figures) if isinstance(expr, sympy.Max) else min(figures)
-        return pinned(ordered[figures.index(best)])
+        return expr.func(*map(pinned, cast(tuple[Expr, ...], expr.args)))
 
     return derivation.mapped(pinned)
 

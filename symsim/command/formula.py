@@ -13,13 +13,15 @@ from symsim.formula import Formula
 from symsim.show import write_table, write_text
 from symsim.units import format_quantity
 
+FORMATS = ("text", "latex", "markdown", "json", "python", "c", "javascript", "excel")
+
 
 def add(commands: Any) -> None:
     ask = commands.add_parser("formula", help="the closed form of a metric")
     add_subject(ask)
     ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
     ask.add_argument("--level", default="model", choices=["symbolic", "model", "numeric"])
-    ask.add_argument("--format", default="text", choices=["text", "latex", "markdown", "python", "json"])
+    ask.add_argument("--format", default="text", choices=FORMATS)
     ask.add_argument("--breakdown", action="store_true", help="one line an operator, at the point of --at")
     ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point of the breakdown")
     ask.set_defaults(command=_formula)
@@ -39,6 +41,12 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
             print(formula.to_markdown(level))
         case "python":
             print(formula.to_python(), end="")
+        case "c":
+            print(formula.to_c(), end="")
+        case "javascript":
+            print(formula.to_javascript(), end="")
+        case "excel":
+            print(formula.to_excel())
         case "json":
             write_json(formula.to_json(level))
         case _:

@@ -21,17 +21,17 @@ LEVELS = [
     {"printers", "monotone"},
     {"evaluate"},
     {"closed_form"},
-    {"explain", "sheet", "bound_tables", "answer"},
-    {"compiled", "solve", "regime", "render.text", "render.latex", "render.python"},
+    {"explain", "sheet", "bound_tables", "answer", "flat"},
+    {"compiled", "solve", "regime", "render.text", "render.latex", "render.python", "render.targets"},
     {"render.markdown", "render.document"},
     {"formula"},
     {"api", "kernel_costs"},
-    {"report", "comparison"},
-    {"published", "show"},
+    {"report", "comparison", "sensitivity"},
+    {"published", "show", "plot"},
     {"command.point", "command.subject"},
     {
         f"command.{name}"
-        for name in ("simulate", "formula", "solve", "compare", "kernel", "graph", "listing", "validate")
+        for name in ("simulate", "formula", "solve", "compare", "kernel", "graph", "listing", "validate", "sensitivity")
     },
     {"cli"},
 ]

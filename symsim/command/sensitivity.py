@@ -1,0 +1,55 @@
+"""symsim sensitivity: what moves a metric, ranked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symsim.api import METRICS
+from symsim.command.point import workload_point
+from symsim.command.subject import add_subject, compiled, note, write_json
+from symsim.plot import save_tornado
+from symsim.sensitivity import Sensitivity, sensitivities
+from symsim.show import write_table
+from symsim.units import format_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("sensitivity", help="what moves a metric: derivatives, elasticities, 10 %% more of each")
+    add_subject(ask)
+    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point")
+    ask.add_argument("--inputs", default="", metavar="NAME,NAME", help="only these; sizes of the model are allowed")
+    ask.add_argument("--formulas", action="store_true", help="print each derivative as a formula too")
+    ask.add_argument("--plot", metavar="FILE", help="write a tornado plot (pdf, png, svg; needs the plot extra)")
+    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    ask.set_defaults(command=_sensitivity)
+
+
+def _sensitivity(
+    *, metric: str, at: str, inputs: str, formulas: bool, plot: str | None, json: bool, **subject: Any
+) -> int:
+    costs = compiled(subject)
+    point = workload_point(at)
+    names = [name.strip() for name in inputs.split(",") if name.strip()]
+    found = sensitivities(costs, metric, names, **point)
+    note(costs.metric(metric).form.stand_ins)
+    if plot is not None:
+        save_tornado(found, costs.metric(metric), plot)
+    if json:
+        write_json({"metric": metric, "at": point, "inputs": [one.as_dict() for one in found]})
+        return 0
+    head = ("input", "value", f"10 % more: {metric}", "elasticity", "derivative (SI)", "meaning")
+    write_table(head, [_cells(one) for one in found])
+    if formulas:
+        print()
+        for one in found:
+            print(f"d {metric} / d {one.name} = {one.expression}")
+    return 0
+
+
+def _cells(one: Sensitivity) -> tuple[str, ...]:
+    gain = "" if one.gain is None else f"{one.gain:+.2%}"
+    below, above = (f"{side:+.4f}" for side in one.elasticity)
+    slopes = [f"{side:+.4g}" for side in one.derivative]
+    sided = (f"{below} to {above}", f"{slopes[0]} to {slopes[1]}") if one.kink else (above, slopes[1])
+    return one.name, format_quantity(one.value, one.unit, 6), gain, *sided, one.meaning

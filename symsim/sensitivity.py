@@ -1,0 +1,132 @@
+"""How a metric answers to each of its inputs: exact derivatives, elasticities, and what 10 % more would bring.
+
+Derivatives are those of the piece of the formula that holds around the point (symsim.regime); at a kink the two sides
+differ and both are given.  Look-ups are held as they are, and whole-number rounding is left out: floor(x) moves as x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import sympy
+from sympy import Expr, Symbol
+from sympy.core.function import AppliedUndef
+from sympy.printing.latex import latex
+
+from symsim.api import Costs
+from symsim.closed_form import ClosedForm
+from symsim.errors import SymsimError, did_you_mean
+from symsim.evaluate import program, scalar_tables
+from symsim.metrics import Derivation
+from symsim.regime import binding_arms
+from symsim.symbols import KNOWN, put_in, symbol
+from symsim.tables import Context, signatures
+
+STEP = 1e-9
+"""How far to either side of a point, relative, its pieces are looked for."""
+
+KINDS = ("workload", "hardware", "convention")
+"""Kinds of symbols that are inputs unless others are asked for; sizes of models and deployments are whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """One input. derivative, elasticity: (from below, from above), equal away from kinks; SI units.
+
+    gain: relative change of the metric when the input is 10 % larger, look-ups included; None for whole numbers.
+    expression, latex: the derivative as a formula, on the side from above.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    value: float
+    derivative: tuple[float, float]
+    elasticity: tuple[float, float]
+    gain: float | None
+    expression: str
+    latex: str
+
+    @property
+    def kink(self) -> bool:
+        """Whether the two sides differ."""
+        below, above = self.elasticity
+        return abs(below - above) > 1e-9 * max(abs(below), abs(above))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "kink": self.kink}
+
+
+def sensitivities(costs: Costs, metric: str = "tpot", names: Sequence[str] = (), **at: int) -> tuple[Sensitivity, ...]:
+    """Every input of a metric, the one that moves it most first. names: only these; architecture sizes are allowed.
+
+    A measured table is an input of its own, by its function's name: all its figures grow alike.
+    Raises SymsimError for a name that the metric does not have.
+    """
+    form = _with_one_peak(costs, metric)
+    point = {name: value for name, value in at.items() if name in form.symbols}
+    derivation, tables = _with_table_factors(form.derivation)
+    values = {**form.values(point), **dict.fromkeys(tables.values(), 1.0)}
+    usual = [name for name, info in form.symbols.items() if info.kind in KINDS and name in values]
+    known = {**dict.fromkeys(form.symbols), **tables}
+    for name in names:
+        if name not in known:
+            raise SymsimError(f"{form.name} has no input {name}; {did_you_mean(name, known)}")
+    chosen = names or [*usual, *tables]
+    found = [_sensitivity(form, derivation, name, tables.get(name, name), values) for name in chosen]
+    return tuple(sorted(found, key=lambda one: -max(map(abs, one.elasticity))))
+
+
+def _with_one_peak(costs: Costs, metric: str) -> ClosedForm:
+    """The metric with the peak of the weight GEMMs named as the device's own, so that a faster peak is one input."""
+    form = costs.metric(metric).form
+    own = symbol(f"peak_{costs.deployment.gemm}")
+    return ClosedForm(form.derivation.substituted({symbol("peak_w"): own}), form.bound, form.context)
+
+
+def _with_table_factors(derivation: Derivation) -> tuple[Derivation, Mapping[str, str]]:
+    """Every look-up times a factor of its table; table -> the factor's name."""
+    calls = {call for step in derivation.steps for call in step.expr.atoms(AppliedUndef)}
+    factors = {str(call.func): f"factor_{call.func}" for call in sorted(calls, key=str)}
+    scaled = {call: call * Symbol(factors[str(call.func)], positive=True) for call in calls}
+    return derivation.mapped(lambda expr: put_in(expr, scaled)), factors
+
+
+def _sensitivity(
+    form: ClosedForm, derivation: Derivation, name: str, own: str, values: Mapping[str, Any]
+) -> Sensitivity:
+    """own: the symbol's name in the derivation."""
+    value = float(values[own])
+    sides = [_slope(derivation, own, {**values, own: value * (1 + step)}, form.context) for step in (-STEP, STEP)]
+    steps = tuple((step.symbol.name, step.expr) for step in derivation.steps)
+    metric = _numbers(steps, steps[-1][0], values, form.context)
+    below, above = (_numbers((("slope", side),), "slope", values, form.context) for side in sides)
+    info = KNOWN.get(name) or form.symbols.get(name)
+    more = None
+    if info is None or not info.integer:
+        more = _numbers(steps, steps[-1][0], {**values, own: value * 1.1}, form.context) / metric - 1
+    meaning, unit = (signatures()[name].meaning, "1") if info is None else (info.meaning, info.unit)
+    factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
+    shown = put_in(sides[1], factors)
+    elasticity = (below * value / metric, above * value / metric)
+    return Sensitivity(name, meaning, unit, value, (below, above), elasticity, more, str(shown), latex(shown))
+
+
+def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context: Context) -> Expr:
+    """The derivative of the piece that holds at a point, look-ups held."""
+    piece = binding_arms(derivation, values, context).inlined()
+    smooth = piece.replace(lambda part: isinstance(part, (sympy.floor, sympy.ceiling)), lambda part: part.args[0])
+    held = {call: sympy.Dummy(positive=True) for call in smooth.atoms(AppliedUndef)}
+    constant = cast(Expr, smooth.xreplace(held))
+    variable = next((s for s in constant.free_symbols if str(s) == name), None)
+    if variable is None:
+        return sympy.S.Zero
+    return cast(Expr, sympy.diff(constant, variable).xreplace({dummy: call for call, dummy in held.items()}))
+
+
+def _numbers(steps: tuple[tuple[str, Expr], ...], output: str, values: Mapping[str, Any], context: Context) -> float:
+    compiled = program(steps, (output,), "python")
+    return float(compiled.run(values, scalar_tables(compiled.tables, context))[0])

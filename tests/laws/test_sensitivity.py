@@ -1,0 +1,104 @@
+"""Derivatives equal differences away from kinks; at a kink both sides are given; the rest is arithmetic on them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import symsim
+from symsim.cli import main
+from symsim.errors import EmptyTable
+from symsim.regime import binding_arms
+from symsim.sensitivity import sensitivities
+from tests.laws.drawing import costs, workloads
+
+POINT = {"B": 64, "S": 4096, "O": 2048, "T": 4096}
+REAL = ("hbm_bandwidth", "hbm_efficiency", "nvlink_bandwidth", "rdma_bandwidth", "t_sched_decode", "t_sched_prefill")
+
+
+@given(costs, workloads, st.sampled_from(["tpot", "ttft", "tgs_decode"]))
+def test_a_derivative_is_the_limit_of_differences(model: symsim.Costs, workload: dict[str, int], metric: str) -> None:
+    formula = model.metric(metric)
+    point = {name: value for name, value in workload.items() if name in formula.symbols}
+    names = [name for name in REAL if name in formula.symbols]
+    assume(names)
+    try:
+        found = sensitivities(model, metric, names, **workload)
+    except EmptyTable:
+        return
+    for one in found:
+        x, h = one.value, one.value * 1e-6
+        sides = [formula.evaluate(**point, **{one.name: x + step}) for step in (-h, h)]
+        if not one.kink:
+            scale = formula.evaluate(**point) / x
+            assert one.derivative[1] == pytest.approx((sides[1] - sides[0]) / (2 * h), rel=1e-4, abs=1e-7 * scale)
+
+
+def test_elasticities_of_time_add_up() -> None:
+    """Time is of degree -1 in all rates and +1 in all constants together (Euler)."""
+    model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(16, 2, gemm="fp8", comm="deepep"))
+    rates = ("hbm_bandwidth", "rdma_bandwidth", "peak_fp8", "peak_bf16")
+    found = {one.name: one.elasticity[1] for one in sensitivities(model, "tpot", **POINT)}
+    assert sum(found[name] for name in rates) - found["t_sched_decode"] == pytest.approx(-1, abs=1e-9)
+
+
+def test_both_sides_of_a_kink() -> None:
+    """Where loading and multiplying the experts of Qwen3-8B take equally long, more bandwidth does not help."""
+    model = symsim.compile("qwen3-8b", "h20", tables="2025-10")
+    formula = model.tpot
+    mfu = 301989888 * 64 / formula.form.bound.values["peak_w"]
+    compute = next(step for step in formula.form.derivation.steps if step.symbol.name == "t_experts")
+    assert compute.expr.args
+    terms = symsim.compare(model, model, "tpot", **POINT).terms
+    experts = next(term.value_a for term in terms if term.name == "t_experts")
+    assert experts >= float(mfu)
+    bandwidth = 301989888 / (experts * 0.8)  # loading takes exactly what multiplying takes
+    slower, faster = (formula.evaluate(B=64, S=64, O=1, hbm_bandwidth=bandwidth * factor) for factor in (0.999, 1.001))
+    assert slower > faster * (1 + 1e-9) or slower == pytest.approx(faster)
+
+
+def test_ten_percent_more_is_evaluated_not_extrapolated() -> None:
+    model = symsim.compile("qwen3-8b", "h800", cost_model="roofline")
+    (one,) = sensitivities(model, "tpot", ["hbm_bandwidth"], **POINT)
+    point = {"B": 64, "S": 4096, "O": 2048}
+    more = model.tpot.evaluate(**point, hbm_bandwidth=one.value * 1.1)
+    assert one.gain == pytest.approx(more / model.tpot.evaluate(**point) - 1, rel=1e-12)
+    assert one.gain != pytest.approx(one.elasticity[1] * 0.1, rel=1e-6)
+
+
+def test_a_table_and_a_size_are_inputs_too() -> None:
+    model = symsim.compile("qwen3-8b", "h20")
+    found = {one.name: one for one in sensitivities(model, "tpot", ["mfu_gemm", "D"], **POINT)}
+    assert found["mfu_gemm"].elasticity[1] < 0
+    assert found["D"].elasticity[1] > 0
+    assert "mfu_gemm(" in found["D"].expression
+
+
+@given(costs, workloads)
+def test_binding_arms_have_the_same_value(model: symsim.Costs, workload: dict[str, int]) -> None:
+    form = model.tpot.form
+    point = {name: workload[name] for name in ("B", "S", "O")}
+    try:
+        value = form.evaluate(**point)
+    except EmptyTable:
+        return
+    values = form.values(point)
+    pinned = binding_arms(form.derivation, values, form.context)
+    from symsim.closed_form import ClosedForm
+
+    assert ClosedForm(pinned, form.bound, form.context).evaluate(**point) == pytest.approx(value, rel=1e-12)
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["sensitivity", "deepseek-v3", "--device", "h800", "--at", "B=64", "--json"]
+    assert main([*words, "--plot", str(tmp_path / "tornado.pdf")]) == 0
+    inputs = json.loads(capsys.readouterr().out)["inputs"]
+    assert (tmp_path / "tornado.pdf").read_bytes().startswith(b"%PDF")
+    ranks = [max(map(abs, one["elasticity"])) for one in inputs]
+    assert ranks == sorted(ranks, reverse=True)
+    assert main(["sensitivity", "qwen3-8b", "--inputs", "hbm"]) == 2
+    assert "did you mean hbm_" in capsys.readouterr().err
+    assert main(["sensitivity", "qwen3-8b", "--plot", str(tmp_path / "tornado.doc")]) == 2
+    assert "e.g. tpot.pdf" in capsys.readouterr().err
