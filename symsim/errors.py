@@ -101,8 +101,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("h21", ["h20", "h800"])
     'did you mean h20?'
+    >>> did_you_mean("hbm", ["hbm_bandwidth", "H", "B"])
+    'did you mean hbm_bandwidth?'
     """
     names = sorted(known)
     folded = {candidate.lower(): candidate for candidate in names}
-    near = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]
+    begun = [candidate for lower, candidate in folded.items() if lower.startswith(name.lower())][:3] if name else []
+    close = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)
+    near = begun or [folded[match] for match in close]
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"

@@ -21,7 +21,7 @@ from symsim.errors import SymsimError, did_you_mean
 from symsim.evaluate import program, scalar_tables
 from symsim.metrics import Derivation
 from symsim.regime import binding_arms
-from symsim.symbols import KNOWN, put_in, symbol
+from symsim.symbols import KNOWN, WORKLOAD, put_in, symbol
 from symsim.tables import Context, signatures
 
 STEP = 1e-9
@@ -60,16 +60,20 @@ class Sensitivity:
         return {**asdict(self), "kink": self.kink}
 
 
-def sensitivities(costs: Costs, metric: str = "tpot", names: Sequence[str] = (), **at: int) -> tuple[Sensitivity, ...]:
+def sensitivities(
+    costs: Costs, metric: str = "tpot", names: Sequence[str] = (), **at: float
+) -> tuple[Sensitivity, ...]:
     """Every input of a metric, the one that moves it most first. names: only these; architecture sizes are allowed.
 
+    at: the workload point; any other symbol may be overridden too.
     A measured table is an input of its own, by its function's name: all its figures grow alike.
     Raises SymsimError for a name that the metric does not have.
     """
     form = _with_one_peak(costs, metric)
-    point = {name: value for name, value in at.items() if name in form.symbols}
+    point = {name: int(value) for name, value in at.items() if name in WORKLOAD and name in form.symbols}
+    others = {name: value for name, value in at.items() if name in form.symbols and name not in point}
     derivation, tables = _with_table_factors(form.derivation)
-    values = {**form.values(point), **dict.fromkeys(tables.values(), 1.0)}
+    values = {**form.values(point), **others, **dict.fromkeys(tables.values(), 1.0)}
     usual = [name for name, info in form.symbols.items() if info.kind in KINDS and name in values]
     known = {**dict.fromkeys(form.symbols), **tables}
     for name in names:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import symsim
 from symsim.cli import main
+from symsim.closed_form import ClosedForm
 from symsim.errors import EmptyTable
 from symsim.regime import binding_arms
 from symsim.sensitivity import sensitivities
@@ -45,18 +46,16 @@ def test_elasticities_of_time_add_up() -> None:
 
 
 def test_both_sides_of_a_kink() -> None:
-    """Where loading and multiplying the experts of Qwen3-8B take equally long, more bandwidth does not help."""
-    model = symsim.compile("qwen3-8b", "h20", tables="2025-10")
-    formula = model.tpot
-    mfu = 301989888 * 64 / formula.form.bound.values["peak_w"]
-    compute = next(step for step in formula.form.derivation.steps if step.symbol.name == "t_experts")
-    assert compute.expr.args
-    terms = symsim.compare(model, model, "tpot", **POINT).terms
-    experts = next(term.value_a for term in terms if term.name == "t_experts")
-    assert experts >= float(mfu)
-    bandwidth = 301989888 / (experts * 0.8)  # loading takes exactly what multiplying takes
-    slower, faster = (formula.evaluate(B=64, S=64, O=1, hbm_bandwidth=bandwidth * factor) for factor in (0.999, 1.001))
-    assert slower > faster * (1 + 1e-9) or slower == pytest.approx(faster)
+    """Where loading and multiplying the FFN of Qwen3-8B take equally long, more bandwidth helps no more."""
+    model = symsim.compile("qwen3-8b", "h20")
+    point = {"B": 64, "S": 64, "O": 1}
+    terms = {term.name: term.value_a for term in symsim.compare(model, model, "tpot", **point).terms}
+    weights = 3 * 4096 * 12288 * 2
+    bandwidth = weights / (terms["t_experts"] * 0.8)
+    (one,) = sensitivities(model, "tpot", ["hbm_bandwidth"], **point, hbm_bandwidth=bandwidth)
+    assert one.kink
+    loading = -36 * weights / (bandwidth**2 * 0.8)
+    assert one.derivative[0] - one.derivative[1] == pytest.approx(loading, rel=1e-6)
 
 
 def test_ten_percent_more_is_evaluated_not_extrapolated() -> None:
@@ -86,8 +85,6 @@ def test_binding_arms_have_the_same_value(model: symsim.Costs, workload: dict[st
         return
     values = form.values(point)
     pinned = binding_arms(form.derivation, values, form.context)
-    from symsim.closed_form import ClosedForm
-
     assert ClosedForm(pinned, form.bound, form.context).evaluate(**point) == pytest.approx(value, rel=1e-12)
 
 
