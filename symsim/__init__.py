@@ -13,7 +13,9 @@ from symsim.deployment import Deployment
 from symsim.errors import SymsimError
 from symsim.formula import Formula
 from symsim.kernel_costs import KernelCosts, kernel
+from symsim.pieces import Regimes, regimes
 from symsim.report import Report, simulate
+from symsim.sensitivity import Sensitivity, sensitivities
 
 __all__ = [
     "Answer",
@@ -22,11 +24,15 @@ __all__ = [
     "Deployment",
     "Formula",
     "KernelCosts",
+    "Regimes",
     "Report",
+    "Sensitivity",
     "SymsimError",
     "compare",
     "compile",
     "crossings",
     "kernel",
+    "regimes",
+    "sensitivities",
     "simulate",
 ]

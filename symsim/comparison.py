@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from sympy import Expr
-from sympy.printing.latex import latex
 
 from symsim.api import Costs
 from symsim.closed_form import ClosedForm, Level
 from symsim.errors import SymsimError, did_you_mean
 from symsim.evaluate import program, scalar_tables
-from symsim.metrics import Derivation, Step
+from symsim.metrics import Derivation
 from symsim.regime import binding_arms, root
+from symsim.render.latex import expression_latex
 from symsim.render.text import expression_text
-from symsim.sheet import Sheet
+from symsim.sheet import Sheet, sheet
 from symsim.symbols import KNOWN, SymbolInfo, symbol
 
 LONGEST = 2**18
@@ -109,14 +109,14 @@ def compare(a: Costs, b: Costs, metric: str = "tpot", **at: int) -> Comparison:
     left, right = one.form.level(level), other.form.level(level)
     point = {name: value for name, value in at.items() if name in {*one.symbols, *other.symbols}}
     values = [_step_values(form, point) for form in (one.form, other.form)]
-    sheet = _sheet(left, right, level)
+    both = _sheet(left, right, level)
     return Comparison(
         one.name,
         one.unit,
         one.subject,
         other.subject,
         point,
-        tuple(_term(name, left, right, sheet, *values) for name in _names(left, right)),
+        tuple(_term(name, left, right, both, *values) for name in _names(left, right)),
         _inputs(one.form, other.form),
     )
 
@@ -161,11 +161,14 @@ def _crossing(
     compiled = program(terms, ("root",), "python")
     value = float(compiled.run(values, scalar_tables(compiled.tables, one.context))[0])
     met = before <= value <= before + 1
-    step = Step(symbol(variable), found, "1", "crossing", variable)
-    sheet = _sheet(Derivation("crossing", "", (step,), ()), Derivation("crossing", "", (step,), ()), level)
-    return Crossing(
-        variable, before, before + 1, letter, value, expression_text(found, "", sheet), latex(found), not met
+    printed = [sheet(form, level, "") for form in (one, other)]
+    joined = replace(
+        printed[0],
+        symbols=(*printed[0].symbols, *printed[1].symbols),
+        tables=(*printed[0].tables, *printed[1].tables),
     )
+    words = expression_text(found, "", joined), expression_latex(found, joined)
+    return Crossing(variable, before, before + 1, letter, value, *words, not met)
 
 
 def _without(form: ClosedForm, variable: str) -> ClosedForm:
@@ -195,17 +198,17 @@ def _term(
     name: str,
     left: Derivation,
     right: Derivation,
-    sheet: Sheet,
+    both: Sheet,
     values_a: Mapping[str, float],
     values_b: Mapping[str, float],
 ) -> Term:
     before, after = (next((s for s in d.steps if s.symbol.name == name), None) for d in (left, right))
     step = after or before
     assert step is not None
-    a, b = (None if s is None else expression_text(s.expr, s.unit, sheet) for s in (before, after))
+    a, b = (None if s is None else expression_text(s.expr, s.unit, both) for s in (before, after))
     change: Expr = (after.expr if after else 0) - (before.expr if before else 0)  # pyright: ignore
     values = values_a.get(name, 0.0), values_b.get(name, 0.0)
-    return Term(name, step.unit, step.meaning, a, b, expression_text(change, step.unit, sheet), *values)
+    return Term(name, step.unit, step.meaning, a, b, expression_text(change, step.unit, both), *values)
 
 
 def _sheet(left: Derivation, right: Derivation, level: Level) -> Sheet:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from symsim.api import Costs
 from symsim.errors import SymsimError
+from symsim.explain import breakdown
 from symsim.formula import Formula
+from symsim.pieces import Regimes
 from symsim.sensitivity import Sensitivity
 
 
@@ -29,6 +34,66 @@ def save(figure: Any, file: str | Path) -> None:
         raise SymsimError(f"{file}: cannot draw a picture as {ending or 'a file without an ending'!r}; e.g. tpot.pdf")
     figure.savefig(file, bbox_inches="tight")
     _pyplot().close(figure)
+
+
+def save_regimes(found: Regimes, limit: float | None, fits: float | None, file: str | Path) -> None:
+    """The metric along the symbol, a band for each set of binding arms; the limit and the largest batch as lines."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(figsize=(8, 4.5))
+    kinds = {tuple(sorted(piece.binds.items())): None for piece in found.pieces}
+    shades = dict(zip(kinds, plt.get_cmap("Pastel1")([i % 9 for i in range(len(kinds))]), strict=True))
+    for piece in found.pieces:
+        points = np.linspace(piece.low, piece.high, 24)
+        whole = [int(x) for x in points] if isinstance(piece.low, int) else list(points)
+        axes.plot(whole, [piece.value(x) for x in whole], color="black", linewidth=1.2)
+        axes.axvspan(piece.low, piece.high, color=shades[tuple(sorted(piece.binds.items()))], linewidth=0)
+    for binds, shade in shades.items():
+        memory = [step.removeprefix("t_") for step, what in binds if what == "memory"]
+        axes.plot([], [], color=shade, linewidth=8, label=f"memory-bound: {', '.join(memory) or 'nothing'}")
+    if limit is not None:
+        axes.axhline(limit, color="#b2432f", linestyle="--", label="limit")
+    if fits is not None and fits <= found.pieces[-1].high:
+        axes.axvline(fits, color="#2f6db2", linestyle=":", label=f"largest batch in memory: {fits:.0f}")
+    axes.set_xlabel(f"{found.variable} [{found.variable_unit}]".removesuffix(" [1]"))
+    axes.set_ylabel(f"{found.metric} [{found.unit}]")
+    axes.set_title(found.subject, fontsize=7)
+    axes.legend(fontsize=7)
+    save(figure, file)
+
+
+def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file: str | Path) -> None:
+    """Every operator's FLOP/s over its arithmetic intensity, under the roofs of the device."""
+    plt = _pyplot()
+    phase = costs.prefill if formula.name in ("ttft", "tgs_prefill") else costs.decode
+    lines = [line for line in breakdown(phase, formula.form, point) if line.flops and line.hbm_bytes]
+    if not lines:
+        raise SymsimError("no operator both computes and moves bytes here; try --cost-model roofline")
+    values = formula.form.values({})
+    bandwidth = values["hbm_bandwidth"] * values["hbm_efficiency"]
+    peaks = {name: values[name] for name in ("peak_bf16", "peak_fp8") if name in values}
+    figure, axes = plt.subplots(figsize=(7, 5))
+    low = min(line.flops / line.hbm_bytes for line in lines) / 3
+    high = max(line.flops / line.hbm_bytes for line in lines) * 3
+    for name, peak in peaks.items():
+        ridge = sorted({low, min(max(peak / bandwidth, low), high), high})
+        axes.plot(ridge, [min(x * bandwidth, peak) for x in ridge], label=f"{name}, HBM at its achievable share")
+    for line in lines:
+        axes.scatter(line.flops / line.hbm_bytes, line.flops / line.seconds, s=14, color="black")
+        label = line.name.rpartition(".")[2]
+        axes.annotate(
+            label,
+            (line.flops / line.hbm_bytes, line.flops / line.seconds),
+            fontsize=6,
+            xytext=(3, 2),
+            textcoords="offset points",
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("arithmetic intensity [FLOP/B]")
+    axes.set_ylabel("FLOP/s")
+    axes.set_title(f"{formula.subject}; {', '.join(f'{k} = {v}' for k, v in point.items())}", fontsize=7)
+    axes.legend(fontsize=7)
+    save(figure, file)
 
 
 def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Path) -> None:

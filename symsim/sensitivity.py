@@ -13,7 +13,6 @@ from typing import Any, cast
 import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
-from sympy.printing.latex import latex
 
 from symsim.api import Costs
 from symsim.closed_form import ClosedForm
@@ -21,6 +20,8 @@ from symsim.errors import SymsimError, did_you_mean
 from symsim.evaluate import program, scalar_tables
 from symsim.metrics import Derivation
 from symsim.regime import binding_arms
+from symsim.render.latex import expression_latex
+from symsim.sheet import Sheet, sheet
 from symsim.symbols import KNOWN, WORKLOAD, put_in, symbol
 from symsim.tables import Context, signatures
 
@@ -80,7 +81,8 @@ def sensitivities(
         if name not in known:
             raise SymsimError(f"{form.name} has no input {name}; {did_you_mean(name, known)}")
     chosen = names or [*usual, *tables]
-    found = [_sensitivity(form, derivation, name, tables.get(name, name), values) for name in chosen]
+    printed = sheet(form, "symbolic", "")
+    found = [_sensitivity(form, derivation, name, tables.get(name, name), values, printed) for name in chosen]
     return tuple(sorted(found, key=lambda one: -max(map(abs, one.elasticity))))
 
 
@@ -100,7 +102,7 @@ def _with_table_factors(derivation: Derivation) -> tuple[Derivation, Mapping[str
 
 
 def _sensitivity(
-    form: ClosedForm, derivation: Derivation, name: str, own: str, values: Mapping[str, Any]
+    form: ClosedForm, derivation: Derivation, name: str, own: str, values: Mapping[str, Any], printed: Sheet
 ) -> Sensitivity:
     """own: the symbol's name in the derivation."""
     value = float(values[own])
@@ -116,7 +118,9 @@ def _sensitivity(
     factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
     shown = put_in(sides[1], factors)
     elasticity = (below * value / metric, above * value / metric)
-    return Sensitivity(name, meaning, unit, value, (below, above), elasticity, more, str(shown), latex(shown))
+    return Sensitivity(
+        name, meaning, unit, value, (below, above), elasticity, more, str(shown), expression_latex(shown, printed)
+    )
 
 
 def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context: Context) -> Expr:

@@ -43,24 +43,29 @@ class Math(LatexPrinter):
     def _print_Mul(self, expr: Expr) -> str:
         found = as_quantity(expr, self.unit, self.sheet.derivation.steps)
         if found is not None and found[0] != 1:
-            return f"{_quantity(float(found[0]), self.unit)} \\cdot {self._plain(found[1])}"
+            return f"{quantity(float(found[0]), self.unit)} \\cdot {self._plain(found[1])}"
         number, rest = expr.as_coeff_Mul()
         if isinstance(rest, Max) and number != 1:
             return f"{self._plain(number)} {self._print(rest)}"
         return self._plain(expr)
 
     def _print_Rational(self, expr: Expr) -> str:
-        return _quantity(float(expr), self.unit) if self.unit in ("s", "B") else super()._print_Rational(expr)  # pyright: ignore
+        return quantity(float(expr), self.unit) if self.unit in ("s", "B") else super()._print_Rational(expr)  # pyright: ignore
 
     def _print_Integer(self, expr: Expr) -> str:
         if self.unit in ("s", "B"):
-            return _quantity(float(expr), self.unit)  # pyright: ignore[reportArgumentType]
+            return quantity(float(expr), self.unit)  # pyright: ignore[reportArgumentType]
         return grouped(str(expr))
 
     def _plain(self, expr: Expr) -> str:
         """Without units: inside products, fractions and arguments."""
         plain = Math(self.sheet, "")
         return LatexPrinter._print_Mul(plain, expr) if isinstance(expr, Mul) else plain._print(expr)
+
+
+def expression_latex(expr: Expr, sheet: Sheet) -> str:
+    """One expression as it stands in a formula of the sheet."""
+    return str(Math(sheet, "").doprint(expr))
 
 
 def grouped(digits: str) -> str:
@@ -76,7 +81,7 @@ def _joined(terms: list[str]) -> str:
     return terms[0] + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in terms[1:])
 
 
-def _quantity(value: float, unit: str) -> str:
+def quantity(value: float, unit: str) -> str:
     number, _, symbol = format_quantity(value, unit, DIGITS).partition(" ")
     prefix, rest = ("\\mu", symbol[1:]) if symbol.startswith("µ") else ("", symbol)
     return f"{number}\\,{prefix}\\mathrm{{{rest}}}"

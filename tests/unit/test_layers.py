@@ -21,17 +21,28 @@ LEVELS = [
     {"printers", "monotone"},
     {"evaluate"},
     {"closed_form"},
-    {"explain", "sheet", "bound_tables", "answer", "flat"},
+    {"explain", "sheet", "bound_tables", "answer", "flat", "scan"},
     {"compiled", "solve", "regime", "render.text", "render.latex", "render.python", "render.targets"},
     {"render.markdown", "render.document"},
     {"formula"},
     {"api", "kernel_costs"},
-    {"report", "comparison", "sensitivity"},
-    {"published", "show", "plot"},
+    {"report", "comparison", "sensitivity", "pieces"},
+    {"published", "show", "plot", "render.cases"},
     {"command.point", "command.subject"},
     {
         f"command.{name}"
-        for name in ("simulate", "formula", "solve", "compare", "kernel", "graph", "listing", "validate", "sensitivity")
+        for name in (
+            "simulate",
+            "formula",
+            "solve",
+            "compare",
+            "kernel",
+            "graph",
+            "listing",
+            "validate",
+            "sensitivity",
+            "regimes",
+        )
     },
     {"cli"},
 ]

@@ -1,0 +1,106 @@
+"""symsim regimes: the exact pieces of a metric along one symbol, and pictures of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symsim.api import METRICS
+from symsim.command.point import workload_point
+from symsim.command.subject import add_subject, compiled, note, write_json
+from symsim.errors import SymsimError
+from symsim.pieces import Regimes, regimes
+from symsim.plot import save_regimes, save_roofline
+from symsim.render.cases import latex_cases, piece_text, range_text
+from symsim.show import write_table
+from symsim.symbols import KNOWN
+from symsim.units import format_quantity, parse_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("regimes", help="the exact pieces of a metric along one symbol, and what binds on each")
+    add_subject(ask)
+    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    ask.add_argument("--along", default="B", metavar="SYMBOL", help="B, S, O, T, C or a hardware symbol")
+    ask.add_argument("--range", default="", metavar="LOW:HIGH", help="e.g. 1:512, or 1 TB/s:8 TB/s")
+    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point")
+    ask.add_argument("--format", default="text", choices=["text", "latex", "json"])
+    ask.add_argument(
+        "--plot", metavar="FILE", help="write a picture of the pieces (pdf, png, svg; needs the plot extra)"
+    )
+    ask.add_argument("--sla", metavar="LIMIT", help="a line in the picture, e.g. '50 ms'")
+    ask.add_argument("--roofline", metavar="FILE", help="write a roofline plot of all operators at the point")
+    ask.set_defaults(command=_regimes)
+
+
+def _regimes(
+    *,
+    metric: str,
+    along: str,
+    range: str,
+    at: str,
+    format: str,
+    plot: str | None,
+    sla: str | None,
+    roofline: str | None,
+    **subject: Any,
+) -> int:
+    costs = compiled(subject)
+    formula = costs.metric(metric)
+    point = workload_point(at)
+    note(formula.form.stand_ins)
+    found = regimes(formula, along, *_range(range, along), **point)
+    if plot is not None:
+        limit = None if sla is None else float(parse_quantity(sla, formula.unit))
+        fits = costs.max_batch.evaluate(**{n: point[n] for n in ("S", "O")}) if along == "B" else None
+        save_regimes(found, limit, fits, plot)
+    if roofline is not None:
+        save_roofline(costs, formula, point, roofline)
+    match format:
+        case "json":
+            write_json(found.as_dict())
+        case "latex":
+            print(latex_cases(found))
+        case _:
+            _write(found)
+    return 0
+
+
+def _range(text: str, along: str) -> tuple[float | None, float | None]:
+    if not text:
+        return None, None
+    low, colon, high = text.partition(":")
+    if not colon or along not in KNOWN:
+        raise SymsimError(f"--range {text!r}: expected LOW:HIGH, e.g. 1:512")
+    ends = float(parse_quantity(low.strip(), KNOWN[along].unit)), float(parse_quantity(high.strip(), KNOWN[along].unit))
+    if not 0 < ends[0] < ends[1]:
+        raise SymsimError(f"--range {text!r}: the low end must be above zero and below the high end")
+    return ends
+
+
+def _write(found: Regimes) -> None:
+    print(f"{found.metric} along {found.variable}\nof {found.subject}")
+    print(f"at {', '.join(f'{name} = {value:g}' for name, value in found.at.items())}\n")
+    rows = [
+        (
+            "here" if i == found.here else "",
+            range_text(piece, found),
+            piece_text(piece, found),
+            format_quantity(piece.value_low, found.unit),
+            "; ".join(f"{b.step}: {b.was} -> {b.now}" for b in piece.borders),
+        )
+        for i, piece in enumerate(found.pieces)
+    ]
+    write_table(("", found.variable, found.metric, "at its start", "what changes there"), rows)
+    flips = [(piece, b) for piece in found.pieces for b in piece.borders if b.closed_form is not None]
+    for _, border in flips:
+        where = format_quantity(border.at, found.variable_unit, 6)
+        print(f"\n{border.step}: {border.was} binds below, {border.now} from {found.variable} = {where} on")
+        print(f"  {found.variable}* = {border.closed_form}")
+    print(f"\n{_distance(found)}")
+
+
+def _distance(found: Regimes) -> str:
+    below, above = (None if gap is None else format_quantity(gap, found.variable_unit, 6) for gap in found.to_next)
+    sides = [f"{below} above the start of its piece" if below else "", f"{above} below the next" if above else ""]
+    stated = " and ".join(side for side in sides if side) or "in the only piece"
+    return f"{found.variable} = {found.at[found.variable]:g} is {stated}"

@@ -1,0 +1,258 @@
+"""Regime map: the exact pieces of a metric along one symbol, what binds on each, and where and why they change.
+
+Two things make a piece end: the other arm of a maximum starts to bind, or another measured row answers.  The first kind
+of border has a closed form, the root of the difference of both arms; the second is a line of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+from sympy import Expr, Rational
+from sympy.core.function import AppliedUndef
+
+from symsim.closed_form import ClosedForm
+from symsim.errors import EmptyTable, SymsimError, did_you_mean
+from symsim.explain import numbers
+from symsim.formula import Formula
+from symsim.regime import root
+from symsim.render.latex import expression_latex
+from symsim.render.text import expression_text
+from symsim.scan import Scan, arms_of, per_unit, pinned, scanned
+from symsim.sheet import sheet
+from symsim.symbols import KNOWN, WORKLOAD, put_in, symbol
+
+FINENESS = 4001
+"""Points between the ends of a real symbol's range, spaced by equal ratios; borders between them are then bisected."""
+
+SPAN = 64.0
+"""A real symbol is looked at from its value / SPAN to its value x SPAN, unless a range is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """Where a piece starts. step: the named step that changes; was, now: what bound it, or the table that answers.
+
+    closed_form, latex: the border as a formula where an arm starts to bind; None at a change of measured rows.
+    """
+
+    at: float
+    step: str
+    was: str
+    now: str
+    closed_form: str | None
+    latex: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """From low to high, both included (whole numbers) or touching (real). borders: what changed at low.
+
+    binds: step -> compute, memory, link, or the step that is longer; expression: the metric on this piece, exact and
+    in SI units; affine: (constant, slope) where it is one.
+    """
+
+    low: float
+    high: float
+    borders: tuple[Border, ...]
+    binds: Mapping[str, str]
+    expression: Expr
+    affine: tuple[float, float] | None
+
+    @property
+    def value_low(self) -> float:
+        return self.value(self.low)
+
+    @property
+    def value_high(self) -> float:
+        return self.value(self.high)
+
+    def value(self, at: float) -> float:
+        """The metric at a point of the piece."""
+        (variable,) = self.expression.free_symbols or (sympy.Symbol("none"),)
+        exact = Rational(str(at)) if isinstance(at, int) else sympy.Float(at, 17)
+        return float(self.expression.xreplace({variable: exact}))  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True, slots=True)
+class Regimes:
+    """All pieces of one metric in one symbol. latex: the metric's sign; at: the point; here: the piece it is in."""
+
+    metric: str
+    latex: str
+    unit: str
+    variable: str
+    variable_unit: str
+    subject: str
+    at: Mapping[str, float]
+    here: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def to_next(self) -> tuple[float | None, float | None]:
+        """How far the point is from the piece below and the piece above."""
+        here, value = self.pieces[self.here], self.at[self.variable]
+        below = value - here.low if self.here > 0 else None
+        return below, (self.pieces[self.here + 1].low - value if self.here + 1 < len(self.pieces) else None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        pieces = [
+            {
+                "low": piece.low,
+                "high": piece.high,
+                "value_low": piece.value_low,
+                "value_high": piece.value_high,
+                "binds": dict(piece.binds),
+                "expression": str(piece.expression),
+                "affine": piece.affine,
+                "borders": [
+                    {"at": b.at, "step": b.step, "was": b.was, "now": b.now, "closed_form": b.closed_form}
+                    for b in piece.borders
+                ],
+            }
+            for piece in self.pieces
+        ]
+        head = {"metric": self.metric, "unit": self.unit, "variable": self.variable, "at": dict(self.at)}
+        return {**head, "here": self.here, "to_next": self.to_next, "pieces": pieces}
+
+
+def regimes(
+    formula: Formula, variable: str, low: float | None = None, high: float | None = None, **at: float
+) -> Regimes:
+    """The exact piecewise form of a metric along one workload symbol, C (mean context) or real symbol.
+
+    at: the point, which fixes all other symbols.  Whole-number symbols are looked at from 1 to 1024 (B) or 131,072
+    tokens unless a range is given.  Raises SymsimError for a symbol that the metric does not have.
+    """
+    form = _freed(formula.form, variable)
+    if variable not in form.symbols or (variable not in KNOWN):
+        usable = [name for name in form.symbols if name in KNOWN]
+        raise SymsimError(f"{form.name} has no symbol {variable} to follow; {did_you_mean(variable, usable)}")
+    if KNOWN[variable].integer and KNOWN[variable].kind != "workload":
+        raise SymsimError(f"{variable} is a choice of the deployment; compile the others and compare")
+    point = {name: value for name, value in at.items() if name in form.symbols}
+    values = {**form.values({n: int(v) for n, v in point.items() if n in WORKLOAD}), **point}
+    here = float(values.get(variable, low or 1))
+    values[variable] = here
+    missing = [name for name in form.symbols if name not in values]
+    if missing:
+        raise SymsimError(f"{form.name} along {variable} needs a value for {', '.join(missing)}")
+    scan = scanned(form, variable, values, _grid(variable, here, low, high))
+    starts = scan.starts()
+    stops = [*(start - 1 for start in starts[1:]), len(scan.grid) - 1]
+    pieces = [_piece(form, scan, variable, values, start, stop) for start, stop in zip(starts, stops, strict=True)]
+    if not _whole(variable):
+        pieces = _touching(pieces, scan.grid[-1])
+    inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
+    stated = {**point, variable: here}
+    where = inside[0] if inside else 0
+    words = (form.name, form.derivation.result.latex, form.unit, variable, KNOWN[variable].unit, formula.subject)
+    return Regimes(*words, stated, where, tuple(pieces))
+
+
+def _freed(form: ClosedForm, variable: str) -> ClosedForm:
+    """The mean context as an input of its own, when it is what is followed."""
+    kept = tuple(step for step in form.derivation.steps if step.symbol.name != variable)
+    return ClosedForm(form.derivation.keeping(kept), form.bound, form.context)
+
+
+def _whole(variable: str) -> bool:
+    return KNOWN[variable].integer
+
+
+def _grid(variable: str, here: float, low: float | None, high: float | None) -> NDArray[np.float64]:
+    if _whole(variable):
+        last = 1024 if variable == "B" else 131_072
+        return np.arange(int(low or 1), int(high or max(last, here)) + 1, dtype=float)
+    return np.geomspace(low or here / SPAN, high or here * SPAN, FINENESS)
+
+
+def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int, stop: int) -> Piece:
+    x = symbol(variable)
+    expression = _on_piece(form, scan, variable, values, start)
+    affine = None
+    if expression.is_polynomial(x) and sympy.Poly(expression, x).degree() <= 1:
+        affine = float(expression.coeff(x, 0)), float(expression.coeff(x, 1))  # pyright: ignore[reportArgumentType]
+    steps = [step for step, _ in scan.maxima]
+    binds = dict(zip(steps, scan.labels(start), strict=True))
+    borders = () if start == 0 else _borders(form, scan, variable, values, start)
+    low = float(scan.grid[start]) if _whole(variable) or not borders else borders[0].at
+    return Piece(_number(variable, low), _number(variable, scan.grid[stop]), borders, binds, expression, affine)
+
+
+def _number(variable: str, value: float) -> float:
+    return int(value) if _whole(variable) else float(value)
+
+
+def _on_piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], at: int) -> Expr:
+    """The metric as an exact expression in the symbol alone: arms, roundings and look-ups as they are at a point."""
+    fixed: dict[Expr, Expr] = {}
+    for constant, figure in zip(scan.constants, scan.figures[at], strict=True):
+        if np.isnan(figure):
+            raise EmptyTable(f"{constant.func} has no row that can be used at {variable} = {scan.grid[at]:g}")
+        fixed[constant] = _exact(float(figure)) * constant / per_unit(constant) if figure else sympy.S.Zero
+        if not isinstance(constant, AppliedUndef):
+            fixed[constant] = Rational(round(float(figure)))
+    exact = {s: v for s, v in form.bound.symbols().items() if s.name != variable}
+    point = {symbol(n): _exact(values[n]) for n in form.symbols if n in KNOWN and n != variable and n in values}
+    numeric = pinned(form, scan, at).mapped(lambda expr: put_in(put_in(expr, fixed), {**exact, **point}))
+    return cast(Expr, sympy.expand(numeric.inlined()))
+
+
+def _exact(value: float) -> Rational:
+    """The number that people write: 0.15 is 3/20."""
+    return cast(Rational, Rational(repr(value)) if isinstance(value, float) else Rational(value))
+
+
+def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int) -> tuple[Border, ...]:
+    """What changes between a point of the grid and the one before it."""
+    found: list[Border] = []
+    low = float(scan.grid[start])
+    sides = zip(scan.maxima, scan.labels(start - 1), scan.labels(start), strict=True)
+    for i, ((step, node), was, now) in enumerate(sides):
+        if scan.chosen[start - 1, i] != scan.chosen[start, i]:
+            found.append(_flip(form, scan, (step, node, was, now), variable, values, start))
+    for constant, was, now in zip(scan.constants, *scan.figures[start - 1 : start + 1], strict=True):
+        if was != now:
+            found.append(Border(low, str(constant), f"{was:.6g}", f"{now:.6g}", None, None))
+    return tuple(found)
+
+
+def _flip(
+    form: ClosedForm,
+    scan: Scan,
+    change: tuple[str, Expr, str, str],
+    variable: str,
+    values: Mapping[str, Any],
+    start: int,
+) -> Border:
+    """The border of two arms: the root of their difference, in all symbols."""
+    step, node, was, now = change
+    low = float(scan.grid[start])
+    arms = arms_of(node)
+    inner = {s.symbol: s.expr for s in pinned(form, scan, start).steps if s.unit == "s"}
+    while any(arm.free_symbols & set(inner) for arm in arms):
+        arms = tuple(put_in(arm, inner) for arm in arms)
+    if len(arms) != 2 or any(arm.has(sympy.Max, sympy.Min) for arm in arms):
+        return Border(low, step, was, now, None, None)
+    point = {**values, variable: _number(variable, low)}
+    if "C" not in point and "S" in point and "O" in point:
+        point["C"] = point["S"] + point["O"] // 2
+    found = root(arms[1] - arms[0], symbol(variable), low, point, form.context)
+    if found is None:
+        return Border(low, step, was, now, None, None)
+    printed = sheet(form, "symbolic", "")
+    border = low if _whole(variable) else numbers((found,), point, form.context)[0]
+    return Border(border, step, was, now, expression_text(found, "", printed), expression_latex(found, printed))
+
+
+def _touching(pieces: list[Piece], last: float) -> list[Piece]:
+    """Pieces of a real symbol reach to where the next one starts."""
+    ends = [*(piece.low for piece in pieces[1:]), float(last)]
+    return [Piece(p.low, end, p.borders, p.binds, p.expression, p.affine) for p, end in zip(pieces, ends, strict=True)]

@@ -1,0 +1,131 @@
+"""The piecewise form is the metric everywhere, borders included; borders in closed form are where the pieces part."""
+
+import functools
+import json
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import symsim
+from symsim.cli import main
+from symsim.config import bundled_models
+from symsim.errors import EmptyTable, SymsimError
+from symsim.pieces import Regimes, regimes
+from symsim.render.cases import latex_cases
+from tests.laws.drawing import DEPLOYMENTS, compiled
+
+POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
+
+
+@functools.cache
+def found(model: str, device: str, deployment: int, tables: str, cost_model: str, metric: str, along: str) -> Regimes:
+    costs = compiled(model, device, deployment, tables, cost_model)
+    return regimes(costs.metric(metric), along, 1, 3000, **POINT)
+
+
+@given(
+    st.sampled_from(bundled_models()),
+    st.sampled_from(["h20", "h800"]),
+    st.integers(0, len(DEPLOYMENTS) - 1),
+    st.sampled_from(["2025-10", "2026-05"]),
+    st.sampled_from(["infersim", "roofline"]),
+    st.sampled_from([("tpot", "B"), ("tpot", "S"), ("ttft", "T"), ("ttft", "S"), ("tgs_decode", "B"), ("memory", "B")]),
+    st.lists(st.integers(1, 3000), min_size=1, max_size=5),
+)
+def test_pieces_are_the_metric(
+    model: str, device: str, deployment: int, tables: str, cost_model: str, what: tuple[str, str], points: list[int]
+) -> None:
+    metric, along = what
+    try:
+        map_ = found(model, device, deployment, tables, cost_model, metric, along)
+    except EmptyTable:
+        assume(False)
+    formula = compiled(model, device, deployment, tables, cost_model).metric(metric)
+    assert map_.pieces[0].low == 1
+    assert map_.pieces[-1].high == 3000
+    assert all(after.low == before.high + 1 for before, after in pairwise(map_.pieces))
+    borders = [end for piece in map_.pieces[:6] for end in (piece.low, piece.high)]
+    for x in [*points, *borders]:
+        piece = next(piece for piece in map_.pieces if piece.low <= x <= piece.high)
+        point = {name: value for name, value in {**POINT, along: int(x)}.items() if name in formula.symbols}
+        assert piece.value(x) == pytest.approx(formula.evaluate(**point), rel=1e-12)
+
+
+@pytest.mark.parametrize("cost_model", ["infersim", "roofline"])
+@pytest.mark.parametrize("along", ["hbm_bandwidth", "peak_bf16", "peak_w"])
+def test_pieces_along_a_real_symbol(cost_model: str, along: str) -> None:
+    costs = symsim.compile("qwen3-30b-a3b", "h800", cost_model=cost_model)
+    map_ = regimes(costs.tpot, along, **POINT)
+    point = {"B": 64, "S": 4096, "O": 2048}
+    for before, after in pairwise(map_.pieces):
+        assert before.high == after.low
+        assert before.value_high == pytest.approx(after.value_low, rel=1e-9), "time is continuous in a rate"
+        (border, *_) = after.borders
+        assert border.closed_form is not None
+    for piece in map_.pieces:
+        middle = (piece.low + piece.high) / 2
+        assert piece.value(middle) == pytest.approx(costs.tpot.evaluate(**point, **{along: middle}), rel=1e-12)
+
+
+def test_the_border_of_memory_bound_is_the_formula_one_writes() -> None:
+    """Experts of Qwen3-8B: weights / bandwidth = FLOPs / (peak x MFU), solved for the bandwidth."""
+    costs = symsim.compile("qwen3-8b", "h20")
+    map_ = regimes(costs.tpot, "hbm_bandwidth", **POINT)
+    border = next(b for piece in map_.pieces for b in piece.borders if b.step == "t_experts")
+    assert (border.was, border.now) == ("memory", "compute")
+    assert border.closed_form == "peak_w*b_w*mfu_gemm(B, D, floor(2*F/world_size))/(2*hbm_efficiency*B*ep)"
+    peak = 148e9 * 1024
+    assert border.at == pytest.approx(peak * 2 * 0.798 / (2 * 0.8 * 64), rel=1e-9)
+
+
+def test_distance_to_the_next_piece() -> None:
+    map_ = regimes(symsim.compile("qwen3-8b", "h20").tpot, "B", **{**POINT, "B": 100})
+    assert map_.to_next == (36, 28)
+    assert map_.pieces[map_.here].low == 64
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex, which CI installs")
+def test_cases_compile(tmp_path: Path) -> None:
+    map_ = regimes(symsim.compile("deepseek-v3", "h800", cost_model="roofline").tpot, "B", **POINT)
+    text = "\\documentclass{article}\\usepackage{amsmath}\\begin{document}\n" + latex_cases(map_) + "\n\\end{document}"
+    (tmp_path / "cases.tex").write_text(text)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "cases.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pictures = ["--plot", str(tmp_path / "b.pdf"), "--sla", "50 ms", "--roofline", str(tmp_path / "roofline.png")]
+    assert main(["regimes", "qwen3-8b", "--cost-model", "roofline", "--range", "1:256", *pictures]) == 0
+    out = capsys.readouterr().out
+    assert "16 to 27" in out
+    assert "t_lm_head: memory binds below, compute from B = 28 on" in out
+    assert (tmp_path / "b.pdf").stat().st_size > 1000
+    assert (tmp_path / "roofline.png").stat().st_size > 1000
+    assert main(["regimes", "qwen3-8b", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["pieces"][0]["low"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--along", "X"], "no symbol X"),
+        (["--along", "tp"], "choice of the deployment"),
+        (["--range", "5"], "expected LOW:HIGH"),
+        (["--range", "9:5"], "below the high end"),
+    ],
+)
+def test_mistakes(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["regimes", "qwen3-8b", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_missing_symbol_is_named() -> None:
+    with pytest.raises(SymsimError, match="needs a value for O"):
+        regimes(symsim.compile("qwen3-8b", "h20").tpot, "B", S=4096)
