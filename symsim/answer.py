@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from fractions import Fraction
 from typing import Any
 
 import sympy
-from sympy import Rational
 
 from symsim.closed_form import ClosedForm
-from symsim.errors import EmptyTable
+from symsim.errors import DeploymentError, EmptyTable
 from symsim.query import Query
-from symsim.symbols import KNOWN, WORKLOAD
+from symsim.symbols import KNOWN
 from symsim.units import format_quantity
 
 Ranges = tuple[tuple[float, float | None], ...]
@@ -46,7 +45,8 @@ class Certificate:
 class Answer:
     """value: the solved variable in SI units (None without one); slack: constraint -> room left, in SI units.
 
-    assumed: workload that the question left out; defaults: what stood in for measured rows at the answer.
+    assumed: workload that the question left out; defaults: what stood in for measured rows at the answer;
+    levers: input -> the factor by which it alone would have to change for the answer to gain 10 %.
     """
 
     status: Status
@@ -61,6 +61,7 @@ class Answer:
     assumed: Mapping[str, float]
     sentence: str
     defaults: tuple[str, ...] = ()
+    levers: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, every float at full precision."""
@@ -69,31 +70,40 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A constraint with its metric compiled: `room` is how far inside the bound a point is (negative: outside)."""
+    """A constraint with its metric compiled: `room` is how far inside the bound a point is (negative: outside).
+
+    bound_name: the symbol that the bound is, if it is one; resized: for a size of the deployment, the metric compiled
+    for another value of it.
+    """
 
     text: str
     form: ClosedForm
     bound: Fraction
     sense: int
     fixed: Mapping[str, float]
+    bound_name: str | None = None
+    resized: Callable[[int], ClosedForm] | None = None
 
-    def at(self, variable: str, value: float) -> float:
-        return self.form.evaluate(**{**self.fixed, variable: value})
+    def at(self, variable: str, value: float, **others: float) -> float:
+        """The metric where the variable has a value."""
+        if self.resized is not None:
+            return self.resized(int(value)).evaluate(**self.fixed)
+        own = {variable: value} if variable in self.form.symbols else {}
+        return self.form.evaluate(
+            **{**self.fixed, **own, **{n: v for n, v in others.items() if n in self.form.symbols}}
+        )
 
-    def room(self, metric: float) -> float:
-        return (float(self.bound) - metric) * self.sense
+    def room(self, metric: float, bound: float | None = None) -> float:
+        return ((float(self.bound) if bound is None else bound) - metric) * self.sense
 
 
-def room_at(limit: Limit, variable: str, value: float) -> float:
-    """Room inside the limit at a point; a point that the tables cannot answer is outside."""
+def room_at(limit: Limit, variable: str, value: float, **others: float) -> float:
+    """Room inside the limit at a point; one that tables cannot answer, or that cannot be deployed, is outside."""
+    changed = {variable: value, **others}
     try:
-        return limit.room(limit.at(variable, value) if variable in limit.form.symbols else constant_value(limit))
-    except EmptyTable:
+        return limit.room(limit.at(variable, value, **others), changed.get(limit.bound_name or ""))
+    except (EmptyTable, DeploymentError):
         return -math.inf
-
-
-def constant_value(limit: Limit) -> float:
-    return limit.form.evaluate(**limit.fixed)
 
 
 def symbol_of(limit: Limit, name: str) -> sympy.Symbol:
@@ -114,7 +124,6 @@ def solved(
     tight = next((limit for limit in limits if limit.text in binding), None)
     at = tight.at(name, value) if tight else None
     after = _value_or_none(tight, name, beyond) if tight else None
-    closed = _closed_form(tight, name) if (tight and len(limits) == 1) or _only_memory(binding, tight) else None
     sentence = _sentence(query, value, tight, at, after, beyond, ranges)
     certificate = Certificate(at, after, ranges)
     return Answer(
@@ -126,37 +135,16 @@ def solved(
         binding,
         slack,
         certificate,
-        closed,
+        None,
         assumed,
         sentence,
     )
 
 
-def _only_memory(binding: tuple[str, ...], tight: Limit | None) -> bool:
-    return tight is not None and len(binding) == 1 and tight.form.name == "memory"
-
-
-def _closed_form(limit: Limit | None, name: str) -> str | None:
-    """LaTeX of the exact answer where the metric is affine in the variable, in the symbols that are left."""
-    if limit is None:
-        return None
-    variable = symbol_of(limit, name)
-    known = {s: v for s, v in limit.form.bound.symbols().items() if s != variable}
-    expr = limit.form.derivation.substituted(known).inlined()
-    if not expr.is_polynomial(variable):
-        return None
-    poly = sympy.Poly(expr, variable)
-    if poly.degree() != 1:
-        return None
-    slope, start = poly.all_coeffs()
-    answer = (Rational(limit.bound.numerator, limit.bound.denominator) - start) / slope
-    return sympy.latex(sympy.Eq(variable, sympy.floor(answer) if name in WORKLOAD else answer))
-
-
 def _value_or_none(limit: Limit, name: str, value: float) -> float | None:
     try:
         return limit.at(name, value)
-    except EmptyTable:
+    except (EmptyTable, DeploymentError):
         return None
 
 
@@ -174,7 +162,11 @@ def _metric(limit: Limit, value: float | None) -> str:
 
 
 def _shown(name: str, value: float) -> str:
-    return f"{value:,}" if name in WORKLOAD else format_quantity(value, _unit(name), digits=6)
+    return f"{value:,}" if _whole(name) else format_quantity(value, _unit(name), digits=6)
+
+
+def _whole(name: str) -> bool:
+    return name in KNOWN and KNOWN[name].integer
 
 
 def _sentence(
@@ -192,7 +184,7 @@ def _sentence(
         return f"{text} is the smallest value there is; no constraint binds."
     metric = tight.text.split()[0]
     text += f", bound by {tight.text}: {metric} is {_metric(tight, at)}"
-    if name in WORKLOAD:
+    if _whole(name):
         text += f", and {_metric(tight, after)} at {name} = {_shown(name, beyond)}"
     if len(ranges) > 1:
         parts = ", ".join(f"{low:,.0f} to {high:,.0f}" if high else f"{low:,.0f} and up" for low, high in ranges)
@@ -232,8 +224,12 @@ def unbounded(
     assumed: Mapping[str, float],
 ) -> Answer:
     name = query.variable
+    stated = ", ".join(limit.text for limit in limits)
+    status, sentence = Status.UNBOUNDED, f"{query.goal} {name} has no bound: {stated} hold however far it goes."
+    if query.goal == "solve":
+        status, sentence = Status.INFEASIBLE, f"{stated} for no {name}: it stays on one side however far {name} goes."
     return Answer(
-        Status.UNBOUNDED,
+        status,
         name,
         None,
         _unit(name),
@@ -243,5 +239,5 @@ def unbounded(
         Certificate(None, None, ranges),
         None,
         assumed,
-        f"{query.goal} {name} has no bound: {', '.join(limit.text for limit in limits)} hold however far it goes.",
+        sentence,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -99,7 +99,29 @@ class Costs:
 
     def solve(self, query: str) -> Answer:
         """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
-        return solve(query, {name: self.metric(name).form for name in METRICS if name != "max_batch"})
+        return solve(query, self.forms, self._resized)
+
+    @property
+    def forms(self) -> Mapping[str, ClosedForm]:
+        """The metrics that questions may be about."""
+        return {name: self.metric(name).form for name in METRICS if name != "max_batch"}
+
+    def _resized(self, size: str, value: int) -> Mapping[str, ClosedForm]:
+        """The same model with another size of the deployment; a node holds as many GPUs as now, or 8."""
+        old = self.deployment
+        match size:
+            case "tp":
+                new = replace(old, tp=value)
+            case "nodes":
+                new = replace(old, num_nodes=value)
+            case _:
+                gpus = value * old.tp if size == "ep" else value
+                held = old.world_size // old.num_nodes if old.num_nodes > 1 else 8
+                if gpus > held and gpus % held:
+                    raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
+                new = replace(old, world_size=gpus, num_nodes=max(1, gpus // held))
+        parts = (self.config, self.model, self.sizes, self.device, new, self.counting)
+        return _assembled(*parts, self.context.vintage, fallback=self.context.figures is not None).forms
 
     def _formula(self, derivation: Derivation) -> Formula:
         parts = (
@@ -145,6 +167,22 @@ def compile(
     family = find_model(config, library)
     sizes = read_sizes(config, family, library)
     chip = load_device(device)
+    return _assembled(config, family, sizes, chip, deployment, counting, tables, fallback=fallback)
+
+
+def _assembled(
+    config: ModelConfig,
+    family: Model,
+    sizes: Sizes,
+    chip: Device,
+    deployment: Deployment,
+    counting: Convention,
+    tables: str,
+    *,
+    fallback: bool,
+) -> Costs:
+    """Bind, lower and price: the part of compiling that depends on the deployment."""
+    library = load_library(counting.name)
     bound = bind_all(config, sizes, chip, deployment, counting)
     prefill, decode = (phase_of(family, library, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
     binding = context(chip, deployment, counting, tables, fallback=fallback)

@@ -49,7 +49,35 @@ def _product(expr: Expr, variable: Symbol) -> Direction | None:
     if not all(_nonnegative(factor) for factor in factors):
         return None
     moved = _agree([direction(factor, variable) for factor in factors])  # pyright: ignore
+    if moved is None:
+        moved = _quotient(factors, variable)  # pyright: ignore[reportArgumentType]
     return moved if moved is None or number.is_positive else _turned(moved)
+
+
+def _quotient(factors: tuple[Expr, ...], variable: Symbol) -> Direction | None:
+    """x / (a + b x) moves as 1 / (a / x + b): the numerator goes into every term of the one sum below the line."""
+    below = [factor for factor in factors if _is_inverse_sum(factor)]
+    if len(below) != 1:
+        return None
+    above = sympy.Mul(*(factor for factor in factors if factor is not below[0]))
+    whole = direction(_pushed(below[0].args[0], 1 / above), variable)  # pyright: ignore[reportArgumentType]
+    return None if whole is None else _turned(whole)
+
+
+def _is_inverse_sum(factor: Expr) -> bool:
+    return isinstance(factor, sympy.Pow) and factor.args[1] == -1 and isinstance(factor.args[0], (sympy.Add, sympy.Max))
+
+
+def _pushed(expr: Expr, factor: Expr) -> Expr:
+    """The product with the positive factor moved into sums and maxima."""
+    if isinstance(expr, sympy.Add):
+        return sympy.Add(*(_pushed(part, factor) for part in expr.args))  # pyright: ignore[reportArgumentType]
+    if isinstance(expr, sympy.Max):
+        return sympy.Max(*(_pushed(part, factor) for part in expr.args), evaluate=False)  # pyright: ignore
+    inner = next((part for part in sympy.Mul.make_args(expr) if isinstance(part, (sympy.Add, sympy.Max))), None)
+    if inner is None or inner is expr:
+        return expr * factor
+    return _pushed(inner, factor * expr / inner)
 
 
 def _nonnegative(expr: Expr) -> bool:

@@ -68,7 +68,8 @@ def _straight(expr: Expr, variable: Symbol) -> Expr | None:
     terms = [term.as_powers_dict() for part in (slope, rest) for term in sympy.Add.make_args(part)]
     shared = [s for s in slope.free_symbols if all(powers[s] == terms[0][s] for powers in terms)]
     common = sympy.Mul(*(cast(Expr, s) ** terms[0][s] for s in shared))
-    sign = -1 if rest.could_extract_minus_sign() else 1  # most terms of the numerator should read as positive
+    minus = [part.as_coeff_Mul()[0].is_negative for part in (*sympy.Add.make_args(rest), *sympy.Add.make_args(-slope))]
+    sign = -1 if 2 * sum(map(bool, minus)) > len(minus) else 1  # most terms should read as positive
     above = sympy.Add(*(sign * term / common for term in sympy.Add.make_args(rest)))
     return above / sympy.Add(*(-sign * term / common for term in sympy.Add.make_args(slope)))
 

@@ -23,22 +23,23 @@ from symsim.answer import (
     Answer,
     Limit,
     Ranges,
-    constant_value,
     infeasible,
     room_at,
     solved,
     symbol_of,
     unbounded,
 )
+from symsim.binding import Bound
 from symsim.closed_form import ClosedForm
 from symsim.errors import QuerySyntaxError, SymsimError, did_you_mean
 from symsim.evaluate import positions
 from symsim.explain import defaults_at
+from symsim.inverse import closed_form, levers_of
 from symsim.lookup import bind
 from symsim.monotone import direction
 from symsim.query import Constraint, Quantity, Query, parse_query
 from symsim.symbols import KNOWN, WORKLOAD, put_in, symbol
-from symsim.tables import scaling
+from symsim.tables import scaling, signatures
 
 DEFAULTS: Mapping[str, int] = {"B": 64, "S": 4096, "O": 2048, "T": 4096}
 """Workload that stands in where a question names none; S, O and T as InferSim's flags. Every use is stated."""
@@ -47,40 +48,93 @@ LARGEST = 2**40
 """Whole numbers beyond this count as unbounded."""
 
 
-def solve(text: str, forms: Mapping[str, ClosedForm]) -> Answer:
+SIZES: Mapping[str, tuple[int, ...]] = {
+    "world_size": (1, 2, 4, *range(8, 65, 8), *range(80, 161, 16), *range(192, 513, 32), 640, 768, 1024),
+    "nodes": (1, 2, 4, 8, 16, 32, 64),
+    "tp": (1, 2, 4, 8, 16),
+    "ep": (1, 2, 4, *range(8, 65, 8), *range(80, 161, 16), *range(192, 513, 32)),
+}
+"""Sizes of a deployment that are tried; those that do not divide the model are left out."""
+
+Forms = Mapping[str, ClosedForm]
+Resize = Callable[[str, int], Forms]
+"""(size, value) -> the metrics compiled for it. Raises DeploymentError where it cannot be."""
+
+
+def solve(text: str, forms: Forms, resize: Resize | None = None) -> Answer:
     """Answer a question about the metrics in `forms` (name -> closed form).
 
+    resize: compiles for another size of the deployment, for questions about one.
     Raises QuerySyntaxError for a question that does not parse or names what is not there.
     """
     query = parse_query(text)
-    limits, assumed = _limits(query, forms)
+    if query.variable in signatures():
+        forms = {name: _with_symbol(form, query.variable) for name, form in forms.items()}
+    limits, assumed = _limits(query, forms, resize)
     answer = _solved(query, limits, assumed)
     if answer.value is None:
         return answer
-    points = [(limit.form, {**limit.fixed, query.variable: answer.value}) for limit in limits]
+    closed, levers = closed_form(limits, answer), levers_of(limits, answer, query.goal)
+    points = [(limit.form, {**limit.fixed, query.variable: answer.value}) for limit in limits if limit.resized is None]
     found = [defaults_at(form, {k: int(v) for k, v in point.items() if k in WORKLOAD}) for form, point in points]
-    return replace(answer, defaults=tuple(dict.fromkeys(sentence for sentences in found for sentence in sentences)))
+    defaults = tuple(dict.fromkeys(sentence for sentences in found for sentence in sentences))
+    return replace(answer, closed_form=closed, defaults=defaults, levers=levers)
+
+
+def _with_symbol(form: ClosedForm, table: str) -> ClosedForm:
+    """The metric with every figure of a table as one unknown."""
+    unknown = sympy.Symbol(table, positive=True)
+
+    def swapped(expr: Expr) -> Expr:
+        return put_in(expr, {call: unknown for call in expr.atoms(AppliedUndef) if str(call.func) == table})
+
+    values = {**form.bound.values, table: Fraction(1, 2)}
+    sources = {**form.bound.sources, table: signatures()[table].meaning}
+    return ClosedForm(form.derivation.mapped(swapped), Bound(values, sources), form.context)
 
 
 def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Answer:
+    if query.variable in SIZES:
+        return _solve_size(query, limits, assumed)
     if query.goal == "solve" and _moves(limits[0], query.variable) == -1:
         limits = [replace(limits[0], sense=-1)]
     if query.variable in WORKLOAD:
         return _solve_whole(query, limits, assumed)
-    if query.variable not in KNOWN or KNOWN[query.variable].integer:
-        message = f"{query.variable} is a size of the model or the deployment; compile another one and compare"
+    if query.variable not in signatures() and (query.variable not in KNOWN or KNOWN[query.variable].integer):
+        message = f"{query.variable} is a size of the model; compile another model and compare"
         raise QuerySyntaxError(query.span, message)
     return _solve_real(query, limits, assumed)
 
 
-def _limits(query: Query, forms: Mapping[str, ClosedForm]) -> tuple[list[Limit], dict[str, float]]:
+def _solve_size(query: Query, limits: list[Limit], assumed: Mapping[str, float]) -> Answer:
+    """Try every size of the deployment that divides the model."""
+    rooms = {value: [room_at(limit, query.variable, value) for limit in limits] for value in SIZES[query.variable]}
+    tried = [value for value, found in rooms.items() if all(room > -math.inf for room in found)]
+    good = [value for value in tried if min(rooms[value]) >= 0]
+    if not good:
+        best = max(tried or SIZES[query.variable], key=lambda value: min(rooms[value]))
+        return infeasible(query, limits, best, f"at {query.variable} = {best:,}", assumed)
+    runs: list[list[int]] = []
+    for before, value in zip([None, *tried], tried, strict=False):
+        if value in good:
+            runs = [*runs[:-1], [*runs[-1], value]] if runs and runs[-1][-1] == before else [*runs, [value]]
+    ranges = tuple((run[0], run[-1]) for run in runs)
+    value = max(good) if query.goal == "max" else min(good)
+    nearby = (
+        [other for other in tried if other > value] if query.goal == "max" else [x for x in tried[::-1] if x < value]
+    )
+    return solved(query, limits, value, nearby[0] if nearby else 0, ranges, assumed)
+
+
+def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Limit], dict[str, float]]:
     if not query.constraints:
         raise QuerySyntaxError(
             query.span, f"{query.goal} {query.variable} needs a constraint: subject to TPOT <= 50 ms"
         )
     found = [_form(constraint, forms) for constraint in query.constraints]
     known = set[str]().union(*(form.symbols for form in found))
-    if query.variable not in known:
+    bounds = {"hbm_capacity" if c.bound.name == "capacity" else c.bound.name for c in query.constraints}
+    if query.variable not in known | bounds and not (query.variable in SIZES and resize is not None):
         metrics = ", ".join(c.metric for c in query.constraints)
         hint = did_you_mean(query.variable, known)
         raise QuerySyntaxError(query.span, f"{metrics} does not depend on {query.variable}; {hint}")
@@ -93,10 +147,21 @@ def _limits(query: Query, forms: Mapping[str, ClosedForm]) -> tuple[list[Limit],
         fixed[name] = int(value) if value.denominator == 1 else float(value)
     needed = {name for name in known if name in WORKLOAD} - {query.variable} - set(fixed)
     assumed: dict[str, float] = {name: DEFAULTS[name] for name in sorted(needed)}
-    return [_limit(c, f, {**fixed, **assumed}) for c, f in zip(query.constraints, found, strict=True)], assumed
+    point = {**fixed, **assumed}
+    limits = [_limit(c, form, point) for c, form in zip(query.constraints, found, strict=True)]
+    if query.variable in SIZES and resize is not None:
+        limits = [
+            replace(limit, resized=_resizing(resize, query.variable, constraint))
+            for limit, constraint in zip(limits, query.constraints, strict=True)
+        ]
+    return limits, assumed
 
 
-def _form(constraint: Constraint, forms: Mapping[str, ClosedForm]) -> ClosedForm:
+def _resizing(resize: Resize, size: str, constraint: Constraint) -> Callable[[int], ClosedForm]:
+    return lambda value: _form(constraint, resize(size, value))
+
+
+def _form(constraint: Constraint, forms: Forms) -> ClosedForm:
     names = {name.replace("_", ""): name for name in forms} | {"tgs": "tgs_decode"}
     key = constraint.metric.lower().replace("_", "")
     if key not in names:
@@ -107,7 +172,8 @@ def _form(constraint: Constraint, forms: Mapping[str, ClosedForm]) -> ClosedForm
 def _limit(constraint: Constraint, form: ClosedForm, fixed: Mapping[str, float]) -> Limit:
     sense = -1 if constraint.relation == ">=" else 1
     own = {name: value for name, value in fixed.items() if name in form.symbols}
-    return Limit(str(constraint), form, _bound(constraint.bound, form), sense, own)
+    name = "hbm_capacity" if constraint.bound.name == "capacity" else constraint.bound.name
+    return Limit(str(constraint), form, _bound(constraint.bound, form), sense, own, name)
 
 
 def _bound(quantity: Quantity, form: ClosedForm) -> Fraction:
@@ -171,7 +237,7 @@ def _within(limit: Limit, variable: str, points: NDArray[np.float64]) -> NDArray
 def _rooms(limit: Limit, variable: str, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Room inside the limit at every point, in SI units."""
     if variable not in limit.form.symbols:
-        return np.full(points.shape, limit.room(constant_value(limit)))
+        return np.full(points.shape, limit.room(limit.form.evaluate(**limit.fixed)))
     values = np.asarray(limit.form.function([variable, *limit.fixed])(points, *limit.fixed.values()))
     return (float(limit.bound) - values) * limit.sense
 
@@ -206,14 +272,17 @@ def _numeric(limit: Limit, variable: str) -> Expr:
 
 
 def _moves(limit: Limit, variable: str) -> int:
-    """Certified direction of the metric in the variable, tables constant. Raises SymsimError without one."""
-    if variable not in limit.form.symbols:
+    """Certified direction of metric - bound in the variable, tables constant. Raises SymsimError without one."""
+    if variable not in limit.form.symbols and variable != limit.bound_name:
         return 0
     expr = _numeric(limit, variable)
+    if variable == limit.bound_name:
+        expr = expr - symbol(variable)
     if variable == "S":  # beyond S = T one iteration holds at most one sequence: the rounding is over
         expr = put_in(expr, {part: Rational(1) for part in expr.atoms(sympy.ceiling)})
     expr = put_in(expr, {call: grown for call in expr.atoms(AppliedUndef) if (grown := _scaled(call)) is not None})
-    found = direction(expr, symbol_of(limit, variable))
+    unknown = next((s for s in expr.free_symbols if str(s) == variable), symbol("B"))
+    found = direction(expr, cast(sympy.Symbol, unknown))
     if found is None:
         raise SymsimError(f"cannot certify how {limit.form.name} moves with {variable}; ask for another variable")
     return found
@@ -265,7 +334,6 @@ def _solve_real(query: Query, limits: list[Limit], assumed: Mapping[str, float])
     """Bisect the border of a one-sided feasible set; every limit must move the same way."""
     name = query.variable
     moves = {_moves(limit, name) * limit.sense for limit in limits} - {0}
-    start = float(limits[0].form.bound.values[name])
 
     def inside(value: float) -> bool:
         return all(room_at(limit, name, value) >= 0 for limit in limits)
@@ -273,9 +341,14 @@ def _solve_real(query: Query, limits: list[Limit], assumed: Mapping[str, float])
     if len(moves) != 1:
         raise SymsimError(f"these constraints pull {name} both ways or not at all; ask one at a time")
     grows = moves == {-1}  # room grows with the variable: the feasible set is [edge, infinity)
-    far, near = start * 2.0**60 if grows else start * 2.0**-60, start * 2.0**-60 if grows else start * 2.0**60
+    start = float(limits[0].form.bound.values[name])
+    least, most = (1e-6, 1.0) if name in signatures() else (start * 2.0**-60, start * 2.0**60)
+    far, near = (most, least) if grows else (least, most)
     if not inside(far):
-        return infeasible(query, limits, far, f"with {name} as {'large' if grows else 'small'} as may be", assumed)
+        where = (
+            f"at {name} = 1" if name in signatures() else f"with {name} as {'large' if grows else 'small'} as may be"
+        )
+        return infeasible(query, limits, far, where, assumed)
     if inside(near) or ((query.goal == "max") == grows and query.goal != "solve"):
         edge = None if grows else far
         return unbounded(query, limits, ((near, edge),), assumed)

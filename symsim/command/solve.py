@@ -28,6 +28,12 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         for constraint, room in answer.slack.items():
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
             print(f"  {constraint}: {state} {format_quantity(abs(room), costs.metric(constraint.split()[0]).unit)}")
+        for name, factor in list(answer.levers.items())[:3]:
+            print(
+                f"  10 % more {answer.variable} needs {name} x {factor:.3g}"
+                if "max" in answer.objective
+                else f"  10 % less {answer.variable} needs {name} x {factor:.3g}"
+            )
         if answer.closed_form:
             print(f"  closed form: {answer.closed_form}")
     if answer.assumed:

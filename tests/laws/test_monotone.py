@@ -73,7 +73,8 @@ def test_a_certificate_is_never_wrong(expr: sympy.Expr, points: list[object]) ->
 
 
 @pytest.mark.parametrize(
-    ("expr", "move"), [(sympy.Max(3 * x / y, 5 / y), 1), (x / (x + 1), None), (1 / (x + y), -1), (y**2, 0)]
+    ("expr", "move"),
+    [(sympy.Max(3 * x / y, 5 / y), 1), (x / (x + 1), 1), (x + 1 / x, None), (1 / (x + y), -1), (y**2, 0)],
 )
 def test_directions(expr: sympy.Expr, move: int | None) -> None:
     assert direction(expr, x) == move

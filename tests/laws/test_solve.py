@@ -103,3 +103,72 @@ def test_weights_larger_than_memory_are_infeasible() -> None:
     answer = symsim.compile("deepseek-v3", "h20").solve("max B subject to memory <= capacity")
     assert answer.status is Status.INFEASIBLE
     assert "TB too much" in answer.sentence
+
+
+def test_the_smallest_deployment_that_fits_and_the_next_smaller_does_not() -> None:
+    model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(32, 4, gemm="fp8", comm="deepep"))
+    answer = model.solve("min world_size subject to memory <= capacity with B = 64, S = 4096, O = 2048")
+    point = {"B": 64, "S": 4096, "O": 2048}
+    capacity = float(model.bound.values["hbm_capacity"])
+    for gpus, fits in ((32, True), (16, False)):
+        other = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gpus, gpus // 8, gemm="fp8", comm="deepep"))
+        assert (other.memory.evaluate(**point) <= capacity) is fits
+    assert (answer.value, answer.certificate.feasible_set) == (32, ((32, 256),))
+
+
+def test_a_capacity_is_solved_for_where_it_is_the_bound() -> None:
+    for cost_model in ("infersim", "roofline"):
+        model = symsim.compile("qwen3-8b", "h20", cost_model=cost_model)
+        answer = model.solve("min hbm_capacity subject to memory <= capacity with B = 64, S = 4096, O = 2048")
+        assert answer.value is not None
+        used = model.memory.evaluate(B=64, S=4096, O=2048, **_given(model, answer.value))
+        assert used == pytest.approx(answer.value, rel=1e-9)
+
+
+def _given(model: symsim.Costs, capacity: float) -> dict[str, float]:
+    return {"hbm_capacity": capacity} if "hbm_capacity" in model.memory.symbols else {}
+
+
+def test_the_figure_of_a_kernel_is_solved_for() -> None:
+    model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(32, 4, gemm="fp8", comm="deepep"))
+    answer = model.solve("min mfu_mla_decode subject to TPOT <= 60 ms with B = 64, S = 4096, O = 2048")
+    core = next(t for t in symsim.compare(model, model, B=64, S=4096, O=2048).terms if t.name == "t_core")
+    others = model.tpot.evaluate(B=64, S=4096, O=2048) - 61 * core.value_a
+    assert answer.value is not None
+    flops = 2 * 64 * 128 * 5120 * 1088
+    seconds = flops / (989e9 * 1024 * answer.value)
+    assert others + 61 * seconds == pytest.approx(0.06, rel=1e-9)
+    impossible = model.solve("min mfu_mla_decode subject to TPOT <= 10 ms with B = 64, S = 4096, O = 2048")
+    assert impossible.status is Status.INFEASIBLE
+
+
+@given(costs, st.integers(20, 400), st.integers(500, 20_000))
+def test_levers_gain_ten_percent(model: symsim.Costs, tpot_ms: int, s: int) -> None:
+    try:
+        answer = model.solve(f"max B subject to TPOT <= {tpot_ms} ms with S = {s}, O = 1000")
+    except EmptyTable:
+        return
+    assume(answer.value is not None)
+    target = -(-int(answer.value or 0) * 11 // 10)
+    for name, factor in answer.levers.items():
+        changed = {name: float(model.bound.values[name]) * factor}
+        assert model.tpot.evaluate(B=target, S=s, O=1000, **changed) <= tpot_ms / 1000 * (1 + 1e-9)
+
+
+def test_an_answer_in_closed_form_is_printed_in_the_remaining_symbols() -> None:
+    answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to TPOT <= 30 ms with S = 4096, O = 2048")
+    assert answer.closed_form is not None
+    assert answer.closed_form.startswith(r"B = \left\lfloor{\frac{- t_{\mathrm{sched}} + \mathrm{TPOT}_{\max}}{")
+
+
+def test_throughput_is_certified_too() -> None:
+    model = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=4))
+    answer = model.solve("min B subject to TGS >= 2500 tokens/s with S = 4096, O = 2048")
+    rates = [model.tgs_decode.evaluate(B=b, S=4096, O=2048) for b in (78, 79)]
+    assert answer.value == 79
+    assert rates[0] < 2500 <= rates[1]
+
+
+def test_an_equation_without_a_root_says_so() -> None:
+    answer = symsim.compile("qwen3-8b", "h20").solve("solve TPOT = 1 ms for hbm_bandwidth with B = 1")
+    assert answer.status is Status.INFEASIBLE
