@@ -281,8 +281,8 @@ def _moves(limit: Limit, variable: str) -> int:
     if variable == "S":  # beyond S = T one iteration holds at most one sequence: the rounding is over
         expr = put_in(expr, {part: Rational(1) for part in expr.atoms(sympy.ceiling)})
     expr = put_in(expr, {call: grown for call in expr.atoms(AppliedUndef) if (grown := _scaled(call)) is not None})
-    unknown = next((s for s in expr.free_symbols if str(s) == variable), symbol("B"))
-    found = direction(expr, cast(sympy.Symbol, unknown))
+    unknown = next((s for s in expr.free_symbols if isinstance(s, sympy.Symbol) and s.name == variable), None)
+    found = 0 if unknown is None else direction(expr, unknown)
     if found is None:
         raise SymsimError(f"cannot certify how {limit.form.name} moves with {variable}; ask for another variable")
     return found

@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import shlex
 import subprocess
 import sys
 
@@ -21,6 +22,8 @@ def test_the_tour_shows_commands() -> None:
         "simulate",
         "formula",
         "solve",
+        "regimes",
+        "sensitivity",
         "compare",
         "kernel",
     }
@@ -28,7 +31,7 @@ def test_the_tour_shows_commands() -> None:
 
 @pytest.mark.parametrize(("command", "shown"), BLOCKS, ids=[command for command, _ in BLOCKS])
 def test_tour(command: str, shown: str) -> None:
-    arguments = [part.strip('"') for part in re.findall(r'"[^"]*"|\S+', command)]
+    arguments = shlex.split(command)
     done = subprocess.run([sys.executable, "-m", "symsim.cli", *arguments], capture_output=True, text=True, check=True)
     printed = "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
     pattern = shown.replace("...\n", "...")
