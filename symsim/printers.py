@@ -111,8 +111,9 @@ def _printer(dialect: str) -> _Printer:
 def code(expr: Expr, dialect: str, inline: Inline | None = None) -> str:
     """The expression as source text of one dialect. inline: tables that are written in place of their calls.
 
+    >>> from sympy import ceiling
     >>> from symsim.symbols import symbol
-    >>> code(symbol("B") / 3 + 1, "python"), code(symbol("B") / 3, "c"), code(sympy.ceiling(symbol("T") / 2), "excel")
+    >>> code(symbol("B") / 3 + 1, "python"), code(symbol("B") / 3, "c"), code(ceiling(symbol("T") / 2), "excel")
     ('(1/3)*B + 1', '(1.0/3.0)*B', '-INT(-((1/2)*T_))')
     """
     return str((_Printer(DIALECTS[dialect], inline) if inline else _printer(dialect)).doprint(expr))

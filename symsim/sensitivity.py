@@ -126,13 +126,18 @@ def _sensitivity(
 def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context: Context) -> Expr:
     """The derivative of the piece that holds at a point, look-ups held."""
     piece = binding_arms(derivation, values, context).inlined()
-    smooth = piece.replace(lambda part: isinstance(part, (sympy.floor, sympy.ceiling)), lambda part: part.args[0])
-    held = {call: sympy.Dummy(positive=True) for call in smooth.atoms(AppliedUndef)}
-    constant = cast(Expr, smooth.xreplace(held))
-    variable = next((s for s in constant.free_symbols if str(s) == name), None)
+    held: dict[Expr, Expr] = {call: sympy.Dummy(positive=True) for call in piece.atoms(AppliedUndef)}
+    outside = put_in(piece, held)
+    rounded: dict[Expr, Expr] = {part: sympy.Dummy(positive=True) for part in outside.atoms(sympy.floor, sympy.ceiling)}
+    held_all = put_in(outside, rounded)
+    variable = next((s for s in outside.free_symbols if str(s) == name), None)
     if variable is None:
         return sympy.S.Zero
-    return cast(Expr, sympy.diff(constant, variable).xreplace({dummy: call for call, dummy in held.items()}))
+    slope = sympy.diff(held_all, variable)
+    for part, dummy in rounded.items():  # floor(x) moves as x, and stays where it is
+        slope += sympy.diff(held_all, dummy) * sympy.diff(part.args[0], variable)
+    back = {dummy: expr for found in (rounded, held) for expr, dummy in found.items()}
+    return put_in(put_in(cast(Expr, slope), back), back)
 
 
 def _numbers(steps: tuple[tuple[str, Expr], ...], output: str, values: Mapping[str, Any], context: Context) -> float:
