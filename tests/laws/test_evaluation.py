@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy.core.function import AppliedUndef
 
@@ -92,6 +92,7 @@ def test_numba_is_the_same_function() -> None:
             np.testing.assert_allclose(fast, plain, rtol=1e-12)
 
 
+@settings(max_examples=30)  # each compiles every metric
 @given(costs, workloads)
 def test_numeric_level_leaves_only_the_workload(model: symsim.Costs, workload: dict[str, int]) -> None:
     for metric in METRICS:
@@ -99,6 +100,7 @@ def test_numeric_level_leaves_only_the_workload(model: symsim.Costs, workload: d
         assert left <= set(workload)
 
 
+@settings(max_examples=30)  # each compiles every metric at every level
 @given(costs)
 def test_formulas_hold_no_floats(model: symsim.Costs) -> None:
     for metric in METRICS:
