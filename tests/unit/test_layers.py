@@ -10,7 +10,7 @@ import symsim
 LEVELS = [
     {"errors", "paths"},
     {"units", "symbols", "tree"},
-    {"syntax", "tables", "hardware", "conventions", "deployment"},
+    {"syntax", "tables", "hardware", "conventions", "deployment", "nearest"},
     {"config", "lookup", "algebra", "query"},
     {"graph"},
     {"lower"},
@@ -23,13 +23,17 @@ LEVELS = [
     {"closed_form"},
     {"explain", "sheet", "bound_tables", "answer", "flat", "scan"},
     {"compiled", "regime", "render.text", "render.latex", "render.python", "render.targets"},
-    {"inverse"},
+    {"inverse", "grid"},
     {"solve"},
     {"render.markdown", "render.document"},
     {"formula"},
     {"api", "kernel_costs"},
     {"report", "comparison", "sensitivity", "pieces"},
-    {"published", "show", "plot", "render.cases"},
+    {"published", "show", "render.cases", "sweep_blocks"},
+    {"sweep_plan", "pareto"},
+    {"sweep_files"},
+    {"sweep"},
+    {"plot", "command.axes"},
     {"command.point", "command.subject"},
     {
         f"command.{name}"
@@ -44,6 +48,7 @@ LEVELS = [
             "validate",
             "sensitivity",
             "regimes",
+            "sweep",
         )
     },
     {"cli"},
