@@ -1,4 +1,4 @@
-"""The row at the least distance, over arrays: along its last axis `nearest` is a step function like any other.
+"""The row at the least distance, over arrays: along one axis `nearest` is a step function like any other.
 
 For fixed other arguments the distance to a row is |x - k| plus a constant.  Which row is nearest can change only at a
 row's own k, and where the lines of two rows cross between their k.
@@ -64,9 +64,14 @@ def _first_nearest(k: Floats, apart: Floats, x: Floats) -> Indices:
 
 
 def nearest_rows(points: Points, *arguments: Floats) -> Indices:
-    """Which row of `points` (one argument an axis, broadcasting) is the first of the nearest."""
-    *others, last = arguments
+    """Which row of `points` (one argument an axis, broadcasting) is the first of the nearest.
+
+    The axis with the most arguments is stepped along, for each combination of the others.
+    """
     shape = np.broadcast_shapes(*(argument.shape for argument in arguments))
+    along = max(range(len(arguments)), key=lambda i: arguments[i].size)
+    last, others = arguments[along], [argument for i, argument in enumerate(arguments) if i != along]
+    points = _turned(points, along)
     if not others:
         return _along(points, (), last)
     full = np.broadcast_arrays(*others)
@@ -90,6 +95,12 @@ def nearest_rows(points: Points, *arguments: Floats) -> Indices:
         mine = order[ends[i] : ends[i + 1]]
         answer[mine] = _along(points, others_, x[mine])
     return found
+
+
+@lru_cache(maxsize=1024)
+def _turned(points: Points, along: int) -> Points:
+    """The points with this axis last."""
+    return tuple((*point[:along], *point[along + 1 :], point[along]) for point in points)
 
 
 def _along(points: Points, others: tuple[float, ...], x: Floats) -> Indices:
