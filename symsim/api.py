@@ -107,7 +107,7 @@ class Costs:
         return {name: self.metric(name).form for name in METRICS if name != "max_batch"}
 
     def _resized(self, size: str, value: int) -> Mapping[str, ClosedForm]:
-        """The same model with another size of the deployment; a node holds as many GPUs as now, or 8."""
+        """The same model with another size of the deployment; a node holds as many GPUs as now, or as the device's."""
         old = self.deployment
         match size:
             case "tp":
@@ -116,7 +116,7 @@ class Costs:
                 new = replace(old, num_nodes=value)
             case _:
                 gpus = value * old.tp if size == "ep" else value
-                held = old.world_size // old.num_nodes if old.num_nodes > 1 else 8
+                held = old.world_size // old.num_nodes if old.num_nodes > 1 else self.device.gpus_per_node
                 if gpus > held and gpus % held:
                     raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
                 new = replace(old, world_size=gpus, num_nodes=max(1, gpus // held))

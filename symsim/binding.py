@@ -77,13 +77,15 @@ def _hardware(device: Device, counting: Convention) -> dict[str, tuple[Fraction,
             continue
         factor = counting.scale.get(info.unit, Fraction(1))
         counted = f", counted x {float(factor):.10g} ({counting.sources[info.unit]})" if factor != 1 else ""
+        assumed = ", assumed" if name in device.assumed else ""
         rows[name] = (
             figure * factor,
-            f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{counted}",
+            f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{assumed}{counted}",
         )
     for field in ("hbm_bandwidth", *(f"{link}_bandwidth" for link in LINKS), "clock"):
         share = device.achievable.get(field, Fraction(1))
-        rows[f"{field.removesuffix('_bandwidth')}_efficiency"] = share, f"hardware/{device.path.name}: achievable"
+        origin = "achievable, assumed" if f"{field} achievable" in device.assumed else "achievable"
+        rows[f"{field.removesuffix('_bandwidth')}_efficiency"] = share, f"hardware/{device.path.name}: {origin}"
     rows["default_mfu"] = device.assume["mfu"], f"hardware/{device.path.name}: assume"
     return rows
 

@@ -25,25 +25,37 @@ FIELDS: Mapping[str, str] = {
     "hbm_bandwidth": "B/s",
     "nvlink_bandwidth": "B/s",
     "rdma_bandwidth": "B/s",
+    "gpus_per_node": "1",
     "sm_count": "1",
     "clock": "Hz",
 }
 """Field of a device file's datasheet -> its dimension."""
+
+PRECISIONS = ("fp32", "bf16", "fp8", "int8", "fp4")
+"""Precisions that may have a peak rate."""
 
 CONVERSIONS = ("cycles_fp8_to_half", "cycles_half_to_fp32", "cycles_fp32_to_bf16", "cycles_bf16_by_fp32")
 """Cycles of one SM for one element."""
 
 _REQUIRED = ("peak_bf16", "hbm_capacity", "hbm_bandwidth")
 _SHARES = ("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth", "clock")
-_SECTIONS = ("name", "source", "datasheet", "conversion", "achievable", "assume", "cost_model")
+_SECTIONS = ("name", "source", "block_scales", "datasheet", "conversion", "achievable", "assume", "cost_model")
+_COUNTS = ("gpus_per_node", "sm_count")
+BLOCK_FORMATS = ("nvfp4", "mxfp4", "mxfp8")
+"""Formats with a scale for each small group of elements, which matrix units may apply by themselves."""
+
+GPUS_PER_NODE = 8
+"""Where a device file does not say: DGX, HGX and OAM systems hold eight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
     """One accelerator. key: its value in the `device` column of measured tables; figures: field -> SI value.
 
-    achievable: field -> measured share of the figure; assume: what is taken where no table answers;
-    overrides: cost model -> field -> the figure that it uses instead.
+    achievable: field -> share of the figure that is reached; assume: what stands in for what no datasheet or table
+    says; assumed: fields of figures and `FIELD achievable` of shares that are assumed, not printed or measured;
+    block_scales: formats whose group scales the matrix units apply; overrides: cost model -> field -> the figure that
+    it uses instead.
     """
 
     name: str
@@ -53,7 +65,19 @@ class Device:
     figures: Mapping[str, Fraction]
     achievable: Mapping[str, Fraction]
     assume: Mapping[str, Fraction]
+    assumed: frozenset[str]
+    block_scales: tuple[str, ...]
     overrides: Mapping[str, Mapping[str, Fraction]]
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs that `nvlink_bandwidth` connects: a server, or a rack or pod whose links are one domain."""
+        return int(self.figures.get("gpus_per_node", GPUS_PER_NODE))
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions that its matrix units multiply, widest first: those with a peak rate (fp32: any units)."""
+        return tuple(name for name in PRECISIONS if f"peak_{name}" in self.figures)
 
     def figure(self, field: str, cost_model: str) -> Fraction | None:
         """The field as a cost model uses it, or None where the file does not state it."""
@@ -96,21 +120,26 @@ def _read(path: Path) -> Device:
         raise DataError(f"{shown(path)}: not TOML: {error}") from None
     file = _File(shown(path), text)
     file.check(data, _SECTIONS)
-    figures = file.quantities(data.get("datasheet", {}), FIELDS)
-    figures |= file.quantities(data.get("conversion", {}), dict.fromkeys(CONVERSIONS, "1"))
+    printed = file.quantities(data.get("datasheet", {}), FIELDS)
+    printed |= file.quantities(data.get("conversion", {}), dict.fromkeys(CONVERSIONS, "1"))
     for field in _REQUIRED:
-        if field not in figures:
+        if field not in printed:
             raise DataError(f"{file.path}: [datasheet] has no {field}, which every device needs")
-    assume = file.quantities(data.get("assume", {}), {"mfu": "1"})
+    measured = file.quantities(data.get("achievable", {}), dict.fromkeys(_SHARES, "1"))
+    guesses = dict(file.section(data.get("assume", {})))
+    guessed = file.quantities(guesses.pop("achievable", {}), dict.fromkeys(_SHARES, "1"))
+    assume = file.quantities(guesses, {**FIELDS, "mfu": "1"})
     if "mfu" not in assume:
         raise DataError(f"{file.path}: [assume] has no mfu; state the share of peak to take where no table answers")
-    shares = file.quantities(data.get("achievable", {}), dict.fromkeys(_SHARES, "1"))
-    for field, share in (*shares.items(), *assume.items()):
-        if share > 1:
-            raise DataError(f"{file.at(field)}: {field} = {float(share)} is a share and cannot exceed 1")
+    figures = file.joined(printed, {field: value for field, value in assume.items() if field != "mfu"}, "datasheet")
+    shares = file.joined(measured, guessed, "achievable")
+    file.check_ranges(figures, {**shares, "mfu": assume["mfu"]})
+    assumed = frozenset((*(assume.keys() - {"mfu"}), *(f"{field} achievable" for field in guessed)))
+    scales = tuple(str(name) for name in data.get("block_scales", ()))
+    file.check(dict.fromkeys(scales), BLOCK_FORMATS)
     overrides = {model: file.quantities(rows, FIELDS) for model, rows in data.get("cost_model", {}).items()}
-    source = str(data.get("source", "no source stated"))
-    return Device(str(data.get("name", path.stem)), path.stem.upper(), path, source, figures, shares, assume, overrides)
+    name, source = str(data.get("name", path.stem)), str(data.get("source", "no source stated"))
+    return Device(name, path.stem.upper(), path, source, figures, shares, assume, assumed, scales, overrides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +160,30 @@ class _File:
             if key not in known:
                 raise UnknownField(f"{self.at(key)}: there is no field {key}; {did_you_mean(key, known)}")
 
-    def quantities(self, rows: Any, dimensions: Mapping[str, str]) -> dict[str, Fraction]:
+    def section(self, rows: Any) -> Mapping[str, Any]:
         if not isinstance(rows, dict):
             raise DataError(f"{self.path}: expected a section of `field = value`, found {rows!r}")
-        table = cast(dict[str, Any], rows)
+        return cast(dict[str, Any], rows)
+
+    def joined(
+        self, stated: Mapping[str, Fraction], guessed: Mapping[str, Fraction], section: str
+    ) -> dict[str, Fraction]:
+        """Both, where nothing is said twice."""
+        for field in guessed:
+            if field in stated:
+                raise DataError(f"{self.path}: {field} is in [{section}] and assumed as well; keep one")
+        return {**stated, **guessed}
+
+    def check_ranges(self, figures: Mapping[str, Fraction], shares: Mapping[str, Fraction]) -> None:
+        for field, share in shares.items():
+            if share > 1:
+                raise DataError(f"{self.at(field)}: {field} = {float(share)} is a share and cannot exceed 1")
+        for field in _COUNTS:
+            if field in figures and figures[field].denominator != 1:
+                raise DataError(f"{self.at(field)}: {field} = {float(figures[field])} must be a whole number")
+
+    def quantities(self, rows: Any, dimensions: Mapping[str, str]) -> dict[str, Fraction]:
+        table = self.section(rows)
         self.check(table, dimensions)
         return {key: self.quantity(key, value, dimensions[key]) for key, value in table.items()}
 
