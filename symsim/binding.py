@@ -11,6 +11,7 @@ from sympy import Expr, Rational, Symbol
 from symsim.config import ModelConfig, Sizes
 from symsim.conventions import Convention
 from symsim.deployment import Deployment
+from symsim.errors import DeploymentError
 from symsim.hardware import Device
 from symsim.lower import Facts
 from symsim.symbols import KNOWN, LINKS, architecture_symbol, symbol
@@ -41,8 +42,13 @@ def bind_all(config: ModelConfig, sizes: Sizes, device: Device, deployment: Depl
     rows |= _hardware(device, counting)
     rows |= _deployment(deployment)
     precision = f"peak_{deployment.gemm}"
-    if precision in rows:
-        rows["peak_w"] = rows[precision]
+    if precision not in rows:
+        supported = ", ".join(device.precisions)
+        raise DeploymentError(
+            f"{device.name} has no {deployment.gemm} peak ({supported} only); choose another gemm precision, or state "
+            f"{precision} in {device.path.name}"
+        )
+    rows["peak_w"] = rows[precision]
     for name, value in counting.constants.items():
         rows[name] = value, counting.sources[name]
     return Bound({k: v for k, (v, _) in rows.items()}, {k: source for k, (_, source) in rows.items()})
