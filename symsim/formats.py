@@ -101,8 +101,16 @@ def elements() -> Mapping[str, Element]:
 
 
 def _element(name: str, table: Mapping[str, Any]) -> Element:
-    scales = (int(table.get(key, 0)) for key in ("group", "scale_bits", "tensor_bits"))
-    return Element(name, table["bits"], table.get("peak"), *scales, bool(table.get("units_scale")), table["source"])
+    return Element(
+        name,
+        table["bits"],
+        table.get("peak"),
+        table.get("group", 0),
+        table.get("scale_bits", 0),
+        table.get("tensor_bits", 0),
+        table.get("units_scale", False),
+        table["source"],
+    )
 
 
 def element(name: str) -> Element:

@@ -21,10 +21,15 @@ def _substring(pattern: str, module: str) -> bool:
 
 
 def _equal_or_regex(pattern: str, module: str) -> bool:
-    """`match_name` of compressed-tensors, and Quark: the whole path, or after `re:` an expression from its start."""
+    """`match_name` of compressed-tensors: the whole path, or after `re:` an expression from its start."""
     if pattern.startswith("re:"):
         return re.match(pattern.removeprefix("re:"), module) is not None
     return pattern == module
+
+
+def _equal_glob_or_regex(pattern: str, module: str) -> bool:
+    """Quark: as compressed-tensors; a wildcard may stand in `exclude` and in `layer_quant_config`."""
+    return _equal_or_regex(pattern, module) or fnmatchcase(module, pattern)
 
 
 def _glob(pattern: str, module: str) -> bool:
@@ -45,6 +50,7 @@ MATCHERS: Mapping[str, Callable[[str, str], bool]] = {
     "transformers": _transformers,
     "substring": _substring,
     "equal or re:": _equal_or_regex,
+    "equal, glob or re:": _equal_glob_or_regex,
     "glob": _glob,
     "regex": _regex,
 }

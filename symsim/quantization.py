@@ -41,14 +41,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """Modules that no library converts by itself: by the last component of their path, whole or its end."""
+    """Modules that no library converts by itself: by the last component of their path, whole or its end, or by any."""
 
     last: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
 
     def names(self, module: str) -> bool:
-        name = module.rsplit(".", 1)[-1]
-        return name in self.last or name.endswith(self.ends)
+        parts = module.split(".")
+        return parts[-1] in self.last or parts[-1].endswith(self.ends) or not set(self.inside).isdisjoint(parts)
 
 
 @dataclass(frozen=True, slots=True)
