@@ -111,7 +111,7 @@ W8A8 = {
         "group_0": {
             "targets": ["Linear"],
             "weights": {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": True},
-            "input_activations": None,
+            "input_activations": TOKEN8,
         }
     },
 }
@@ -192,7 +192,7 @@ CASES: list[tuple[str, Quantization, str, range, str]] = [
         "int8 per channel x int8",
     ),
     ("fbgemm", read(FBGEMM), UP, range(126), "fp8 per channel x fp8"),
-    ("compressed-tensors W8A16", read(W8A8), UP, range(32), "int8 per channel x bf16"),
+    ("compressed-tensors W8A8", read(W8A8), UP, range(32), "int8 per channel x int8"),
     ("Quark", read(QUARK), Q, range(32), "fp8 per tensor x fp8"),
     ("Quark", read(QUARK), EXPERT, range(32), "mxfp4 x mxfp4"),
     ("Quark", read(QUARK), ROUTER, range(32), "bf16 x bf16"),
@@ -329,7 +329,7 @@ def test_file_beside_the_config(tmp_path: Path) -> None:
     assert (found.format_of(Q, 0).name, found.kv.name) == ("nvfp4 x nvfp4", "fp8")
     same = {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": KV8, "ignore": ["lm_head"]}
     assert read_quantization({"quantization_config": same}, beside=keys).format_of(Q, 0).name == "nvfp4 x nvfp4"
-    with pytest.raises(ConfigError, match="hf_quant_config.json beside it"):
+    with pytest.raises(ConfigError, match=r"hf_quant_config\.json beside it"):
         read_quantization({"quantization_config": {**same, "quant_algo": "FP8"}}, beside=keys)
 
 
@@ -381,7 +381,7 @@ def test_what_is_not_understood_is_refused_by_name(stated: dict[str, Any], says:
 
 
 def test_unknown_expert_format_is_refused() -> None:
-    with pytest.raises(ConfigError, match='config.json: expert_dtype = "fp6" is not understood'):
+    with pytest.raises(ConfigError, match=r'config\.json: expert_dtype = "fp6" is not understood'):
         read(FP8, expert_dtype="fp6")
 
 
