@@ -97,7 +97,11 @@ class Quantization:
 
     @property
     def formats(self) -> frozenset[LayerFormat]:
-        """Every format that some linear layer may have."""
+        """Every format that some linear layer may have.
+
+        One that no operator of a graph turns out to have is a sign that the graph spells paths otherwise than the
+        checkpoint: say so, for a path that nothing names is in bf16 or in the default format.
+        """
         return frozenset((self.default, *(rule.layer for rule in self.rules), *self.listed.values()))
 
     def _listed(self, path: str) -> LayerFormat | None:
