@@ -107,8 +107,8 @@ class Costs:
         return {name: self.metric(name).form for name in METRICS if name != "max_batch"}
 
     def _resized(self, size: str, value: int) -> Mapping[str, ClosedForm]:
-        """The same model with another size of the deployment; a node holds as many GPUs as now, or 8."""
-        new = resized(self.deployment, size, value)
+        """The same model with another size of the deployment; a node holds as many GPUs as now, or as the device's."""
+        new = resized(self.deployment, size, value, self.device.gpus_per_node)
         parts = (self.config, self.model, self.sizes, self.device, new, self.counting)
         return _assembled(*parts, self.context.vintage, fallback=self.context.figures is not None).forms
 

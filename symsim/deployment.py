@@ -55,15 +55,15 @@ class Deployment:
         return ", ".join(f"{name} {value}" for name, value in changed) or "one GPU, bf16"
 
 
-def resized(old: Deployment, size: str, value: int) -> Deployment:
-    """The deployment with another tp, nodes, world_size or ep; a node holds as many GPUs as now, or 8.
+def resized(old: Deployment, size: str, value: int, per_node: int) -> Deployment:
+    """The deployment with another tp, nodes, world_size or ep; a node holds as many GPUs as now, or `per_node`.
 
     Raises DeploymentError where the GPUs do not fill their nodes.
     """
     if size in ("tp", "nodes"):
         return replace(old, **{"num_nodes" if size == "nodes" else size: value})
     gpus = value * old.tp if size == "ep" else value
-    held = old.world_size // old.num_nodes if old.num_nodes > 1 else 8
+    held = old.world_size // old.num_nodes if old.num_nodes > 1 else per_node
     if gpus > held and gpus % held:
         raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
     return replace(old, world_size=gpus, num_nodes=max(1, gpus // held))

@@ -19,6 +19,7 @@ from symsim.conventions import VINTAGES
 from symsim.deployment import Deployment, resized
 from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.grid import Axes
+from symsim.hardware import load_device
 from symsim.query import Constraint, parse_limits
 from symsim.solve import DEFAULTS, form_of
 from symsim.sweep_blocks import FEASIBLE, Case, compiled, evaluate_block
@@ -158,18 +159,18 @@ def _combinations(
     built: list[tuple[str, Deployment | SymsimError]] = []
     for device, base in itertools.product(chosen, bases):
         for values in itertools.product(*sizes.values()):
-            built.append((device, _deployed(base, dict(zip(sizes, values, strict=True)))))
+            built.append((device, _deployed(base, dict(zip(sizes, values, strict=True)), device)))
     single = {name for name in sizes if not _is_many(grid[name])}
     single |= {"device"} if isinstance(devices, (str, Path)) else set()
     return outer, built, frozenset(single)
 
 
-def _deployed(base: Deployment, sizes: Mapping[str, Any]) -> Deployment | SymsimError:
+def _deployed(base: Deployment, sizes: Mapping[str, Any], device: str) -> Deployment | SymsimError:
     """The deployment with other sizes; GPUs fill nodes as now, unless the nodes are swept too."""
     named = {"num_nodes" if name == "nodes" else name: value for name, value in sizes.items()}
     try:
         if "world_size" in named and "num_nodes" not in named:
-            base = resized(base, "world_size", named.pop("world_size"))
+            base = resized(base, "world_size", named.pop("world_size"), load_device(device).gpus_per_node)
         return replace(base, **named)
     except SymsimError as error:
         return error
