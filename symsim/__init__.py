@@ -15,6 +15,7 @@ from symsim.formula import Formula
 from symsim.kernel_costs import KernelCosts, kernel
 from symsim.pareto import FrontPoint, pareto
 from symsim.pieces import Regimes, regimes
+from symsim.plane import Plane, plane
 from symsim.report import Report, simulate
 from symsim.sensitivity import Sensitivity, sensitivities
 from symsim.sweep import sweep, sweep_to_file
@@ -27,6 +28,7 @@ __all__ = [
     "Formula",
     "FrontPoint",
     "KernelCosts",
+    "Plane",
     "Regimes",
     "Report",
     "Sensitivity",
@@ -36,6 +38,7 @@ __all__ = [
     "crossings",
     "kernel",
     "pareto",
+    "plane",
     "regimes",
     "sensitivities",
     "simulate",

@@ -15,7 +15,11 @@ from symsim.explain import breakdown
 from symsim.formula import Formula
 from symsim.pareto import FrontPoint
 from symsim.pieces import Regimes
+from symsim.plane import Plane
+from symsim.render.plane import binding_text
 from symsim.sensitivity import Sensitivity
+from symsim.symbols import KNOWN
+from symsim.units import format_quantity
 
 
 def _pyplot() -> Any:
@@ -59,6 +63,29 @@ def save_regimes(found: Regimes, limit: float | None, fits: float | None, file: 
     axes.set_ylabel(f"{found.metric} [{found.unit}]")
     axes.set_title(found.subject, fontsize=7)
     axes.legend(fontsize=7)
+    save(figure, file)
+
+
+def save_plane(found: Plane, limit: float | None, file: str | Path) -> None:
+    """Regions over both symbols by colour, the metric as lines of equal value, the limit and the point."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(figsize=(8, 5))
+    shades = plt.get_cmap("Pastel1")([i % 9 for i in range(len(found.regions))])
+    axes.pcolormesh(found.xs, found.ys, shades[found.index], shading="nearest")
+    for region, shade in zip(found.regions, shades, strict=True):
+        axes.plot([], [], color=shade, linewidth=8, label=f"{binding_text(region, found.regions)} ({region.share:.0%})")
+    lines = axes.contour(found.xs, found.ys, found.values, levels=8, colors="black", linewidths=0.6)
+    axes.clabel(lines, fontsize=6, fmt=lambda value: format_quantity(value, found.unit, 3))
+    if limit is not None:
+        axes.contour(found.xs, found.ys, found.values, levels=[limit], colors="#b2432f", linestyles="--")
+        axes.plot([], [], color="#b2432f", linestyle="--", label=f"limit: {format_quantity(limit, found.unit)}")
+    axes.plot(*(found.at[name] for name in found.variables), marker="x", color="black", linestyle="", label="the point")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for name, set_label in zip(found.variables, (axes.set_xlabel, axes.set_ylabel), strict=True):
+        set_label(f"{name} [{KNOWN[name].unit}]".removesuffix(" [1]"))
+    axes.set_title(f"{found.metric}: {found.subject}", fontsize=7, wrap=True)
+    axes.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     save(figure, file)
 
 
