@@ -41,7 +41,8 @@ def _term(term: Expr, unit: str, *, tex: bool) -> str:
     if rest == 1:
         return shown
     if tex:
-        return f"{shown} \\cdot {latex(rest, mul_symbol='\\,')}"
+        powers = latex(rest, mul_symbol="\\,")
+        return f"{shown} \\cdot {powers}"
     return f"{shown} * {str(rest).replace('**', '^')}"
 
 
