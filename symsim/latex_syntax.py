@@ -137,7 +137,8 @@ def normal_name(latex: str) -> str:
     >>> normal_name(r"t_{\mathrm{qkv\,proj}}"), normal_name(r"P_w"), normal_name(r"\mu_{\mathrm{gemm}}")
     ('t_qkvproj', 'P_w', 'mu_gemm')
     """
-    bare = re.sub(r"\\(?:mathrm|mathit|mathbf|mathsf|mathcal|text|textrm|textit|mbox|operatorname\*?)\s*", "", latex)
+    bare = re.sub(r"\\(?:rm|it|sf|bf)(?![A-Za-z])", "", latex)
+    bare = re.sub(r"\\(?:mathrm|mathit|mathbf|mathsf|mathcal|text|textrm|textit|mbox|operatorname\*?)\s*", "", bare)
     return re.sub(r"\\_", "_", re.sub(r"\\[,;:! ]|[{}~\s-]", "", bare)).replace("\\", "")
 
 

@@ -63,9 +63,9 @@ class Math(LatexPrinter):
         return LatexPrinter._print_Mul(plain, expr) if isinstance(expr, Mul) else plain._print(expr)
 
 
-def expression_latex(expr: Expr, sheet: Sheet) -> str:
-    """One expression as it stands in a formula of the sheet."""
-    return str(Math(sheet, "").doprint(expr))
+def expression_latex(expr: Expr, sheet: Sheet, unit: str = "") -> str:
+    """One expression as it stands in a formula of the sheet whose value is in `unit`."""
+    return str(Math(sheet, unit).doprint(expr))
 
 
 def grouped(digits: str) -> str:
