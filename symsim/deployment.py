@@ -49,6 +49,11 @@ class Deployment:
         _divides("tp", self.tp, "world_size", self.world_size)
         _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
 
+    def flags(self) -> list[str]:
+        """The command line's flags for what differs from one GPU in bf16."""
+        changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        return [word for name, value in changed for word in (f"--{name.replace('_', '-')}", str(float(value) if isinstance(value, Fraction) else value))]
+
     def text(self) -> str:
         """What differs from one GPU in bf16, as keyword arguments."""
         changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]

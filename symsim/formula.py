@@ -24,11 +24,13 @@ from symsim.symbols import SymbolInfo
 class Formula:
     """A metric in closed form, with the numbers of one model, device and deployment behind its symbols.
 
-    Values are SI: seconds, bytes, tokens per second.  subject: what it is the metric of, in words.
+    Values are SI: seconds, bytes, tokens per second.  subject: what it is the metric of, in words; origin: the words of
+    the command line that say the same, empty where no command derives it.
     """
 
     form: ClosedForm
     subject: str
+    origin: str = ""
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ class Formula:
 
     def sheet(self, level: Level) -> Sheet:
         """The formula laid out for printing at a level of detail."""
-        return sheet(self.form, level, self.subject)
+        return sheet(self.form, level, self.subject, self.origin)
 
     def to_text(self, level: Level = "model") -> str:
         """Plain text: the metric, its named steps, and what every symbol stands for."""

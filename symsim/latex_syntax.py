@@ -10,13 +10,14 @@ from functools import cache
 from typing import Any, cast
 
 import sympy
-from lark import Lark, Token, Transformer, UnexpectedInput, v_args
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 from sympy import Expr, Rational, Symbol
 
 from symsim.errors import LatexSyntaxError, Span, SymsimError
 from symsim.paths import GRAMMAR
-from symsim.syntax import Places, expectation
+from symsim.render.latex import END
+from symsim.syntax import Places
 from symsim.tables import signatures
 from symsim.units import DIMENSIONS
 
@@ -63,6 +64,21 @@ _EQUALS = re.compile(r":=|\\(?:coloneqq|triangleq|equiv|defeq)(?![A-Za-z])")
 
 _LEFT = re.compile(r"((?:\\?[A-Za-z]+\*?)\s*(?:\{[^{}]*\})?(?:\s*_\s*(?:\{(?:[^{}]|\{[^{}]*\})*\}|\\?\w+))?(?:\^\{?\*\}?)?)\s*(?:\([^()]*\))?")
 """A name, and what it is written to depend on."""
+
+
+def marked(text: str) -> list[tuple[str, str]]:
+    """The parts of a text that say which command derives them: its words, and the text with all else blanked."""
+    found: list[tuple[str, str]] = []
+    for mark in _MARK.finditer(text):
+        end = _NEXT.search(text, mark.end())
+        stop = end.start() if end else len(text)
+        before, after = (re.sub(r"[^\n]", " ", part) for part in (text[: mark.end()], text[stop:]))
+        found.append((mark.group(1), before + text[mark.end() : stop] + after))
+    return found
+
+
+_MARK = re.compile(r"^[ \t]*% symsim formula (.*)$", re.MULTILINE)
+_NEXT = re.compile(rf"^[ \t]*%(?: symsim formula | {END})", re.MULTILINE)
 
 
 def passages(text: str) -> list[Passage]:
@@ -173,7 +189,7 @@ class Reader:
         except UnexpectedInput as error:
             at = error.pos_in_stream
             span = self.span(passage.start + start + (len(text.rstrip()) if at is None or at < 0 else at))
-            raise LatexSyntaxError(span, f"not readable as a formula: {_expected(error)}") from None
+            raise LatexSyntaxError(span, f"not readable as a formula: {_expected(error, text)}") from None
         except VisitError as error:
             if isinstance(error.orig_exc, SymsimError):
                 raise error.orig_exc from None
@@ -192,9 +208,16 @@ class Reader:
         return name
 
 
-def _expected(error: UnexpectedInput) -> str:
-    words = expectation(error)
-    return words if len(words) < 120 else words.partition(", expected")[0] + ", which does not go on from here"
+def _expected(error: UnexpectedInput, text: str) -> str:
+    """One sentence: what was found, and why it cannot stand there."""
+    at = error.pos_in_stream
+    rest = "" if at is None or at < 0 else text[at:].strip()
+    if isinstance(error, UnexpectedToken) and (error.token.type == "$END" or not rest):
+        return "it ends where a term or a closing bracket should follow"
+    word = re.match(r"\\[A-Za-z]+\*?|\\.|.", rest)
+    found = "`" + (word.group() if word else rest[:1]) + "`"
+    known = "what can be read is listed in grammar/latex.lark"
+    return f"{found} is not read here; {known}" if isinstance(error, UnexpectedCharacters) else f"{found} cannot stand here"
 
 
 @cache

@@ -34,7 +34,7 @@ class Sheet:
     """steps run from the metric down to its operators (each is explained by later ones).
 
     reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold;
-    stand_ins: what is used in place of tables that do not answer.
+    stand_ins: what is used in place of tables that do not answer; origin: the command that derives it, or nothing.
     """
 
     subject: str
@@ -46,9 +46,10 @@ class Sheet:
     reads: Mapping[str, tuple[str, ...]]
     conditions: tuple[str, ...]
     stand_ins: tuple[str, ...] = ()
+    origin: str = ""
 
 
-def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
+def sheet(form: ClosedForm, level: Level, subject: str, origin: str = "") -> Sheet:
     """Lay a formula out at a level of detail: only symbols that are left in it get a row."""
     derivation = form.level(level)
     left = {s.name for s in derivation.free()}
@@ -66,7 +67,9 @@ def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
     conditions = tuple(str(g) for g in derivation.guards if not flags & {s.name for s in g.symbols()})
     reads = {step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps}
     steps = top_down(derivation.steps)
-    return Sheet(subject, level, derivation, steps, tuple(rows), _tables(derivation), reads, conditions, form.stand_ins)
+    command = f"symsim formula {origin} --metric {form.name.replace('_', '-')} --level {level}" if origin else ""
+    parts = (subject, level, derivation, steps, tuple(rows), _tables(derivation), reads, conditions)
+    return Sheet(*parts, form.stand_ins, command)
 
 
 def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:

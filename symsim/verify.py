@@ -141,7 +141,8 @@ def verify(text: str, costs: Costs, metric: str = "tpot", path: str = "formula",
             differences += found
             rounded |= only_digits
     if not checked:
-        raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps; {names.near('?')}")
+        lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
+        raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
     steps = {step.symbol: step for step in form.derivation.steps}
     left = [step for s, step in steps.items() if s in named and step.symbol.name not in checked]
     if len(set(checked)) > 1:
@@ -272,17 +273,15 @@ class _Judge:
         sizes = self._of_kinds("architecture", "deployment", "precision")
         for more in (hardware | sizes, hardware, sizes):
             other = self.differences(step, yours, named | more, line)
-            if _words(other) < _words(found) or (other and _words(other) == _words(found) and more):
+            if _words(other) <= _words(found):
                 found, named = other, named | more
                 break
         steps = {s.symbol: s for s in self.form.derivation.steps}
         candidates = [s for s in _below(step, steps) if s not in named]
         while candidates:
             tried = [(self.differences(step, yours, named | {s}, line), s) for s in candidates]
-            other, kept = min(tried, key=lambda pair: _words(pair[0]))
-            if not other or _words(other) > _words(found) or kept in named:
-                break
-            if _words(other) == _words(found) and not any(one.derived == kept.name for one in other):
+            other, kept = min(tried, key=lambda pair: _length(pair[0]))
+            if _length(other) >= _length(found):
                 break
             found, named = other, named | {kept}
             candidates = [s for s in candidates if s != kept]
@@ -351,6 +350,10 @@ _WORDS = {"missing term": 2, "missing arm": 2, "wrong coefficient": 2, "wrong te
 def _words(found: Sequence[Difference]) -> int:
     """How much there is to say: what is missing is said more simply than what is missing and too many."""
     return sum(_WORDS.get(one.kind, 4) for one in found)
+
+
+def _length(found: Sequence[Difference]) -> tuple[int, int]:
+    return _words(found), sum(len(f"{one.yours}{one.derived}") for one in found)
 
 
 def _below(step: Step, steps: Mapping[Symbol, Step]) -> list[Symbol]:

@@ -17,6 +17,10 @@ BUDGET = 92.0
 """Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
 
 
+END = "end of what symsim derived"
+"""Closes what a comment with a command opens."""
+
+
 class Math(LatexPrinter):
     """sympy's LaTeX printer with our symbols, tables as mu(...), digit groups, and SI prefixes on coefficients."""
 
@@ -191,13 +195,19 @@ def _group(latex: str, at: int) -> tuple[str, int]:
 
 def latex_text(sheet: Sheet) -> str:
     """An `align*` of all steps and a `tabular` of symbols, for an article that loads amsmath."""
+    return f"{derivation_latex(sheet)}\n{_symbol_table(sheet)}"
+
+
+def derivation_latex(sheet: Sheet) -> str:
+    """The `align*` alone, marked with the command that derives it, so that `symsim verify` can check it."""
     rows = [f"  {left} &= " + " \\\\\n  &\\quad ".join(lines) + " \\\\" for left, lines in equations(sheet)]
     body = "\n".join(rows).removesuffix(" \\\\")
     head = f"% {sheet.derivation.meaning} of {sheet.subject}"
     if sheet.level == "numeric":
         head += f"\n% {ROUNDED}"
     aligned = f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
-    return f"{head}\n\\begingroup\\allowdisplaybreaks\n{aligned}\n\\endgroup\n{_symbol_table(sheet)}"
+    marked = f"% {sheet.origin}\n{aligned}\n% {END}" if sheet.origin else aligned
+    return f"{head}\n\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
 
 
 def _symbol_table(sheet: Sheet) -> str:
