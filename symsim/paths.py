@@ -12,6 +12,7 @@ GRAPHS = ROOT / "graphs"
 HARDWARE = ROOT / "hardware"
 MFU = ROOT / "mfu"
 CONFIGS = ROOT / "configs"
+REFERENCES = ROOT / "references"
 PUBLISHED = ROOT / "examples" / "published.toml"
 
 

@@ -26,17 +26,17 @@ def _pyplot() -> Any:
         raise SymsimError("pictures need matplotlib: pip install 'symsim-llm[plot]'") from None
 
 
-def save(figure: Any, file: str | Path) -> None:
-    """Write a figure; the ending chooses the format. Raises SymsimError for an ending that is no format."""
+def save(figure: Any, file: str | Path, note: str = "symsim") -> None:
+    """Write a figure, a PDF with a note of who made it; the ending chooses the format. Raises SymsimError for an ending that is no format."""
     known = figure.canvas.get_supported_filetypes()
     ending = Path(file).suffix.lstrip(".")
     if ending not in known:
         raise SymsimError(f"{file}: cannot draw a picture as {ending or 'a file without an ending'!r}; e.g. tpot.pdf")
-    figure.savefig(file, bbox_inches="tight")
+    figure.savefig(file, bbox_inches="tight", metadata={"Creator": note, "CreationDate": None} if ending == "pdf" else None)
     _pyplot().close(figure)
 
 
-def save_regimes(found: Regimes, limit: float | None, fits: float | None, file: str | Path) -> None:
+def save_regimes(found: Regimes, limit: float | None, fits: float | None, file: str | Path, note: str = "") -> None:
     """The metric along the symbol, a band for each set of binding arms; the limit and the largest batch as lines."""
     plt = _pyplot()
     figure, axes = plt.subplots(figsize=(8, 4.5))
@@ -58,10 +58,10 @@ def save_regimes(found: Regimes, limit: float | None, fits: float | None, file: 
     axes.set_ylabel(f"{found.metric} [{found.unit}]")
     axes.set_title(found.subject, fontsize=7)
     axes.legend(fontsize=7)
-    save(figure, file)
+    save(figure, file, note)
 
 
-def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file: str | Path) -> None:
+def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file: str | Path, note: str = "") -> None:
     """Every operator's FLOP/s over its arithmetic intensity, under the roofs of the device."""
     plt = _pyplot()
     phase = costs.prefill if formula.name in ("ttft", "tgs_prefill") else costs.decode
@@ -93,10 +93,10 @@ def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file
     axes.set_ylabel("FLOP/s")
     axes.set_title(f"{formula.subject}; {', '.join(f'{k} = {v}' for k, v in point.items())}", fontsize=7)
     axes.legend(fontsize=7)
-    save(figure, file)
+    save(figure, file, note)
 
 
-def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Path) -> None:
+def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Path, note: str = "") -> None:
     """Bars of elasticity, the largest on top."""
     plt = _pyplot()
     shown = [one for one in found if any(one.elasticity)][:15][::-1]
@@ -106,4 +106,4 @@ def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Pat
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(f"elasticity of {formula.name}: % for 1 % more")
     axes.set_title(formula.subject, fontsize=7)
-    save(figure, file)
+    save(figure, file, note)

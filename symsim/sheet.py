@@ -20,6 +20,10 @@ DIGITS = 6
 ROUNDED = f"coefficients are printed to {DIGITS} digits; the python format has them exactly"
 
 
+KINDS = {"workload": 0, "architecture": 1, "deployment": 2, "precision": 3, "hardware": 4, "convention": 5}
+"""Kind of symbol -> its place in a table of symbols."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the symbol table. value is exact and in SI units; None is left to the reader to choose."""
@@ -54,15 +58,7 @@ def sheet(form: ClosedForm, level: Level, subject: str, origin: str = "") -> She
     derivation = form.level(level)
     left = {s.name for s in derivation.free()}
     rows = [_row(name, form) for name in form.symbols if name in left]
-    ranks = {
-        "workload": 0,
-        "architecture": 1,
-        "deployment": 2,
-        "precision": 3,
-        "hardware": 4,
-        "convention": 5,
-    }
-    rows.sort(key=lambda row: (ranks[row.info.kind], row.info.name))
+    rows.sort(key=lambda row: (KINDS[row.info.kind], row.info.name))
     flags = {name for name, info in KNOWN.items() if info.kind == "flag"}
     conditions = tuple(str(g) for g in derivation.guards if not flags & {s.name for s in g.symbols()})
     reads = {step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps}

@@ -30,7 +30,7 @@ def latex_cases(found: Regimes) -> str:
     blocks = [found.pieces[i : i + ROWS] for i in range(0, len(found.pieces), ROWS)]
     lines = [f"% {found.metric} of {found.subject}"]
     for block in blocks:
-        rows = [f"  {_written(piece, found, tex=True)} & {_condition(piece, found, variable)}" for piece in block]
+        rows = [f"  {case_row(piece, found)}" for piece in block]
         cases = " \\\\\n".join(rows)
         lines.append(
             f"\\begin{{equation*}}\n{name}({variable}) = \\begin{{cases}}\n{cases}\n\\end{{cases}}\n\\end{{equation*}}"
@@ -41,6 +41,11 @@ def latex_cases(found: Regimes) -> str:
                 words = f"{border.step}: {border.was} to {border.now} binds".replace("t_", "").replace("_", " ")
                 lines.append(f"% {words}\n\\begin{{equation*}}\n{variable}^* = {border.latex}\n\\end{{equation*}}")
     return "\n".join(lines)
+
+
+def case_row(piece: Piece, found: Regimes) -> str:
+    """One row of a `cases` environment."""
+    return f"{_written(piece, found, tex=True)} & {_condition(piece, found, KNOWN[found.variable].latex)}"
 
 
 def _condition(piece: Piece, found: Regimes, variable: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -28,6 +28,10 @@ class Math(LatexPrinter):
         super().__init__({"mul_symbol": "\\,"})
         self.sheet, self.unit = sheet, unit if sheet.level == "numeric" else ""
         self.names = _names(sheet)
+
+    def of_unit(self, unit: str) -> Math:
+        """The same printer for values in another unit."""
+        return Math(self.sheet, unit)
 
     def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
         return self.names.get(str(expr), super()._print_Symbol(expr))
@@ -63,7 +67,7 @@ class Math(LatexPrinter):
 
     def _plain(self, expr: Expr) -> str:
         """Without units: inside products, fractions and arguments."""
-        plain = Math(self.sheet, "")
+        plain = self.of_unit("")
         return LatexPrinter._print_Mul(plain, expr) if isinstance(expr, Mul) else plain._print(expr)
 
 
@@ -111,10 +115,11 @@ class Lines:
 
     sheet: Sheet
     unit: str
+    printer: Callable[[Sheet, str], Math] = Math
 
     def of(self, expr: Expr, budget: float) -> list[str]:
         """The expression in lines of about the budget's letters; fixed-size brackets open and close across lines."""
-        math = Math(self.sheet, self.unit)
+        math = self.printer(self.sheet, self.unit)
         whole = math.doprint(expr)
         if width(whole) <= budget:
             return [whole]
@@ -196,6 +201,19 @@ def _group(latex: str, at: int) -> tuple[str, int]:
 def latex_text(sheet: Sheet) -> str:
     """An `align*` of all steps and a `tabular` of symbols, for an article that loads amsmath."""
     return f"{derivation_latex(sheet)}\n{_symbol_table(sheet)}"
+
+
+def numbered_latex(sheet: Sheet, label: str) -> str:
+    """The equations in an `align` whose first line is numbered and labelled, with the same marks."""
+    rows: list[str] = []
+    for left, lines in equations(sheet):
+        first, *more = lines
+        tag = "\\notag" if rows else f"\\label{{{label}}}"
+        rows += [f"  {left} &= {first} {tag}", *(f"  &\\quad {line} \\notag" for line in more)]
+    body = " \\\\\n".join(rows)
+    aligned = f"\\begin{{align}}\n{body}\n\\end{{align}}"
+    marked = f"% {sheet.origin}\n{aligned}\n% {END}" if sheet.origin else aligned
+    return f"\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
 
 
 def derivation_latex(sheet: Sheet) -> str:
