@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 from symsim.api import METRICS, Costs
 from symsim.closed_form import Level
@@ -32,10 +33,11 @@ class Dated:
 class Section:
     """What a section says, before it is set.
 
-    sheets: metric -> its formula; checks: metrics worked out at the point; spans: runs of pieces of `map` on which the
+    name: what the model is called; sheets: metric -> its formula; checks: metrics worked out at the point; spans: runs of pieces of `map` on which the
     same arms bind; cites: what for -> BibTeX keys; remarks: everything assumed.
     """
 
+    name: str
     costs: Costs
     point: Mapping[str, int]
     sheets: Mapping[str, Sheet]
@@ -51,16 +53,24 @@ CHECKED = ("tpot", "ttft", "memory")
 """Metrics that are worked out by hand."""
 
 
+LAST = 1024
+"""Regimes are followed up to the largest batch in memory, or this."""
+
+
 def compose(costs: Costs, level: Level, at: Mapping[str, int]) -> Section:
     """Everything at a workload point; what it does not name is taken as questions take it."""
     point = {**DEFAULTS, **at}
-    along = regimes(costs.tpot, "B", **{name: point[name] for name in ("B", "S", "O")})
+    fits = costs.max_batch.evaluate(S=point["S"], O=point["O"])
+    last = max(2 * point["B"], min(fits, LAST))
+    along = regimes(costs.tpot, "B", 1, last, **{name: point[name] for name in ("B", "S", "O")})
     sheets = {name: costs.metric(name).sheet(level) for name in METRICS}
     checks = {name: worked(costs.metric(name), workload_of(costs.metric(name), point)) for name in CHECKED}
     tables = _tables(costs, sheets)
     cites = cited(costs, [dated.table.library for dated in tables])
     spans = tuple(tuple(run) for _, run in groupby(along.pieces, key=lambda piece: sorted(piece.binds.items())))
-    return Section(costs, point, sheets, checks, along, spans, tables, cites, _remarks(costs, point))
+    path = Path(costs.config.path)
+    name = path.parent.name if path.name == "config.json" and path.parent.name else path.stem
+    return Section(name, costs, point, sheets, checks, along, spans, tables, cites, _remarks(costs, point))
 
 
 def workload_of(formula: Formula, point: Mapping[str, int]) -> dict[str, int]:

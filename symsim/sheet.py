@@ -79,12 +79,14 @@ def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def ordered(expr: Expr, steps: Sequence[Step]) -> tuple[Expr, ...]:
-    """Terms of a sum or a maximum as a reader wants them: compute before memory, steps as they are derived."""
+    """Terms of a sum or a maximum as a reader wants them: compute before memory, steps as they are derived; what is
+    taken off last."""
     place = {step.symbol: i for i, step in enumerate(steps)}
 
-    def key(term: Expr) -> tuple[int, int, str]:
+    def key(term: Expr) -> tuple[bool, int, int, str]:
+        taken_off = bool(term.as_coeff_Mul()[0].is_negative)
         first = min((place[s] for s in term.free_symbols if s in place), default=len(place))  # pyright: ignore
-        return (first, 0 if term.atoms(AppliedUndef) else 1, str(term))
+        return (taken_off, first, 0 if term.atoms(AppliedUndef) else 1, str(term))
 
     return tuple(sorted(cast(tuple[Expr, ...], expr.args), key=key))
 

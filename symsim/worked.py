@@ -15,19 +15,19 @@ from symsim.evaluate import program, scalar_tables
 from symsim.explain import found_at, numbers
 from symsim.formula import Formula
 from symsim.metrics import Step
+from symsim.sheet import ordered
 from symsim.symbols import put_in
 from symsim.tables import signatures
 
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """One step at a point. expr: with all numbers in but the workload's; value: SI, in step.unit.
+    """One step at a point. value: SI, in step.unit.
 
     arms: the same with every arm of a maximum as a symbol of its own, and the symbols' values; None without maxima.
     """
 
     step: Step
-    expr: Expr
     value: float
     arms: tuple[Expr, Mapping[Symbol, float]] | None
 
@@ -45,10 +45,10 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """steps in order of evaluation, the metric last; measured: the look-ups they use; point: the workload, C included."""
+    """steps in order of evaluation, the metric last; measured: the look-ups they use; values: of every other symbol."""
 
     formula: Formula
-    point: Mapping[str, float]
+    values: Mapping[str, float]
     steps: tuple[Worked, ...]
     measured: tuple[Measured, ...]
 
@@ -57,24 +57,24 @@ def worked(formula: Formula, workload: Mapping[str, int]) -> Check:
     """Every step of a formula at a workload point. Raises EmptyTable where a measured row cannot be used."""
     form = formula.form
     values = form.values({name: v for name, v in workload.items() if name in form.symbols})
-    steps = form.level("numeric").steps
+    steps = form.derivation.steps
     exprs = tuple((step.symbol.name, step.expr) for step in steps)
     compiled = program(exprs, tuple(name for name, _ in exprs), "python")
     results = compiled.run(values, scalar_tables(compiled.tables, form.context))
     at = {**values, **dict(zip(compiled.outputs, results, strict=True))}
     rows = tuple(
-        Worked(step, step.expr, float(value), _arms(step.expr, at, form))
+        Worked(step, float(value), _arms(step, at, form))
         for step, value in zip(steps, results, strict=True)
     )
-    point = {name: values[name] for name in form.symbols if name in workload}
-    return Check(formula, point, rows, _measured(steps, at, form))
+    return Check(formula, {name: values[name] for name in form.symbols}, rows, _measured(steps, at, form))
 
 
-def _arms(expr: Expr, at: Mapping[str, Any], form: ClosedForm) -> tuple[Expr, Mapping[Symbol, float]] | None:
+def _arms(step: Step, at: Mapping[str, Any], form: ClosedForm) -> tuple[Expr, Mapping[Symbol, float]] | None:
     """Arms that are more than one named step are worked out before the larger is taken."""
+    expr = step.expr
     found: dict[Expr, Symbol] = {}
     for node in sorted(expr.atoms(sympy.Max, sympy.Min), key=str):
-        for arm in cast(tuple[Expr, ...], node.args):
+        for arm in ordered(cast(Expr, node), form.derivation.steps):
             if not isinstance(arm, Symbol) and not arm.is_number:
                 found.setdefault(arm, Symbol(f"arm_{len(found)}", positive=True))
     if not found or not isinstance(expr.as_coeff_Mul()[1], sympy.Max | sympy.Min):

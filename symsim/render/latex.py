@@ -132,7 +132,8 @@ class Lines:
                 terms = [self.of(term, budget - 6) for term in ordered(expr, self.sheet.derivation.steps)]
                 return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
             case _ if isinstance(rest, Max):
-                return _bracketed(math.doprint(number), self.of(rest, budget - 6))
+                first, *more = self.of(rest, budget - 6)
+                return [f"{math.of_unit('').doprint(number)} {first}", *more]
             case _ if isinstance(above, Add) and below != 1 and not self.unit:
                 return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
             case _:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from symsim.pieces import Border, Piece
 from symsim.render.cases import case_row
-from symsim.render.latex import equations, escaped, grouped, numbered_latex, quantity, width
+from symsim.render.latex import escaped, grouped, numbered_latex, quantity, width
 from symsim.render.worked import worked_latex
 from symsim.section import Section
 from symsim.sheet import KINDS, Row, Sheet
@@ -30,7 +30,9 @@ BORDERS = 6
 WIDEST = 78.0
 """Letters of a border's closed form that fit a line."""
 
-PACKAGES = ("amsmath", "graphicx", "longtable", "url")
+BOUNDS = ("compute", "memory", "link", "latency")
+
+PACKAGES = ("amsmath", "array", "graphicx", "longtable", "url")
 
 TITLES = {
     "tpot": "Time per output token",
@@ -42,10 +44,14 @@ TITLES = {
 }
 
 
+AFTER = {"tgs_decode": "tpot", "tgs_prefill": "ttft", "max_batch": "memory"}
+"""Metrics that go on from another one's steps."""
+
+
 def wrapper(section: Section) -> str:
     """An article that holds nothing but the section and its references."""
     packages = "\n".join(f"\\usepackage{{{name}}}" for name in PACKAGES)
-    title = breakable(f"The cost of {section.costs.config.path} on {section.costs.device.name}, in closed form")
+    title = breakable(f"Serving cost of {section.name} on {section.costs.device.name}, in closed form")
     return f"""% {MARK}: pdflatex main, bibtex main, pdflatex main, pdflatex main
 \\documentclass[a4paper]{{article}}
 \\usepackage[utf8]{{inputenc}}
@@ -89,8 +95,8 @@ def _setting(section: Section) -> str:
     model = breakable(", ".join(costs.config.keys.get("architectures", ())))
     words = [
         f"\\section{{Cost model}}\\label{{sec:cost-model}}",
-        f"The formulas below give the cost of serving {breakable(costs.config.path)} ({model}){_cite(cites['architecture'])}"
-        f" on {breakable(costs.device.name)} with {breakable(costs.deployment.text().replace('_', ' '))}"
+        f"The formulas below give the cost of serving {breakable(section.name)} ({model}){_cite(cites['architecture'])}"
+        f" on {breakable(costs.device.name)}, {breakable(costs.deployment.in_words())}"
         f"{_cite((*cites['comm'], *cites['overlap']))}, counted by the {costs.counting.name}"
         f" cost model{_cite(cites['cost_model'])}: the time of an operator is the larger of its FLOPs over the peak rate"
         f" times a measured MFU and its bytes over the achievable bandwidth~\\cite{{roofline}}."
@@ -99,7 +105,7 @@ def _setting(section: Section) -> str:
         f"{_cite(cites['library'])}. All values are in SI units: seconds, bytes, FLOP; GB is $10^9$ bytes and GiB $2^{{30}}$.",
     ]
     if section.remarks:
-        items = "\n".join(f"\\item {breakable(sentence)}" for sentence in section.remarks)
+        items = "\n".join(f"\\item[--] {breakable(sentence)}" for sentence in section.remarks)
         words.append(f"\\paragraph{{Assumptions.}}\n\\begin{{itemize}}\\small\\raggedright\n{items}\n\\end{{itemize}}")
     return "\n".join(words)
 
@@ -111,13 +117,13 @@ def _cite(keys: Sequence[str]) -> str:
 def _formulas(section: Section) -> str:
     """Each metric, without the steps that stand there already."""
     parts = ["\\section{Formulas}\\label{sec:formulas}"]
-    printed: list[tuple[str, str]] = []
     for name, title in TITLES.items():
         sheet = section.sheets[name]
-        rows = {left: lines for left, lines in ((left, str(lines)) for left, lines in equations(sheet))}
-        new = tuple(step for step in sheet.steps if (step.latex, rows[step.latex]) not in printed)
-        printed += rows.items()
-        earlier = "" if len(new) == len(sheet.steps) else ", with the steps above"
+        above = {step.symbol for step in section.sheets[AFTER[name]].steps} if name in AFTER else set()
+        new = tuple(step for step in sheet.steps if step.symbol not in above)
+        earlier = f", with the steps of Eq.~(\\ref{{eq:{AFTER[name]}}})" if name in AFTER else ""
+        if name == "ttft":
+            earlier = "; steps of the prefill phase bear the names that they have in the decode phase"
         meaning = f"{sheet.derivation.meaning[0].upper()}{sheet.derivation.meaning[1:]}"
         unit = sheet.derivation.result.unit
         stated = f" [{unit}]" if unit != "1" else ""
@@ -153,7 +159,8 @@ def _symbol_row(row: Row, point: Mapping[str, int]) -> str:
     info = row.info
     unit = f" [{info.unit}]" if info.unit != "1" else ""
     if row.value is not None:
-        value, source = setting(float(row.value), info.unit), breakable(row.source)
+        source = row.source.removesuffix(f": {info.meaning}")
+        value, source = setting(float(row.value), info.unit), breakable(source)
     elif info.name in point:
         value, source = setting(point[info.name], info.unit), "chosen for the worked example"
     else:
@@ -171,7 +178,7 @@ def setting(value: float, unit: str) -> str:
 
 def _table(caption: str, label: str, widths: Sequence[float], head: Sequence[str], rows: Sequence[str]) -> str:
     """A table over pages; columns are shares of the line."""
-    columns = "".join(f"p{{{share}\\linewidth}}" for share in widths)
+    columns = "".join(f">{{\\raggedright\\arraybackslash}}p{{{share}\\linewidth}}" for share in widths)
     title = " & ".join(head) + " \\\\ \\hline"
     body = " \\\\\n".join(rows)
     return f"""\\begingroup\\small\\setlength{{\\tabcolsep}}{{3pt}}\\renewcommand{{\\arraystretch}}{{1.1}}\\sloppy
@@ -222,15 +229,27 @@ def _spans(section: Section) -> str:
     for run in runs:
         groups: dict[str, list[str]] = {}
         for step, what in run[0].binds.items():
-            groups.setdefault(what if what not in latex else f"${latex[what]}$", []).append(f"${latex.get(step, step)}$")
-        binds = "; ".join(f"{what}: {', '.join(steps)}" for what, steps in sorted(groups.items()))
-        ends = f"{_value(run[0].low)} to {_value(run[-1].high)}"
+            if what in BOUNDS:
+                groups.setdefault(what, []).append(f"${latex.get(step, step)}$")
+        longer = [
+            f"${latex.get(step, step)}$ by {_bound(what, latex)}"
+            for step, what in run[0].binds.items()
+            if what not in BOUNDS
+        ]
+        binds = "; ".join([*(f"{what}: {', '.join(steps)}" for what, steps in sorted(groups.items())), *longer])
+        ends = _value(run[0].low) if run[0].low == run[-1].high else f"{_value(run[0].low)} to {_value(run[-1].high)}"
         values = f"${quantity(run[0].value_low, found.unit)}$ to ${quantity(run[-1].value_high, found.unit)}$"
         rows.append(f"{ends} & {_many(len(run), 'piece')} & {binds} & {values}")
     rest = len(section.spans) - len(runs)
     cut = f" The {rest} runs farther from the worked example are left out." if rest else ""
     caption = f"What binds each step as ${KNOWN[found.variable].latex}$ grows, and ${found.latex}$ at both ends.{cut}"
     return _table(caption, "tab:regimes", (0.13, 0.1, 0.45, 0.25), (f"${KNOWN[found.variable].latex}$", "pieces", "binds", f"${found.latex}$"), rows)
+
+
+def _bound(what: str, latex: Mapping[str, str]) -> str:
+    """The steps that are longer than the others, cut where they are many."""
+    names = [name for name in what.removesuffix("...").split(" + ") if name in latex]
+    return " + ".join([*(f"${latex[name]}$" for name in names), *(["\\dots"] if what.endswith("...") else [])])
 
 
 def _value(value: float) -> str:
@@ -255,7 +274,7 @@ def _borders(section: Section) -> str:
     steps = {step.symbol.name: step.latex for step in section.sheets["tpot"].steps}
     variable = KNOWN[found.variable].latex
     lines = [
-        f"  {variable}^*_{{{steps[border.step]}}} &= {text} && \\text{{{border.was} to {border.now} at }} {variable} = {_value(border.at).strip('$')}"
+        f"  {variable}^*_{{{steps[border.step]}}} &= {text} && \\text{{{border.was} to {border.now} at }} {variable} = {format_quantity(border.at, '1', 6)}"
         for text, border in fitting
         if border.was not in steps and border.now not in steps
     ]
@@ -300,10 +319,10 @@ def _sources(section: Section) -> str:
         rows.append(f"${table.latex}$, {breakable(table.meaning)} & {breakable(table.file)} & {breakable(f'{table.library}; {table.source}; {span}')}")
     used = {row.info.name: row for sheet in section.sheets.values() for row in sheet.symbols}
     for name, source in costs.counting.sources.items():
-        if name in used:
+        if name in used and name in costs.counting.constants:
             rows.append(f"${used[name].info.latex}$ & {breakable(costs.counting.name)} cost model & {breakable(source)}")
         elif name not in costs.counting.constants:
-            rows.append(f"[{name}] & {breakable(costs.counting.name)} cost model & {breakable(source)}")
+            rows.append(f"figures in {name} & {breakable(costs.counting.name)} cost model & {breakable(source)}")
     return "\\section{Sources}\\label{sec:sources}\n" + _table(
         f"Where the numbers are from; measured tables of vintage {costs.context.vintage}.", "tab:sources", (0.28, 0.24, 0.4), ("what", "file", "source"), rows
     )
@@ -311,9 +330,9 @@ def _sources(section: Section) -> str:
 
 def _figures(figures: Mapping[str, str]) -> str:
     return "\n".join(
-        f"""\\begin{{figure}}[tbp]
+        f"""\\begin{{figure}}[htbp]
 \\centering
-\\includegraphics[width=0.9\\linewidth]{{{file}}}
+\\includegraphics[width=0.8\\linewidth]{{{file}}}
 \\caption{{{breakable(caption)}.}}\\label{{fig:{file.partition('.')[0]}}}
 \\end{{figure}}"""
         for file, caption in figures.items()

@@ -39,8 +39,9 @@ class Filled(Math):
 
 def worked_latex(check: Check) -> str:
     """An align* from the operators up to the metric."""
-    printed = sheet(check.formula.form, "numeric", check.formula.subject)
-    values = {name: _number(value, "1") for name, value in check.point.items()}
+    form = check.formula.form
+    printed = sheet(form, "symbolic", check.formula.subject)
+    values = {name: _number(value, form.symbols[name].unit) for name, value in check.values.items()}
     values |= {row.step.symbol.name: _number(row.value, row.step.unit) for row in check.steps}
     values |= {str(one.call): _number(one.value, one.unit) for one in check.measured}
     rows = [line for row in check.steps for line in _rows(row, printed, values)]
@@ -49,7 +50,7 @@ def worked_latex(check: Check) -> str:
 
 def _rows(row: Worked, printed: Sheet, values: Mapping[str, str]) -> list[str]:
     """The lines of one step; the value on the last, where it fits."""
-    chain = [_lines(row.expr, row, printed, values)]
+    chain = [_lines(row.step.expr, row, printed, values)]
     if row.arms is not None:
         expr, arms = row.arms
         chain.append(_lines(expr, row, printed, {**values, **{s.name: _number(v, row.step.unit) for s, v in arms.items()}}))
