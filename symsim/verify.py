@@ -10,7 +10,7 @@ writing the same.  Formulas found equal are then evaluated at random points, tab
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -89,15 +89,15 @@ class Difference:
 class Verdict:
     """Whether a text's equations equal the derived ones.
 
-    rounded: whether numbers were compared to the digits that were printed; checked: steps that were compared; taken:
-    steps that the text names but does not define; passed_over: equations that state the value of a symbol.
+    rounded: whether numbers were compared to the digits that were printed; steps: those that were compared; taken:
+    names of steps that the text uses but does not define; passed_over: equations that state the value of a symbol.
     """
 
     metric: str
     subject: str
     at: Mapping[str, float]
     rounded: bool
-    checked: tuple[str, ...]
+    steps: tuple[Step, ...]
     taken: tuple[str, ...]
     passed_over: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -108,14 +108,20 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"equal": self.equal, **asdict(self), "differences": [asdict(one) for one in self.differences]}
+        words = ("metric", "subject", "at", "rounded", "taken", "passed_over")
+        plain = {word: getattr(self, word) for word in words}
+        differences = [asdict(one) | {"sentence": one.sentence()} for one in self.differences]
+        checked = [step.symbol.name for step in self.steps]
+        return {"equal": self.equal, **plain, "checked": checked, "differences": differences}
 
 
-def verify(text: str, costs: Costs, metric: str = "tpot", path: str = "formula", **at: float) -> Verdict:
+def verify(
+    text: str, costs: Costs, metric: str = "tpot", path: str = "formula", given: Collection[Step] = (), **at: float
+) -> Verdict:
     """Compare a formula in LaTeX (grammar/latex.lark says which) with the derived one.
 
-    text: one formula, or equations in named steps; path: what to call it in errors; at: the workload point at which
-    terms are given a value.  Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
+    text: one formula, or equations in named steps; path: what to call it in errors; given: steps that were
+    compared elsewhere; at: the workload point at which terms are given a value.  Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
 
     >>> from symsim.api import compile
     >>> costs = compile("qwen3-8b", "h20")
@@ -130,11 +136,11 @@ def verify(text: str, costs: Costs, metric: str = "tpot", path: str = "formula",
     names = names_of(form, form.derivation)
     read = _read(text, path, names, form.derivation, symbol(f"peak_{costs.deployment.gemm}"))
     differences: list[Difference] = []
-    checked: list[str] = []
+    checked: list[Step] = []
     named: set[Symbol] = set()
     rounded = False
     for step, equation in read.equations:
-        checked.append(step.symbol.name)
+        checked.append(step)
         for side in equation.sides:
             named |= {s for s in side.free_symbols if isinstance(s, Symbol)}
             found, only_digits = judge.compared(step, side, read.literals, equation.span.line)
@@ -144,12 +150,12 @@ def verify(text: str, costs: Costs, metric: str = "tpot", path: str = "formula",
         lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
         raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
     steps = {step.symbol: step for step in form.derivation.steps}
-    left = [step for s, step in steps.items() if s in named and step.symbol.name not in checked]
-    if len(set(checked)) > 1:
+    left = [step for s, step in steps.items() if s in named and step not in checked and step not in given]
+    if len(dict.fromkeys(step.symbol for step in checked)) > 1:
         differences += [judge.missing_step(step) for step in left]
         left = []
     taken = tuple(step.symbol.name for step in left)
-    words = (form.name, costs.metric(metric).subject, dict(at), rounded, tuple(dict.fromkeys(checked)), taken)
+    words = (form.name, costs.metric(metric).subject, dict(at), rounded, tuple(checked), taken)
     return Verdict(*words, read.stated, tuple(differences))
 
 

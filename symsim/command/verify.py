@@ -42,7 +42,8 @@ def _verify(*, text: str, model: str | None, metric: str, at: str, json: bool, *
         costs = compiled(words)
         note(costs.metric(asked).form.stand_ins)
         used = {name: value for name, value in point.items() if name in costs.metric(asked).symbols}
-        verdicts.append(verify(part, costs, asked, path, **used))
+        given = [step for verdict in verdicts for step in verdict.steps]
+        verdicts.append(verify(part, costs, asked, path, given, **used))
     if json:
         documents = [verdict.as_dict() for verdict in verdicts]
         write_json(documents[0] if len(documents) == 1 else documents)
@@ -80,7 +81,7 @@ def _said(command: str, path: str) -> dict[str, Any]:
 
 
 def _sentences(found: Verdict) -> str:
-    count = len(found.checked)
+    count = len(found.steps)
     checked = f"{count} equation{'s' if count > 1 else ''} compared"
     lines = [f"{found.metric}: {'equal' if found.equal else 'differs'} ({checked}), of {found.subject}"]
     lines += [f"  {one.sentence()}" for one in found.differences]

@@ -17,6 +17,9 @@ BUDGET = 92.0
 """Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
 
 
+NUMBER = 10.0
+"""Letters that the number of an equation takes from a line."""
+
 END = "end of what symsim derived"
 """Closes what a comment with a command opens."""
 
@@ -104,9 +107,9 @@ def _names(sheet: Sheet) -> Mapping[str, str]:
     }
 
 
-def equations(sheet: Sheet) -> list[tuple[str, list[str]]]:
+def equations(sheet: Sheet, budget: float = BUDGET) -> list[tuple[str, list[str]]]:
     """Left side and lines of the right side of every step, from the metric down."""
-    return [(step.latex, Lines(sheet, step.unit).of(step.expr, BUDGET)) for step in sheet.steps]
+    return [(step.latex, Lines(sheet, step.unit).of(step.expr, budget)) for step in sheet.steps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class Lines:
             case _ if isinstance(rest, Max):
                 first, *more = self.of(rest, budget - 6)
                 return [f"{math.of_unit('').doprint(number)} {first}", *more]
-            case _ if isinstance(above, Add) and below != 1 and not self.unit:
+            case _ if isinstance(above, Add) and below != 1 and not math.unit:
                 return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
             case _:
                 return [whole]
@@ -207,7 +210,7 @@ def latex_text(sheet: Sheet) -> str:
 def numbered_latex(sheet: Sheet, label: str) -> str:
     """The equations in an `align` whose first line is numbered and labelled, with the same marks."""
     rows: list[str] = []
-    for left, lines in equations(sheet):
+    for left, lines in equations(sheet, BUDGET - NUMBER):
         first, *more = lines
         tag = "\\notag" if rows else f"\\label{{{label}}}"
         rows += [f"  {left} &= {first} {tag}", *(f"  &\\quad {line} \\notag" for line in more)]
