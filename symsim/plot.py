@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -106,28 +105,39 @@ def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file
         axes.plot(ridge, [min(x * bandwidth, peak) for x in ridge], label=f"{name}, HBM at its achievable share")
     for line in lines:
         axes.scatter(line.flops / line.hbm_bytes, line.flops / line.seconds, s=14, color="black")
-    texts = [(line.flops / line.hbm_bytes, line.flops / line.seconds, line.name.rpartition(".")[2]) for line in lines]
-    for x, y, label in _apart(texts):
-        axes.annotate(label, (x, y), fontsize=7, xytext=(4, -2), textcoords="offset points")
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("arithmetic intensity [FLOP/B]")
     axes.set_ylabel("FLOP/s")
+    _label(axes, [(line.flops / line.hbm_bytes, line.flops / line.seconds, line.name.rpartition(".")[2]) for line in lines])
     if not note:
         axes.set_title(f"{formula.subject}; {', '.join(f'{k} = {v}' for k, v in point.items())}", fontsize=7)
     axes.legend(fontsize=8)
     save(figure, file, note)
 
 
-def _apart(texts: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
-    """Labels of points that lie on each other are written as one; near ones stay, moved apart downwards."""
-    merged: dict[tuple[int, int], tuple[float, float, list[str]]] = {}
-    for x, y, label in sorted(texts, key=lambda text: (-text[1], text[2])):
-        place = (round(4 * math.log2(x)), round(3 * math.log2(y)))
-        kept = merged.setdefault(place, (x, y, []))
-        if label not in kept[2]:
-            kept[2].append(label)
-    return [(x, y, ", ".join(labels)) for x, y, labels in merged.values()]
+def _label(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
+    """Write names beside points, each once, where they do not cover each other; a line leads to one that is moved."""
+    taken: list[tuple[float, float, float, float]] = []
+    for x, y, label in sorted(dict.fromkeys(points), key=lambda point: (-point[1], point[0])):
+        left, low = axes.transData.transform((x, y)) * 72 / axes.figure.dpi
+        wide, high = 4.2 * len(label), 8.0
+        for dx, dy in _OFFSETS:
+            start = left + dx - (wide if dx < 0 else 0)
+            box = (start, low + dy, start + wide, low + dy + high)
+            if not any(box[0] < r and l < box[2] and box[1] < t and b < box[3] for l, b, r, t in taken):
+                break
+        else:
+            continue
+        taken.append(box)
+        arrow = {"arrowstyle": "-", "linewidth": 0.4, "shrinkB": 2} if abs(dy) > 12 else None
+        side = "right" if dx < 0 else "left"
+        style = {"fontsize": 7, "textcoords": "offset points", "ha": side, "arrowprops": arrow}
+        axes.annotate(label, (x, y), xytext=(dx, dy), **style)
+
+
+_OFFSETS = [(dx, dy) for far in range(0, 72, 8) for dy in (-3 - far, -3 + far) for dx in (5, -5)]
+"""Where a label may stand beside its point, in points, the nearest first."""
 
 
 def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Path, note: str = "") -> None:

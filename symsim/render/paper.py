@@ -202,10 +202,11 @@ def _regimes(section: Section) -> str:
     name, variable = found.latex, KNOWN[found.variable].latex
     ends = f"{grouped(str(pieces[0].low))} to {grouped(str(pieces[-1].high))}"
     arms = len(section.spans)
+    kind = "affine piece" if all(piece.affine is not None for piece in pieces) else "piece"
     all_of = "" if len(shown) == len(pieces) else f", here the {len(shown)} around ${variable} = {point[found.variable]}$"
     opening = (
         f"\\section{{Regimes}}\\label{{sec:regimes}}\nAt $S = {grouped(str(point['S']))}$ and $O = {grouped(str(point['O']))}$, ${name}$ as a function of"
-        f" ${variable}$ from {ends.replace(' to ', '$ to $').join('$$')} is made of {_many(len(pieces), 'affine piece')}{all_of}. They fall into {_many(arms, 'run')}"
+        f" ${variable}$ from {ends.replace(' to ', '$ to $').join('$$')} is made of {_many(len(pieces), kind)}{all_of}. They fall into {_many(arms, 'run')}"
         f" on which the same arms of the maxima bind (Table~\\ref{{tab:regimes}}); within a run, pieces change where another"
         f" measured row answers."
     )
@@ -226,30 +227,39 @@ def _spans(section: Section) -> str:
     runs = section.spans[first : first + SPANS]
     latex = {step.symbol.name: step.latex for step in section.sheets["tpot"].steps}
     rows: list[str] = []
+    before: Mapping[str, str] = {}
     for run in runs:
-        groups: dict[str, list[str]] = {}
-        for step, what in run[0].binds.items():
-            if what in BOUNDS:
-                groups.setdefault(what, []).append(f"${latex.get(step, step)}$")
-        longer = [
-            f"${latex.get(step, step)}$ by {_bound(what, latex)}"
-            for step, what in run[0].binds.items()
-            if what not in BOUNDS
-        ]
-        binds = "; ".join([*(f"{what}: {', '.join(steps)}" for what, steps in sorted(groups.items())), *longer])
+        binds = run[0].binds
         ends = _value(run[0].low) if run[0].low == run[-1].high else f"{_value(run[0].low)} to {_value(run[-1].high)}"
-        values = f"${quantity(run[0].value_low, found.unit)}$ to ${quantity(run[-1].value_high, found.unit)}$"
-        rows.append(f"{ends} & {_many(len(run), 'piece')} & {binds} & {values}")
+        first_last = (run[0].value_low, run[-1].value_high)
+        values = " to ".join(dict.fromkeys(f"${quantity(value, found.unit)}$" for value in first_last))
+        rows.append(f"{ends} & {_many(len(run), 'piece')} & {_binding(binds, before, latex)} & {values}")
+        before = binds
     rest = len(section.spans) - len(runs)
     cut = f" The {rest} runs farther from the worked example are left out." if rest else ""
-    caption = f"What binds each step as ${KNOWN[found.variable].latex}$ grows, and ${found.latex}$ at both ends.{cut}"
+    caption = f"What binds as ${KNOWN[found.variable].latex}$ grows (in later rows: what changes), and ${found.latex}$ at both ends.{cut}"
     return _table(caption, "tab:regimes", (0.13, 0.1, 0.45, 0.25), (f"${KNOWN[found.variable].latex}$", "pieces", "binds", f"${found.latex}$"), rows)
 
 
-def _bound(what: str, latex: Mapping[str, str]) -> str:
-    """The steps that are longer than the others, cut where they are many."""
-    names = [name for name in what.removesuffix("...").split(" + ") if name in latex]
-    return " + ".join([*(f"${latex[name]}$" for name in names), *(["\\dots"] if what.endswith("...") else [])])
+def _binding(binds: Mapping[str, str], before: Mapping[str, str], latex: Mapping[str, str]) -> str:
+    """What binds each step: all of them in a first row, then only what changes."""
+    if before:
+        changed = [(step, before.get(step, ""), now) for step, now in binds.items() if before.get(step) != now]
+        return "; ".join(f"${latex.get(s, s)}$: {_arm(was, latex)} $\\to$ {_arm(now, latex)}" for s, was, now in changed)
+    groups: dict[str, list[str]] = {}
+    for step, what in binds.items():
+        groups.setdefault(what if what in BOUNDS else f"{_arm(what, latex)} is the longer of", []).append(
+            f"${latex.get(step, step)}$"
+        )
+    return "; ".join(f"{what}: {', '.join(steps)}" for what, steps in sorted(groups.items()))
+
+
+def _arm(what: str, latex: Mapping[str, str]) -> str:
+    """compute, memory or link; or the steps that are longer than the others, cut where they are many."""
+    if what in BOUNDS:
+        return what
+    names = [f"${latex[name]}$" for name in what.removesuffix("...").split(" + ") if name in latex]
+    return " + ".join([*names, *(["\\dots"] if what.endswith("...") else [])]) or breakable(what)
 
 
 def _value(value: float) -> str:
@@ -274,17 +284,20 @@ def _borders(section: Section) -> str:
     steps = {step.symbol.name: step.latex for step in section.sheets["tpot"].steps}
     variable = KNOWN[found.variable].latex
     lines = [
-        f"  {variable}^*_{{{steps[border.step]}}} &= {text} && \\text{{{border.was} to {border.now} at }} {variable} = {format_quantity(border.at, '1', 6)}"
+        f"  {variable}^*_{{{steps[border.step]}}} &= {text} && \\text{{{_arm(border.was, steps)} to {_arm(border.now, steps)} at }} {variable} = {format_quantity(border.at, '1', 6)}"
         for text, border in fitting
-        if border.was not in steps and border.now not in steps
     ]
-    rest = len(near) - len(lines)
-    words = "Where one arm takes over from another, in closed form"
-    words += f" ({rest} more {'is' if rest == 1 else 'are'} too long to print, or farther away):" if rest else ":"
-    if not lines:
-        return f"The {_many(len(near), 'border')} between arms in closed form {'is' if len(near) == 1 else 'are'} too long to print."
-    body = " \\\\\n".join(lines)
-    return f"{words}\n\\begin{{align*}}\n{body}\n\\end{{align*}}"
+    printed = {id(border) for text, border in fitting}
+    others = [border for _, (_, border) in near if id(border) not in printed]
+    parts: list[str] = []
+    if lines:
+        body = " \\\\\n".join(lines)
+        parts.append(f"Where one arm takes over from another, in closed form:\n\\begin{{align*}}\n{body}\n\\end{{align*}}")
+    if others:
+        places = [f"${steps.get(border.step, border.step)}$ at ${variable} = {format_quantity(border.at, '1', 6)}$" for border in others]
+        what = "Borders whose closed forms are too long to print here" if lines else "All borders have closed forms, too long to print here"
+        parts.append(f"{what} (\\texttt{{symsim regimes}} has them): {', '.join(places)}.")
+    return "\n".join(parts)
 
 
 def _check(section: Section) -> str:
