@@ -21,7 +21,7 @@ def mathml_text(sheet: Sheet) -> str:
     """
     convert = _converter()
     rows = "\n".join(
-        f"<mtr><mtd style=\"text-align: right\">{convert(step.latex)}</mtd><mtd><mo>=</mo></mtd>"
+        f"<mtr><mtd style=\"text-align: left\">{convert(step.latex)}</mtd><mtd><mo>=</mo></mtd>"
         f"<mtd style=\"text-align: left\">{convert(_whole(sheet, step.expr, step.unit))}</mtd></mtr>"
         for step in sheet.steps
     )
@@ -55,7 +55,7 @@ def html_page(sheets: Sequence[Sheet], note: str) -> str:
     title = escape(sheets[0].subject)
     style = (
         "body{font-family:serif;margin:2em auto;max-width:70em;line-height:1.4}"
-        "math{overflow-x:auto;margin:1em 0}"
+        "math[display=block]{overflow-x:auto;margin:1em 0;padding:.5em 0}"
         "table{border-collapse:collapse;margin:1em 0}"
         "th,td{text-align:left;vertical-align:top;padding:.15em .8em .15em 0}th{border-bottom:1px solid}"
     )

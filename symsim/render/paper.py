@@ -246,12 +246,10 @@ def _binding(binds: Mapping[str, str], before: Mapping[str, str], latex: Mapping
     if before:
         changed = [(step, before.get(step, ""), now) for step, now in binds.items() if before.get(step) != now]
         return "; ".join(f"${latex.get(s, s)}$: {_arm(was, latex)} $\\to$ {_arm(now, latex)}" for s, was, now in changed)
-    groups: dict[str, list[str]] = {}
-    for step, what in binds.items():
-        groups.setdefault(what if what in BOUNDS else f"{_arm(what, latex)} is the longer of", []).append(
-            f"${latex.get(step, step)}$"
-        )
-    return "; ".join(f"{what}: {', '.join(steps)}" for what, steps in sorted(groups.items()))
+    by = {kind: [f"${latex.get(step, step)}$" for step, what in binds.items() if what == kind] for kind in BOUNDS}
+    kinds = [f"{kind}: {', '.join(steps)}" for kind, steps in by.items() if steps]
+    others = [f"${latex.get(s, s)}$ by {_arm(what, latex)}" for s, what in binds.items() if what not in BOUNDS]
+    return "; ".join((*kinds, *others))
 
 
 def _arm(what: str, latex: Mapping[str, str]) -> str:
@@ -294,9 +292,12 @@ def _borders(section: Section) -> str:
         body = " \\\\\n".join(lines)
         parts.append(f"Where one arm takes over from another, in closed form:\n\\begin{{align*}}\n{body}\n\\end{{align*}}")
     if others:
-        places = [f"${steps.get(border.step, border.step)}$ at ${variable} = {format_quantity(border.at, '1', 6)}$" for border in others]
+        at_once: dict[str, list[str]] = {}
+        for border in others:
+            at_once.setdefault(format_quantity(border.at, "1", 6), []).append(f"${steps.get(border.step, border.step)}$")
+        places = [f"of {', '.join(names)} at ${variable} = {place}$" for place, names in at_once.items()]
         what = "Borders whose closed forms are too long to print here" if lines else "All borders have closed forms, too long to print here"
-        parts.append(f"{what} (\\texttt{{symsim regimes}} has them): {', '.join(places)}.")
+        parts.append(f"{what} (\\texttt{{symsim regimes}} has them): {'; '.join(places)}.")
     return "\n".join(parts)
 
 

@@ -10,13 +10,21 @@ import sympy
 from sympy import Expr, Max, Min, Rational, Symbol
 from sympy.core.function import AppliedUndef
 
+from symsim.render.latex import Math, width
 from symsim.sheet import DIGITS, Sheet, as_quantity, ordered
 from symsim.units import format_quantity
 
 
+BUDGET = 62.0
+"""Letters that fit a line of an A4 page beside the left side; wider formulas break over lines."""
+
+
 def typst_text(sheet: Sheet) -> str:
     """A heading, the equations, and the symbols as a table; it compiles by itself and inside any document."""
-    rows = [f"  {name(step.latex)} &= {_Math(sheet, step.unit).text(step.expr)}" for step in sheet.steps]
+    rows = [
+        f"  {name(step.latex)} &= " + " \\\n  & quad ".join(_Math(sheet, step.unit).lines(step.expr, BUDGET))
+        for step in sheet.steps
+    ]
     symbols = [
         (
             f"${name(row.info.latex)}$",
@@ -75,6 +83,46 @@ class _Math:
     def __init__(self, sheet: Sheet, unit: str) -> None:
         self.sheet, self.unit = sheet, unit if sheet.level == "numeric" else ""
         self.names = _names(sheet)
+
+    def lines(self, expr: Expr, budget: float) -> list[str]:
+        """The expression in lines of about the budget's letters; brackets that span lines are plain characters."""
+        math = Math(self.sheet, self.unit)
+        steps = self.sheet.derivation.steps
+        number, rest = expr.as_coeff_Mul()
+        above, below = sympy.fraction(expr)
+        if width(math.doprint(expr)) <= budget:
+            return [self.text(expr)]
+        match expr:
+            case sympy.Add():
+                return self._sum(ordered(expr, steps), budget)
+            case Max():
+                arms = [self.lines(arm, budget - 6) for arm in ordered(expr, steps)]
+                commas = [[*arm[:-1], f"{arm[-1]},"] for arm in arms[:-1]] + arms[-1:]
+                return _bracketed("max", [line for arm in commas for line in arm])
+            case _ if isinstance(rest, Max):
+                first, *more = self.lines(rest, budget - 6)
+                return [f"{self._plain(number)} {first}", *more]
+            case _ if isinstance(above, sympy.Add) and below != 1 and not self.unit:
+                return _bracketed(f"frac(1, {self._plain(below)})", self.lines(above, budget - 12))
+            case _:
+                return [self.text(expr)]
+
+    def _sum(self, terms: Sequence[Expr], budget: float) -> list[str]:
+        """Terms as many to a line as fit; a term that is too wide breaks over lines of its own."""
+        math = Math(self.sheet, self.unit)
+        lines: list[str] = []
+        used = 0.0
+        for term in terms:
+            first, *more = self.lines(term, budget)
+            signed = first if first.startswith("-") or not lines else f"+ {first}"
+            wide = width(math.doprint(term)) + 2
+            if lines and not more and used + wide <= budget:
+                lines[-1] += f" {signed}"
+                used += wide
+            else:
+                lines += [signed, *more]
+                used = budget if more else wide
+        return lines
 
     def text(self, expr: Expr) -> str:
         found = as_quantity(expr, self.unit, self.sheet.derivation.steps)
@@ -136,6 +184,12 @@ class _Math:
 
     def _plain(self, expr: Expr) -> str:
         return _Math(self.sheet, "").text(expr)
+
+
+def _bracketed(head: str, lines: list[str]) -> list[str]:
+    first, *more = lines
+    opened = [f"{head} \\( {first}", *(f"quad {line}" for line in more)]
+    return [*opened[:-1], f"{opened[-1]} \\)"]
 
 
 def _joined(terms: list[str]) -> str:
