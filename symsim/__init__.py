@@ -14,25 +14,31 @@ from symsim.errors import SymsimError
 from symsim.formula import Formula
 from symsim.kernel_costs import KernelCosts, kernel
 from symsim.pieces import Regimes, regimes
+from symsim.publication import paper
 from symsim.report import Report, simulate
 from symsim.sensitivity import Sensitivity, sensitivities
+from symsim.verification import Difference, Verdict, verify
 
 __all__ = [
     "Answer",
     "Comparison",
     "Costs",
     "Deployment",
+    "Difference",
     "Formula",
     "KernelCosts",
     "Regimes",
     "Report",
     "Sensitivity",
     "SymsimError",
+    "Verdict",
     "compare",
     "compile",
     "crossings",
     "kernel",
+    "paper",
     "regimes",
     "sensitivities",
     "simulate",
+    "verify",
 ]

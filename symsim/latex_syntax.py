@@ -58,6 +58,7 @@ _DISPLAY = re.compile(
     rf"\\begin\{{({_DISPLAYS})\}}(.*?)\\end\{{\1\}}|\\\[(.*?)\\\]|\$\$(.*?)\$\$", re.DOTALL
 )
 _INNER = re.compile(r"\\(?:begin|end)\{(?:aligned|split|gathered|array|math)\}(?:\[[tbc]\])?")
+_MARKUP = re.compile(r"\\(?:label|tag\*?)\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])")
 _ROW = re.compile(r"\\\\\*?(?:\[[^\]]*\])?")
 _EQUALS = re.compile(r":=|\\(?:coloneqq|triangleq|equiv|defeq)(?![A-Za-z])")
 
@@ -97,7 +98,7 @@ def _blank(found: re.Match[str]) -> str:
 
 def _equations(text: str, start: int) -> list[Passage]:
     """Rows, where one without an equals sign goes on with the row before."""
-    text = _EQUALS.sub(lambda found: "=".rjust(len(found.group())), _INNER.sub(_blank, text))
+    text = _EQUALS.sub(lambda found: "=".rjust(len(found.group())), _MARKUP.sub(_blank, _INNER.sub(_blank, text)))
     found: list[list[int]] = []
     for low, high in _rows(text):
         row = _outside_cases(text[low:high])
@@ -133,16 +134,25 @@ def _equals(row: str) -> int | None:
     return None
 
 
+def _is_call(before: str) -> bool:
+    """Whether a bracket that opens here holds a list of arguments: a name stands before it."""
+    bare = re.sub(r"\\(?:left|[bB]igg?[lr]?)\s*$", "", before).rstrip()
+    return re.search(r"[A-Za-z0-9}]$", bare) is not None and re.search(r"(?:\\|\{)(?:max|min)\}?$", bare) is None
+
+
 def _flattened(text: str) -> str:
-    r"""`&` and `\\` outside of cases blanked; thousands joined by plain commas outside of brackets made one number."""
+    r"""`&` and `\\` outside of cases blanked; thousands joined by plain commas made one number, but not in arguments."""
     outside = _outside_cases(text)
     kept = list(text)
     for found in (*_ROW.finditer(outside), *re.finditer(r"(?<!\\)&", outside)):
         kept[found.start() : found.end()] = " " * len(found.group())
-    depth = 0
+    lists: list[bool] = []
     for at, character in enumerate(kept):
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
-        if character == "," and depth == 0 and re.match(r"\d,\d{3}(?!\d)", text[max(at - 1, 0) :]):
+        if character in "([":
+            lists.append(_is_call(text[:at]))
+        elif character in ")]" and lists:
+            lists.pop()
+        elif character == "," and not (lists and lists[-1]) and re.match(r"\d,\d{3}(?!\d)", text[max(at - 1, 0) :]):
             kept[at] = "'"
     return "".join(kept).rstrip().rstrip(",.;").ljust(len(kept))
 
@@ -172,11 +182,11 @@ class Reader:
         at = _equals(passage.text)
         if at is None:
             return None, 0
-        written = re.sub(r"^[\s&]*", "", passage.text[:at]).rstrip()
+        written = passage.text[:at].strip(" \t\n&")
         found = _LEFT.fullmatch(written)
         if found is None:
             message = f"the left side of an equation must be one name, e.g. t_{{\\mathrm{{core}}}}; found {written!r}"
-            raise LatexSyntaxError(self.span(passage.start + at - len(written)), message)
+            raise LatexSyntaxError(self.place(passage), message)
         return found.group(1), at + 1
 
     def equation(self, passage: Passage) -> Equation:
@@ -188,14 +198,18 @@ class Reader:
             sides = build.transform(_parser().parse(text))
         except UnexpectedInput as error:
             at = error.pos_in_stream
-            span = self.span(passage.start + start + (len(text.rstrip()) if at is None or at < 0 else at))
+            ended = at is None or at < 0 or (isinstance(error, UnexpectedToken) and error.token.type == "$END")
+            span = self.span(passage.start + start + (len(text.rstrip()) if ended else at or 0))
             raise LatexSyntaxError(span, f"not readable as a formula: {_expected(error, text)}") from None
         except VisitError as error:
             if isinstance(error.orig_exc, SymsimError):
                 raise error.orig_exc from None
             raise
-        skipped = len(passage.text) - len(passage.text.lstrip())
-        return Equation(name, cast(tuple[Expr, ...], sides), self.span(passage.start + skipped))
+        return Equation(name, cast(tuple[Expr, ...], sides), self.place(passage))
+
+    def place(self, passage: Passage) -> Span:
+        """Where an equation starts."""
+        return self.span(passage.start + len(passage.text) - len(passage.text.lstrip(" \t\n&")))
 
     def span(self, at: int) -> Span:
         before = self.text[:at]

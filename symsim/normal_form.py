@@ -8,10 +8,11 @@ these rewritings keeps the value everywhere.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, Protocol, cast
+from typing import Literal, Protocol, cast
 
 import sympy
 from sympy import Expr, Rational, Symbol
@@ -58,6 +59,11 @@ Known = Mapping[Symbol, Rounded]
 def normal(expr: Expr, known: Known | None = None) -> Sum:
     """The normal form of an expression. known: symbols that stand for rounded numbers."""
     return _Normal(known or {}).of(expr)
+
+
+def times(form: Sum, by: Expr) -> Sum:
+    """The normal form of a product; what is rounded stays so."""
+    return _times(form, normal(by))
 
 
 def alike(one: Sum, other: Sum) -> bool:
@@ -317,11 +323,13 @@ def _monomial(term: Term, power: Fraction) -> Term:
     return _term(Fraction(1), Fraction(0), factors)
 
 
-def parts_of(form: Any) -> Iterable[Symbol]:
-    """Every symbol of a normal form."""
-    for term in form:
-        for atom, _ in term.factors:
-            if atom.symbol is not None:
-                yield atom.symbol
-            for part in atom.parts:
-                yield from parts_of(part)
+def occurrences(term: Term) -> Counter[Symbol]:
+    """How often each symbol stands in a term, by its powers, in the parts of its operations too."""
+    found: Counter[Symbol] = Counter()
+    for atom, power in term.factors:
+        if atom.symbol is not None:
+            found[atom.symbol] += abs(power)  # pyright: ignore[reportArgumentType]
+        for part in atom.parts:
+            for inner in part:
+                found.update(occurrences(inner))
+    return found

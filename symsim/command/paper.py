@@ -6,6 +6,7 @@ from typing import Any
 
 from symsim.command.point import workload_point
 from symsim.command.subject import add_subject, compiled
+from symsim.publication import paper
 from symsim.units import parse_quantity
 
 
@@ -20,8 +21,6 @@ def add(commands: Any) -> None:
 
 
 def _paper(*, out: str, level: Any, at: str, sla: str, **subject: Any) -> int:
-    from symsim.paper import paper
-
     costs = compiled(subject)
     limit = float(parse_quantity(sla, "s"))
     for file in paper(costs, out, level, limit, **workload_point(at)):

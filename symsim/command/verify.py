@@ -12,7 +12,7 @@ from symsim.command.point import workload_point
 from symsim.command.subject import add_deployment, add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
 from symsim.latex_syntax import marked
-from symsim.verify import Verdict, verify
+from symsim.verification import Verdict, verify
 
 
 def add(commands: Any) -> None:

@@ -23,13 +23,17 @@ LEVELS = [
     {"closed_form"},
     {"explain", "sheet", "bound_tables", "answer", "flat", "scan"},
     {"compiled", "regime", "render.text", "render.latex", "render.python", "render.targets"},
+    {"render.html", "render.typst", "latex_syntax"},
+    {"names", "normal_form"},
     {"inverse"},
     {"solve"},
     {"render.markdown", "render.document"},
     {"formula"},
     {"api", "kernel_costs"},
-    {"report", "comparison", "sensitivity", "pieces"},
-    {"published", "show", "plot", "render.cases"},
+    {"report", "comparison", "sensitivity", "pieces", "references", "worked", "verification"},
+    {"published", "show", "plot", "render.cases", "render.worked", "section"},
+    {"render.paper"},
+    {"publication"},
     {"command.point", "command.subject"},
     {
         f"command.{name}"
@@ -44,6 +48,8 @@ LEVELS = [
             "validate",
             "sensitivity",
             "regimes",
+            "paper",
+            "verify",
         )
     },
     {"cli"},

@@ -35,10 +35,11 @@ from symsim.normal_form import (
     expression,
     matched,
     normal,
-    parts_of,
+    occurrences,
     same_coefficient,
     same_factors,
     same_term,
+    times,
 )
 from symsim.render.latex import expression_latex
 from symsim.render.text import expression_text
@@ -207,7 +208,7 @@ def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symb
     for passage, name in zip(found, lefts, strict=True):
         if name is not None and normal_name(name) in own and own[normal_name(name)] not in used:
             message = f"{name} is no step of the derived formula, and nothing here uses it; {names.near(name)}"
-            raise UndefinedName(reader.span(passage.start), message)
+            raise UndefinedName(reader.place(passage), message)
     whole = tuple(
         (step, Equation(equation.name, tuple(_put_in_own(s, definitions, equation) for s in equation.sides), equation.span))
         for step, equation in equations
@@ -263,9 +264,10 @@ class _Judge:
         """What is otherwise, where the derived formula keeps the named symbols and steps."""
         derived = self.derived(step, named)
         _, more, less = matched(yours, tuple(one.term for one in derived))
-        more, less = self._mixed(step, more, less)
+        all_matched = not more
+        more, less = self._mixed(more, less)
         if not more and not less:
-            return self._checked(step, yours, derived, line)
+            return self._checked(step, yours, derived, line, in_numbers=not all_matched)
         if exact(yours) and _vanishes((*more, *_negative(less))):
             return []
         return _Report(self, step, line).differences(more, [one for one in derived if one.term in less])
@@ -312,24 +314,36 @@ class _Judge:
                     found[term.factors] = _Derived(term, (origin,))
         return [one for one in found.values() if one.term.coefficient]
 
-    def _mixed(self, step: Step, more: list[Term], less: list[Term]) -> tuple[list[Term], list[Term]]:
-        """What is left without the terms that are equal once a symbol of another term is a number here."""
-        known = self.form.bound.symbols()
+    def _mixed(self, more: list[Term], less: list[Term]) -> tuple[list[Term], list[Term]]:
+        """What is left without the terms that only have numbers in place of some of the derived ones' symbols.
+
+        Those are equal once all numbers are put in, and hold no symbol more often than the derived term does: another
+        symbol of the same value is not the same.
+        """
         left = list(more)
         for term in more if less else ():
-            again = [one for one in self.derived(step, frozenset(parts_of((term,)))) if same_term(term, one.term)]
-            targets = [normal(put_in(expression(one.term), known)) for one in again]
-            same = [one for one in less if normal(put_in(expression(one), known)) in targets]
-            if same:
+            mine = self._in_numbers(term)
+            same = (one for one in less if alike(mine, self._in_numbers(one)) and not occurrences(term) - occurrences(one))
+            found = next(same, None)
+            if found is not None:
                 left.remove(term)
-                less = [one for one in less if one is not same[0]]
+                less = [one for one in less if one is not found]
         return left, less
 
-    def _checked(self, step: Step, yours: Sum, derived: list[_Derived], line: int) -> list[Difference]:
+    def _in_numbers(self, term: Term) -> Sum:
+        """A term with every symbol that has a number replaced; what is rounded stays so."""
+        known = self.form.bound.symbols()
+        bare = expression(replace(term, coefficient=Fraction(1)))
+        return times((Term(term.coefficient, term.slack, ()),), put_in(bare, known))
+
+    def _checked(self, step: Step, yours: Sum, derived: list[_Derived], line: int, *, in_numbers: bool) -> list[Difference]:
         """Formulas found equal agree at random points, or something is wrong with the comparison."""
         if not exact(yours):
             return []
         mine, theirs = expression(yours), expression(tuple(one.term for one in derived))
+        if in_numbers:
+            known = self.form.bound.symbols()
+            mine, theirs = put_in(mine, known), put_in(theirs, known)
         if _agree(mine, theirs):
             return []
         report = _Report(self, step, line)
@@ -478,8 +492,7 @@ class _Report:
         origin = derived.origins[0]
         step = origin.step if len(derived.origins) == 1 else self.step
         part, outer = (origin.part, origin.outer) if len(derived.origins) == 1 else (expression(derived.term), sympy.S.One)
-        mine = normal(expression(yours) / outer)
-        theirs = normal(expression(derived.term) / outer)
+        mine, theirs = times((yours,), 1 / outer), times((derived.term,), 1 / outer)
         if len(mine) == 1 and len(theirs) == 1:
             arms = _arms(mine[0]), _arms(theirs[0])
             ratio = _ratio(mine[0], theirs[0])
