@@ -282,7 +282,8 @@ def _borders(section: Section) -> str:
     steps = {step.symbol.name: step.latex for step in section.sheets["tpot"].steps}
     variable = KNOWN[found.variable].latex
     lines = [
-        f"  {variable}^*_{{{steps[border.step]}}} &= {text} && \\text{{{_arm(border.was, steps)} to {_arm(border.now, steps)} at }} {variable} = {format_quantity(border.at, '1', 6)}"
+        f"  {variable}^*_{{{steps[border.step]}}} &= {text} \\\\\n  &\\quad \\text{{({_arm(border.was, steps)} to"
+        f" {_arm(border.now, steps)}, at }} {variable} = {format_quantity(border.at, '1', 6)}\\text{{)}}"
         for text, border in fitting
     ]
     printed = {id(border) for text, border in fitting}
