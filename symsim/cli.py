@@ -9,7 +9,20 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from symsim.command import compare, formula, graph, kernel, listing, paper, regimes, sensitivity, simulate, solve, validate, verify
+from symsim.command import (
+    compare,
+    formula,
+    graph,
+    kernel,
+    listing,
+    paper,
+    regimes,
+    sensitivity,
+    simulate,
+    solve,
+    validate,
+    verify,
+)
 from symsim.errors import SymsimError
 
 COMMANDS = (simulate, formula, solve, regimes, sensitivity, compare, kernel, paper, verify, graph, listing, validate)

@@ -54,16 +54,16 @@ class Passage:
 
 
 _DISPLAYS = r"(?:equation|align|gather|multline|flalign|alignat|eqnarray|displaymath|dmath)\*?"
-_DISPLAY = re.compile(
-    rf"\\begin\{{({_DISPLAYS})\}}(.*?)\\end\{{\1\}}|\\\[(.*?)\\\]|\$\$(.*?)\$\$", re.DOTALL
-)
+_DISPLAY = re.compile(rf"\\begin\{{({_DISPLAYS})\}}(.*?)\\end\{{\1\}}|\\\[(.*?)\\\]|\$\$(.*?)\$\$", re.DOTALL)
 _INNER = re.compile(r"\\(?:begin|end)\{(?:aligned|split|gathered|array|math)\}(?:\[[tbc]\])?")
 _MARKUP = re.compile(r"\\(?:label|tag\*?)\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])")
 _ROW = re.compile(r"\\\\\*?(?:\[[^\]]*\])?")
 _EQUALS = re.compile(r":=|\\(?:coloneqq|triangleq|equiv|defeq)(?![A-Za-z])")
 
 
-_LEFT = re.compile(r"((?:\\?[A-Za-z]+\*?)\s*(?:\{[^{}]*\})?(?:\s*_\s*(?:\{(?:[^{}]|\{[^{}]*\})*\}|\\?\w+))?(?:\^\{?\*\}?)?)\s*(?:\([^()]*\))?")
+_LEFT = re.compile(
+    r"((?:\\?[A-Za-z]+\*?)\s*(?:\{[^{}]*\})?(?:\s*_\s*(?:\{(?:[^{}]|\{[^{}]*\})*\}|\\?\w+))?(?:\^\{?\*\}?)?)\s*(?:\([^()]*\))?"
+)
 """A name, and what it is written to depend on."""
 
 
@@ -85,7 +85,9 @@ _NEXT = re.compile(rf"^[ \t]*%(?: symsim formula | {END})", re.MULTILINE)
 def passages(text: str) -> list[Passage]:
     """The equations of a text, in order: every display, or all of it where there is none."""
     clean = re.sub(r"(?<!\\)%[^\n]*", lambda found: " " * len(found.group()), text)
-    displays = [(found.start(i), found.end(i)) for found in _DISPLAY.finditer(clean) for i in (2, 3, 4) if found.group(i)]
+    displays = [
+        (found.start(i), found.end(i)) for found in _DISPLAY.finditer(clean) for i in (2, 3, 4) if found.group(i)
+    ]
     if not displays:
         body = re.sub(r"\\begin\{document\}|\\end\{document\}|\\[()]|(?<!\\)\$", _blank, clean)
         return _equations(body, 0)
@@ -141,7 +143,7 @@ def _is_call(before: str) -> bool:
 
 
 def _flattened(text: str) -> str:
-    r"""`&` and `\\` outside of cases blanked; thousands joined by plain commas made one number, but not in arguments."""
+    r"""`&` and `\\` outside of cases blanked; plain commas in thousands marked, but not in lists of arguments."""
     outside = _outside_cases(text)
     kept = list(text)
     for found in (*_ROW.finditer(outside), *re.finditer(r"(?<!\\)&", outside)):
@@ -231,7 +233,11 @@ def _expected(error: UnexpectedInput, text: str) -> str:
     word = re.match(r"\\[A-Za-z]+\*?|\\.|.", rest)
     found = "`" + (word.group() if word else rest[:1]) + "`"
     known = "what can be read is listed in grammar/latex.lark"
-    return f"{found} is not read here; {known}" if isinstance(error, UnexpectedCharacters) else f"{found} cannot stand here"
+    return (
+        f"{found} is not read here; {known}"
+        if isinstance(error, UnexpectedCharacters)
+        else f"{found} cannot stand here"
+    )
 
 
 @cache
@@ -292,7 +298,7 @@ class _Build(Transformer[Token, Any]):
             return found  # a time written with what it depends on
         if len(arguments) > 1:
             raise LatexSyntaxError(self._span(token), f"{token} is a symbol and takes no list of arguments")
-        return _Product(found, arguments[0])
+        return _Product(found, next(iter(arguments)))
 
     def _looked_up(self, function: Any, token: Token, arguments: tuple[Expr, ...]) -> Expr:
         wanted = signatures()[str(function)].args
@@ -367,7 +373,7 @@ class _Build(Transformer[Token, Any]):
 
 def _extreme(kind: str, arguments: tuple[Expr, ...]) -> Expr:
     function = sympy.Max if kind == "max" else sympy.Min
-    return cast(Expr, function(*arguments, evaluate=False)) if len(arguments) > 1 else arguments[0]
+    return cast(Expr, function(*arguments, evaluate=False)) if len(arguments) > 1 else next(iter(arguments))
 
 
 def _rational(value: Fraction) -> Expr:
@@ -378,7 +384,9 @@ def _factor(unit: Token | None) -> Fraction:
     """What a unit stands for in SI units."""
     if unit is None:
         return Fraction(1)
-    spelled = re.sub(r"\\(?:mathrm|text|textrm|mathsf|unit)|[{}\s]", "", unit.replace("\\upmu", "µ").replace("\\mu", "µ"))
+    spelled = re.sub(
+        r"\\(?:mathrm|text|textrm|mathsf|unit)|[{}\s]", "", unit.replace("\\upmu", "µ").replace("\\mu", "µ")
+    )
     spelled = spelled.replace("\\%", "%")
     spelled = re.sub(r"FLOPs?$", "FLOP", spelled)
     return next(units[spelled] for units in DIMENSIONS.values() if spelled in units)

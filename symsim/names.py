@@ -1,4 +1,4 @@
-"""Names as they stand in printed LaTeX -> the symbols of one derivation: our own, the config's keys, and common synonyms."""
+"""Names as printed in LaTeX -> the symbols of one derivation: our own, the config's keys, and common synonyms."""
 
 from __future__ import annotations
 

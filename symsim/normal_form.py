@@ -1,4 +1,4 @@
-"""A normal form of formulas, so that equal ones can be seen to be equal term by term, with rounded coefficients allowed.
+"""A normal form of formulas: equal ones are seen to be equal term by term, rounded coefficients allowed.
 
 A formula is a sum of terms, each an exact coefficient times powers of atoms.  Products are multiplied out; a maximum
 (minimum) takes in the positive factors before it, and maxima among its own arms; a sum in a denominator is divided by
@@ -121,9 +121,7 @@ def same_atom(one: Atom, other: Atom) -> bool:
 
 def exact(form: Sum) -> bool:
     """Whether no rounded number is in it."""
-    return all(
-        term.slack == 0 and all(exact(part) for atom, _ in term.factors for part in atom.parts) for term in form
-    )
+    return all(term.slack == 0 and all(exact(part) for atom, _ in term.factors for part in atom.parts) for term in form)
 
 
 def expression(form: Sum | Term) -> Expr:
@@ -145,15 +143,15 @@ def _atom_expression(atom: Atom) -> Expr:
         case "min":
             return cast(Expr, sympy.Min(*parts, evaluate=False))
         case "floor":
-            return cast(Expr, sympy.floor(parts[0]))
+            return sympy.floor(parts[0])
         case "ceiling":
-            return cast(Expr, sympy.ceiling(parts[0]))
+            return sympy.ceiling(parts[0])
         case "power":
             return parts[0] ** parts[1]
         case "sum":
             return parts[0]
         case table:
-            return cast(Expr, sympy.Function(table, positive=True)(*parts))
+            return sympy.Function(table, positive=True)(*parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,17 @@ def _pyplot() -> Any:
 
 
 def save(figure: Any, file: str | Path, note: str = "symsim") -> None:
-    """Write a figure, in a PDF with a note of who made it; the ending chooses the format. Raises SymsimError for an ending that is no format."""
+    """Write a figure, in a PDF with a note of who made it; the ending chooses the format.
+
+    Raises SymsimError for an ending that is no format.
+    """
     known = figure.canvas.get_supported_filetypes()
     ending = Path(file).suffix.lstrip(".")
     if ending not in known:
         raise SymsimError(f"{file}: cannot draw a picture as {ending or 'a file without an ending'!r}; e.g. tpot.pdf")
-    figure.savefig(file, bbox_inches="tight", metadata={"Creator": note, "CreationDate": None} if ending == "pdf" else None)
+    figure.savefig(
+        file, bbox_inches="tight", metadata={"Creator": note, "CreationDate": None} if ending == "pdf" else None
+    )
     _pyplot().close(figure)
 
 
@@ -109,7 +114,9 @@ def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file
     axes.set_yscale("log")
     axes.set_xlabel("arithmetic intensity [FLOP/B]")
     axes.set_ylabel("FLOP/s")
-    _label(axes, [(line.flops / line.hbm_bytes, line.flops / line.seconds, line.name.rpartition(".")[2]) for line in lines])
+    _label(
+        axes, [(line.flops / line.hbm_bytes, line.flops / line.seconds, line.name.rpartition(".")[2]) for line in lines]
+    )
     if not note:
         axes.set_title(f"{formula.subject}; {', '.join(f'{k} = {v}' for k, v in point.items())}", fontsize=7)
     axes.legend(fontsize=8)
@@ -125,7 +132,7 @@ def _label(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
         for dx, dy in _OFFSETS:
             start = left + dx - (wide if dx < 0 else 0)
             box = (start, low + dy, start + wide, low + dy + high)
-            if not any(box[0] < r and l < box[2] and box[1] < t and b < box[3] for l, b, r, t in taken):
+            if not any(_overlap(box, other) for other in taken):
                 break
         else:
             continue
@@ -134,6 +141,11 @@ def _label(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
         side = "right" if dx < 0 else "left"
         style = {"fontsize": 7, "textcoords": "offset points", "ha": side, "arrowprops": arrow}
         axes.annotate(label, (x, y), xytext=(dx, dy), **style)
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Of two boxes: left, low, right, high."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 _OFFSETS = [(dx, dy) for far in range(0, 72, 8) for dy in (-3 - far, -3 + far) for dx in (5, -5)]
@@ -146,7 +158,9 @@ def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Pat
     shown = [one for one in found if any(one.elasticity)][:15][::-1]
     figure, axes = plt.subplots(figsize=(7, 0.35 * len(shown) + 1))
     widths = [one.elasticity[1] for one in shown]
-    axes.barh([f"${_latex(one.name)}$" for one in shown], widths, color=["#b2432f" if w > 0 else "#2f6db2" for w in widths])
+    axes.barh(
+        [f"${_latex(one.name)}$" for one in shown], widths, color=["#b2432f" if w > 0 else "#2f6db2" for w in widths]
+    )
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(f"elasticity of ${formula.form.derivation.result.latex}$: % for 1 % more")
     if not note:

@@ -1,4 +1,4 @@
-"""Write a compiled model's section of a paper into a folder: LaTeX, BibTeX, figures, and the formulas in other notations."""
+"""A compiled model's section of a paper, written into a folder: LaTeX, BibTeX, figures, other notations."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def paper(
     """Write a section about a compiled model into the folder `out`: LaTeX, BibTeX and figures, and its formulas as
     Markdown, HTML and Typst. Returns the files.
 
-    level: how the formulas are printed; limit: a TPOT in seconds that the figure marks; at: the workload point (B, S, O,
-    T) of the worked example.  Needs the `plot` extra.  On any error no file is written or changed; files of `out` that
-    are not its own are left alone.  Raises SymsimError where one of them stands in the way.
+    level: how the formulas are printed; limit: a TPOT in seconds that the figure marks; at: the workload point (B, S,
+    O, T) of the worked example.  Needs the `paper` extra.  On any error no file is written or changed; files of `out`
+    that are not its own are left alone.  Raises SymsimError where one of them stands in the way.
     """
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
@@ -64,7 +64,7 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
     costs, point = section.costs, section.point
     lengths = ", ".join(f"{name} = {point[name]}" for name in ("S", "O"))
     fits = costs.max_batch.evaluate(S=point["S"], O=point["O"])
-    ranked = sensitivities(costs, "tpot", **workload_of(costs.tpot, point))
+    ranked = sensitivities(costs, "tpot", (), **workload_of(costs.tpot, point))
     pictures: Mapping[str, tuple[str, Callable[[Path], None]]] = {
         "tpot.pdf": (
             f"TPOT over the decode batch at {lengths}. Shades: which steps are bound by memory",
@@ -75,7 +75,7 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
             lambda file: save_roofline(costs, costs.tpot, dict(point), file, note=MARK),
         ),
         "sensitivity.pdf": (
-            f"Elasticity of TPOT at B = {point['B']}, {lengths}: its change in per cent for one per cent more of each input",
+            f"Elasticity of TPOT at B = {point['B']}, {lengths}: its change in % for 1 % more of each input",
             lambda file: save_tornado(ranked, costs.tpot, file, note=MARK),
         ),
     }

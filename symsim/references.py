@@ -13,7 +13,7 @@ from symsim.paths import REFERENCES
 
 
 def cited(costs: Costs, libraries: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """What a paper cites, by what for: always, architecture, cost_model, comm, overlap, library. libraries: of tables."""
+    """What a paper cites, by what for: always, architecture, cost_model, comm, overlap, library (of the tables)."""
     data = _cited()
     names: Mapping[str, Iterable[str]] = {
         "architecture": costs.config.keys.get("architectures", ()),
@@ -42,7 +42,9 @@ def bibliography(keys: Iterable[str]) -> str:
 def entries() -> Mapping[str, str]:
     """Key -> entry of references.bib."""
     text = (REFERENCES / "references.bib").read_text(encoding="utf-8")
-    return {found.group(1): found.group() for found in re.finditer(r"^@\w+\{(\w+),.*?^\}", text, re.MULTILINE | re.DOTALL)}
+    return {
+        found.group(1): found.group() for found in re.finditer(r"^@\w+\{(\w+),.*?^\}", text, re.MULTILINE | re.DOTALL)
+    }
 
 
 @cache

@@ -33,8 +33,8 @@ class Dated:
 class Section:
     """What a section says, before it is set.
 
-    name: what the model is called; sheets: metric -> its formula; checks: metrics worked out at the point; spans: runs of pieces of `map` on which the
-    same arms bind; cites: what for -> BibTeX keys; remarks: everything assumed.
+    name: what the model is called; sheets: metric -> its formula; checks: metrics worked out at the point; spans: runs
+    of pieces of `map` on which the same arms bind; cites: what for -> BibTeX keys; remarks: everything assumed.
     """
 
     name: str

@@ -20,9 +20,9 @@ from sympy import Expr, Symbol
 
 from symsim.api import Costs
 from symsim.closed_form import ClosedForm
-from symsim.errors import EmptyTable, LatexSyntaxError, SymsimError, UndefinedName
+from symsim.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
+from symsim.errors import LatexSyntaxError, SymsimError, UndefinedName
 from symsim.evaluate import program
-from symsim.explain import numbers
 from symsim.latex_syntax import Equation, Literal, Reader, normal_name, passages
 from symsim.metrics import Derivation, Step
 from symsim.names import Names, names_of
@@ -36,54 +36,13 @@ from symsim.normal_form import (
     matched,
     normal,
     occurrences,
-    same_coefficient,
-    same_factors,
-    same_term,
     times,
 )
-from symsim.render.latex import expression_latex
-from symsim.render.text import expression_text
-from symsim.sheet import Sheet, sheet
+from symsim.sheet import sheet
 from symsim.symbols import put_in, step_symbol, symbol
-from symsim.units import format_quantity
 
 POINTS = 8
 """Random points at which formulas that were found equal are evaluated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that is otherwise. kind: missing term, extra term, missing arm, extra arm, wrong coefficient,
-    wrong term, missing step or other value; yours, derived: text; latex: of what should stand there (or should not).
-
-    value: of what stands in `derived` (of an extra term: in `yours`) at the workload point, in `unit`; source: its
-    operator and graph line; line: where the equation stands.
-    """
-
-    kind: str
-    step: str
-    step_latex: str
-    yours: str | None
-    derived: str | None
-    latex: str
-    unit: str
-    value: float | None
-    source: str | None
-    line: int | None
-
-    def sentence(self) -> str:
-        """What to change, in words."""
-        at = "" if self.value is None else f" ({format_quantity(self.value, self.unit, 6)} at the point)"
-        where = f"{self.step}" + (f" (line {self.line})" if self.line else "")
-        match self.kind:
-            case "missing step":
-                return f"missing step: {self.step} = {self.derived}{at}"
-            case "missing term" | "missing arm":
-                return f"{self.kind} in {where}: {self.derived}{at}"
-            case "extra term" | "extra arm":
-                return f"{self.kind} in {where}: {self.yours}{at}"
-            case _:
-                return f"{self.kind} in {where}: you have {self.yours}, derived is {self.derived}{at}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +68,8 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        words = ("metric", "subject", "at", "rounded", "taken", "passed_over")
-        plain = {word: getattr(self, word) for word in words}
+        fields = ("metric", "subject", "at", "rounded", "taken", "passed_over")
+        plain = {name: getattr(self, name) for name in fields}
         differences = [asdict(one) | {"sentence": one.sentence()} for one in self.differences]
         checked = [step.symbol.name for step in self.steps]
         return {"equal": self.equal, **plain, "checked": checked, "differences": differences}
@@ -122,7 +81,8 @@ def verify(
     """Compare a formula in LaTeX (grammar/latex.lark says which) with the derived one.
 
     text: one formula, or equations in named steps; path: what to call it in errors; given: steps that were
-    compared elsewhere; at: the workload point at which terms are given a value.  Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
+    compared elsewhere; at: the workload point at which terms are given a value.
+    Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
 
     >>> from symsim.api import compile
     >>> costs = compile("qwen3-8b", "h20")
@@ -133,7 +93,7 @@ def verify(
     """
     form = _with_one_peak(costs, metric)
     values = form.values({name: int(value) for name, value in at.items()})
-    judge = _Judge(form, values, sheet(form, "symbolic", ""))
+    judge = Judge(Ground(form, values, sheet(form, "symbolic", "")))
     names = names_of(form, form.derivation)
     read = _read(text, path, names, form.derivation, symbol(f"peak_{costs.deployment.gemm}"))
     differences: list[Difference] = []
@@ -156,8 +116,8 @@ def verify(
         differences += [judge.missing_step(step) for step in left]
         left = []
     taken = tuple(step.symbol.name for step in left)
-    words = (form.name, costs.metric(metric).subject, dict(at), rounded, tuple(checked), taken)
-    return Verdict(*words, read.stated, tuple(differences))
+    parts = (form.name, costs.metric(metric).subject, dict(at), rounded, tuple(checked), taken)
+    return Verdict(*parts, read.stated, tuple(differences))
 
 
 def _with_one_peak(costs: Costs, metric: str) -> ClosedForm:
@@ -197,7 +157,7 @@ def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symb
         sides = tuple(put_in(side, {_PEAK: peak}) for side in equation.sides)
         equation = Equation(name, sides, equation.span)
         key = derivation.result.symbol if name is None else own.get(normal_name(name), names.find(name))
-        if key in steps:
+        if isinstance(key, Symbol) and key in steps:
             equations.append((steps[key], equation))
         elif name is not None and normal_name(name) in own:
             definitions[own[normal_name(name)]] = sides[0]
@@ -210,7 +170,12 @@ def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symb
             message = f"{name} is no step of the derived formula, and nothing here uses it; {names.near(name)}"
             raise UndefinedName(reader.place(passage), message)
     whole = tuple(
-        (step, Equation(equation.name, tuple(_put_in_own(s, definitions, equation) for s in equation.sides), equation.span))
+        (
+            step,
+            Equation(
+                equation.name, tuple(_put_in_own(s, definitions, equation) for s in equation.sides), equation.span
+            ),
+        )
         for step, equation in equations
     )
     return _Read(whole, tuple(stated), reader.literals)
@@ -225,29 +190,14 @@ def _put_in_own(side: Expr, definitions: Mapping[Expr, Expr], equation: Equation
 
 
 @dataclass(frozen=True, slots=True)
-class _Origin:
-    """Where a derived term stands: part of the step's sum, which enters the compared step `outer` times."""
+class Judge:
+    """Compares equations with the steps of one derivation."""
 
-    step: Step
-    part: Expr
-    outer: Expr
+    ground: Ground
 
-
-@dataclass(frozen=True, slots=True)
-class _Derived:
-    """A derived term with where it is from; several where equal terms were taken together."""
-
-    term: Term
-    origins: tuple[_Origin, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    """Compares equations with the steps of one derivation. values: the workload point and all bound numbers."""
-
-    form: ClosedForm
-    values: Mapping[str, Any]
-    sheet: Sheet
+    @property
+    def form(self) -> ClosedForm:
+        return self.ground.form
 
     def compared(
         self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], line: int
@@ -270,7 +220,7 @@ class _Judge:
             return self._checked(step, yours, derived, line, in_numbers=not all_matched)
         if exact(yours) and _vanishes((*more, *_negative(less))):
             return []
-        return _Report(self, step, line).differences(more, [one for one in derived if one.term in less])
+        return Report(self.ground, step, line).differences(more, [one for one in derived if one.term in less])
 
     def _plainest(
         self, step: Step, yours: Sum, named: frozenset[Symbol], found: list[Difference], line: int
@@ -281,15 +231,15 @@ class _Judge:
         sizes = self._of_kinds("architecture", "deployment", "precision")
         for more in (hardware | sizes, hardware, sizes):
             other = self.differences(step, yours, named | more, line)
-            if _words(other) <= _words(found):
+            if words(other) <= words(found):
                 found, named = other, named | more
                 break
         steps = {s.symbol: s for s in self.form.derivation.steps}
         candidates = [s for s in _below(step, steps) if s not in named]
         while candidates:
             tried = [(self.differences(step, yours, named | {s}, line), s) for s in candidates]
-            other, kept = min(tried, key=lambda pair: _length(pair[0]))
-            if _length(other) >= _length(found):
+            other, kept = min(tried, key=lambda pair: length(pair[0]))
+            if length(other) >= length(found):
                 break
             found, named = other, named | {kept}
             candidates = [s for s in candidates if s != kept]
@@ -298,20 +248,20 @@ class _Judge:
     def _of_kinds(self, *kinds: str) -> frozenset[Symbol]:
         return frozenset(s for s in self.form.derivation.free() if self.form.symbols[s.name].kind in kinds)
 
-    def derived(self, step: Step, named: frozenset[Symbol]) -> list[_Derived]:
+    def derived(self, step: Step, named: frozenset[Symbol]) -> list[Derived]:
         """The step's terms: steps and symbols that are named stay, the others are put in."""
         known = {s: v for s, v in self.form.bound.symbols().items() if s not in named}
         steps = {s.symbol: replace(s, expr=put_in(s.expr, known)) for s in self.form.derivation.steps}
         inside = {s: found for s, found in steps.items() if s not in named or s == step.symbol}
-        found: dict[Any, _Derived] = {}
+        found: dict[Any, Derived] = {}
         for origin in _unfolded(steps[step.symbol], sympy.S.One, inside):
-            for term in normal(origin.outer * _inlined(origin.part, inside)):
+            for term in normal(origin.outer * inlined(origin.part, inside)):
                 before = found.get(term.factors)
                 if before is not None:
                     total = before.term.coefficient + term.coefficient
-                    found[term.factors] = _Derived(Term(total, Fraction(0), term.factors), (*before.origins, origin))
+                    found[term.factors] = Derived(Term(total, Fraction(0), term.factors), (*before.origins, origin))
                 else:
-                    found[term.factors] = _Derived(term, (origin,))
+                    found[term.factors] = Derived(term, (origin,))
         return [one for one in found.values() if one.term.coefficient]
 
     def _mixed(self, more: list[Term], less: list[Term]) -> tuple[list[Term], list[Term]]:
@@ -323,7 +273,9 @@ class _Judge:
         left = list(more)
         for term in more if less else ():
             mine = self._in_numbers(term)
-            same = (one for one in less if alike(mine, self._in_numbers(one)) and not occurrences(term) - occurrences(one))
+            same = (
+                one for one in less if alike(mine, self._in_numbers(one)) and not occurrences(term) - occurrences(one)
+            )
             found = next(same, None)
             if found is not None:
                 left.remove(term)
@@ -336,7 +288,9 @@ class _Judge:
         bare = expression(replace(term, coefficient=Fraction(1)))
         return times((Term(term.coefficient, term.slack, ()),), put_in(bare, known))
 
-    def _checked(self, step: Step, yours: Sum, derived: list[_Derived], line: int, *, in_numbers: bool) -> list[Difference]:
+    def _checked(
+        self, step: Step, yours: Sum, derived: list[Derived], line: int, *, in_numbers: bool
+    ) -> list[Difference]:
         """Formulas found equal agree at random points, or something is wrong with the comparison."""
         if not exact(yours):
             return []
@@ -346,34 +300,12 @@ class _Judge:
             mine, theirs = put_in(mine, known), put_in(theirs, known)
         if _agree(mine, theirs):
             return []
-        report = _Report(self, step, line)
+        report = Report(self.ground, step, line)
         return [report.of("other value", step, report.text(mine), report.text(theirs), theirs)]
 
     def missing_step(self, step: Step) -> Difference:
-        report = _Report(self, step, None)
+        report = Report(self.ground, step, None)
         return report.of("missing step", step, None, report.text(step.expr), step.expr)
-
-    def value(self, expr: Expr) -> float | None:
-        """At the workload point, steps put in; None where a measured row cannot be used or a symbol has no number."""
-        whole = _inlined(expr, {step.symbol: step for step in self.form.derivation.steps})
-        if any(str(s) not in self.values for s in whole.free_symbols):
-            return None
-        try:
-            return numbers((whole,), self.values, self.form.context)[0]
-        except (EmptyTable, ZeroDivisionError, OverflowError):
-            return None
-
-
-_WORDS = {"missing term": 2, "missing arm": 2, "wrong coefficient": 2, "wrong term": 3, "extra term": 4, "extra arm": 4}
-
-
-def _words(found: Sequence[Difference]) -> int:
-    """How much there is to say: what is missing is said more simply than what is missing and too many."""
-    return sum(_WORDS.get(one.kind, 4) for one in found)
-
-
-def _length(found: Sequence[Difference]) -> tuple[int, int]:
-    return _words(found), sum(len(f"{one.yours}{one.derived}") for one in found)
 
 
 def _below(step: Step, steps: Mapping[Symbol, Step]) -> list[Symbol]:
@@ -384,23 +316,17 @@ def _below(step: Step, steps: Mapping[Symbol, Step]) -> list[Symbol]:
     return found
 
 
-def _unfolded(step: Step, outer: Expr, inside: Mapping[Symbol, Step]) -> list[_Origin]:
+def _unfolded(step: Step, outer: Expr, inside: Mapping[Symbol, Step]) -> list[Origin]:
     """The terms of a step; one that is a multiple of another step unfolds into that step's terms."""
-    found: list[_Origin] = []
+    found: list[Origin] = []
     for part in sympy.Add.make_args(step.expr):
         inner = [s for s in part.free_symbols if s in inside and s != step.symbol]
         factor = part / inner[0] if len(inner) == 1 else None
         if factor is not None and inner[0] not in factor.free_symbols:
             found += _unfolded(inside[inner[0]], outer * factor, inside)  # pyright: ignore[reportArgumentType]
         else:
-            found.append(_Origin(step, part, outer))
+            found.append(Origin(step, part, outer))
     return found
-
-
-def _inlined(expr: Expr, steps: Mapping[Symbol, Step]) -> Expr:
-    while expr.free_symbols & set(steps):
-        expr = put_in(expr, {s: step.expr for s, step in steps.items()})
-    return expr
 
 
 def _negative(terms: Sequence[Term]) -> list[Term]:
@@ -448,182 +374,3 @@ def _drawn(s: Symbol, draw: random.Random) -> float:
 
 def _measured(name: str, seed: int) -> Callable[..., float]:
     return lambda *args: random.Random(f"{name}{seed}{[f'{arg:.9g}' for arg in args]}").uniform(0.05, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """Puts what is otherwise in one equation into words."""
-
-    judge: _Judge
-    step: Step
-    line: int | None
-
-    def differences(self, more: list[Term], less: list[_Derived]) -> list[Difference]:
-        """Terms that correspond are compared further; the rest is too many, or missing."""
-        found: list[Difference] = []
-        more = list(more)
-        for one in list(less):
-            lost = self._lost_arms(more, one)
-            best = max(more, key=lambda term, one=one: _kinship(term, one.term), default=None)
-            if lost is not None:
-                used, arms = lost
-                more = [term for term in more if term not in used]
-                found += [self.of("missing arm", one.origins[0].step, None, self.text(arm), arm) for arm in arms]
-            elif best is not None and _kinship(best, one.term) >= _KIN:
-                more.remove(best)
-                found += self.pair(best, one)
-            else:
-                found.append(self.missing(one))
-        return found + [self.extra("extra term", expression(term)) for term in more]
-
-    def _lost_arms(self, more: list[Term], one: _Derived) -> tuple[list[Term], list[Expr]] | None:
-        """Where one arm stands in place of the whole maximum: the terms that are that arm, and the other arms."""
-        arms = _arms(one.term)
-        for arm in arms or ():
-            same, _, unmatched = matched(tuple(more), arm)
-            if not unmatched and len(same) == len(arm):
-                outer = one.origins[0].outer if len(one.origins) == 1 else sympy.S.One
-                others = [expression(normal(expression(other) / outer)) for other in arms or () if other is not arm]
-                return [mine for mine, _ in same], others
-        return None
-
-    def pair(self, yours: Term, derived: _Derived) -> list[Difference]:
-        """Two terms that correspond: another coefficient, other arms of a maximum, or another factor."""
-        origin = derived.origins[0]
-        step = origin.step if len(derived.origins) == 1 else self.step
-        part, outer = (origin.part, origin.outer) if len(derived.origins) == 1 else (expression(derived.term), sympy.S.One)
-        mine, theirs = times((yours,), 1 / outer), times((derived.term,), 1 / outer)
-        if len(mine) == 1 and len(theirs) == 1:
-            arms = _arms(mine[0]), _arms(theirs[0])
-            ratio = _ratio(mine[0], theirs[0])
-            if ratio is None and arms[0] is not None and arms[1] is not None and mine[0].coefficient == theirs[0].coefficient:
-                return self.arms(step, arms[0], arms[1])
-            if ratio is not None:
-                words = self.text(ratio * part), self.text(part)
-                return [self.of("wrong coefficient", step, *words, part)]
-        words = self.text(expression(mine)), self.text(part)
-        return [self.of("wrong term", step, *words, part)]
-
-    def arms(self, step: Step, yours: tuple[Sum, ...], derived: tuple[Sum, ...]) -> list[Difference]:
-        """Arms of a maximum that differ."""
-        rest = list(derived)
-        more: list[Sum] = []
-        for arm in yours:
-            same = next((other for other in rest if alike(arm, other)), None)
-            if same is None:
-                more.append(arm)
-            else:
-                rest.remove(same)
-        found: list[Difference] = []
-        for arm in rest:
-            target = expression(arm)
-            best = max(more, key=lambda other, arm=arm: _kinship_of_sums(other, arm), default=None)
-            if best is None or (len(rest) != len(more) and _kinship_of_sums(best, arm) < _KIN):
-                found.append(self.of("missing arm", step, None, self.text(target), target))
-                continue
-            more.remove(best)
-            found += self.inside(step, best, arm)
-        found += [self.extra("extra arm", expression(arm)) for arm in more]
-        return found
-
-    def inside(self, step: Step, yours: Sum, derived: Sum) -> list[Difference]:
-        """Two arms that correspond: terms within their sums."""
-        _, more, less = matched(yours, derived)
-        here = _Report(self.judge, step, self.line)
-        return here.differences(more, [_Derived(t, (_Origin(step, expression(t), sympy.S.One),)) for t in less])
-
-    def missing(self, one: _Derived) -> Difference:
-        """A term that is not there, as it stands in its own step."""
-        if len(one.origins) == 1:
-            (origin,) = one.origins
-            return self.of("missing term", origin.step, None, self.text(origin.part), origin.part)
-        whole = expression(one.term)
-        return self.of("missing term", self.step, None, self.text(whole), whole)
-
-    def extra(self, kind: str, expr: Expr) -> Difference:
-        return self.of(kind, self.step, self.text(expr), None, expr)
-
-    def text(self, expr: Expr) -> str:
-        return expression_text(expr, self.step.unit, self._sheet(expr))
-
-    def _sheet(self, expr: Expr) -> Sheet:
-        """Coefficients carry the unit where no symbol does."""
-        symbols = self.judge.form.symbols
-        left = [s for s in expr.free_symbols if str(s) in symbols and symbols[str(s)].unit not in ("1", "tokens")]
-        return self.judge.sheet if left else replace(self.judge.sheet, level="numeric")
-
-    def of(self, kind: str, step: Step, yours: str | None, derived: str | None, shown: Expr) -> Difference:
-        source = None if step.op is None else f"{step.op} ({step.origin})"
-        latex = expression_latex(shown, self._sheet(shown), self.step.unit)
-        value = self.judge.value(shown)
-        return Difference(kind, step.symbol.name, step.latex, yours, derived, latex, self.step.unit, value, source, self.line)
-
-
-_KIN = 0.5
-
-
-def _arms(term: Term) -> tuple[Sum, ...] | None:
-    """The arms of a term that is one maximum or minimum."""
-    match term.factors:
-        case ((Atom(head="max" | "min", parts=parts), power),) if power == 1:
-            return parts
-        case _:
-            return None
-
-
-def _ratio(yours: Term, derived: Term) -> Expr | None:
-    """The number by which two terms differ, if they differ by a number only."""
-    if same_factors(yours.factors, derived.factors):
-        if derived.coefficient == 0 or same_coefficient(yours, derived):
-            return None
-        return _rational(yours.coefficient / derived.coefficient)
-    one, other = _arms(yours), _arms(derived)
-    if one is None or other is None or len(one) != len(other):
-        return None
-    for arm in one:
-        for target in other:
-            if len(arm) == len(target) and same_factors(arm[0].factors, target[0].factors) and target[0].coefficient:
-                ratio = arm[0].coefficient / target[0].coefficient
-                scaled = tuple(tuple(Term(t.coefficient * ratio, t.slack, t.factors) for t in s) for s in other)
-                if ratio != 1 and _same_arms(one, scaled):
-                    return _rational(ratio)
-    return None
-
-
-def _same_arms(one: tuple[Sum, ...], other: tuple[Sum, ...]) -> bool:
-    rest = list(other)
-    for arm in one:
-        found = next((target for target in rest if alike(arm, target)), None)
-        if found is None:
-            return False
-        rest.remove(found)
-    return not rest
-
-
-def _rational(value: Fraction) -> Expr:
-    return sympy.Rational(value.numerator, value.denominator)
-
-
-def _kinship(one: Term, other: Term) -> float:
-    """How much two terms have in common, from 0 to 1."""
-    if same_factors(one.factors, other.factors):
-        return 1.0
-    arms = _arms(one), _arms(other)
-    if arms[0] is not None and arms[1] is not None:
-        scores = [max(_kinship_of_sums(arm, target) for target in arms[1]) for arm in arms[0]]
-        return max(scores)
-    mine, theirs = ({(atom.head, power) for atom, power in _bare(term).factors} for term in (one, other))
-    return len(mine & theirs) / max(len(mine | theirs), 1)
-
-
-def _bare(term: Term) -> Term:
-    """What stands in a rounding down or up, where a term is nothing else."""
-    match term.factors:
-        case ((Atom(head="floor" | "ceiling", parts=((inner,),)), _),):
-            return inner
-        case _:
-            return term
-
-
-def _kinship_of_sums(one: Sum, other: Sum) -> float:
-    return max((_kinship(a, b) for a in one for b in other), default=0.0)

@@ -62,10 +62,7 @@ def worked(formula: Formula, workload: Mapping[str, int]) -> Check:
     compiled = program(exprs, tuple(name for name, _ in exprs), "python")
     results = compiled.run(values, scalar_tables(compiled.tables, form.context))
     at = {**values, **dict(zip(compiled.outputs, results, strict=True))}
-    rows = tuple(
-        Worked(step, float(value), _arms(step, at, form))
-        for step, value in zip(steps, results, strict=True)
-    )
+    rows = tuple(Worked(step, float(value), _arms(step, at, form)) for step, value in zip(steps, results, strict=True))
     return Check(formula, {name: values[name] for name in form.symbols}, rows, _measured(steps, at, form))
 
 

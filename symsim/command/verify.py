@@ -18,7 +18,9 @@ from symsim.verification import Verdict, verify
 def add(commands: Any) -> None:
     ask = commands.add_parser("verify", help="does a formula in LaTeX equal the derived one")
     ask.add_argument("text", metavar="FILE.tex|FORMULA", help="grammar/latex.lark says which LaTeX is read")
-    ask.add_argument("--model", metavar="MODEL", help="needed unless the file says what it derives, as symsim prints it")
+    ask.add_argument(
+        "--model", metavar="MODEL", help="needed unless the file says what it derives, as symsim prints it"
+    )
     add_deployment(ask)
     ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
     ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point at which terms are given a value")

@@ -13,6 +13,8 @@ from symsim.render.latex import Lines
 from symsim.sheet import Sheet
 from symsim.units import format_quantity
 
+MATHML = "http://www.w3.org/1998/Math/MathML"
+
 
 def mathml_text(sheet: Sheet) -> str:
     """A section of HTML: a heading, one block of MathML with a row for each step, and tables of symbols and tables.
@@ -21,11 +23,14 @@ def mathml_text(sheet: Sheet) -> str:
     """
     convert = _converter()
     rows = "\n".join(
-        f"<mtr><mtd style=\"text-align: left\">{convert(step.latex)}</mtd><mtd><mo>=</mo></mtd>"
-        f"<mtd style=\"text-align: left\">{convert(_whole(sheet, step.expr, step.unit))}</mtd></mtr>"
+        f'<mtr><mtd style="text-align: left">{convert(step.latex)}</mtd><mtd><mo>=</mo></mtd>'
+        f'<mtd style="text-align: left">{convert(_whole(sheet, step.expr, step.unit))}</mtd></mtr>'
         for step in sheet.steps
     )
-    block = f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">\n<mtable columnspacing="0.3em" rowspacing="0.7em" displaystyle="true">\n{rows}\n</mtable>\n</math>'
+    block = (
+        f'<math xmlns="{MATHML}" display="block">\n<mtable columnspacing="0.3em" rowspacing="0.7em"'
+        f' displaystyle="true">\n{rows}\n</mtable>\n</math>'
+    )
     symbols = [
         (
             _inline(convert, row.info.latex),
@@ -36,7 +41,9 @@ def mathml_text(sheet: Sheet) -> str:
         )
         for row in sheet.symbols
     ]
-    tables = [(_inline(convert, t.latex), escape(t.meaning), escape(", ".join(t.args)), escape(t.file)) for t in sheet.tables]
+    tables = [
+        (_inline(convert, t.latex), escape(t.meaning), escape(", ".join(t.args)), escape(t.file)) for t in sheet.tables
+    ]
     parts = [
         "<section>",
         f"<h2>{escape(sheet.derivation.meaning)}</h2>",
@@ -60,7 +67,8 @@ def html_page(sheets: Sequence[Sheet], note: str) -> str:
         "th,td{text-align:left;vertical-align:top;padding:.15em .8em .15em 0}th{border-bottom:1px solid}"
     )
     head = f'<meta charset="utf-8"/>\n<title>{title}</title>\n<style>{style}</style>'
-    return f'<!DOCTYPE html>\n<!-- {note} -->\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    page = f'<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>'
+    return f"<!DOCTYPE html>\n<!-- {note} -->\n{page}\n"
 
 
 def _whole(sheet: Sheet, expr: Any, unit: str) -> str:
@@ -83,7 +91,7 @@ def _converter() -> Callable[[str], str]:
 
 
 def _inline(convert: Callable[[str], str], latex: str) -> str:
-    return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{convert(latex)}</math>'
+    return f'<math xmlns="{MATHML}">{convert(latex)}</math>'
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,7 +14,6 @@ from symsim.render.latex import Math, width
 from symsim.sheet import DIGITS, Sheet, as_quantity, ordered
 from symsim.units import format_quantity
 
-
 BUDGET = 62.0
 """Letters that fit a line of an A4 page beside the left side; wider formulas break over lines."""
 
@@ -153,7 +152,7 @@ class _Math:
                 return f"frac({grouped(str(expr.p))}, {grouped(str(expr.q))})"
             case sympy.floor() | sympy.ceiling():
                 head = "floor" if isinstance(expr, sympy.floor) else "ceil"
-                return f"{head}({self._plain(cast(Expr, expr.args[0]))})"
+                return f"{head}({self._plain(expr.args[0])})"
             case AppliedUndef():
                 arguments = ", ".join(self._plain(cast(Expr, argument)) for argument in expr.args)
                 return f"{self.names.get(str(expr.func), str(expr.func))} ({arguments})"

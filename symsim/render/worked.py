@@ -53,7 +53,9 @@ def _rows(row: Worked, printed: Sheet, values: Mapping[str, str]) -> list[str]:
     chain = [_lines(row.step.expr, row, printed, values)]
     if row.arms is not None:
         expr, arms = row.arms
-        chain.append(_lines(expr, row, printed, {**values, **{s.name: _number(v, row.step.unit) for s, v in arms.items()}}))
+        chain.append(
+            _lines(expr, row, printed, {**values, **{s.name: _number(v, row.step.unit) for s, v in arms.items()}})
+        )
     result = _number(row.value, row.step.unit)
     if chain[-1] != [result]:
         chain.append([result])

@@ -56,7 +56,9 @@ def _names(found: Verdict, step: Step) -> bool:
 
 @EXAMPLES
 @given(st.data(), costs, metrics, levels)
-def test_a_dropped_term_is_found_and_named(data: st.DataObject, compiled: symsim.Costs, metric: str, level: str) -> None:
+def test_a_dropped_term_is_found_and_named(
+    data: st.DataObject, compiled: symsim.Costs, metric: str, level: str
+) -> None:
     sheet = compiled.metric(metric).sheet(level)
     step, node, term = _draw_place(data, sheet)
     kept = node.func(*(part for part in node.args if part != term))

@@ -1,6 +1,7 @@
 """The LaTeX that papers write is read as meant; what is not read is pointed at."""
 
 import pytest
+
 import symsim
 from symsim.errors import LatexSyntaxError, UndefinedName
 from symsim.verification import verify
@@ -18,12 +19,12 @@ EQUAL = [
     r"\[ \begin{aligned} \mathrm{TPOT} &= 36 t_{layer} \\ &\quad + t_{sched} \end{aligned} \]",
     r"\begin{equation}\label{eq:a} \mathrm{TPOT} = n_{layers} \, t_{layer} + t_{sched}. \end{equation}",
     r"\mathrm{TPOT} = 36 t_{layer} + 5\,\mathrm{ms} = \mathrm{num\_hidden\_layers}\; t_{layer} + t_{sched}",
-    r"t_{experts} = \max\{\frac{301{,}989{,}888 B}{P_{fp8}\mu_{gemm}(B, 4096, 24576)}, \frac{150994944}{W_{HBM}\eta_{HBM}}\}",
-    r"t_{experts} = \max\Bigl(301,989,888 B / P_w / \mu_{gemm}(B, D, 24\,576), \dfrac{3 D F b_w}{W_{HBM}\eta_{HBM}}\Bigr)",
+    r"t_{experts} = \max\{\frac{301{,}989{,}888 B}{P_{fp8}\mu_{gemm}(B, 4096, 24576)}, "
+    r"\frac{150994944}{W_{HBM}\eta_{HBM}}\}",
+    r"t_{experts} = \max\Bigl(301,989,888 B / P_w / \mu_{gemm}(B, D, 24\,576), "
+    r"\dfrac{3 D F b_w}{W_{HBM}\eta_{HBM}}\Bigr)",
     r"t_{experts} = \begin{cases} x & x \ge y \\ y & \text{otherwise} \end{cases} \\"
     r" x = \frac{301989888 B}{P_w \mu_{gemm}(B, 4096, 24576)} \\ y = \frac{150994944}{\mathrm{BW}_{HBM}\eta_{HBM}}",
-    r"t_{experts} = \begin{cases} x, & \text{if } x < y \\ y, & \text{otherwise} \end{cases} \\"
-    r" y = \min(x, \max(x, x)) \\ x = t_{experts}",
     r"C = S + \lfloor O/2 \rfloor",
     r"C = \left\lfloor S + \frac{O}{2} \right\rfloor",
     r"C = \frac{(S + \lfloor \tfrac{O}{2} \rfloor)(S + O)^2}{(O + S)(S + O)}",
@@ -31,7 +32,7 @@ EQUAL = [
 ]
 
 
-@pytest.mark.parametrize("text", [text for text in EQUAL if "= t_{experts}" not in text])
+@pytest.mark.parametrize("text", EQUAL)
 def test_equal_in_other_words(text: str) -> None:
     found = verify(text, COSTS)
     assert found.equal, [one.sentence() for one in found.differences]
@@ -48,8 +49,13 @@ DIFFERENT = [
     (r"t_{experts} = \max(\frac{301989888 B}{P_w}, \frac{150994944}{W_{HBM}\eta_{HBM}})", "wrong term", None, None),
     (r"C = S + O/2", "wrong term", "floor(O/2)", 1024),
     (r"C = S + \frac{O}{3}", "wrong term", "floor(O/2)", 1024),
-    (r"t_{core} = \max(x, \frac{4 C B H d}{P_{bf16} p_{tp} \mu_{GQA}(H/p_{tp}, G/p_{tp}, d, B, C)}) \\"
-     r" x = \frac{2 B C H d b_{kv}}{W_{HBM} \eta_{HBM} p_{tp}}", "wrong term", None, None),
+    (
+        r"t_{core} = \max(x, \frac{4 C B H d}{P_{bf16} p_{tp} \mu_{GQA}(H/p_{tp}, G/p_{tp}, d, B, C)}) \\"
+        r" x = \frac{2 B C H d b_{kv}}{W_{HBM} \eta_{HBM} p_{tp}}",
+        "wrong term",
+        None,
+        None,
+    ),
 ]
 
 
