@@ -274,11 +274,11 @@ class _Build(Transformer[Token, Any]):
         return tuple(_value(side) for side in sides[: signs[0] if signs else None] if side is not None)
 
     def number(self, token: Token, unit: Token | None = None) -> Expr:
-        text = re.sub(r"\\[, ]|[{},']", "", token)
-        value, factor = Fraction(text), _factor(unit)
+        text, _, exponent = re.sub(r"\\[, ]|[{},']", "", token).partition("e")
+        value, factor = Fraction(text), _factor(unit) * Fraction(10) ** int(exponent or 0)
         if "." in text:
             slack = Fraction(1, 2 * 10 ** len(text.partition(".")[2]))
-        elif unit is not None:
+        elif unit is not None or exponent:
             slack = Fraction(10) ** (len(text) - DIGITS) / 2
         else:
             return sympy.Integer(int(text))

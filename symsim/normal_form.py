@@ -1,9 +1,9 @@
 """A normal form of formulas: equal ones are seen to be equal term by term, rounded coefficients allowed.
 
 A formula is a sum of terms, each an exact coefficient times powers of atoms.  Products are multiplied out; a maximum
-(minimum) takes in the positive factors before it, and maxima among its own arms; a sum in a denominator is divided by
-what its terms share and by the coefficient of its first term.  All symbols of formulas are nonnegative, so each of
-these rewritings keeps the value everywhere.
+(minimum) takes in the positive factors before it and maxima among its own arms, and gives out terms that all arms
+share; a sum in a denominator is divided by what its terms share and by the coefficient of its first term.  All symbols
+of formulas are nonnegative, so each of these rewritings keeps the value everywhere.
 """
 
 from __future__ import annotations
@@ -211,7 +211,11 @@ class _Normal:
             nested = _only_extreme(form, kind)
             arms += nested if nested is not None else [form]
         distinct = list(dict.fromkeys(arms))
-        return distinct[0] if len(distinct) == 1 else _single(Atom(kind, tuple(sorted(distinct, key=repr))))
+        if len(distinct) == 1:
+            return distinct[0]
+        common = [term for term in distinct[0] if term.slack == 0 and all(term in arm for arm in distinct)]
+        parts = [tuple(term for term in arm if term not in common) for arm in distinct]
+        return _collected([*common, *_single(Atom(kind, tuple(sorted(parts, key=repr))))])
 
 
 def _args(expr: Expr) -> tuple[Expr, ...]:

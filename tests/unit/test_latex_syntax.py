@@ -29,6 +29,7 @@ EQUAL = [
     r"C = \left\lfloor S + \frac{O}{2} \right\rfloor",
     r"C = \frac{(S + \lfloor \tfrac{O}{2} \rfloor)(S + O)^2}{(O + S)(S + O)}",
     r"t_{attention} = t_{core} + t_{o proj} + t_{qkv proj}",
+    r"36 t_{layer} + 5e-3",
 ]
 
 
@@ -73,6 +74,12 @@ def test_a_whole_step_that_is_missing_is_named_by_its_name() -> None:
     found = verify(r"\mathrm{TPOT} = 122\max(t_{attention}, t_{dispatch} + t_{combine}) + t_{sched}", V3)
     (one,) = found.differences
     assert (one.kind, one.step, one.derived) == ("missing term", "t_layer", "2*t_experts")
+
+
+def test_a_term_that_all_arms_share_may_stand_in_each() -> None:
+    text = r"\max(122 t_{attention} + t_{sched}, 122 (t_{dispatch} + t_{experts} + t_{combine}) + t_{sched})"
+    assert verify(text, V3).equal
+    assert not verify(text.replace("+ t_{sched},", "+ 2 t_{sched},"), V3).equal
 
 
 def test_a_symbol_of_the_same_value_is_not_the_same_symbol() -> None:
