@@ -112,8 +112,10 @@ def words(found: Sequence[Difference]) -> int:
     return sum(_WORDS.get(one.kind, 4) for one in found)
 
 
-def length(found: Sequence[Difference]) -> tuple[int, int]:
-    return words(found), sum(len(f"{one.yours}{one.derived}") for one in found)
+def length(found: Sequence[Difference], step: Step) -> tuple[int, int, int]:
+    """The same, then how many are told about a step within the compared one, then how long the formulas are."""
+    inner = sum(one.step != step.symbol.name for one in found)
+    return words(found), inner, sum(len(f"{one.yours}{one.derived}") for one in found)
 
 
 def inlined(expr: Expr, steps: Mapping[Symbol, Step]) -> Expr:

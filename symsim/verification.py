@@ -238,8 +238,8 @@ class Judge:
         candidates = [s for s in _below(step, steps) if s not in named]
         while candidates:
             tried = [(self.differences(step, yours, named | {s}, line), s) for s in candidates]
-            other, kept = min(tried, key=lambda pair: length(pair[0]))
-            if length(other) >= length(found):
+            other, kept = min(tried, key=lambda pair: length(pair[0], step))
+            if length(other, step) >= length(found, step):
                 break
             found, named = other, named | {kept}
             candidates = [s for s in candidates if s != kept]
