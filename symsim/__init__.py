@@ -16,15 +16,18 @@ from symsim.kernel_costs import KernelCosts, kernel
 from symsim.pareto import FrontPoint, pareto
 from symsim.pieces import Regimes, regimes
 from symsim.plane import Plane, plane
+from symsim.publication import paper
 from symsim.report import Report, simulate
 from symsim.sensitivity import Sensitivity, sensitivities
 from symsim.sweep import sweep, sweep_to_file
+from symsim.verification import Difference, Verdict, verify
 
 __all__ = [
     "Answer",
     "Comparison",
     "Costs",
     "Deployment",
+    "Difference",
     "Formula",
     "FrontPoint",
     "KernelCosts",
@@ -33,10 +36,12 @@ __all__ = [
     "Report",
     "Sensitivity",
     "SymsimError",
+    "Verdict",
     "compare",
     "compile",
     "crossings",
     "kernel",
+    "paper",
     "pareto",
     "plane",
     "regimes",
@@ -44,4 +49,5 @@ __all__ = [
     "simulate",
     "sweep",
     "sweep_to_file",
+    "verify",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -13,7 +14,7 @@ import sympy
 from symsim.answer import Answer
 from symsim.binding import Bound, bind_all, context, facts
 from symsim.closed_form import ClosedForm
-from symsim.config import ModelConfig, Sizes, find_model, load_config, read_sizes
+from symsim.config import ModelConfig, Sizes, bundled_models, find_model, load_config, read_sizes
 from symsim.conventions import VINTAGES, Convention, convention
 from symsim.cost import costs
 from symsim.deployment import Deployment, resized
@@ -23,6 +24,7 @@ from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
 from symsim.lower import Facts, lower
 from symsim.metrics import Derivation, Phased, max_batch, memory, priced_phase, tgs, tpot, ttft
+from symsim.paths import CONFIGS, HARDWARE, shown
 from symsim.solve import solve
 from symsim.symbols import KNOWN, symbol
 from symsim.syntax import load_library
@@ -120,7 +122,16 @@ class Costs:
             f"{self.counting.name} cost model",
         )
         subject = ", ".join((*parts, f"tables {self.context.vintage}"))
-        return Formula(ClosedForm(derivation, self.bound, self.context), subject)
+        return Formula(ClosedForm(derivation, self.bound, self.context), subject, self.origin)
+
+    @property
+    def origin(self) -> str:
+        """The words of the command line that compile the same model, device and deployment."""
+        bundled = [name for name in bundled_models() if shown(CONFIGS / f"{name}.json") == self.config.path]
+        device = self.device.path.stem if self.device.path.parent == HARDWARE else str(self.device.path)
+        words = [*(bundled or [self.config.path]), "--device", device, *self.deployment.flags()]
+        words += ["--cost-model", self.counting.name, "--tables", self.context.vintage]
+        return shlex.join(words if self.context.figures is None else [*words, "--fallback"])
 
 
 _TWO_BATCH = symbol("two_batch")

@@ -15,16 +15,19 @@ from symsim.command import (
     graph,
     kernel,
     listing,
+    paper,
     regimes,
     sensitivity,
     simulate,
     solve,
     sweep,
     validate,
+    verify,
 )
 from symsim.errors import SymsimError
 
-COMMANDS = (simulate, formula, solve, regimes, sensitivity, sweep, compare, kernel, graph, listing, validate)
+ANSWERS = (simulate, formula, solve, regimes, sensitivity, sweep, compare, kernel)
+COMMANDS = (*ANSWERS, paper, verify, graph, listing, validate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

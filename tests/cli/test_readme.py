@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,13 +28,16 @@ def test_the_tour_shows_commands() -> None:
         "sweep",
         "compare",
         "kernel",
+        "paper",
+        "verify",
     }
 
 
 @pytest.mark.parametrize(("command", "shown"), BLOCKS, ids=[command for command, _ in BLOCKS])
-def test_tour(command: str, shown: str) -> None:
-    arguments = shlex.split(command)
-    done = subprocess.run([sys.executable, "-m", "symsim.cli", *arguments], capture_output=True, text=True, check=True)
+def test_tour(command: str, shown: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "symsim.cli", *shlex.split(command)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == ("differs" in shown), done.stderr
     printed = "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
     pattern = shown.replace("...\n", "...")
     matches = doctest.OutputChecker().check_output(pattern, printed, doctest.ELLIPSIS)
