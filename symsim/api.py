@@ -13,7 +13,7 @@ import sympy
 from symsim.answer import Answer
 from symsim.binding import Bound, bind_all, context, facts
 from symsim.closed_form import ClosedForm
-from symsim.config import ModelConfig, Sizes, find_model, load_config, read_sizes
+from symsim.config import ModelConfig, find_model, load_config
 from symsim.conventions import VINTAGES, Convention, convention
 from symsim.cost import costs
 from symsim.deployment import Deployment
@@ -21,8 +21,10 @@ from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import Formula
 from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
+from symsim.kinds import Kind
 from symsim.lower import Facts, lower
 from symsim.metrics import Derivation, Phased, max_batch, memory, priced_phase, tgs, tpot, ttft
+from symsim.sizes import Sizes, read_sizes
 from symsim.solve import solve
 from symsim.symbols import KNOWN, symbol
 from symsim.syntax import load_library
@@ -184,21 +186,28 @@ def _assembled(
     """Bind, lower and price: the part of compiling that depends on the deployment."""
     library = load_library(counting.name)
     bound = bind_all(config, sizes, chip, deployment, counting)
-    prefill, decode = (phase_of(family, library, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
+    prefill, decode = (
+        phase_of(family, library, phase, bound, sizes.kinds, pad=fallback) for phase in ("prefill", "decode")
+    )
     binding = context(chip, deployment, counting, tables, fallback=fallback)
     assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
     assumptions = tuple(dict.fromkeys((*assumed[0], *assumed[1])))
     return Costs(config, family, sizes, chip, deployment, counting, bound, binding, prefill, decode, assumptions)
 
 
-def phase_of(model: Model, library: Library, phase: Phase, bound: Bound, *, pad: bool = False) -> Phased:
-    """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation."""
+def phase_of(
+    model: Model, library: Library, phase: Phase, bound: Bound, kinds: tuple[Kind, ...] = (), *, pad: bool = False
+) -> Phased:
+    """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation.
+
+    So do configs, if they have the same kinds of layers too, however many of each.
+    """
     numbers = facts(bound, phase)
-    seen = _specialised(library.name, model.name, phase, pad)
+    seen = _specialised(library, model.name, phase, pad, tuple(kind.form for kind in kinds))
     fitting = (found for guards, found in seen if all(guard.holds(numbers) for guard in guards))
     found = next(fitting, None)
     if found is None:
-        guards, found = _specialise(model, library, phase, numbers, pad)
+        guards, found = _specialise(model, library, phase, numbers, kinds, pad)
         seen.append((guards, found))
     return found
 
@@ -216,9 +225,9 @@ def _whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:
 
 
 def _specialise(
-    model: Model, library: Library, phase: Phase, numbers: Facts, pad: bool
+    model: Model, library: Library, phase: Phase, numbers: Facts, kinds: tuple[Kind, ...], pad: bool
 ) -> tuple[tuple[Guard, ...], Phased]:
-    graph = lower(model, library, phase, numbers, pad=pad)
+    graph = lower(model, library, phase, numbers, kinds, pad=pad)
     priced, decided = costs(graph, library, numbers)
     two_batches = bool(numbers[_TWO_BATCH])
     flag = Guard(_TWO_BATCH_SET, two_batches)
@@ -227,7 +236,9 @@ def _specialise(
 
 
 @cache
-def _specialised(library: str, model: str, phase: Phase, pad: bool) -> list[tuple[tuple[Guard, ...], Phased]]:
+def _specialised(
+    library: Library, model: str, phase: Phase, pad: bool, kinds: tuple[object, ...]
+) -> list[tuple[tuple[Guard, ...], Phased]]:
     """The compilations so far, each with the conditions under which it holds."""
     return []
 

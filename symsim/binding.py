@@ -8,11 +8,12 @@ from fractions import Fraction
 
 from sympy import Expr, Rational, Symbol
 
-from symsim.config import ModelConfig, Sizes
+from symsim.config import ModelConfig
 from symsim.conventions import Convention
 from symsim.deployment import Deployment
 from symsim.hardware import Device
 from symsim.lower import Facts
+from symsim.sizes import Sizes
 from symsim.symbols import KNOWN, LINKS, architecture_symbol, symbol
 from symsim.tables import Context
 from symsim.units import format_quantity

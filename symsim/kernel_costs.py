@@ -11,7 +11,7 @@ import sympy
 
 from symsim.binding import Bound, bind_all, context, facts
 from symsim.closed_form import ClosedForm
-from symsim.config import ModelConfig, Sizes
+from symsim.config import ModelConfig
 from symsim.conventions import convention
 from symsim.cost import costs
 from symsim.deployment import Deployment
@@ -21,6 +21,7 @@ from symsim.graph import Op, OpGraph, Phase
 from symsim.hardware import load_device
 from symsim.metrics import Derivation, Step
 from symsim.roofline import time
+from symsim.sizes import Sizes
 from symsim.symbols import KNOWN, architecture_symbol, put_in, step_symbol, symbol
 from symsim.syntax import load_library
 from symsim.tree import Kernel

@@ -23,18 +23,25 @@ from symsim.tree import (
     Call,
     Clause,
     Expect,
+    Expression,
+    Index,
+    Items,
     Kernel,
+    Layers,
     Let,
     Library,
     Model,
     Name,
+    Named,
     Negative,
     Node,
     Not,
     Number,
+    Part,
     Priced,
     Repeat,
     Require,
+    Text,
     When,
 )
 
@@ -76,8 +83,17 @@ class Arithmetic(Transformer[Token, Any]):
     def number(self, token: Token) -> Number:
         return Number(Fraction(str(token)))
 
-    def name(self, token: Token) -> Name:
-        return Name(str(token), self.places.of(token))
+    def text(self, token: Token) -> Text:
+        return Text(str(token)[1:-1])
+
+    def name(self, *tokens: Token) -> Name:
+        return Name(".".join(map(str, tokens)), self.places.of(tokens[0]))
+
+    def index(self, name: Name, index: Any) -> Index:
+        return Index(name, index)
+
+    def items(self, found: Any) -> Items:
+        return Items(found or ())
 
     def exprs(self, *items: Any) -> tuple[Any, ...]:
         return items
@@ -106,6 +122,9 @@ class Arithmetic(Transformer[Token, Any]):
     def div(self, left: Any, right: Any) -> Binary:
         return Binary("/", left, right)
 
+    def mod(self, left: Any, right: Any) -> Binary:
+        return Binary("%", left, right)
+
     def pow(self, left: Any, right: Any) -> Binary:
         return Binary("**", left, right)
 
@@ -115,10 +134,14 @@ class Arithmetic(Transformer[Token, Any]):
     def either(self, left: Any, right: Any) -> Binary:
         return Binary("or", left, right)
 
+    def within(self, left: Any, right: Any) -> Binary:
+        return Binary("in", left, right)
+
 
 # Lark prefixes the aliases of an imported grammar with its name.
-_IMPORTED = ("number", "name", "exprs", "call", "neg", "negate", "compare", "add", "sub", "mul", "div", "pow")
-for _alias in (*_IMPORTED, "both", "either"):
+_ATOMS = ("number", "text", "name", "index", "items", "exprs", "call")
+_OPERATIONS = ("neg", "negate", "compare", "within", "add", "sub", "mul", "div", "mod", "pow", "both", "either")
+for _alias in (*_ATOMS, *_OPERATIONS):
     setattr(Arithmetic, f"expr__{_alias}", getattr(Arithmetic, _alias))
 
 
@@ -136,18 +159,44 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def clause(self, name: Token, key: Token | None, cost: tuple[Priced, ...]) -> Clause:
         return Clause(str(name), None if key is None else str(key), cost, self.places.of(name))
 
-    def resident(self, name: Token, cost: tuple[Priced, ...]) -> Clause:
-        return Clause(str(name), None, cost, self.places.of(name))
+    def resident(self, name: Token, window: Any, cost: tuple[Priced, ...]) -> Clause:
+        span = self.places.of(name)
+        if window is not None and name != "cache":
+            raise GraphSyntaxError(span, f"only a cache saturates at a window; `{name}` takes no [...]")
+        return Clause(str(name), None, cost, span, window)
 
     def report(self, name: Token, cost: tuple[Priced, ...]) -> Clause:
         return Clause("report", str(name), cost, self.places.of(name))
 
-    def otherwise(self, *body: Any) -> tuple[Any, ...]:
-        return body
+    def otherwise(self, name: Token | None, *body: Any) -> tuple[Token | None, tuple[Any, ...]]:
+        return name, body
 
-    def when(self, condition: Any, *rest: Any) -> When:
+    def otherwise_when(self, *branch: Any) -> tuple[None, tuple[When]]:
+        return None, (self.when(*branch),)
+
+    def when(self, condition: Any, name: Token | None, *rest: Any) -> When:
         *body, otherwise = rest
-        return When(condition, tuple(body), otherwise or (), _span_of(condition))
+        other, otherwise = otherwise or (None, ())
+        names = (name and str(name), other and str(other))
+        return When(condition, tuple(body), otherwise, _span_of(condition), names)
+
+    def layers(self, count: Any, index: Token, *body: Any) -> Layers:
+        return Layers(count, str(index), body, self.places.of(index))
+
+    def part(self, name: Token) -> Part:
+        return Part(str(name), self.places.of(name))
+
+    def param(self, name: Token, default: Any) -> tuple[str, Any]:
+        return str(name), default
+
+    def params(self, *params: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
+        return params
+
+    def args(self, *args: Any) -> tuple[Any, ...]:
+        return args
+
+    def named(self, name: Token, value: Any) -> Named:
+        return Named(str(name), value, self.places.of(name))
 
     def node(self, name: Token, op: Token, inputs: Any, shape: Any) -> Node:
         return Node(str(name), str(op), tuple(map(str, inputs)), shape, self.places.of(op))
@@ -164,24 +213,30 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def require(self, divisor: Any, dividend: Any) -> Require:
         return Require(divisor, dividend, _span_of(divisor))
 
-    def alternatives(self, *tokens: Token) -> tuple[Token, ...]:
-        return tokens
+    def choices(self, *choices: Any) -> tuple[Any, ...]:
+        return choices
 
-    def binding(self, symbol: Token, keys: Any, default: Any) -> Binding:
-        return Binding(str(symbol), tuple(map(str, keys)), default, self.places.of(symbol))
+    def defaults(self, *choices: Any) -> tuple[Any, ...]:
+        return choices
 
-    def expect(self, key: Token, value: Token) -> Expect:
-        return Expect(str(key), json.loads(str(value)), self.places.of(key))
+    def binding(self, symbol: Token, layer: Token | None, choices: Any, defaults: Any) -> Binding:
+        return Binding(str(symbol), layer and str(layer), choices, defaults, self.places.of(symbol))
+
+    def json(self, token: Token) -> object:
+        return json.loads(str(token))
+
+    def expect(self, key: Name, *values: object) -> Expect:
+        return Expect(key.name, values, key.span)
 
     def config(self, section: Token | None, *rows: Any) -> tuple[str | None, tuple[Any, ...]]:
         return (None if section is None else str(section)), rows
 
     def kernel(self, name: Token, params: Any, *body: Any) -> Kernel:
-        return Kernel(str(name), tuple(map(str, params)), body, self.places.of(name))
+        return Kernel(str(name), *_sizes(params), body, self.places.of(name))
 
     def block(self, name: Token, inputs: Any, params: Any, output: Token, *body: Any) -> Block:
-        words = (tuple(map(str, inputs)), tuple(map(str, params)), str(output))
-        return Block(str(name), *words, body, self.places.of(name))
+        sizes, defaults = _sizes(params)
+        return Block(str(name), tuple(map(str, inputs)), sizes, defaults, str(output), body, self.places.of(name))
 
     def model(self, name: Token, serves: Any, *body: Any) -> Model:
         configs = [entry for entry in body if isinstance(entry, tuple)]
@@ -201,6 +256,11 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
         return items
 
 
+def _sizes(params: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, ...], dict[str, Expression]]:
+    """Names of parameters, and the defaults of those that have one."""
+    return tuple(name for name, _ in params), {name: default for name, default in params if default is not None}
+
+
 def _span_of(expression: Any) -> Span:
     """The first place that an expression names; conditions and divisors always name something."""
     return next(spans(expression), Span("", 1))
@@ -215,6 +275,12 @@ def spans(expression: Any) -> Iterator[Span]:
             yield span
             for argument in args:
                 yield from spans(argument)
+        case Index(name, index):
+            yield name.span
+            yield from spans(index)
+        case Items(items):
+            for item in items:
+                yield from spans(item)
         case Binary(_, left, right):
             yield from spans(left)
             yield from spans(right)
@@ -295,19 +361,28 @@ def expectation(error: UnexpectedInput) -> str:
 
 
 @cache
-def load_library(name: str, folder: Path = GRAPHS) -> Library:
-    """All `*.graph` files of the cost model `name`, and those common to all, as one library of unique names."""
+def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
+    """All `*.graph` files of the cost model `name`, and those common to all, as one library of unique names.
+
+    folders: searched in order, with all folders below `common` and `name`; a folder without them is searched whole, so
+    that a user's own families need no more than a file.
+    """
     items: list[Any] = []
-    for path in (*sorted((folder / "common").glob("*.graph")), *sorted((folder / name).glob("*.graph"))):
+    for path in _files(name, folders):
         items += parse_graph(path.read_text(encoding="utf-8"), shown(path))
+    kinds = ("neutral", "off", "omitted", "sections")
     return Library(
-        name,
-        _named(items, Kernel),
-        _named(items, Block),
-        _named(items, Model),
-        _keys(items, "neutral"),
-        _keys(items, "omitted"),
+        name, _named(items, Kernel), _named(items, Block), _named(items, Model), *(_keys(items, kind) for kind in kinds)
     )
+
+
+def _files(name: str, folders: tuple[Path, ...]) -> list[Path]:
+    found: list[Path] = []
+    for folder in folders:
+        own = [folder / part for part in ("common", name) if (folder / part).is_dir()]
+        for top in own or [folder]:
+            found += sorted(top.rglob("*.graph"))
+    return found
 
 
 def _keys(items: list[Any], kind: str) -> frozenset[str]:

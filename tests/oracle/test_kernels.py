@@ -71,7 +71,7 @@ def test_messages_are_operators_of_a_graph(tmp_path: Path) -> None:
     (tmp_path / "common").symlink_to(GRAPHS / "common")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "split.graph").write_text(DISAGGREGATED)
-    library = load_library("mine", tmp_path)
+    library = load_library("mine", (tmp_path,))
     graph = lower(library.models["split"], library, "decode", {})
     priced, _ = costs(graph, library, {})
     sent = {op.label: priced[op.name].link_bytes for op in graph.ops}

@@ -31,7 +31,7 @@ def graph_text(text: str, folder: Path) -> str:
     """Lower and price the only model of a text for one decode step on one GPU; a line an operator."""
     (folder / "mine").mkdir()
     (folder / "mine" / "tiny.graph").write_text(text)
-    library = load_library("mine", folder)
+    library = load_library("mine", (folder,))
     (model,) = library.models.values()
     sizes = {binding.symbol: 64 for binding in model.bindings}
     deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0}
