@@ -71,10 +71,10 @@ def read_sizes(config: ModelConfig, model: Model, library: Library) -> Sizes:
 
 
 def described(model: Model) -> set[str]:
-    """Config keys that the model's `config:` section reads or expects; of a dotted key also the section it is in."""
+    """Config keys that the model's `config:` section names; of a dotted key also the section it is in."""
     expressions = [choice for binding in model.bindings for choice in (*binding.choices, *binding.defaults)]
     read = {name.name for expression in expressions for name in names(expression)}
-    read |= {expect.key for expect in model.expects}
+    read |= {expect.key for expect in model.expects} | model.ignores
     return read | {name.partition(".")[0] for name in read}
 
 

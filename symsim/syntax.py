@@ -228,6 +228,12 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def expect(self, key: Name, *values: object) -> Expect:
         return Expect(key.name, values, key.span)
 
+    def keynames(self, *keys: Name) -> frozenset[str]:
+        return frozenset(key.name for key in keys)
+
+    def ignore(self, keys: frozenset[str]) -> frozenset[str]:
+        return keys
+
     def config(self, section: Token | None, *rows: Any) -> tuple[str | None, tuple[Any, ...]]:
         return (None if section is None else str(section)), rows
 
@@ -247,7 +253,8 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
         section, rows = configs[0]
         bindings = tuple(row for row in rows if isinstance(row, Binding))
         expects = tuple(row for row in rows if isinstance(row, Expect))
-        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, statements, span)
+        ignores = frozenset[str]().union(*(row for row in rows if isinstance(row, frozenset)))
+        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, ignores, statements, span)
 
     def keys(self, kind: Token, *rows: Any) -> tuple[str, frozenset[str]]:
         return str(kind), frozenset(str(token) for row in rows for token in row)

@@ -226,13 +226,17 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One family: the architectures and model_types it serves, its config keys, its operators."""
+    """One family: the architectures and model_types it serves, its config keys, its operators.
+
+    ignores: config keys that real configs carry and the family does not look at.
+    """
 
     name: str
     serves: tuple[str, ...]
     section: str | None
     bindings: tuple[Binding, ...]
     expects: tuple[Expect, ...]
+    ignores: frozenset[str]
     body: tuple[Statement, ...]
     span: Span
 

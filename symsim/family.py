@@ -1,0 +1,58 @@
+"""Which model of which graph library a config is of, and what it reads: everything that is known without a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from symsim.config import ModelConfig, find_model, load_config
+from symsim.conventions import convention
+from symsim.errors import UnreadKey
+from symsim.paths import GRAPHS
+from symsim.sizes import Sizes, read_sizes
+from symsim.syntax import load_library
+from symsim.tree import Library, Model
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """A config, the model of a graph library that serves it, and the sizes that the model reads.
+
+    assumptions: keys that were not understood and that `fallback` went on without.
+    """
+
+    config: ModelConfig
+    model: Model
+    sizes: Sizes
+    library: Library
+    assumptions: tuple[str, ...]
+
+
+def find_family(
+    model: str | Path,
+    cost_model: str = "roofline",
+    graphs: Sequence[str | Path] = (),
+    *,
+    fallback: bool = False,
+) -> Family:
+    """The family of a bundled model, a config.json or a folder that holds one. graphs: folders with more families.
+
+    Raises UnsupportedArchitecture for a model that no graph describes, UnreadKey for a key that may change cost and
+    that the family does not describe, unless the cost model is one that leaves such keys out or fallback is set.
+    """
+    counting = convention(cost_model)
+    library = load_library(cost_model, (GRAPHS, *map(Path, graphs)))
+    config = load_config(model)
+    found = find_model(config, library)
+    sizes = read_sizes(config, found, library)
+    if not counting.refuses_unread_keys or not sizes.unread:
+        return Family(config, found, sizes, library, ())
+    keys = ", ".join(sizes.unread)
+    what = f"{config.path}: {found.name} ({found.span}) does not describe {keys}"
+    if not fallback:
+        raise UnreadKey(
+            f"{what}, which may change cost; describe it in a graph file of your own as graphs/README.md shows, or go "
+            "on without it with --fallback"
+        )
+    return Family(config, found, sizes, library, (f"{what}: fallback, not counted",))
