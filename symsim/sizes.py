@@ -72,17 +72,24 @@ def read_sizes(config: ModelConfig, model: Model, library: Library) -> Sizes:
 
 def described(model: Model) -> set[str]:
     """Config keys that the model's `config:` section names; of a dotted key also the section it is in."""
-    expressions = [choice for binding in model.bindings for choice in (*binding.choices, *binding.defaults)]
+    expressions = [choice for binding in model.bindings for choice in _written(binding)]
     read = {name.name for expression in expressions for name in names(expression)}
     read |= {expect.key for expect in model.expects} | model.ignores
     return read | {name.partition(".")[0] for name in read}
+
+
+def _written(binding: Binding) -> Iterator[Expression]:
+    yield from binding.choices
+    yield from binding.defaults
+    if binding.null is not None:
+        yield binding.null
 
 
 def _unread(
     keys: Mapping[str, Any], visible: Mapping[str, Any], model: Model, library: Library
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     read = described(model)
-    odd = [expect.key for expect in model.expects if _key(expect.key, keys) not in (None, *expect.values)]
+    odd = [expect.key for expect in model.expects if not _expected(_key(expect.key, keys), expect.values)]
     known = read | library.neutral | library.omitted | library.sections
     unknown = [
         key
@@ -92,6 +99,13 @@ def _unread(
     stated = tuple(f"{key} = {_key(key, keys)!r}" for key in sorted({*odd, *unknown}))
     omitted = sorted(key for key in library.omitted - read if keys.get(key))
     return stated, tuple(omitted)
+
+
+def _expected(value: Any, allowed: tuple[object, ...]) -> bool:
+    """Whether a key has one of the values that the graph describes; so must every entry of a list."""
+    if value is None or value in allowed:
+        return True
+    return isinstance(value, list) and bool(value) and all(entry in allowed for entry in cast(list[Any], value))
 
 
 def _flat(keys: Mapping[str, Any], read: set[str]) -> Iterator[tuple[str, Any]]:
@@ -140,10 +154,10 @@ def _bind(
     value, source = _chosen(binding, keys, values, path, model)
     default = next(reversed(binding.defaults), None)
     spelled = binding.choices[0].name if isinstance(binding.choices[0], Name) else binding.symbol
-    key = spelled if source.startswith("default") else source
+    key = spelled if source.startswith(("default ", "null ")) else source
     if isinstance(value, bool) and (default is not None or not isinstance(binding.choices[0], Name)):
         return int(value), source  # a switch: the default says so, or a condition
-    least = 0 if isinstance(default, Number) or not isinstance(binding.choices[0], Name) else 1
+    least = 0 if isinstance(default, Number) or binding.null is not None or not isinstance(binding.choices[0], Name) else 1
     return _whole(value, path, key, least), source
 
 
@@ -159,16 +173,19 @@ def _chosen(
     index = None if binding.layer is None or layer is None else (binding.layer, layer)
     look = _look(keys, values, index)
     found: dict[str, Any] = {}
+    null = False
     for choice in binding.choices:
         try:
             found[_text(choice, values, index)] = evaluate(choice, look)
-        except Absent:
-            continue
+        except Absent as absent:
+            null = null or NULL in absent.args[1:]
     if len({repr(value) for value in found.values()}) > 1:
         stated = ", ".join(f"{key} = {value!r}" for key, value in found.items())
         raise ConfigError(f"{path}: {stated} name the same size and disagree; keep one")
     for source, value in found.items():
         return value, source
+    if null and binding.null is not None:
+        return evaluate(binding.null, look), f"null {_text(binding.choices[0], values, index)}"
     for default in binding.defaults:
         try:
             value = evaluate(default, look)

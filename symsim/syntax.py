@@ -219,8 +219,8 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def defaults(self, *choices: Any) -> tuple[Any, ...]:
         return choices
 
-    def binding(self, symbol: Token, layer: Token | None, choices: Any, defaults: Any) -> Binding:
-        return Binding(str(symbol), layer and str(layer), choices, defaults, self.places.of(symbol))
+    def binding(self, symbol: Token, layer: Token | None, choices: Any, null: Any, defaults: Any) -> Binding:
+        return Binding(str(symbol), layer and str(layer), choices, null, defaults, self.places.of(symbol))
 
     def json(self, token: Token) -> object:
         return json.loads(str(token))

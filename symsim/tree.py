@@ -203,14 +203,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """`symbol = key | other_key else default`: the first choice all of whose keys are there.
+    """`symbol = key | other_key null value else default`: the first choice all of whose keys are there.
 
-    layer: of `symbol[layer] = ...`, the name of the layer's index; such a symbol decides what kind each layer is.
+    null: what a key that is there and null means, where that is not the default; layer: of `symbol[layer] = ...`, the name of the layer's index; such a symbol decides what kind each layer is.
     """
 
     symbol: str
     layer: str | None
     choices: tuple[Expression, ...]
+    null: Expression | None
     defaults: tuple[Expression, ...]
     span: Span
 
