@@ -9,6 +9,7 @@
 from symsim.answer import Answer
 from symsim.api import Costs, compile
 from symsim.comparison import Comparison, compare, crossings
+from symsim.counts import Cache, Parameters, cache, flops, params
 from symsim.deployment import Deployment
 from symsim.errors import SymsimError
 from symsim.formula import Formula
@@ -19,19 +20,24 @@ from symsim.sensitivity import Sensitivity, sensitivities
 
 __all__ = [
     "Answer",
+    "Cache",
     "Comparison",
     "Costs",
     "Deployment",
     "Formula",
     "KernelCosts",
+    "Parameters",
     "Regimes",
     "Report",
     "Sensitivity",
     "SymsimError",
+    "cache",
     "compare",
     "compile",
     "crossings",
+    "flops",
     "kernel",
+    "params",
     "regimes",
     "sensitivities",
     "simulate",

@@ -9,10 +9,28 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from symsim.command import compare, formula, graph, kernel, listing, regimes, sensitivity, simulate, solve, validate
+from symsim.command import (
+    cache,
+    check_model,
+    compare,
+    flops,
+    formula,
+    graph,
+    kernel,
+    listing,
+    new_model,
+    params,
+    regimes,
+    sensitivity,
+    simulate,
+    solve,
+    validate,
+)
 from symsim.errors import SymsimError
 
-COMMANDS = (simulate, formula, solve, regimes, sensitivity, compare, kernel, graph, listing, validate)
+SERVING = (simulate, formula, solve, regimes, sensitivity, compare, kernel, graph)
+MODELS = (params, flops, cache, new_model, check_model)
+COMMANDS = (*SERVING, *MODELS, listing, validate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

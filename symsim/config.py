@@ -67,7 +67,7 @@ def find_model(config: ModelConfig, library: Library) -> Model:
     nearest known names; never guesses.
     """
     serving = {name: model for model in library.models.values() for name in model.serves}
-    named = _named(config, library)
+    named = stated_names(config, library)
     if not named:
         raise UnsupportedArchitecture(
             f"{config.path}: neither `architectures` nor `model_type` names a model; is it a model's config.json?"
@@ -82,7 +82,7 @@ def find_model(config: ModelConfig, library: Library) -> Model:
     )
 
 
-def _named(config: ModelConfig, library: Library) -> list[str]:
+def stated_names(config: ModelConfig, library: Library) -> list[str]:
     """Every name by which a config says what it is, the most telling first."""
     nested = section_of(config, library)
     levels = [config.keys] if nested is None else [config.keys, config.keys[nested]]

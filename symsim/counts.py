@@ -20,7 +20,9 @@ from symsim.family import Family, find_family
 from symsim.formula import Formula
 from symsim.graph import Phase
 from symsim.lower import lower
-from symsim.metrics import Phased, cache
+from symsim.memory import resident, windowed
+from symsim.metrics import Phased
+from symsim.metrics import cache as cache_derivation
 from symsim.symbols import put_in, symbol
 from symsim.tables import Context
 
@@ -130,20 +132,47 @@ def flops(
     return {"total": sum(found.values()), **found}
 
 
-def cache_formula(
-    model: str | Path | Family, *, kv: str = "bf16", graphs: Sequence[str | Path] = (), fallback: bool = False
-) -> Formula:
-    """Bytes of KV cache and state that one sequence of S + O tokens holds, all layers. kv: precision of the cache.
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """KV cache and state of one sequence, bytes, all layers.
 
-    >>> cache_formula("deepseek-v3").evaluate(S=1, O=0)
-    70272.0
+    per_token: what one token takes while no window is full; windows: window in tokens -> the part of it that such
+    layers take, and take no more past their window; state: what a sequence holds whatever its length; formula: of a
+    sequence of S + O tokens.
+    """
+
+    per_token: int
+    windows: Mapping[int, int]
+    state: int
+    formula: Formula
+
+    def per_request(self, **lengths: int) -> int:
+        """Bytes of one sequence of S input and O output tokens."""
+        return int(self.formula.evaluate(**lengths))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as plain JSON types."""
+        windows = [{"tokens": tokens, "per_token": count} for tokens, count in self.windows.items()]
+        return {"per_token": self.per_token, "windows": windows, "state": self.state}
+
+
+def cache(
+    model: str | Path | Family, *, kv: str = "bf16", graphs: Sequence[str | Path] = (), fallback: bool = False
+) -> Cache:
+    """KV cache and state of one sequence. kv: precision of the cache.
+
+    >>> cache("deepseek-v3").per_token
+    70272
     """
     family = _family(model, graphs, fallback)
     deployment = Deployment(kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
     bound = bind_model(family.config, family.sizes, deployment)
-    phased = phase_of(family, "decode", bound)
-    binding = Context("", "", kv, 0.0)
-    return Formula(ClosedForm(cache(phased), bound, binding), f"{family.config.path}, KV cache {kv}")
+    phased, values = phase_of(family, "decode", bound), bound.symbols()
+    subject = f"{family.config.path}, KV cache {kv}"
+    formula = Formula(ClosedForm(cache_derivation(phased), bound, Context("", "", kv, 0.0)), subject)
+    windows = {_whole(window, values): _whole(size, values) for window, size in windowed(phased.graph).items()}
+    growing = _whole(resident(phased.graph, "cache"), values)
+    return Cache(growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula)
 
 
 def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:
