@@ -37,7 +37,7 @@ def count(config: ModelConfig, batch: int, seq: int) -> RealCounts:
     model = _model(config)
     tokens = torch.zeros((batch, seq), dtype=torch.long, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False)
+        model(input_ids=tokens)
     head = model.get_output_embeddings()
     layers = _layers(model, model.config.num_hidden_layers)
     return RealCounts(
