@@ -104,6 +104,8 @@ def _given(node: Expression, look: Look) -> Any:
 def _entry(found: Any, index: Any, name: Name) -> Any:
     if not isinstance(found, (list, str, tuple)):
         raise ConfigError(f"{name.span}: {name.name} is no list in this config, but {found!r}")
+    if not found:  # an empty list says nothing about any layer
+        raise Absent(name.name)
     if not 0 <= index < len(found):
         raise ConfigError(f"{name.span}: {name.name} has {len(found)} entries in this config, and none for layer {index}")
     return found[int(index)]

@@ -96,7 +96,7 @@ def _unread(
         for key, value in _flat(visible, read)
         if key not in known and value is not None and not (key in library.off and not value)
     ]
-    stated = tuple(f"{key} = {_key(key, keys)!r}" for key in sorted({*odd, *unknown}))
+    stated = tuple(f"{key} = {_short(_key(key, keys))}" for key in sorted({*odd, *unknown}))
     omitted = sorted(key for key in library.omitted - read if keys.get(key))
     return stated, tuple(omitted)
 
@@ -106,6 +106,12 @@ def _expected(value: Any, allowed: tuple[object, ...]) -> bool:
     if value is None or value in allowed:
         return True
     return isinstance(value, list) and bool(value) and all(entry in allowed for entry in cast(list[Any], value))
+
+
+def _short(value: Any, width: int = 60) -> str:
+    """A value as a sentence shows it; long lists are cut."""
+    text = repr(value)
+    return text if len(text) <= width else f"{text[: width - 4]} ..."
 
 
 def _flat(keys: Mapping[str, Any], read: set[str]) -> Iterator[tuple[str, Any]]:
