@@ -13,7 +13,7 @@ LEVELS = [
     {"syntax", "tables", "hardware", "conventions", "deployment"},
     {"config", "lookup", "algebra", "query", "arithmetic"},
     {"graph", "kinds"},
-    {"sizes"},
+    {"sizes", "library"},
     {"family"},
     {"lower"},
     {"cost", "binding"},
