@@ -9,6 +9,7 @@
 from symsim.answer import Answer
 from symsim.api import Costs, compile
 from symsim.comparison import Comparison, compare, crossings
+from symsim.counts import Cache, Parameters, cache, flops, params
 from symsim.deployment import Deployment
 from symsim.errors import SymsimError
 from symsim.formula import Formula
@@ -24,6 +25,7 @@ from symsim.verification import Difference, Verdict, verify
 
 __all__ = [
     "Answer",
+    "Cache",
     "Comparison",
     "Costs",
     "Deployment",
@@ -31,17 +33,21 @@ __all__ = [
     "Formula",
     "FrontPoint",
     "KernelCosts",
+    "Parameters",
     "Plane",
     "Regimes",
     "Report",
     "Sensitivity",
     "SymsimError",
     "Verdict",
+    "cache",
     "compare",
     "compile",
     "crossings",
+    "flops",
     "kernel",
     "paper",
+    "params",
     "pareto",
     "plane",
     "regimes",

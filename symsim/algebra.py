@@ -13,9 +13,10 @@ from sympy.logic.boolalg import Boolean
 from symsim.errors import PrecisionMissing, Span, UndefinedName, did_you_mean
 from symsim.symbols import table_function
 from symsim.tables import signatures
-from symsim.tree import Binary, Call, Clause, Expression, Name, Negative, Not, Number
+from symsim.tree import Binary, Call, Clause, Expression, Index, Items, Name, Negative, Not, Number, Text
 
 Scope = Mapping[str, Expr]
+"""Names to expressions; `name()` is a function of the scope, a sympy Lambda."""
 Priced = Mapping[str | None, Expr]
 """Elements or FLOPs at each precision; None is a plain count."""
 
@@ -52,7 +53,7 @@ def expression(node: Expression, scope: Scope) -> Expr:
         case Negative(operand):
             return -expression(operand, scope)
         case Call(name, args, span):
-            return _call(name, [expression(argument, scope) for argument in args], span)
+            return _call(name, [expression(argument, scope) for argument in args], span, scope)
         case Binary("+", left, right):
             return expression(left, scope) + expression(right, scope)
         case Binary("-", left, right):
@@ -61,8 +62,14 @@ def expression(node: Expression, scope: Scope) -> Expr:
             return expression(left, scope) * expression(right, scope)
         case Binary("/", left, right):
             return expression(left, scope) / expression(right, scope)
+        case Binary("%", left, right):
+            return sympy.Mod(expression(left, scope), expression(right, scope))
         case Binary("**", left, right):
             return expression(left, scope) ** expression(right, scope)
+        case Index(Name(name, span), _):
+            raise UndefinedName(span, f"{name}[...] is known for each layer only in the conditions of `layers`")
+        case Text(_, span) | Items(_, span):
+            raise UndefinedName(span, "texts and lists of a config may stand in its `config:` section only")
         case _:
             return cast(Expr, condition(node, scope))  # a condition where a number belongs: sympy refuses it
 
@@ -102,7 +109,10 @@ def _defined(name: str, span: Span, scope: Scope) -> Expr:
     return scope[name]
 
 
-def _call(name: str, args: list[Expr], span: Span) -> Expr:
+def _call(name: str, args: list[Expr], span: Span, scope: Scope) -> Expr:
+    local = scope.get(f"{name}()")
+    if local is not None:
+        return cast(Callable[..., Expr], local)(*args)
     known = functions()
     if name not in known:
         raise UndefinedName(span, f"there is no function {name}; {did_you_mean(name, known)}")

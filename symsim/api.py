@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,20 +14,21 @@ import sympy
 from symsim.answer import Answer
 from symsim.binding import Bound, bind_all, context, facts
 from symsim.closed_form import ClosedForm
-from symsim.config import ModelConfig, Sizes, bundled_models, find_model, load_config, read_sizes
+from symsim.config import ModelConfig, bundled_models
 from symsim.conventions import VINTAGES, Convention, convention
 from symsim.cost import costs
 from symsim.deployment import Deployment, resized
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
+from symsim.family import Family, find_family
 from symsim.formula import Formula
 from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
 from symsim.lower import Facts, lower
 from symsim.metrics import Derivation, Phased, max_batch, memory, priced_phase, tgs, tpot, ttft
 from symsim.paths import CONFIGS, HARDWARE, shown
+from symsim.sizes import Sizes
 from symsim.solve import solve
 from symsim.symbols import KNOWN, symbol
-from symsim.syntax import load_library
 from symsim.tables import Context
 from symsim.tree import Library, Model
 
@@ -40,9 +41,7 @@ class Costs:
     `fallback` took on so that this deployment could be compiled.
     """
 
-    config: ModelConfig
-    model: Model
-    sizes: Sizes
+    family: Family
     device: Device
     deployment: Deployment
     counting: Convention
@@ -51,6 +50,18 @@ class Costs:
     prefill: Phased
     decode: Phased
     assumptions: tuple[str, ...]
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.family.config
+
+    @property
+    def model(self) -> Model:
+        return self.family.model
+
+    @property
+    def sizes(self) -> Sizes:
+        return self.family.sizes
 
     @cached_property
     def tpot(self) -> Formula:
@@ -111,7 +122,7 @@ class Costs:
     def _resized(self, size: str, value: int) -> Mapping[str, ClosedForm]:
         """The same model with another size of the deployment; a node holds as many GPUs as now, or as the device's."""
         new = resized(self.deployment, size, value, self.device.gpus_per_node)
-        parts = (self.config, self.model, self.sizes, self.device, new, self.counting)
+        parts = (self.family, self.device, new, self.counting)
         return _assembled(*parts, self.context.vintage, fallback=self.context.figures is not None).forms
 
     def _formula(self, derivation: Derivation) -> Formula:
@@ -146,12 +157,14 @@ def compile(
     cost_model: str = "infersim",
     tables: str = "2026-05",
     *,
+    graphs: Sequence[str | Path] = (),
     fallback: bool = False,
 ) -> Costs:
     """Lower a model for a device and a deployment; every metric is then a closed-form Formula.
 
     model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML;
-    fallback: where a table or a deployment would be refused, go on with a stated assumption.
+    graphs: folders with graph files of more models; fallback: where a table, a deployment or a config key would be
+    refused, go on with a stated assumption.
     Raises SymsimError, always with what is wrong, where, and what to do.
 
     >>> costs = compile("qwen3-8b", "h20")
@@ -162,18 +175,13 @@ def compile(
         raise SymsimError(f"no table vintage {tables!r}; {did_you_mean(tables, VINTAGES)}")
     deployment = deployment or Deployment()
     counting = convention(cost_model)
-    library = load_library(cost_model)
-    config = load_config(model)
-    family = find_model(config, library)
-    sizes = read_sizes(config, family, library)
+    family = find_family(model, cost_model, graphs, fallback=fallback)
     chip = load_device(device)
-    return _assembled(config, family, sizes, chip, deployment, counting, tables, fallback=fallback)
+    return _assembled(family, chip, deployment, counting, tables, fallback=fallback)
 
 
 def _assembled(
-    config: ModelConfig,
-    family: Model,
-    sizes: Sizes,
+    family: Family,
     chip: Device,
     deployment: Deployment,
     counting: Convention,
@@ -182,23 +190,26 @@ def _assembled(
     fallback: bool,
 ) -> Costs:
     """Bind, lower and price: the part of compiling that depends on the deployment."""
-    library = load_library(counting.name)
-    bound = bind_all(config, sizes, chip, deployment, counting)
-    prefill, decode = (phase_of(family, library, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
+    bound = bind_all(family.config, family.sizes, chip, deployment, counting)
+    prefill, decode = (phase_of(family, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
     binding = context(chip, deployment, counting, tables, fallback=fallback)
     assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
-    assumptions = tuple(dict.fromkeys((*assumed[0], *assumed[1])))
-    return Costs(config, family, sizes, chip, deployment, counting, bound, binding, prefill, decode, assumptions)
+    assumptions = tuple(dict.fromkeys((*family.assumptions, *assumed[0], *assumed[1])))
+    return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions)
 
 
-def phase_of(model: Model, library: Library, phase: Phase, bound: Bound, *, pad: bool = False) -> Phased:
-    """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation."""
+def phase_of(family: Family, phase: Phase, bound: Bound, *, pad: bool = False) -> Phased:
+    """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation.
+
+    So do configs, if they have the same kinds of layers too, however many of each.
+    """
     numbers = facts(bound, phase)
-    seen = _specialised(library.name, model.name, phase, pad)
+    kinds = tuple(kind.form for kind in family.sizes.kinds)
+    seen = _specialised(family.library, family.model.name, phase, pad, kinds)
     fitting = (found for guards, found in seen if all(guard.holds(numbers) for guard in guards))
     found = next(fitting, None)
     if found is None:
-        guards, found = _specialise(model, library, phase, numbers, pad)
+        guards, found = _specialise(family, phase, numbers, pad)
         seen.append((guards, found))
     return found
 
@@ -215,11 +226,9 @@ def _whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:
     return [f"{sentence}: fallback, padded to {padded}" for sentence, padded in failures]
 
 
-def _specialise(
-    model: Model, library: Library, phase: Phase, numbers: Facts, pad: bool
-) -> tuple[tuple[Guard, ...], Phased]:
-    graph = lower(model, library, phase, numbers, pad=pad)
-    priced, decided = costs(graph, library, numbers)
+def _specialise(family: Family, phase: Phase, numbers: Facts, pad: bool) -> tuple[tuple[Guard, ...], Phased]:
+    graph = lower(family.model, family.library, phase, numbers, family.sizes.kinds, pad=pad)
+    priced, decided = costs(graph, family.library, numbers)
     two_batches = bool(numbers[_TWO_BATCH])
     flag = Guard(_TWO_BATCH_SET, two_batches)
     phased = priced_phase(graph, priced, (*decided, flag), two_batches)
@@ -227,7 +236,9 @@ def _specialise(
 
 
 @cache
-def _specialised(library: str, model: str, phase: Phase, pad: bool) -> list[tuple[tuple[Guard, ...], Phased]]:
+def _specialised(
+    library: Library, model: str, phase: Phase, pad: bool, kinds: tuple[object, ...]
+) -> list[tuple[tuple[Guard, ...], Phased]]:
     """The compilations so far, each with the conditions under which it holds."""
     return []
 
@@ -249,7 +260,7 @@ def _derived(phased: Phased) -> Mapping[str, Derivation]:
 def _notes(costs: Costs) -> list[str]:
     name, model = costs.config.path, costs.counting.name
     notes: list[str] = []
-    if costs.sizes.unread:
+    if costs.sizes.unread and not costs.family.assumptions:
         keys = ", ".join(costs.sizes.unread)
         notes.append(f"{name}: the {model} graphs do not understand {keys}; it may change cost and is not counted")
     if costs.sizes.omitted:

@@ -8,12 +8,13 @@ from fractions import Fraction
 
 from sympy import Expr, Rational, Symbol
 
-from symsim.config import ModelConfig, Sizes
+from symsim.config import ModelConfig
 from symsim.conventions import Convention
 from symsim.deployment import Deployment
 from symsim.errors import DeploymentError
 from symsim.hardware import Device
 from symsim.lower import Facts
+from symsim.sizes import Sizes
 from symsim.symbols import KNOWN, LINKS, architecture_symbol, symbol
 from symsim.tables import Context
 from symsim.units import format_quantity
@@ -34,13 +35,14 @@ class Bound:
         }
 
 
+def bind_model(config: ModelConfig, sizes: Sizes, deployment: Deployment) -> Bound:
+    """What is known without a device: architecture and deployment."""
+    return _bound(_architecture(config, sizes) | _deployment(deployment))
+
+
 def bind_all(config: ModelConfig, sizes: Sizes, device: Device, deployment: Deployment, counting: Convention) -> Bound:
     """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants."""
-    rows: dict[str, tuple[Fraction, str]] = {}
-    for name, value in sizes.values.items():
-        rows[name] = Fraction(value), f"{config.path}: {sizes.keys[name]}"
-    rows |= _hardware(device, counting)
-    rows |= _deployment(deployment)
+    rows = _architecture(config, sizes) | _hardware(device, counting) | _deployment(deployment)
     precision = f"peak_{deployment.gemm}"
     if precision not in rows:
         supported = ", ".join(device.precisions)
@@ -51,6 +53,14 @@ def bind_all(config: ModelConfig, sizes: Sizes, device: Device, deployment: Depl
     rows["peak_w"] = rows[precision]
     for name, value in counting.constants.items():
         rows[name] = value, counting.sources[name]
+    return _bound(rows)
+
+
+def _architecture(config: ModelConfig, sizes: Sizes) -> dict[str, tuple[Fraction, str]]:
+    return {name: (Fraction(value), f"{config.path}: {sizes.keys[name]}") for name, value in sizes.values.items()}
+
+
+def _bound(rows: Mapping[str, tuple[Fraction, str]]) -> Bound:
     return Bound({k: v for k, (v, _) in rows.items()}, {k: source for k, (_, source) in rows.items()})
 
 

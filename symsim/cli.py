@@ -10,12 +10,17 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from symsim.command import (
+    cache,
+    check_model,
     compare,
+    flops,
     formula,
     graph,
     kernel,
     listing,
+    new_model,
     paper,
+    params,
     regimes,
     sensitivity,
     simulate,
@@ -27,7 +32,8 @@ from symsim.command import (
 from symsim.errors import SymsimError
 
 ANSWERS = (simulate, formula, solve, regimes, sensitivity, sweep, compare, kernel)
-COMMANDS = (*ANSWERS, paper, verify, graph, listing, validate)
+MODELS = (params, flops, cache, new_model, check_model)
+COMMANDS = (*ANSWERS, *MODELS, paper, verify, graph, listing, validate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

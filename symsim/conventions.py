@@ -18,7 +18,8 @@ class Convention:
 
     scale: unit -> factor on the device's SI figures of that unit; constants: convention symbol -> value (SI);
     mfu_decimals: to how many places a table's MFU is rounded before use (None: not at all);
-    sources: constant or unit -> where it is from.
+    sources: constant or unit -> where it is from; refuses_unread_keys: whether a config key that the graphs do not
+    describe is refused, or only reported.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Convention:
     constants: Mapping[str, Fraction]
     mfu_decimals: int | None
     sources: Mapping[str, str]
+    refuses_unread_keys: bool = False
 
 
 INFERSIM = Convention(
@@ -63,6 +65,7 @@ ROOFLINE = Convention(
     constants={"reserve_share": Fraction(1, 10)},
     mfu_decimals=None,
     sources={"reserve_share": "vLLM's default gpu_memory_utilization leaves 10 % of HBM free"},
+    refuses_unread_keys=True,
 )
 
 CONVENTIONS: Mapping[str, Convention] = {counting.name: counting for counting in (INFERSIM, ROOFLINE)}

@@ -10,13 +10,16 @@ from sympy import Expr
 
 from symsim.algebra import Priced, Scope, condition, expression, priced
 from symsim.errors import Span, UndefinedName, did_you_mean
-from symsim.graph import Guard, Op, OpGraph
-from symsim.lower import Facts, decide
+from symsim.graph import Guard, Op, OpGraph, Phase
+from symsim.lower import Facts, decide, step_scope
 from symsim.symbols import KNOWN, LINKS, symbol
-from symsim.tree import Clause, Kernel, Let, Library, When
+from symsim.tree import Clause, Kernel, Let, Library, Part, When
 
 _AMOUNTS = ("flops", "read", "write", "weight")
 _NUMBERS = ("mfu", "touch", "time", "latency")
+COUNTED = ("linear", "attention", "convolution", "routed_experts")
+"""What matrix-product FLOPs are counted as."""
+
 WIDTHS: Mapping[str, Expr] = {precision: symbol(f"b_{precision}") for precision in ("bf16", "fp8", "fp32", "w", "kv")}
 """Bytes of an element at each precision a graph may name."""
 
@@ -28,7 +31,8 @@ class Cost:
     flops: FLOPs at each precision; read, write, weight: elements moved at each precision, weights streamed once;
     touch: share of the weights that is streamed; send: link -> elements; mfu: share of peak, or None where the
     device's default stands in; time: measured seconds of computing, beside what FLOPs give; latency: seconds that
-    nothing hides; clauses: clause name -> its graph line.
+    nothing hides; counted: kind -> matrix-product FLOPs of the published implementation, where a kernel states them
+    apart; part: under what the kernel's weights are always listed; clauses: clause name -> its graph line.
     """
 
     flops: Priced = field(default_factory=dict[str | None, Expr])
@@ -40,6 +44,8 @@ class Cost:
     mfu: Expr | None = None
     time: Expr = sympy.S.Zero
     latency: Expr = sympy.S.Zero
+    counted: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
+    part: str = ""
     clauses: Mapping[str, Span] = field(default_factory=dict[str, Span])
 
     @property
@@ -63,57 +69,90 @@ def in_bytes(amount: Priced) -> Expr:
     return sympy.Add(*(WIDTHS[str(precision)] * elements for precision, elements in amount.items()))
 
 
-def costs(graph: OpGraph, library: Library, facts: Facts) -> tuple[Mapping[str, Cost], tuple[Guard, ...]]:
+def causal_pairs(phase: Phase) -> Mapping[str, Expr]:
+    """`pairs`, the (query, key) pairs of one GPU's step, and `pairs(W)`, those of them that a window of W keeps.
+
+    A decode step has C keys for each new token. A prefill of S tokens has 1 + ... + S = S (S + 1)/2 pairs for each of
+    its T/S sequences; a window leaves min(i, W) keys to the i-th token, which sums to m (S - (m - 1)/2) with
+    m = min(S, W).
+    """
+    window = sympy.Symbol("window", integer=True, positive=True)
+    if phase == "decode":
+        batch, context = symbol("B"), symbol("C")
+        return {"pairs": batch * context, "pairs()": sympy.Lambda(window, batch * sympy.Min(context, window))}
+    tokens, length = symbol("T"), symbol("S")
+    most = sympy.Min(length, window)
+    inside = sympy.Lambda(window, tokens / length * most * (length - (most - 1) / 2))
+    return {"pairs": tokens * (length + 1) / 2, "pairs()": inside}
+
+
+def costs(
+    graph: OpGraph, library: Library, facts: Facts, step: Scope | None = None
+) -> tuple[Mapping[str, Cost], tuple[Guard, ...]]:
     """The cost of every operator by name, and the conditions its kernels decided.
 
+    step: what stands in for the work of a step, `pairs` among it.
     Raises UndefinedName and PrecisionMissing at their place in the graph text.
     """
     guards: dict[sympy.Basic, bool] = {}
-    found = {op.name: _cost(op, library.kernels[op.kernel], graph, facts, guards) for op in graph.ops}
+    work = {**step_scope(graph.phase), **causal_pairs(graph.phase), **(step or {})}
+    scope = {**{name: symbol(name) for name in KNOWN}, **work}
+    found = {op.name: _cost(op, library.kernels[op.kernel], scope, facts, guards) for op in graph.ops}
     return found, tuple(Guard(test, outcome) for test, outcome in guards.items())
 
 
-def _cost(op: Op, kernel: Kernel, graph: OpGraph, facts: Facts, guards: dict[sympy.Basic, bool]) -> Cost:
-    tokens = symbol("T") if graph.phase == "prefill" else symbol("B")
-    scope = {**{name: symbol(name) for name in KNOWN}, "tokens": tokens, **op.shape}
+def _cost(op: Op, kernel: Kernel, work: Scope, facts: Facts, guards: dict[sympy.Basic, bool]) -> Cost:
+    scope = {**work, **op.shape}
     fields: dict[str, object] = {}
-    send: dict[str, Priced] = {}
-    clauses = {clause.name: clause for clause in _chosen(kernel.body, scope, facts, guards, send)}
+    keyed: dict[str, dict[str, Clause]] = {"send": {}, "counted": {}}
+    clauses = {clause.name: clause for clause in _chosen(kernel.body, scope, facts, guards, keyed)}
     for name, clause in clauses.items():
         if name in _AMOUNTS:
             fields[name] = _known_precisions(clause, priced(clause, scope))
         elif name in _NUMBERS:
             fields[name] = _plain(clause, scope)
+    send = {link: _known_precisions(clause, priced(clause, scope)) for link, clause in keyed["send"].items()}
+    counted = {kind: _plain(clause, scope) for kind, clause in keyed["counted"].items()}
     spans = {name: clause.span for name, clause in clauses.items()}
-    return Cost(**fields, send=send, clauses=spans)  # pyright: ignore[reportArgumentType]
+    part = next((rule.name for rule in kernel.body if isinstance(rule, Part)), "")
+    return Cost(**fields, send=send, counted=counted, part=part, clauses=spans)  # pyright: ignore[reportArgumentType]
 
 
 def _chosen(
-    body: tuple[Clause | When | Let, ...],
+    body: tuple[Clause | When | Part | Let, ...],
     scope: dict[str, Expr],
     facts: Facts,
     guards: dict[sympy.Basic, bool],
-    send: dict[str, Priced],
+    keyed: dict[str, dict[str, Clause]],
 ) -> list[Clause]:
-    """The clauses that apply; messages go straight into `send`, by link."""
+    """The clauses that apply; those with a key go into `keyed` too, messages by link and counted FLOPs by kind."""
     chosen: list[Clause] = []
     for rule in body:
-        if isinstance(rule, Let):
-            scope[rule.name] = expression(rule.value, scope)
-        elif isinstance(rule, When):
-            branch = rule.body if decide(condition(rule.condition, scope), facts, guards) else rule.otherwise
-            chosen += _chosen(branch, scope, facts, guards, send)  # pyright: ignore[reportArgumentType]
-        elif rule.name == "send":
-            if rule.key not in LINKS:
-                raise UndefinedName(rule.span, f"there is no link {rule.key}; {did_you_mean(str(rule.key), LINKS)}")
-            send[rule.key] = _known_precisions(rule, priced(rule, scope))
-            chosen.append(rule)
-        elif rule.name in (*_AMOUNTS, *_NUMBERS):
-            chosen.append(rule)
-        else:
-            known = (*_AMOUNTS, *_NUMBERS, "send")
-            raise UndefinedName(rule.span, f"a kernel has no clause {rule.name}; {did_you_mean(rule.name, known)}")
+        match rule:
+            case Let():
+                scope[rule.name] = expression(rule.value, scope)
+            case When():
+                branch = rule.body if decide(condition(rule.condition, scope), facts, guards) else rule.otherwise
+                chosen += _chosen(branch, scope, facts, guards, keyed)  # pyright: ignore[reportArgumentType]
+            case Part():
+                pass
+            case Clause():
+                _check_clause(rule, keyed)
+                if rule.name in keyed:
+                    keyed[rule.name][str(rule.key)] = rule
+                chosen.append(rule)
     return chosen
+
+
+def _check_clause(clause: Clause, keyed: Mapping[str, object]) -> None:
+    if clause.name == "send" and clause.key not in LINKS:
+        raise UndefinedName(clause.span, f"there is no link {clause.key}; {did_you_mean(str(clause.key), LINKS)}")
+    if clause.name == "counted" and clause.key not in COUNTED:
+        known = did_you_mean(str(clause.key), COUNTED)
+        raise UndefinedName(clause.span, f"FLOPs are not counted as {clause.key}; {known}")
+    known = (*_AMOUNTS, *_NUMBERS, *keyed)
+    if clause.name not in known:
+        raise UndefinedName(clause.span, f"a kernel has no clause {clause.name}; {did_you_mean(clause.name, known)}")
 
 
 def _known_precisions(clause: Clause, amount: Priced) -> Priced:

@@ -73,6 +73,10 @@ class UnsupportedArchitecture(ConfigError):
     """No graph describes this architecture."""
 
 
+class UnreadKey(ConfigError):
+    """A config key that may change cost and that no graph line describes."""
+
+
 class DeploymentError(SymsimError):
     """A deployment or workload that cannot be: a batch of zero, GPUs that do not divide experts."""
 

@@ -48,7 +48,8 @@ class Guard:
 class Op:
     """One operator of one GPU. name is its path, e.g. layer.attention.o_proj; stage is attention, experts, ...
 
-    shape: kernel parameter -> expression; repeat: executions in one step; body: the repeated body it belongs to.
+    shape: kernel parameter -> expression; repeat: executions in one step; body: the repeated body it belongs to;
+    part: under what its weights are listed.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Op:
     repeat: Expr
     body_repeat: Expr
     origin: Span
+    part: str = ""
 
     @property
     def label(self) -> str:
@@ -68,7 +70,10 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """What is held in memory (weight, cache per context token, state per sequence, reserve) or only reported."""
+    """What is held in memory (weight, cache per context token, state per sequence, reserve) or only reported.
+
+    part: under what weights are listed; window: the tokens after which a cache holds no more.
+    """
 
     kind: str
     key: str | None
@@ -78,6 +83,8 @@ class Resident:
     repeat: Expr
     body_repeat: Expr
     origin: Span
+    part: str = ""
+    window: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import networkx as nx
 import sympy
+from sympy import Expr
 
+from symsim.algebra import expression
 from symsim.binding import Bound, bind_all, context, facts
 from symsim.closed_form import ClosedForm
-from symsim.config import ModelConfig, Sizes
+from symsim.config import ModelConfig
 from symsim.conventions import convention
 from symsim.cost import costs
 from symsim.deployment import Deployment
@@ -19,10 +21,11 @@ from symsim.errors import SymsimError, did_you_mean
 from symsim.formula import Formula
 from symsim.graph import Op, OpGraph, Phase
 from symsim.hardware import load_device
+from symsim.library import load_library
 from symsim.metrics import Derivation, Step
 from symsim.roofline import time
+from symsim.sizes import Sizes
 from symsim.symbols import KNOWN, architecture_symbol, put_in, step_symbol, symbol
-from symsim.syntax import load_library
 from symsim.tree import Kernel
 
 PARTS = {
@@ -69,7 +72,7 @@ def kernel(
     deployment, chip = deployment or Deployment(), load_device(device)
     read = Sizes(dict(sizes), {size: size for size in sizes}, (), ())
     bound = bind_all(ModelConfig(str(found.span), {}), read, chip, deployment, counting)
-    graph = _alone(found, phase)
+    graph = _alone(found, sizes, phase)
     priced, decided = costs(graph, library, facts(bound, phase))
     cost = priced[name]
     spent = time(cost)
@@ -101,14 +104,19 @@ def _check(found: Kernel, sizes: Mapping[str, int]) -> None:
     for name in sizes:
         if name not in found.params:
             raise SymsimError(f"{found.name}({own}) has no size {name}; {did_you_mean(name, found.params)}")
-    missing = [name for name in found.params if name not in sizes]
+    missing = [name for name in found.params if name not in sizes and name not in found.defaults]
     if missing:
         raise SymsimError(f"{found.name}({own}) needs {', '.join(missing)}; state them as {missing[0]}=1")
 
 
-def _alone(found: Kernel, phase: Phase) -> OpGraph:
-    """A graph of this one operator, its sizes as symbols of their own."""
-    shape = {name: symbol(name) if name in KNOWN else architecture_symbol(name) for name in found.params}
+def _alone(found: Kernel, sizes: Mapping[str, int], phase: Phase) -> OpGraph:
+    """A graph of this one operator, its sizes as symbols of their own; those that are not given by their defaults."""
+    shape: dict[str, Expr] = {}
+    for name in found.params:
+        if name in sizes:
+            shape[name] = symbol(name) if name in KNOWN else architecture_symbol(name)
+        else:
+            shape[name] = expression(found.defaults[name], shape)
     op = Op(found.name, "", found.name, found.name, shape, sympy.S.One, sympy.S.One, found.span)
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_node(op.name)

@@ -12,8 +12,27 @@ from sympy import Expr, Symbol
 from symsim.algebra import Scope, condition, expression, priced
 from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
 from symsim.graph import Guard, Op, OpGraph, Phase, Resident, Whole, verify
+from symsim.kinds import Kind
 from symsim.symbols import KNOWN, architecture_symbol, symbol
-from symsim.tree import Alias, Block, Clause, Let, Library, Model, Name, Node, Repeat, Require, Statement, When
+from symsim.tree import (
+    Alias,
+    Block,
+    Clause,
+    Expression,
+    Kernel,
+    Layers,
+    Let,
+    Library,
+    Model,
+    Name,
+    Named,
+    Node,
+    Part,
+    Repeat,
+    Require,
+    Statement,
+    When,
+)
 
 Facts = Mapping[Symbol, Expr]
 """Numbers of the deployment and the config: they decide conditions and nothing else."""
@@ -29,6 +48,8 @@ class _Found:
     guards: dict[sympy.Basic, bool] = field(default_factory=dict[sympy.Basic, bool])
     whole: dict[Whole, None] = field(default_factory=dict[Whole, None])
     pad: bool = False
+    kinds: tuple[Kind, ...] = ()
+    outcomes: Mapping[Span, bool] = field(default_factory=dict[Span, bool])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +62,23 @@ class _Place:
     repeat: Expr = sympy.S.One
     body_repeat: Expr = sympy.S.One
     blocks: tuple[str, ...] = ()
+    part: str = ""
 
 
-def model_scope(model: Model, phase: Phase) -> dict[str, Expr]:
-    """Every name an expression of the model may use; `tokens` are the new tokens of one GPU in one step."""
+STEP = ("tokens", "sequences", "logit_tokens")
+"""What one GPU works on in one step: new tokens, sequences they belong to, tokens whose logits are needed."""
+
+
+def step_scope(phase: Phase) -> dict[str, Expr]:
+    """The work of one step in workload symbols."""
+    batch, tokens = symbol("B"), symbol("T")
+    if phase == "decode":
+        return {"tokens": batch, "sequences": batch, "logit_tokens": batch}
+    return {"tokens": tokens, "sequences": tokens / symbol("S"), "logit_tokens": tokens / symbol("S")}
+
+
+def model_scope(model: Model, phase: Phase, kinds: tuple[Kind, ...] = ()) -> dict[str, Expr]:
+    """Every name an expression of the model may use."""
     scope: dict[str, Expr] = {name: symbol(name) for name in KNOWN}
     for binding in model.bindings:
         if binding.symbol in KNOWN:
@@ -52,18 +86,30 @@ def model_scope(model: Model, phase: Phase) -> dict[str, Expr]:
                 binding.span,
                 f"{binding.symbol} already means {KNOWN[binding.symbol].meaning}; choose another name",
             )
-        scope[binding.symbol] = architecture_symbol(binding.symbol)
-    scope["tokens"] = symbol("T") if phase == "prefill" else symbol("B")
-    return scope
+        if binding.layer is None:
+            scope[binding.symbol] = architecture_symbol(binding.symbol)
+    counts = {kind.symbol: architecture_symbol(kind.symbol) for kind in kinds if kind.symbol is not None}
+    return {**scope, **counts, **step_scope(phase)}
 
 
-def lower(model: Model, library: Library, phase: Phase, facts: Facts, *, pad: bool = False) -> OpGraph:
-    """The operator graph of one phase. pad: what does not divide into whole shards is padded until it does.
+def lower(
+    model: Model,
+    library: Library,
+    phase: Phase,
+    facts: Facts,
+    kinds: tuple[Kind, ...] = (),
+    *,
+    pad: bool = False,
+    step: Scope | None = None,
+) -> OpGraph:
+    """The operator graph of one phase. kinds: the kinds of layers that the config has.
 
+    pad: what does not divide into whole shards is padded until it does; step: what stands in for names of STEP.
     Raises UndefinedName and CycleError at their place in the text.
     """
-    found = _Found(pad=pad)
-    _lower_all(model.body, model_scope(model, phase), {"input": ""}, _Place(), found, library, facts)
+    found = _Found(pad=pad, kinds=kinds)
+    scope = {**model_scope(model, phase, kinds), **(step or {})}
+    _lower_all(model.body, scope, {"input": ""}, _Place(), found, library, facts)
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_nodes_from(op.name for op in found.ops)
     dag.add_edges_from(found.edges)
@@ -98,9 +144,14 @@ def _lower_all(
                 values[statement.name] = _lower_node(statement, scope, values, place, found, library, facts)
             case Alias(name, value, span):
                 values[name] = _value(value, span, values)
-            case When(test, then, otherwise, _):
-                branch = then if decide(condition(test, scope), facts, found.guards) else otherwise
-                _lower_all(branch, scope, values, place, found, library, facts)
+            case When(test, then, otherwise, span):
+                known = found.outcomes.get(span)
+                holds = decide(condition(test, scope), facts, found.guards) if known is None else known
+                _lower_all(then if holds else otherwise, scope, values, place, found, library, facts)
+            case Part(name):
+                place = replace(place, part=name)
+            case Layers():
+                _lower_layers(statement, scope, values, place, found, library, facts)
             case Repeat(count, name, inner, _):
                 repeated = _repeated(place, name, expression(count, scope))
                 _lower_all(inner, scope, values, repeated, found, library, facts)
@@ -110,6 +161,24 @@ def _lower_all(
                 _require(statement, scope, found, facts)
             case Clause():
                 found.residents.append(_resident(statement, scope, place))
+
+
+def _lower_layers(
+    statement: Layers,
+    scope: dict[str, Expr],
+    values: dict[str, str],
+    place: _Place,
+    found: _Found,
+    library: Library,
+    facts: Facts,
+) -> None:
+    """One body for each kind of layer; the values of one kind's layers go on to the next."""
+    for kind in (kind for kind in found.kinds if kind.statement == statement.span):
+        times = expression(statement.count, scope) if kind.symbol is None else scope[kind.symbol]
+        found.outcomes = dict(kind.outcomes)
+        repeated = _repeated(place, kind.name, times)
+        _lower_all(statement.body, dict(scope), values, repeated, found, library, facts)
+    found.outcomes = {}
 
 
 def _require(statement: Require, scope: dict[str, Expr], found: _Found, facts: Facts) -> None:
@@ -139,20 +208,21 @@ def _lower_node(
     facts: Facts,
 ) -> str:
     sources = [_value(name, node.span, values) for name in node.inputs]
-    shape = [expression(argument, scope) for argument in node.shape]
     stage = place.stage or node.name
     inner = replace(place, path=(*place.path, node.name), stage=stage)
     if node.op in library.blocks:
         block = library.blocks[node.op]
-        return _lower_block(block, node, sources, shape, scope, inner, found, library, facts)
+        return _lower_block(block, node, sources, scope, inner, found, library, facts)
     if node.op not in library.kernels:
         known = [*library.kernels, *library.blocks]
         raise UndefinedName(node.span, f"there is no kernel or block {node.op}; {did_you_mean(node.op, known)}")
     kernel = library.kernels[node.op]
     name = ".".join(inner.path)
-    _same_length(node, kernel.params, shape)
-    sizes = dict(zip(kernel.params, shape, strict=True))
-    found.ops.append(Op(name, place.body, stage, node.op, sizes, place.repeat, place.body_repeat, node.span))
+    if any(op.name == name for op in found.ops):
+        raise UndefinedName(node.span, f"{name} is made already; give this operator another name")
+    sizes = _sizes(node, kernel, scope)
+    words = (name, place.body, stage, node.op, sizes, place.repeat, place.body_repeat, node.span, place.part)
+    found.ops.append(Op(*words))
     found.edges += [(source, name) for source in sources if source]
     return name
 
@@ -161,7 +231,6 @@ def _lower_block(
     block: Block,
     node: Node,
     sources: Sequence[str],
-    shape: Sequence[Expr],
     scope: Scope,
     place: _Place,
     found: _Found,
@@ -170,10 +239,9 @@ def _lower_block(
 ) -> str:
     if block.name in place.blocks:
         raise CycleError(node.span, f"blocks contain each other: {' -> '.join((*place.blocks, block.name))}")
-    _same_length(node, block.params, shape)
     if len(sources) != len(block.inputs):
         raise UndefinedName(node.span, f"{block.name} takes {len(block.inputs)} inputs, found {len(sources)}")
-    own = global_scope(scope) | dict(zip(block.params, shape, strict=True))
+    own = global_scope(scope) | _sizes(node, block, scope)
     values = dict(zip(block.inputs, sources, strict=True))
     inside = replace(place, blocks=(*place.blocks, block.name))
     _lower_all(block.body, own, values, inside, found, library, facts)
@@ -182,13 +250,14 @@ def _lower_block(
 
 def global_scope(scope: Scope) -> dict[str, Expr]:
     """What blocks and kernels see besides their parameters: workload, deployment and convention symbols."""
-    return {name: scope[name] for name in (*KNOWN, "tokens")}
+    return {name: scope[name] for name in (*KNOWN, *STEP)}
 
 
 def _resident(clause: Clause, scope: Scope, place: _Place) -> Resident:
     amount = priced(clause, scope, count=clause.name in ("report", "reserve"))
     words = (clause.name, clause.key, place.body, place.stage)
-    return Resident(*words, amount, place.repeat, place.body_repeat, clause.span)
+    window = None if clause.window is None else expression(clause.window, scope)
+    return Resident(*words, amount, place.repeat, place.body_repeat, clause.span, place.part, window)
 
 
 def _value(name: str, span: Span, values: Mapping[str, str]) -> str:
@@ -197,6 +266,28 @@ def _value(name: str, span: Span, values: Mapping[str, str]) -> str:
     return values[name]
 
 
-def _same_length(node: Node, params: Sequence[str], shape: Sequence[Expr]) -> None:
-    if len(params) != len(shape):
-        raise UndefinedName(node.span, f"{node.op} takes {len(params)} sizes ({', '.join(params)}), found {len(shape)}")
+def _sizes(node: Node, called: Kernel | Block, scope: Scope) -> dict[str, Expr]:
+    """The value of every parameter: by place, then by name, else its default in the parameters before it."""
+    given: dict[str, Expression] = {}
+    places = [argument for argument in node.shape if not isinstance(argument, Named)]
+    named = [argument for argument in node.shape if isinstance(argument, Named)]
+    params = ", ".join(called.params)
+    for argument in named:
+        if argument.name not in called.params:
+            hint = did_you_mean(argument.name, called.params)
+            raise UndefinedName(argument.span, f"{node.op} has no size {argument.name} ({params}); {hint}")
+        if argument.name in called.params[: len(places)]:
+            raise UndefinedName(argument.span, f"{argument.name} is given by its place already")
+        given[argument.name] = argument.value
+    missing = [name for name in called.params[len(places) :] if name not in given and name not in called.defaults]
+    if len(places) > len(called.params) or missing:
+        raise UndefinedName(
+            node.span, f"{node.op} takes {len(called.params)} sizes ({params}), found {len(node.shape)}"
+        )
+    sizes = {name: expression(place, scope) for name, place in zip(called.params, places, strict=False)}
+    for name in called.params[len(places) :]:
+        if name in given:
+            sizes[name] = expression(given[name], scope)
+        else:
+            sizes[name] = expression(called.defaults[name], {**global_scope(scope), **sizes})
+    return sizes

@@ -38,8 +38,21 @@ def weights_by_stage(graph: OpGraph, costs: Mapping[str, Cost]) -> Mapping[Layer
 
 
 def resident(graph: OpGraph, kind: str) -> Expr:
-    """Bytes of one kind over all layers: `cache` per context token, `state` per sequence, `weight` besides kernels'."""
-    return repeated([(in_bytes(item.amount), item.repeat) for item in graph.residents if item.kind == kind])
+    """Bytes of one kind over all layers: `cache` per context token, `state` per sequence, `weight` besides kernels'.
+
+    Of caches, those that grow with every token; windowed ones are apart.
+    """
+    kept = [item for item in graph.residents if item.kind == kind and item.window is None]
+    return repeated([(in_bytes(item.amount), item.repeat) for item in kept])
+
+
+def windowed(graph: OpGraph) -> Mapping[Expr, Expr]:
+    """Window in tokens -> cache bytes per token over all layers; past its window such a cache grows no more."""
+    found: dict[Expr, list[tuple[Expr, Expr]]] = {}
+    for item in graph.residents:
+        if item.window is not None:
+            found.setdefault(item.window, []).append((in_bytes(item.amount), item.repeat))
+    return {window: repeated(amounts) for window, amounts in found.items()}
 
 
 def repeated(amounts: Iterable[tuple[Expr, Expr]]) -> Expr:

@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 from symsim.cost import Cost
 from symsim.errors import InternalError
 from symsim.graph import Guard, Op, OpGraph
-from symsim.memory import repeated, reserved, resident, weights_by_stage
+from symsim.memory import repeated, reserved, resident, weights_by_stage, windowed
 from symsim.roofline import Time, time
 from symsim.schedule import batches, overlaps, serial, two_batch
 from symsim.symbols import put_in, step_symbol, symbol
@@ -128,6 +128,12 @@ def max_batch(phase: Phased) -> Derivation:
     return Derivation("max_batch", meaning, (*_memory_steps(phase), room, result), phase.guards)
 
 
+def cache(phase: Phased) -> Derivation:
+    """Bytes of KV cache and state of one sequence of S + O tokens."""
+    caches, each = _cache_steps(phase.graph)
+    return Derivation("cache", each.meaning, (*caches, each), phase.guards)
+
+
 def _memory_steps(phase: Phased) -> tuple[Step, ...]:
     """Weights of one GPU by layer and stage, then what a token and a sequence keep."""
     graph = phase.graph
@@ -144,17 +150,24 @@ def _memory_steps(phase: Phased) -> tuple[Step, ...]:
         layers += [(part, repeat) for part in parts]
     total = "resident weights of one GPU"
     held = Step(step_symbol("weights"), repeated(layers), "B", total, "M_{\\mathrm{weights}}")
-    token = Step(
-        step_symbol("cache_per_token"),
-        resident(graph, "cache"),
-        "B",
-        "KV cache of one token, all layers",
-        "m_{\\mathrm{token}}",
-    )
-    cache = (symbol("S") + symbol("O")) * token.symbol + resident(graph, "state")
+    caches, each = _cache_steps(graph)
+    return *steps, held, *caches, each
+
+
+def _cache_steps(graph: OpGraph) -> tuple[tuple[Step, ...], Step]:
+    """What a token keeps; where windows saturate, what a windowed one keeps; and what a sequence does."""
+    held = symbol("S") + symbol("O")
+    amount, latex = resident(graph, "cache"), "m_{\\mathrm{token}}"
+    token = Step(step_symbol("cache_per_token"), amount, "B", "KV cache of one token, all layers", latex)
+    steps, cache = [token], held * token.symbol + resident(graph, "state")
+    for i, (window, bytes_) in enumerate(windowed(graph).items()):
+        name = "cache_per_windowed_token" + (f"_{i + 1}" if i else "")
+        meaning = f"KV cache of one token, layers with a window of {window}"
+        latex = f"m_{{\\mathrm{{window{i + 1 if i else ''}}}}}"
+        steps.append(Step(step_symbol(name), bytes_, "B", meaning, latex))
+        cache += sympy.Min(held, window) * steps[-1].symbol
     meaning = "KV cache and state of one sequence at its full length"
-    sequence = Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
-    return *steps, held, token, sequence
+    return tuple(steps), Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
 
 
 def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:

@@ -200,9 +200,13 @@ def _put_in(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
 def subscripted(name: str) -> str:
     """LaTeX of an architecture symbol: the first letter, the rest as its subscript; longer names upright.
 
-    >>> subscripted("rq"), subscripted("D"), subscripted("topk")
-    ('r_{q}', 'D', '\\\\mathrm{topk}')
+    >>> subscripted("rq"), subscripted("D"), subscripted("topk"), subscripted("L_full")
+    ('r_{q}', 'D', '\\\\mathrm{topk}', 'L_{\\\\mathrm{full}}')
     """
+    head, _, words = name.partition("_")
+    if len(head) == 1 and len(words) > 1:
+        spaced = words.replace("_", "\\,")
+        return f"{head}_{{\\mathrm{{{spaced}}}}}"
     if len(name) > 3:
         return f"\\mathrm{{{name}}}"
     head, tail = name[0], name[1:].strip("_")

@@ -6,16 +6,15 @@ import json
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 from lark.indenter import Indenter
 
 from symsim.errors import GraphSyntaxError, Span, SymsimError
-from symsim.paths import GRAMMAR, GRAPHS, shown
+from symsim.paths import GRAMMAR
 from symsim.tree import (
     Alias,
     Binary,
@@ -24,22 +23,26 @@ from symsim.tree import (
     Call,
     Clause,
     Expect,
+    Expression,
+    Index,
+    Items,
     Kernel,
+    Layers,
     Let,
-    Library,
     Model,
     Name,
+    Named,
     Negative,
     Node,
     Not,
     Number,
+    Part,
     Priced,
     Repeat,
     Require,
+    Text,
     When,
 )
-
-T = TypeVar("T", Kernel, Block, Model)
 
 
 class _Indentation(Indenter):  # lark declares these as properties and documents them as class attributes
@@ -77,8 +80,17 @@ class Arithmetic(Transformer[Token, Any]):
     def number(self, token: Token) -> Number:
         return Number(Fraction(str(token)))
 
-    def name(self, token: Token) -> Name:
-        return Name(str(token), self.places.of(token))
+    def text(self, token: Token) -> Text:
+        return Text(str(token)[1:-1], self.places.of(token))
+
+    def name(self, *tokens: Token) -> Name:
+        return Name(".".join(map(str, tokens)), self.places.of(tokens[0]))
+
+    def index(self, name: Name, index: Any) -> Index:
+        return Index(name, index)
+
+    def items(self, bracket: Token, found: Any) -> Items:
+        return Items(found or (), self.places.of(bracket))
 
     def exprs(self, *items: Any) -> tuple[Any, ...]:
         return items
@@ -107,6 +119,9 @@ class Arithmetic(Transformer[Token, Any]):
     def div(self, left: Any, right: Any) -> Binary:
         return Binary("/", left, right)
 
+    def mod(self, left: Any, right: Any) -> Binary:
+        return Binary("%", left, right)
+
     def pow(self, left: Any, right: Any) -> Binary:
         return Binary("**", left, right)
 
@@ -116,10 +131,14 @@ class Arithmetic(Transformer[Token, Any]):
     def either(self, left: Any, right: Any) -> Binary:
         return Binary("or", left, right)
 
+    def within(self, left: Any, right: Any) -> Binary:
+        return Binary("in", left, right)
+
 
 # Lark prefixes the aliases of an imported grammar with its name.
-_IMPORTED = ("number", "name", "exprs", "call", "neg", "negate", "compare", "add", "sub", "mul", "div", "pow")
-for _alias in (*_IMPORTED, "both", "either"):
+_ATOMS = ("number", "text", "name", "index", "items", "exprs", "call")
+_OPERATIONS = ("neg", "negate", "compare", "within", "add", "sub", "mul", "div", "mod", "pow", "both", "either")
+for _alias in (*_ATOMS, *_OPERATIONS):
     setattr(Arithmetic, f"expr__{_alias}", getattr(Arithmetic, _alias))
 
 
@@ -137,18 +156,44 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def clause(self, name: Token, key: Token | None, cost: tuple[Priced, ...]) -> Clause:
         return Clause(str(name), None if key is None else str(key), cost, self.places.of(name))
 
-    def resident(self, name: Token, cost: tuple[Priced, ...]) -> Clause:
-        return Clause(str(name), None, cost, self.places.of(name))
+    def resident(self, name: Token, window: Any, cost: tuple[Priced, ...]) -> Clause:
+        span = self.places.of(name)
+        if window is not None and name != "cache":
+            raise GraphSyntaxError(span, f"only a cache saturates at a window; `{name}` takes no [...]")
+        return Clause(str(name), None, cost, span, window)
 
     def report(self, name: Token, cost: tuple[Priced, ...]) -> Clause:
         return Clause("report", str(name), cost, self.places.of(name))
 
-    def otherwise(self, *body: Any) -> tuple[Any, ...]:
-        return body
+    def otherwise(self, name: Token | None, *body: Any) -> tuple[Token | None, tuple[Any, ...]]:
+        return name, body
 
-    def when(self, condition: Any, *rest: Any) -> When:
+    def otherwise_when(self, *branch: Any) -> tuple[None, tuple[When]]:
+        return None, (self.when(*branch),)
+
+    def when(self, condition: Any, name: Token | None, *rest: Any) -> When:
         *body, otherwise = rest
-        return When(condition, tuple(body), otherwise or (), _span_of(condition))
+        other, otherwise = otherwise or (None, ())
+        names = (name and str(name), other and str(other))
+        return When(condition, tuple(body), otherwise, _span_of(condition), names)
+
+    def layers(self, count: Any, index: Token, *body: Any) -> Layers:
+        return Layers(count, str(index), body, self.places.of(index))
+
+    def part(self, name: Token) -> Part:
+        return Part(str(name), self.places.of(name))
+
+    def param(self, name: Token, default: Any) -> tuple[str, Any]:
+        return str(name), default
+
+    def params(self, *params: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
+        return params
+
+    def args(self, *args: Any) -> tuple[Any, ...]:
+        return args
+
+    def named(self, name: Token, value: Any) -> Named:
+        return Named(str(name), value, self.places.of(name))
 
     def node(self, name: Token, op: Token, inputs: Any, shape: Any) -> Node:
         return Node(str(name), str(op), tuple(map(str, inputs)), shape, self.places.of(op))
@@ -165,24 +210,36 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def require(self, divisor: Any, dividend: Any) -> Require:
         return Require(divisor, dividend, _span_of(divisor))
 
-    def alternatives(self, *tokens: Token) -> tuple[Token, ...]:
-        return tokens
+    def choices(self, *choices: Any) -> tuple[Any, ...]:
+        return choices
 
-    def binding(self, symbol: Token, keys: Any, default: Any) -> Binding:
-        return Binding(str(symbol), tuple(map(str, keys)), default, self.places.of(symbol))
+    def defaults(self, *choices: Any) -> tuple[Any, ...]:
+        return choices
 
-    def expect(self, key: Token, value: Token) -> Expect:
-        return Expect(str(key), json.loads(str(value)), self.places.of(key))
+    def binding(self, symbol: Token, layer: Token | None, choices: Any, null: Any, defaults: Any) -> Binding:
+        return Binding(str(symbol), layer and str(layer), choices, null, defaults, self.places.of(symbol))
+
+    def json(self, token: Token) -> object:
+        return json.loads(str(token))
+
+    def expect(self, key: Name, *values: object) -> Expect:
+        return Expect(key.name, values, key.span)
+
+    def keynames(self, *keys: Name) -> frozenset[str]:
+        return frozenset(key.name for key in keys)
+
+    def ignore(self, keys: frozenset[str]) -> frozenset[str]:
+        return keys
 
     def config(self, section: Token | None, *rows: Any) -> tuple[str | None, tuple[Any, ...]]:
         return (None if section is None else str(section)), rows
 
     def kernel(self, name: Token, params: Any, *body: Any) -> Kernel:
-        return Kernel(str(name), tuple(map(str, params)), body, self.places.of(name))
+        return Kernel(str(name), *_sizes(params), body, self.places.of(name))
 
     def block(self, name: Token, inputs: Any, params: Any, output: Token, *body: Any) -> Block:
-        words = (tuple(map(str, inputs)), tuple(map(str, params)), str(output))
-        return Block(str(name), *words, body, self.places.of(name))
+        sizes, defaults = _sizes(params)
+        return Block(str(name), tuple(map(str, inputs)), sizes, defaults, str(output), body, self.places.of(name))
 
     def model(self, name: Token, serves: Any, *body: Any) -> Model:
         configs = [entry for entry in body if isinstance(entry, tuple)]
@@ -193,13 +250,19 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
         section, rows = configs[0]
         bindings = tuple(row for row in rows if isinstance(row, Binding))
         expects = tuple(row for row in rows if isinstance(row, Expect))
-        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, statements, span)
+        ignores = frozenset[str]().union(*(row for row in rows if isinstance(row, frozenset)))
+        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, ignores, statements, span)
 
     def keys(self, kind: Token, *rows: Any) -> tuple[str, frozenset[str]]:
         return str(kind), frozenset(str(token) for row in rows for token in row)
 
     def start(self, *items: Any) -> tuple[Any, ...]:
         return items
+
+
+def _sizes(params: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, ...], dict[str, Expression]]:
+    """Names of parameters, and the defaults of those that have one."""
+    return tuple(name for name, _ in params), {name: default for name, default in params if default is not None}
 
 
 def _span_of(expression: Any) -> Span:
@@ -216,6 +279,12 @@ def spans(expression: Any) -> Iterator[Span]:
             yield span
             for argument in args:
                 yield from spans(argument)
+        case Index(name, index):
+            yield name.span
+            yield from spans(index)
+        case Items(items, _):
+            for item in items:
+                yield from spans(item)
         case Binary(_, left, right):
             yield from spans(left)
             yield from spans(right)
@@ -240,11 +309,12 @@ _PARSING = Lock()
 """The parser counts indentation as it goes, so threads (of a cluster's worker) take turns."""
 
 
-def parse_graph(text: str, path: str) -> tuple[Any, ...]:
-    """Kernels, blocks, models and neutral keys of one graph text.
+def parse_graph(text: str, path: str, line: int = 1) -> tuple[Any, ...]:
+    """Kernels, blocks, models and keys of one graph text. line: where in its file the text begins.
 
     Raises GraphSyntaxError with file, line, column, a caret and what was expected.
     """
+    text = "\n" * (line - 1) + text
     places = Places(path, text)
     try:
         with _PARSING:
@@ -299,34 +369,3 @@ def expectation(error: UnexpectedInput) -> str:
             return "the text ends too early"
     words = sorted(_READABLE.get(name, name.lower()) for name in wanted)
     return f"found {found}, expected {' or '.join(words)}"
-
-
-@cache
-def load_library(name: str, folder: Path = GRAPHS) -> Library:
-    """All `*.graph` files of the cost model `name`, and those common to all, as one library of unique names."""
-    items: list[Any] = []
-    for path in (*sorted((folder / "common").glob("*.graph")), *sorted((folder / name).glob("*.graph"))):
-        items += parse_graph(path.read_text(encoding="utf-8"), shown(path))
-    return Library(
-        name,
-        _named(items, Kernel),
-        _named(items, Block),
-        _named(items, Model),
-        _keys(items, "neutral"),
-        _keys(items, "omitted"),
-    )
-
-
-def _keys(items: list[Any], kind: str) -> frozenset[str]:
-    groups = [item[1] for item in items if isinstance(item, tuple) and item[0] == kind]
-    return frozenset[str]().union(*groups)
-
-
-def _named(items: list[Any], kind: type[T]) -> dict[str, T]:
-    found: dict[str, T] = {}
-    for item in items:
-        if isinstance(item, kind):
-            if item.name in found:
-                raise GraphSyntaxError(item.span, f"{item.name} is already defined at {found[item.name].span}")
-            found[item.name] = item
-    return found

@@ -24,6 +24,30 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A string of a config, as in `layer_types[i] == "full_attention"`."""
+
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """`[a, b]`: what `in` looks through."""
+
+    items: tuple[Expression, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`name[index]`: an entry of a list or a string of the config, or what was decided for one layer."""
+
+    name: Name
+    index: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     function: str
     args: tuple[Expression, ...]
@@ -37,7 +61,7 @@ class Negative:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """`+ - * / **` of numbers; `and or` and the relations of conditions."""
+    """`+ - * / % **` of numbers; `and or in` and the relations of conditions."""
 
     operator: str
     left: Expression
@@ -49,7 +73,7 @@ class Not:
     operand: Expression
 
 
-Expression = Number | Name | Call | Negative | Binary | Not
+Expression = Number | Text | Name | Items | Index | Call | Negative | Binary | Not
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +86,35 @@ class Priced:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """What a kernel costs, what a block keeps resident, or a figure that is only reported."""
+    """What a kernel costs, what a block keeps resident, or a figure that is only reported.
+
+    window: of a cache, the tokens after which it holds no more.
+    """
 
     name: str
     key: str | None
     cost: tuple[Priced, ...]
     span: Span
+    window: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """`size = value`: a size given by its name."""
+
+    name: str
+    value: Expression
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`value = op(inputs; shape)`; op names a kernel or a block."""
+    """`value = op(inputs; shape)`; op names a kernel or a block. Sizes by place come before those by name."""
 
     name: str
     op: str
     inputs: tuple[str, ...]
-    shape: tuple[Expression, ...]
+    shape: tuple[Expression | Named, ...]
     span: Span
 
 
@@ -92,10 +129,13 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class When:
+    """names: what the branch taken and the other one are called, where layers of different kinds are told apart."""
+
     condition: Expression
     body: tuple[Statement, ...]
     otherwise: tuple[Statement, ...]
     span: Span
+    names: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +143,24 @@ class Repeat:
     count: Expression
     name: str
     body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """`layers L as i`: layers for which every `when` is decided alike become one body, repeated so many times."""
+
+    count: Expression
+    index: str
+    body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`part attention`: under what the weights below are listed."""
+
+    name: str
     span: Span
 
 
@@ -120,14 +178,17 @@ class Require:
     span: Span
 
 
-Statement = Node | Alias | When | Repeat | Let | Require | Clause
+Statement = Node | Alias | When | Repeat | Layers | Part | Let | Require | Clause
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
+    """defaults: the value of each parameter that a node may leave out."""
+
     name: str
     params: tuple[str, ...]
-    body: tuple[Clause | When | Let, ...]
+    defaults: Mapping[str, Expression]
+    body: tuple[Clause | When | Part | Let, ...]
     span: Span
 
 
@@ -136,6 +197,7 @@ class Block:
     name: str
     inputs: tuple[str, ...]
     params: tuple[str, ...]
+    defaults: Mapping[str, Expression]
     output: str
     body: tuple[Statement, ...]
     span: Span
@@ -143,11 +205,17 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """`symbol = key | other_key else default`."""
+    """`symbol = key | other_key null value else default`: the first choice all of whose keys are there.
+
+    null: what a key that is there and null means, where that is not the default; layer: of `symbol[layer] = ...`, the
+    name of the layer's index; such a symbol decides what kind each layer is.
+    """
 
     symbol: str
-    keys: tuple[str, ...]
-    default: Expression | None
+    layer: str | None
+    choices: tuple[Expression, ...]
+    null: Expression | None
+    defaults: tuple[Expression, ...]
     span: Span
 
 
@@ -156,30 +224,42 @@ class Expect:
     """A config key whose other values change cost in a way that this graph does not describe."""
 
     key: str
-    value: object
+    values: tuple[object, ...]
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One family: the architectures and model_types it serves, its config keys, its operators."""
+    """One family: the architectures and model_types it serves, its config keys, its operators.
+
+    ignores: config keys that real configs carry and the family does not look at.
+    """
 
     name: str
     serves: tuple[str, ...]
     section: str | None
     bindings: tuple[Binding, ...]
     expects: tuple[Expect, ...]
+    ignores: frozenset[str]
     body: tuple[Statement, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Library:
-    """All graph files of one cost model. neutral: config keys without a cost; omitted: with one it leaves out."""
+    """All graph files of one cost model.
+
+    serving: architecture or model_type -> the model that serves it; neutral: config keys without a cost; off: those
+    without one while they are false, null, 0 or empty; omitted: those with one that the cost model leaves out;
+    sections: where a multimodal config keeps its language model.
+    """
 
     name: str
     kernels: Mapping[str, Kernel]
     blocks: Mapping[str, Block]
     models: Mapping[str, Model]
+    serving: Mapping[str, str]
     neutral: frozenset[str]
+    off: frozenset[str]
     omitted: frozenset[str]
+    sections: frozenset[str]

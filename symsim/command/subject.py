@@ -11,12 +11,27 @@ from typing import Any
 from symsim.api import Costs, compile
 from symsim.conventions import CONVENTIONS, VINTAGES
 from symsim.deployment import SM_RATIO, Deployment
+from symsim.family import Family, find_family
 
 
 def add_subject(ask: argparse.ArgumentParser) -> None:
     """What formula, solve and graph are about; the long spellings are simulate's."""
     ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
     add_deployment(ask)
+
+
+def add_model(ask: argparse.ArgumentParser) -> None:
+    """A model by itself, without a device."""
+    ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
+    add_graphs(ask)
+    add_fallback(ask)
+    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+
+
+def add_graphs(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument(
+        "--graphs", action="append", default=[], metavar="DIR", help="folder with graph files of more models"
+    )
 
 
 def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -> None:
@@ -36,6 +51,7 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -
     ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
     ask.add_argument("--cost-model", default=cost_model, choices=sorted(CONVENTIONS))
     add_tables(ask)
+    add_graphs(ask)
     add_fallback(ask)
 
 
@@ -54,9 +70,19 @@ def deployment_of(subject: Mapping[str, Any]) -> Deployment:
 
 def compiled(subject: Mapping[str, Any]) -> Costs:
     words = (deployment_of(subject), subject["cost_model"], subject["tables"])
-    costs = compile(subject["model"], subject["device"], *words, fallback=subject["fallback"])
+    how = {"graphs": subject["graphs"], "fallback": subject["fallback"]}
+    costs = compile(subject["model"], subject["device"], *words, **how)
     note([*costs.notes, *costs.assumptions])
     return costs
+
+
+def family_of(model: str, graphs: Sequence[str], *, fallback: bool) -> Family:
+    """The family that describes a model; what was assumed and what is not counted goes to stderr."""
+    family = find_family(model, graphs=graphs, fallback=fallback)
+    note(family.assumptions)
+    if family.sizes.omitted:
+        note([f"{family.config.path}: not counted: {', '.join(family.sizes.omitted)}"])
+    return family
 
 
 def note(sentences: Sequence[str]) -> None:

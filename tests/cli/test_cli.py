@@ -126,7 +126,7 @@ def test_printed_module_needs_only_the_standard_library(metric: str, tmp_path: P
 def test_breakdown_names_graph_lines_rows_and_what_binds() -> None:
     done = run("formula", "qwen3-8b", "--breakdown", "--at", "B=100,S=8192", "--tables", "2025-10")
     core = next(line for line in done.stdout.splitlines() if line.startswith("layer.attention.core"))
-    assert "graphs/infersim/blocks.graph:" in core
+    assert "graphs/infersim/attention_blocks.graph:" in core
     assert "mfu/gqa_decode.csv:" in core
     assert "compute" in core or "memory" in core
     assert "at B = 100, S = 8192, O = 2048" in done.stdout

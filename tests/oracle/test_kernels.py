@@ -8,10 +8,10 @@ import pytest
 import symsim
 from symsim.cost import costs
 from symsim.errors import SymsimError
+from symsim.library import load_library
 from symsim.lower import lower
 from symsim.paths import GRAPHS
 from symsim.symbols import architecture_symbol, symbol
-from symsim.syntax import load_library
 
 SIZES = {"h": 128, "q": 1, "r": 512, "dr": 64, "topk": 2048}  # DeepSeek-V3.2
 
@@ -71,7 +71,7 @@ def test_messages_are_operators_of_a_graph(tmp_path: Path) -> None:
     (tmp_path / "common").symlink_to(GRAPHS / "common")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "split.graph").write_text(DISAGGREGATED)
-    library = load_library("mine", tmp_path)
+    library = load_library("mine", (tmp_path,))
     graph = lower(library.models["split"], library, "decode", {})
     priced, _ = costs(graph, library, {})
     sent = {op.label: priced[op.name].link_bytes for op in graph.ops}

@@ -30,13 +30,13 @@ CASES = [
         "qwen3-8b",
         {"world_size": 3, "tp_size": 3},
         "must divide",
-        "num_attention_heads (H = 32), as graphs/infersim/blocks.graph:6 requires: fallback, padded to 33",
+        "num_attention_heads (H = 32), as graphs/infersim/attention_blocks.graph:6 requires: fallback, padded to 33",
     ),
     (
         "qwen3-30b-a3b",
         {"world_size": 3},
         "must divide",
-        "num_experts (E = 128), as graphs/infersim/blocks.graph:85 requires: fallback, padded to 129",
+        "num_experts (E = 128), as graphs/infersim/expert_blocks.graph:15 requires: fallback, padded to 129",
     ),
 ]
 

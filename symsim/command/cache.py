@@ -1,0 +1,46 @@
+"""symsim cache: KV cache and state of one sequence, as a formula and in bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symsim.command.point import workload_point
+from symsim.command.subject import add_model, family_of, write_json
+from symsim.counts import Cache, cache
+from symsim.show import write_table, write_text
+from symsim.units import format_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("cache", help="KV cache and state of one sequence")
+    add_model(ask)
+    ask.add_argument("--kv", default="bf16", choices=["bf16", "fp8"], help="precision of the KV cache")
+    ask.add_argument("--at", default="", metavar="S=4096,O=1024", help="lengths of the sequence")
+    ask.set_defaults(command=_cache)
+
+
+def _cache(*, model: str, graphs: list[str], fallback: bool, json: bool, kv: str, at: str) -> int:
+    found = cache(family_of(model, graphs, fallback=fallback), kv=kv)
+    point = {name: value for name, value in workload_point(at).items() if name in ("S", "O")}
+    if json:
+        formula = found.formula.to_latex()
+        write_json({**found.as_dict(), "at": point, "per_request": found.per_request(**point), "formula": formula})
+        return 0
+    write_text(found.formula.to_text())
+    lengths = ", ".join(f"{name} = {value}" for name, value in point.items())
+    rows = [("of a token", found.per_token)]
+    rows += [(f"of a token, beyond {tokens} tokens", count) for tokens, count in _beyond(found)]
+    rows += [("state of a sequence", found.state)] if found.state else []
+    rows += [(f"of a sequence at {lengths}", found.per_request(**point))]
+    print()
+    write_table(("bytes", "", ""), [(name, f"{count:,}", format_quantity(count, "B")) for name, count in rows])
+    return 0
+
+
+def _beyond(found: Cache) -> list[tuple[int, int]]:
+    """Tokens after which windows hold no more, shortest first, and what each further token still takes."""
+    left, rows = found.per_token, list[tuple[int, int]]()
+    for tokens, count in sorted(found.windows.items()):
+        left -= count
+        rows.append((tokens, left))
+    return rows

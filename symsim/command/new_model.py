@@ -1,0 +1,26 @@
+"""symsim new-model: a draft of a graph file for a model that no graph describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from symsim.command.subject import add_graphs
+from symsim.config import load_config
+from symsim.draft import draft
+from symsim.library import load_library
+from symsim.paths import GRAPHS
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("new-model", help="draft a graph file for a config, from the nearest known family")
+    ask.add_argument("config", metavar="CONFIG", help="config.json or a folder that holds one")
+    add_graphs(ask)
+    ask.set_defaults(command=_new_model)
+
+
+def _new_model(*, config: str, graphs: Sequence[str]) -> int:
+    library = load_library("roofline", (GRAPHS, *map(Path, graphs)))
+    print(draft(load_config(config), library), end="")
+    return 0

@@ -1,0 +1,80 @@
+"""Which model of which graph library a config is of, and what it reads: everything that is known without a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from symsim.config import ModelConfig, find_model, load_config, section_of, stated_names
+from symsim.conventions import convention
+from symsim.errors import UnreadKey, UnsupportedArchitecture
+from symsim.library import load_library
+from symsim.paths import GRAPHS
+from symsim.sizes import Sizes, described, read_sizes
+from symsim.tree import Library, Model
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """A config, the model of a graph library that serves it, and the sizes that the model reads.
+
+    assumptions: keys that were not understood and that `fallback` went on without.
+    """
+
+    config: ModelConfig
+    model: Model
+    sizes: Sizes
+    library: Library
+    assumptions: tuple[str, ...]
+
+
+def find_family(
+    model: str | Path,
+    cost_model: str = "roofline",
+    graphs: Sequence[str | Path] = (),
+    *,
+    fallback: bool = False,
+) -> Family:
+    """The family of a bundled model, a config.json or a folder that holds one. graphs: folders with more families.
+
+    Raises UnsupportedArchitecture for a model that no graph describes, UnreadKey for a key that may change cost and
+    that the family does not describe, unless the cost model is one that leaves such keys out or fallback is set.
+    """
+    counting = convention(cost_model)
+    library = load_library(cost_model, (GRAPHS, *map(Path, graphs)))
+    config = load_config(model)
+    try:
+        found = find_model(config, library)
+    except UnsupportedArchitecture as error:
+        if not stated_names(config, library):
+            raise
+        raise UnsupportedArchitecture(f"{error}; by its keys the nearest is {nearest(config, library).name}") from None
+    sizes = read_sizes(config, found, library)
+    if not counting.refuses_unread_keys or not sizes.unread:
+        return Family(config, found, sizes, library, ())
+    keys = ", ".join(sizes.unread)
+    what = f"{config.path}: {found.name} ({found.span}) does not describe {keys}"
+    if not fallback:
+        raise UnreadKey(
+            f"{what}, which may change cost; describe it in a graph file of your own as graphs/README.md shows, or go "
+            "on without it with --fallback"
+        )
+    return Family(config, found, sizes, library, (f"{what}: fallback, not counted",))
+
+
+def nearest(config: ModelConfig, library: Library) -> Model:
+    """The family that describes most keys of the config and asks for fewest that it does not have."""
+    section = section_of(config, library)
+    keys: Mapping[str, Any] = config.keys if section is None else config.keys[section]
+    names = " ".join(stated_names(config, library)).lower()
+
+    def likeness(model: Model) -> tuple[int, bool]:
+        read = described(model)
+        known = read | library.neutral | library.off | library.omitted
+        missing = sum(key not in keys for key in read)
+        unknown = sum(key not in known for key, value in keys.items() if value is not None)
+        return -(2 * unknown + missing), model.name.split("_")[0] in names
+
+    return max(library.models.values(), key=likeness)
