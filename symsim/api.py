@@ -142,6 +142,7 @@ class Costs:
         device = self.device.path.stem if self.device.path.parent == HARDWARE else str(self.device.path)
         words = [*(bundled or [self.config.path]), "--device", device, *self.deployment.flags()]
         words += ["--cost-model", self.counting.name, "--tables", self.context.vintage]
+        words += [word for folder in self.family.graphs for word in ("--graphs", folder)]
         return shlex.join(words if self.context.figures is None else [*words, "--fallback"])
 
 

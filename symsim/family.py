@@ -20,7 +20,7 @@ from symsim.tree import Library, Model
 class Family:
     """A config, the model of a graph library that serves it, and the sizes that the model reads.
 
-    assumptions: keys that were not understood and that `fallback` went on without.
+    assumptions: keys that were not understood and that `fallback` went on without; graphs: folders with more families.
     """
 
     config: ModelConfig
@@ -28,6 +28,7 @@ class Family:
     sizes: Sizes
     library: Library
     assumptions: tuple[str, ...]
+    graphs: tuple[str, ...] = ()
 
 
 def find_family(
@@ -52,8 +53,9 @@ def find_family(
             raise
         raise UnsupportedArchitecture(f"{error}; by its keys the nearest is {nearest(config, library).name}") from None
     sizes = read_sizes(config, found, library)
+    more = tuple(map(str, graphs))
     if not counting.refuses_unread_keys or not sizes.unread:
-        return Family(config, found, sizes, library, ())
+        return Family(config, found, sizes, library, (), more)
     keys = ", ".join(sizes.unread)
     what = f"{config.path}: {found.name} ({found.span}) does not describe {keys}"
     if not fallback:
@@ -61,7 +63,7 @@ def find_family(
             f"{what}, which may change cost; describe it in a graph file of your own as graphs/README.md shows, or go "
             "on without it with --fallback"
         )
-    return Family(config, found, sizes, library, (f"{what}: fallback, not counted",))
+    return Family(config, found, sizes, library, (f"{what}: fallback, not counted",), more)
 
 
 def nearest(config: ModelConfig, library: Library) -> Model:
