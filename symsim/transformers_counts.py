@@ -37,7 +37,7 @@ def count(config: ModelConfig, batch: int, seq: int) -> RealCounts:
     model = _model(config)
     tokens = torch.zeros((batch, seq), dtype=torch.long, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(input_ids=tokens)
+        model(input_ids=tokens, use_cache=True)  # without a cache some classes look at values, which meta has none of
     head = model.get_output_embeddings()
     layers = _layers(model, model.config.num_hidden_layers)
     return RealCounts(
