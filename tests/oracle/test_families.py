@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import symsim
 from symsim.counts import cache
 from symsim.errors import SymsimError
 from symsim.family import find_family
@@ -84,10 +85,10 @@ CACHES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "per_token", "windows"), CACHES, ids=lambda value: value if isinstance(value, str) else "")
-def test_cache_follows_kv_heads_and_windows(
-    name: str, per_token: int, windows: dict[int, int], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "per_token", "windows"), CACHES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_cache_follows_kv_heads_and_windows(name: str, per_token: int, windows: dict[int, int], tmp_path: Path) -> None:
     found = cache(write(tmp_path, name))
     assert (found.per_token, found.windows) == (per_token, windows)
 
@@ -96,3 +97,43 @@ def test_recurrent_state_is_all_that_mamba_caches(tmp_path: Path) -> None:
     found = cache(write(tmp_path, "mamba-130m-hf"))
     assert (found.per_token, found.windows) == (0, {})
     assert found.state == 24 * (1536 * 3 * 2 + 1536 * 16 * 4)
+
+
+def operators(path: Path, tp: int) -> list[str]:
+    """The operators of a decode step, by their last names, layer by layer."""
+    costs = symsim.compile(path, "h800", symsim.Deployment(world_size=2, tp=tp), "roofline")
+    return [op.name for op in costs.decode.graph.ops]
+
+
+@pytest.mark.parametrize(
+    ("name", "norms"),
+    [("phi-2", 1), ("gpt-j-6b", 1), ("command-r", 1), ("stablelm-2-12b", 1), ("gpt-neox-20b", 2), ("falcon-11b", 1)],
+)
+def test_side_by_side_layers_have_their_norms_and_one_all_reduce(name: str, norms: int, tmp_path: Path) -> None:
+    layer = [op for op in operators(write(tmp_path, name), tp=2) if op.startswith("layer.")]
+    assert sum(op.endswith("norm") for op in layer) == norms
+    assert [op for op in layer if op.endswith("all_reduce")] == ["layer.sum.sum.all_reduce"]
+
+
+@pytest.mark.parametrize("name", ["redpajama-incite-7b", "falcon-rw-1b", "opt-125m", "olmo-7b-hf", "glm-4-9b-0414"])
+def test_layers_in_turn_have_two_all_reduces(name: str, tmp_path: Path) -> None:
+    layer = [op for op in operators(write(tmp_path, name), tp=2) if op.startswith("layer.")]
+    assert sum(op.endswith("all_reduce") for op in layer) == 2
+    assert sum(op.endswith("norm") for op in layer) == (4 if name == "glm-4-9b-0414" else 2)
+
+
+@pytest.mark.parametrize("name", ["gpt2-xl", "opt-350m", "bloom-560m", "mpt-7b", "starcoder", "falcon-rw-1b"])
+def test_no_rotary_positions_where_there_are_none(name: str, tmp_path: Path) -> None:
+    assert not any(op.endswith("rope") for op in operators(write(tmp_path, name), tp=1))
+
+
+def test_full_layers_of_command_r7b_have_no_rotary_positions(tmp_path: Path) -> None:
+    found = operators(write(tmp_path, "command-r7b"), tp=1)
+    assert "sliding.attention.rope" in found
+    assert "full.attention.rope" not in found
+
+
+def test_narrow_embeddings_of_opt_are_projected_at_both_ends(tmp_path: Path) -> None:
+    found = operators(write(tmp_path, "opt-350m"), tp=1)
+    assert {"embedding.project", "logits.project"} <= set(found)
+    assert "embedding.project" not in operators(write(tmp_path, "opt-125m"), tp=1)
