@@ -137,3 +137,17 @@ def test_narrow_embeddings_of_opt_are_projected_at_both_ends(tmp_path: Path) -> 
     found = operators(write(tmp_path, "opt-350m"), tp=1)
     assert {"embedding.project", "logits.project"} <= set(found)
     assert "embedding.project" not in operators(write(tmp_path, "opt-125m"), tp=1)
+
+
+def test_keys_that_cost_nothing_are_passed_over(tmp_path: Path) -> None:
+    carried = {
+        "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}},
+        "is_llama_config": True,
+        "rope_interleaved": False,
+        "_num_labels": 1,
+        "output_past": True,
+        "use_mrope": False,
+        "lm_head_bias": False,
+        "repetition_penalty": 1.1,
+    }
+    assert find_family(write(tmp_path, "llama-3.2-1b", **carried)).assumptions == ()
