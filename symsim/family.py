@@ -74,9 +74,10 @@ def nearest(config: ModelConfig, library: Library) -> Model:
 
     def likeness(model: Model) -> tuple[int, bool]:
         read = described(model)
-        known = read | library.neutral | library.off | library.omitted
+        known = read | library.neutral | library.omitted
         missing = sum(key not in keys for key in read)
-        unknown = sum(key not in known for key, value in keys.items() if value is not None)
+        stated = {key for key, value in keys.items() if value is not None and (value or key not in library.off)}
+        unknown = len(stated - known)
         return -(2 * unknown + missing), model.name.split("_")[0] in names
 
     return max(library.models.values(), key=likeness)

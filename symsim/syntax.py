@@ -253,8 +253,8 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
         ignores = frozenset[str]().union(*(row for row in rows if isinstance(row, frozenset)))
         return Model(str(name), tuple(map(str, serves)), section, bindings, expects, ignores, statements, span)
 
-    def keys(self, kind: Token, *rows: Any) -> tuple[str, frozenset[str]]:
-        return str(kind), frozenset(str(token) for row in rows for token in row)
+    def keys(self, kind: Token, *rows: frozenset[str]) -> tuple[str, frozenset[str]]:
+        return str(kind), frozenset().union(*rows)
 
     def start(self, *items: Any) -> tuple[Any, ...]:
         return items

@@ -33,7 +33,7 @@ def count(config: ModelConfig, batch: int, seq: int) -> RealCounts:
     model = _model(config)
     tokens = torch.zeros((batch, seq), dtype=torch.long, device="meta")
     with counter, torch.no_grad():
-        model(input_ids=tokens)
+        model(input_ids=tokens, use_cache=True)  # without a cache some classes look at values, which meta has none of
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     lists = [list(module) for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
     layers: list[Any] = next((found for found in lists if len(found) == model.config.num_hidden_layers), [])

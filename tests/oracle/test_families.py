@@ -1,0 +1,153 @@
+"""Families against the real classes: every parameter of every layer and every matrix product, as integers.
+
+The counts are data, so neither torch nor transformers are needed here; `symsim check-model` counts them anew.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import symsim
+from symsim.counts import cache
+from symsim.errors import SymsimError
+from symsim.family import find_family
+from tests.oracle.check_transformers import check
+
+COUNTED = json.loads(Path(__file__).with_name("families.json").read_text())
+SHAPES = ("prefill_b1_s128", "prefill_b4_s256")
+
+
+@pytest.mark.parametrize("counted", COUNTED["records"], ids=lambda counted: counted["name"])
+def test_counts_are_those_of_the_real_class(counted: dict[str, Any]) -> None:
+    layers = [{"all of it": each} for count, each in counted["layers"] for _ in range(count)]
+    flops: dict[str, Any] = {shape: {"counted": n} for shape, n in zip(SHAPES, counted["flops"], strict=True)}
+    record = {**counted, "layers": layers, "flops": {**flops, "routed_experts_counted": False}}
+    assert check(record)[0] == "exact", check(record)[1]
+
+
+def write(folder: Path, name: str, **changes: Any) -> Path:
+    """The recorded config of a model, changed, as a file."""
+    config = next(record["config"] for record in COUNTED["records"] if record["name"] == name)
+    path = folder / "config.json"
+    path.write_text(json.dumps({**config, **changes}))
+    return path
+
+
+REFUSED = [
+    ("phi-2", {"use_qkv_norm": True}),
+    ("phi-4", {"attention_bias": True}),
+    ("phi-4", {"lm_head_bias": True}),
+    ("phi-4-mini", {"full_attn_mod": 2}),
+    ("mistral-7b-v0.1", {"attention_bias": True}),
+    ("falcon-11b", {"ff_factor": 2}),
+    ("mpt-7b", {"expansion_ratio": 3}),
+    ("mpt-7b", {"no_bias": False}),
+    ("mpt-7b", {"attn_config": {"attn_type": "multiquery_attention"}}),
+    ("mpt-7b", {"attn_config": {"qk_ln": True}}),
+    ("gpt2-xl", {"attention_head_type": "multiquery"}),
+    ("gpt2-xl", {"add_cross_attention": True}),
+    ("opt-125m", {"learned_embeddings": False}),
+    ("gpt-j-6b", {"rotary": False}),
+    ("mamba-130m-hf", {"ssm_cfg": {"d_state": 64}}),
+    ("starcoder2-3b", {"mlp_type": "gated"}),
+    ("command-r7b", {"use_parallel_block": False}),
+    ("command-r7b", {"use_qk_norm": True}),
+    ("exaone-4.0-32b", {"layer_types": None}),  # its pattern is then the text LLLG
+    ("gemma-3-1b", {"use_bidirectional_attention": True}),
+    ("phi-4", {"architectures": ["Phi3SmallForCausalLM"], "model_type": "phi3small"}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), REFUSED, ids=lambda value: str(value) if isinstance(value, str) else "")
+def test_what_is_not_described_is_refused_by_name(name: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SymsimError) as refused:
+        find_family(write(tmp_path, name, **changes))
+    stated = next(iter(changes))
+    words = {"architectures": "Phi3SmallForCausalLM", "layer_types": "exaone4"}.get(stated, stated)
+    assert words in str(refused.value)
+
+
+# bf16: 2 bytes x (keys and values) x KV heads x head dim x layers; windows apart
+CACHES = [
+    ("gemma-2b", 2 * 2 * 1 * 256 * 18, {}),
+    ("falcon-7b", 2 * 2 * 1 * 64 * 32, {}),
+    ("falcon-40b", 2 * 2 * 8 * 64 * 60, {}),
+    ("starcoder", 2 * 2 * 1 * 128 * 40, {}),
+    ("mpt-7b", 2 * 2 * 32 * 128 * 32, {}),
+    ("llama-3.1-405b", 516_096, {}),
+    ("mistral-7b-v0.1", 2 * 2 * 8 * 128 * 32, {4096: 2 * 2 * 8 * 128 * 32}),
+    ("olmo-3-7b", 2 * 2 * 32 * 128 * 32, {4096: 2 * 2 * 32 * 128 * 24}),
+    ("command-r7b", 2 * 2 * 8 * 128 * 32, {4096: 2 * 2 * 8 * 128 * 24}),
+    ("exaone-4.0-32b", 2 * 2 * 8 * 128 * 64, {4096: 2 * 2 * 8 * 128 * 48}),
+    ("gemma-3-1b", 2 * 2 * 1 * 256 * 26, {512: 2 * 2 * 1 * 256 * 22}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "per_token", "windows"), CACHES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_cache_follows_kv_heads_and_windows(name: str, per_token: int, windows: dict[int, int], tmp_path: Path) -> None:
+    found = cache(write(tmp_path, name))
+    assert (found.per_token, found.windows) == (per_token, windows)
+
+
+def test_recurrent_state_is_all_that_mamba_caches(tmp_path: Path) -> None:
+    found = cache(write(tmp_path, "mamba-130m-hf"))
+    assert (found.per_token, found.windows) == (0, {})
+    assert found.state == 24 * (1536 * 3 * 2 + 1536 * 16 * 4)
+
+
+def operators(path: Path, tp: int) -> list[str]:
+    """The operators of a decode step, by their last names, layer by layer."""
+    costs = symsim.compile(path, "h800", symsim.Deployment(world_size=2, tp=tp), "roofline")
+    return [op.name for op in costs.decode.graph.ops]
+
+
+@pytest.mark.parametrize(
+    ("name", "norms"),
+    [("phi-2", 1), ("gpt-j-6b", 1), ("command-r", 1), ("stablelm-2-12b", 1), ("gpt-neox-20b", 2), ("falcon-11b", 1)],
+)
+def test_side_by_side_layers_have_their_norms_and_one_all_reduce(name: str, norms: int, tmp_path: Path) -> None:
+    layer = [op for op in operators(write(tmp_path, name), tp=2) if op.startswith("layer.")]
+    assert sum(op.endswith("norm") for op in layer) == norms
+    assert [op for op in layer if op.endswith("all_reduce")] == ["layer.sum.sum.all_reduce"]
+
+
+@pytest.mark.parametrize("name", ["redpajama-incite-7b", "falcon-rw-1b", "opt-125m", "olmo-7b-hf", "glm-4-9b-0414"])
+def test_layers_in_turn_have_two_all_reduces(name: str, tmp_path: Path) -> None:
+    layer = [op for op in operators(write(tmp_path, name), tp=2) if op.startswith("layer.")]
+    assert sum(op.endswith("all_reduce") for op in layer) == 2
+    assert sum(op.endswith("norm") for op in layer) == (4 if name == "glm-4-9b-0414" else 2)
+
+
+@pytest.mark.parametrize("name", ["gpt2-xl", "opt-350m", "bloom-560m", "mpt-7b", "starcoder", "falcon-rw-1b"])
+def test_no_rotary_positions_where_there_are_none(name: str, tmp_path: Path) -> None:
+    assert not any(op.endswith("rope") for op in operators(write(tmp_path, name), tp=1))
+
+
+def test_full_layers_of_command_r7b_have_no_rotary_positions(tmp_path: Path) -> None:
+    found = operators(write(tmp_path, "command-r7b"), tp=1)
+    assert "sliding.attention.rope" in found
+    assert "full.attention.rope" not in found
+
+
+def test_narrow_embeddings_of_opt_are_projected_at_both_ends(tmp_path: Path) -> None:
+    found = operators(write(tmp_path, "opt-350m"), tp=1)
+    assert {"embedding.project", "logits.project"} <= set(found)
+    assert "embedding.project" not in operators(write(tmp_path, "opt-125m"), tp=1)
+
+
+def test_keys_that_cost_nothing_are_passed_over(tmp_path: Path) -> None:
+    carried = {
+        "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}},
+        "is_llama_config": True,
+        "rope_interleaved": False,
+        "_num_labels": 1,
+        "output_past": True,
+        "use_mrope": False,
+        "lm_head_bias": False,
+        "repetition_penalty": 1.1,
+    }
+    assert find_family(write(tmp_path, "llama-3.2-1b", **carried)).assumptions == ()
