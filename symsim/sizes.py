@@ -201,10 +201,10 @@ def _chosen(
             continue
         return value, f"default of {_text(binding.choices[0], values, index)}"
     wanted = " or ".join(f"`{_text(choice, values, index)}`" for choice in binding.choices)
-    first = _text(binding.choices[0], values, index)
+    found_none = "is null" if null else "is absent"
+    hint = did_you_mean(_text(binding.choices[0], values, index), [key for key in keys if keys[key] is not None])
     raise MissingConfigKey(
-        f"{path}: {model.serves[0]} needs {wanted} ({binding.symbol} at {binding.span}), which is absent; "
-        f"{did_you_mean(first, keys)}"
+        f"{path}: {model.serves[0]} needs {wanted} ({binding.symbol} at {binding.span}), which {found_none}; {hint}"
     )
 
 
