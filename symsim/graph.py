@@ -45,7 +45,7 @@ class Guard:
 
 
 SHARED = "shared"
-"""Listed under this is what an earlier layer holds: read again, held once. What blocks and kernels say does not count."""
+"""Listed under this, whatever blocks and kernels say below, is what an earlier layer holds: read again, held once."""
 
 UNUSED = "unused"
 """Listed under this are parameters of the published class that nothing reads: counted, but not held."""

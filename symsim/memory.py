@@ -25,9 +25,7 @@ def weights_by_stage(graph: OpGraph, costs: Mapping[str, Cost]) -> Mapping[Layer
     """The same bytes of one pass of each body, by stage."""
     found: dict[Layer, dict[str, Expr]] = {}
     streamed = [
-        (op.body, op.body_repeat, op.stage, op.repeat, in_bytes(costs[op.name].weight))
-        for op in graph.ops
-        if _held(op)
+        (op.body, op.body_repeat, op.stage, op.repeat, in_bytes(costs[op.name].weight)) for op in graph.ops if _held(op)
     ]
     apart = [
         (item.body, item.body_repeat, item.stage, item.repeat, in_bytes(item.amount))
