@@ -85,7 +85,7 @@ def test_layers_that_share_a_block_hold_it_once(tmp_path: Path) -> None:
 
 
 def test_what_the_class_holds_for_experts_without_work_is_not_held(tmp_path: Path) -> None:
-    """LongCat-Flash has 560 billion parameters; the class adds up and gate of 256 zero experts, which are never read."""
+    """LongCat-Flash has 560 billion parameters; the class adds up and gate of 256 zero experts that nothing reads."""
     path = write(tmp_path, "longcat_flash-Chat")
     found = params(path)
     unused = 28 * 256 * 2 * 2048 * 6144
