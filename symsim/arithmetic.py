@@ -41,6 +41,7 @@ _OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "ceil": math.ceil,
+    "count": lambda items, value, before=None: list(items)[:before].count(value),
     "floor": math.floor,
     "len": len,
     "max": max,

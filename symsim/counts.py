@@ -18,7 +18,7 @@ from symsim.deployment import Deployment
 from symsim.errors import InternalError, SymsimError
 from symsim.family import Family, find_family
 from symsim.formula import Formula
-from symsim.graph import Phase
+from symsim.graph import SHARED, UNUSED, Phase
 from symsim.lower import lower
 from symsim.memory import resident, windowed
 from symsim.metrics import Phased
@@ -39,7 +39,8 @@ class Parameters:
 
     active: those that one token uses; lm_head: the matrix of the LM head, which is the embedding where tied;
     non_embedding: without embedding and LM head; other: what stands outside of layers besides those two;
-    layers: attention, ffn and norm of each, in order; not_counted: what the config describes beside that.
+    layers: attention, ffn and norm of each, in order; where they occur, also what is `shared` with an earlier layer,
+    which the total has once, and what is `unused`; not_counted: what the config describes beside that.
     """
 
     total: int
@@ -79,11 +80,13 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
         held = bodies.setdefault(body, {}) if body else outside
         amount = _whole(weight, values)
         held[part] = held.get(part, 0) + amount
+        if part in (SHARED, UNUSED):
+            continue
         active += _whole(touch * weight, values) * (_times(phased, body, values) if body else 1)
     head = outside.get("lm_head", 0)
     tied = "embedding" not in outside
     layers = _in_order(family, phased, bodies, values)
-    total = sum(outside.values()) + sum(sum(layer.values()) for layer in layers)
+    total = sum(outside.values()) + sum(sum(layer.values()) - layer.get(SHARED, 0) for layer in layers)
     embedding = outside.get("embedding", head)
     inner = total - head - (0 if tied else embedding)
     other = sum(amount for part, amount in outside.items() if part not in ("embedding", "lm_head"))
@@ -188,7 +191,8 @@ def _weights(phased: Phased) -> list[tuple[str, str, Expr, Expr]]:
     for op in phased.graph.ops:
         cost = phased.costs[op.name]
         elements = op.repeat / op.body_repeat * sympy.Add(*cost.weight.values())
-        found.append((op.body, cost.part or op.part, elements, cost.touch))
+        part = op.part if op.part == SHARED else cost.part or op.part
+        found.append((op.body, part, elements, cost.touch))
     for item in phased.graph.residents:
         if item.kind == "weight":
             elements = item.repeat / item.body_repeat * sympy.Add(*item.amount.values())

@@ -44,6 +44,13 @@ class Guard:
                 return sstr(held)
 
 
+SHARED = "shared"
+"""Listed under this, whatever blocks and kernels say below, is what an earlier layer holds: read again, held once."""
+
+UNUSED = "unused"
+"""Listed under this are parameters of the published class that nothing reads: counted, but not held."""
+
+
 @dataclass(frozen=True, slots=True)
 class Op:
     """One operator of one GPU. name is its path, e.g. layer.attention.o_proj; stage is attention, experts, ...

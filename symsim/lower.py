@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 
 from symsim.algebra import Scope, condition, expression, priced
 from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
-from symsim.graph import Guard, Op, OpGraph, Phase, Resident, Whole, verify
+from symsim.graph import SHARED, Guard, Op, OpGraph, Phase, Resident, Whole, verify
 from symsim.kinds import Kind
 from symsim.symbols import KNOWN, architecture_symbol, symbol
 from symsim.tree import (
@@ -149,7 +149,7 @@ def _lower_all(
                 holds = decide(condition(test, scope), facts, found.guards) if known is None else known
                 _lower_all(then if holds else otherwise, scope, values, place, found, library, facts)
             case Part(name):
-                place = replace(place, part=name)
+                place = place if place.part == SHARED else replace(place, part=name)
             case Layers():
                 _lower_layers(statement, scope, values, place, found, library, facts)
             case Repeat(count, name, inner, _):

@@ -8,12 +8,12 @@ import sympy
 from sympy import Expr
 
 from symsim.cost import Cost, in_bytes
-from symsim.graph import OpGraph
+from symsim.graph import SHARED, UNUSED, Op, OpGraph, Resident
 
 
 def weights(graph: OpGraph, costs: Mapping[str, Cost]) -> Expr:
     """Bytes of all weights: those that kernels stream, and those that blocks state apart."""
-    streamed = [op.repeat * in_bytes(costs[op.name].weight) for op in graph.ops]
+    streamed = [op.repeat * in_bytes(costs[op.name].weight) for op in graph.ops if _held(op)]
     return sympy.Add(*streamed, resident(graph, "weight"))
 
 
@@ -24,11 +24,13 @@ Layer = tuple[str, Expr]
 def weights_by_stage(graph: OpGraph, costs: Mapping[str, Cost]) -> Mapping[Layer, Mapping[str, Expr]]:
     """The same bytes of one pass of each body, by stage."""
     found: dict[Layer, dict[str, Expr]] = {}
-    streamed = [(op.body, op.body_repeat, op.stage, op.repeat, in_bytes(costs[op.name].weight)) for op in graph.ops]
+    streamed = [
+        (op.body, op.body_repeat, op.stage, op.repeat, in_bytes(costs[op.name].weight)) for op in graph.ops if _held(op)
+    ]
     apart = [
         (item.body, item.body_repeat, item.stage, item.repeat, in_bytes(item.amount))
         for item in graph.residents
-        if item.kind == "weight"
+        if item.kind == "weight" and _held(item)
     ]
     for body, layers, stage, repeat, amount in (*streamed, *apart):
         if amount != 0:
@@ -43,7 +45,12 @@ def resident(graph: OpGraph, kind: str) -> Expr:
     Of caches, those that grow with every token; windowed ones are apart.
     """
     kept = [item for item in graph.residents if item.kind == kind and item.window is None]
+    kept = [item for item in kept if kind != "weight" or _held(item)]
     return repeated([(in_bytes(item.amount), item.repeat) for item in kept])
+
+
+def _held(weights: Op | Resident) -> bool:
+    return weights.part not in (SHARED, UNUSED)
 
 
 def windowed(graph: OpGraph) -> Mapping[Expr, Expr]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from symsim.command.subject import add_model, family_of, write_json
@@ -21,11 +21,12 @@ def _params(*, model: str, graphs: list[str], fallback: bool, json: bool) -> int
     if json:
         write_json(found.as_dict())
     else:
-        write_table(("parameters", "", "each layer", *PARTS), _rows(found))
+        columns = tuple(dict.fromkeys((*PARTS, *chain.from_iterable(found.layers))))
+        write_table(("parameters", "", "each layer", *columns), _rows(found, columns))
     return 0
 
 
-def _rows(found: Parameters) -> list[tuple[str, ...]]:
+def _rows(found: Parameters, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
     tied = " (the LM head's)" if found.tied else ""
     whole = [
         ("total", found.total),
@@ -35,12 +36,12 @@ def _rows(found: Parameters) -> list[tuple[str, ...]]:
         ("without embedding and LM head", found.non_embedding),
         ("outside of layers besides those", found.other),
     ]
-    rows = [(name, f"{count:,}", "", *("" for _ in PARTS)) for name, count in whole]
+    rows = [(name, f"{count:,}", "", *("" for _ in columns)) for name, count in whole]
     first = 0
     for layer, run in groupby(found.layers, key=lambda layer: tuple(sorted(layer.items()))):
         parts, length = dict(layer), len(list(run))
         name = f"layer {first}" if length == 1 else f"layers {first} to {first + length - 1}"
         each = sum(parts.values())
-        rows.append((name, f"{each * length:,}", f"{each:,}", *(f"{parts[part]:,}" for part in PARTS)))
+        rows.append((name, f"{each * length:,}", f"{each:,}", *(f"{parts.get(part, 0):,}" for part in columns)))
         first += length
     return rows
