@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from symsim.closed_form import ClosedForm
 from symsim.config import ModelConfig
 from symsim.conventions import VINTAGES, Convention, convention
 from symsim.cost import costs
-from symsim.deployment import Deployment
+from symsim.deployment import Deployment, resized
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.family import Family, find_family
 from symsim.formula import Formula
@@ -119,18 +119,7 @@ class Costs:
 
     def _resized(self, size: str, value: int) -> Mapping[str, ClosedForm]:
         """The same model with another size of the deployment; a node holds as many GPUs as now, or 8."""
-        old = self.deployment
-        match size:
-            case "tp":
-                new = replace(old, tp=value)
-            case "nodes":
-                new = replace(old, num_nodes=value)
-            case _:
-                gpus = value * old.tp if size == "ep" else value
-                held = old.world_size // old.num_nodes if old.num_nodes > 1 else 8
-                if gpus > held and gpus % held:
-                    raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
-                new = replace(old, world_size=gpus, num_nodes=max(1, gpus // held))
+        new = resized(self.deployment, size, value, 8)
         parts = (self.family, self.device, new, self.counting)
         return _assembled(*parts, self.context.vintage, fallback=self.context.figures is not None).forms
 
@@ -192,6 +181,7 @@ def _assembled(
     bound = bind_all(family.config, family.sizes, chip, deployment, counting)
     prefill, decode = (phase_of(family, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
     binding = context(chip, deployment, counting, tables, fallback=fallback)
+    _check(deployment, (prefill, decode), bound)
     assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
     assumptions = tuple(dict.fromkeys((*family.assumptions, *assumed[0], *assumed[1])))
     return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions)
@@ -211,6 +201,25 @@ def phase_of(family: Family, phase: Phase, bound: Bound, *, pad: bool = False) -
         guards, found = _specialise(family, phase, numbers, pad)
         seen.append((guards, found))
     return found
+
+
+def _check(deployment: Deployment, phases: tuple[Phased, ...], bound: Bound) -> None:
+    """Raise DeploymentError for a deployment that the graph text refuses, or that makes no sense for the model."""
+    for phased in phases:
+        numbers = facts(bound, phased.graph.phase)
+        for refusal in phased.graph.refusals:
+            sentence = refusal.failure(numbers)
+            if sentence is not None:
+                raise DeploymentError(f"{sentence}; choose another deployment or cost model")
+    if deployment.ep is not None and not any(_has_experts(phased) for phased in phases):
+        raise DeploymentError(f"ep = {deployment.ep}: the model has no experts to spread; leave ep out")
+
+
+def _has_experts(phased: Phased) -> bool:
+    """Whether anything of it depends on how experts are spread."""
+    ep = symbol("ep")
+    spoken = {found for guard in phased.guards for found in guard.symbols()}
+    return ep in spoken or any(ep in cost.hbm_bytes.free_symbols for cost in phased.costs.values())
 
 
 def _whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:

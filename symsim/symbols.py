@@ -37,7 +37,7 @@ KNOWN: Mapping[str, SymbolInfo] = {
     **_table(
         "workload",
         [
-            ("B", "1", "B", "sequences decoded together on one GPU (decode batch)", True),
+            ("B", "1", "B", "sequences decoded together on one GPU, or on the cp GPUs that share their context (decode batch)", True),
             ("S", "tokens", "S", "input length", True),
             ("O", "tokens", "O", "output length", True),
             ("T", "tokens", "T", "prefill tokens on one GPU in one iteration", True),
@@ -51,7 +51,10 @@ KNOWN: Mapping[str, SymbolInfo] = {
             ("world_size", "1", "N_{\\mathrm{GPU}}", "GPUs in the deployment", True),
             ("nodes", "1", "N_{\\mathrm{node}}", "nodes (servers) in the deployment", True),
             ("tp", "1", "p_{\\mathrm{tp}}", "tensor parallel size", True),
+            ("cp", "1", "p_{\\mathrm{cp}}", "context parallel size", True),
             ("ep", "1", "p_{\\mathrm{ep}}", "expert parallel size", True),
+            ("dp", "1", "p_{\\mathrm{dp}}", "data parallel size", True),
+            ("pp", "1", "p_{\\mathrm{pp}}", "pipeline parallel size", True),
             (
                 "sm_ratio",
                 "1",

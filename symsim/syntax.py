@@ -37,6 +37,7 @@ from symsim.tree import (
     Number,
     Part,
     Priced,
+    Refuse,
     Repeat,
     Require,
     Text,
@@ -207,6 +208,9 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
 
     def require(self, divisor: Any, dividend: Any) -> Require:
         return Require(divisor, dividend, _span_of(divisor))
+
+    def refuse(self, condition: Any, sentence: Token) -> Refuse:
+        return Refuse(condition, json.loads(str(sentence)), _span_of(condition))
 
     def choices(self, *choices: Any) -> tuple[Any, ...]:
         return choices
