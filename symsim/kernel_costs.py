@@ -114,12 +114,13 @@ def _check(found: Kernel, sizes: Mapping[str, int]) -> None:
 
 def _alone(found: Kernel, sizes: Mapping[str, int], phase: Phase, shared: Mapping[str, Expr]) -> OpGraph:
     """A graph of this one operator, its sizes as symbols of their own; those that are not given by their defaults."""
+    known: dict[str, Expr] = {**{name: symbol(name) for name in KNOWN}, **shared}
     shape: dict[str, Expr] = {}
     for name in found.params:
         if name in sizes:
             shape[name] = symbol(name) if name in KNOWN else architecture_symbol(name)
         else:
-            shape[name] = expression(found.defaults[name], shape)
+            shape[name] = expression(found.defaults[name], {**known, **shape})
     op = Op(found.name, "", found.name, found.name, shape, sympy.S.One, sympy.S.One, found.span)
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_node(op.name)

@@ -123,14 +123,15 @@ def lower(
     Raises UndefinedName and CycleError at their place in the text.
     """
     found = _Found(pad=pad, kinds=kinds)
-    shared = degrees(facts, found.guards)
+    alone: dict[sympy.Basic, bool] = {}
+    shared = degrees(facts, alone)
     work = {**shared, **step_scope(phase, shared["cp"]), **(step or {})}
     scope = {**model_scope(model, phase, kinds), **work}
     _lower_all(model.body, scope, {"input": ""}, _Place(), found, library, facts)
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_nodes_from(op.name for op in found.ops)
     dag.add_edges_from(found.edges)
-    guards = tuple(Guard(test, outcome) for test, outcome in found.guards.items())
+    guards = tuple(Guard(test, outcome) for test, outcome in {**found.guards, **alone}.items())
     parts = (tuple(found.ops), nx.freeze(dag), tuple(found.residents), guards, tuple(found.whole))
     return verify(OpGraph(model.name, phase, *parts, tuple(found.refusals), shared))
 

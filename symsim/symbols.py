@@ -37,7 +37,7 @@ KNOWN: Mapping[str, SymbolInfo] = {
     **_table(
         "workload",
         [
-            ("B", "1", "B", "sequences decoded together on one GPU, or on the cp GPUs that share their context (decode batch)", True),
+            ("B", "1", "B", "sequences decoded together on one GPU (decode batch)", True),
             ("S", "tokens", "S", "input length", True),
             ("O", "tokens", "O", "output length", True),
             ("T", "tokens", "T", "prefill tokens on one GPU in one iteration", True),
