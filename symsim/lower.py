@@ -67,6 +67,8 @@ class _Place:
     part: str = ""
 
 
+_PHASES = (symbol("prefill"), symbol("decode"))
+
 STEP = ("tokens", "sequences", "logit_tokens")
 """What one GPU works on in one step: new tokens, sequences they belong to, tokens whose logits are needed."""
 
@@ -137,7 +139,8 @@ def lower(
 
 
 def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:
-    """Whether the condition holds; remembered as a guard unless it holds by itself."""
+    """Whether the condition holds; remembered as a guard unless it holds by itself, or in this phase whatever else."""
+    test = test.xreplace({flag: facts[flag] for flag in _PHASES if flag in facts})
     outcome = test.xreplace(dict(facts)) == sympy.true
     if test not in (sympy.true, sympy.false):
         guards[test] = outcome

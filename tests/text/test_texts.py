@@ -35,7 +35,7 @@ def graph_text(text: str, folder: Path) -> str:
     _ = [*library.kernels.values(), *library.blocks.values()]  # text is parsed when asked for
     (model,) = library.models.values()
     sizes = {binding.symbol: 64 for binding in model.bindings}
-    deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0}
+    deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0, "pp": 1, "cp": 1}
     numbers = facts(Bound({**sizes, **deployment}, {}), "decode")  # type: ignore[arg-type]
     graph = lower(model, library, "decode", numbers)
     priced, _ = costs(graph, library, numbers)
