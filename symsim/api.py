@@ -152,7 +152,8 @@ def compile(
     """Lower a model for a device and a deployment; every metric is then a closed-form Formula.
 
     model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML;
-    graphs: folders with graph files of more models; fallback: where a table or a deployment would be refused, go on with a stated assumption.
+    graphs: folders with graph files of more models; fallback: where a table, a deployment or a config key would be
+    refused, go on with a stated assumption.
     Raises SymsimError, always with what is wrong, where, and what to do.
 
     >>> costs = compile("qwen3-8b", "h20")

@@ -13,7 +13,8 @@ from symsim.paths import ROOT
 
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.is_file(), reason="needs the source checkout, which holds the README")
-BLOCKS = re.findall(r"```console\n\$ symsim (.*?)\n(.*?)```", README.read_text(), re.DOTALL) if README.is_file() else []
+FENCES = re.findall(r"```console\n(.*?)```", README.read_text(), re.DOTALL) if README.is_file() else []
+BLOCKS = [block for fence in FENCES for block in re.findall(r"\$ symsim (.*)\n((?:(?!\$ ).*\n)*)", fence)]
 
 
 def test_the_tour_shows_commands() -> None:
@@ -26,6 +27,8 @@ def test_the_tour_shows_commands() -> None:
         "sensitivity",
         "compare",
         "kernel",
+        "params",
+        "cache",
     }
 
 
