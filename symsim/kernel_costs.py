@@ -22,15 +22,11 @@ from symsim.formula import Formula
 from symsim.graph import Guard, Op, OpGraph, Phase
 from symsim.hardware import load_device
 from symsim.library import load_library
+from symsim.lower import degrees
 from symsim.metrics import Derivation, Step
 from symsim.roofline import time
 from symsim.sizes import Sizes
 from symsim.symbols import KNOWN, architecture_symbol, put_in, step_symbol, symbol
-<<<<<<< HEAD
-from symsim.library import load_library
-from symsim.lower import degrees
-=======
->>>>>>> models
 from symsim.tree import Kernel
 
 PARTS = {

@@ -348,6 +348,7 @@ _READABLE = {
     "RSQB": "]",
     "VBAR": "|",
     "RELATION": "a comparison",
+    "STRING": "a text in quotes",
     "GOAL": "max or min",
     "UNIT": "a unit",
     "$END": "the end of the text",
