@@ -146,7 +146,8 @@ class ClosedForm:
         for name, value in values.items():
             numbers[self._known(name)] = _checked(name, value)
         if {"world_size", "tp", "pp", "cp"} & set(values):
-            numbers |= {name: found for name, found in _following(numbers, self.values({})).items() if name not in values}
+            following = _following(numbers, self.values({}))
+            numbers |= {name: found for name, found in following.items() if name not in values}
         self._check_guards({name for name in values if name not in WORKLOAD}, numbers)
         missing = [name for name in self.symbols if name not in numbers and name not in given]
         if missing:

@@ -22,8 +22,8 @@ class Deployment:
 
     tp GPUs share a layer's heads; cp such groups share the context of their sequences; pp stages share the layers; dp
     copies of the attention follow. The experts of a stage spread over ep ranks of tp GPUs each: over all of the stage
-    unless ep is given; if it is smaller there are dp * cp / ep copies of them. Ranks are numbered tp innermost, then cp,
-    dp, and pp outermost, so a group lies inside a node when it fits into one.
+    unless ep is given; if it is smaller there are dp * cp / ep copies of them. Ranks are numbered tp innermost, then
+    cp, dp, and pp outermost, so a group lies inside a node when it fits into one.
 
     gemm, kv: precision of weight GEMMs and of the KV cache; comm: how tokens reach experts; overlap: one batch at
     a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
@@ -33,14 +33,14 @@ class Deployment:
     world_size: int = 1
     num_nodes: int = 1
     tp: int = 1
-    pp: int = 1
-    cp: int = 1
-    ep: int | None = None
     gemm: Precision = "bf16"
     kv: Precision = "bf16"
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
     sm_ratio: Fraction | float = SM_RATIO
+    pp: int = 1
+    cp: int = 1
+    ep: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("world_size", "num_nodes", "tp", "pp", "cp", *(() if self.ep is None else ("ep",))):

@@ -19,8 +19,8 @@ from symsim.tables import Context
 
 @dataclass(frozen=True, slots=True)
 class OpLine:
-    """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step, on all
-    stages of a pipeline together.
+    """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step, on
+    all stages of a pipeline together.
 
     bound: compute, memory, link or latency, whichever takes longest; source: its graph line and measured rows.
     """

@@ -96,7 +96,7 @@ def priced_phase(graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard
 
 
 def ttft(phase: Phased) -> Derivation:
-    """Time to first token: one prefill iteration of T tokens per GPU, inputs of S tokens, through all stages. Seconds."""
+    """Time to first token: one prefill iteration of T tokens per GPU, inputs of S tokens, all stages. Seconds."""
     return Derivation("ttft", "time to first token", _step_time(phase, "TTFT", "time to first token"), phase.guards)
 
 
@@ -121,9 +121,10 @@ def tgs(phase: Phased, of: Derivation) -> Derivation:
 
 
 def memory(phase: Phased) -> Derivation:
-    """Bytes of the fullest GPU: weights, reserves and the caches of B sequences of S + O tokens for each batch in flight."""
+    """Bytes of the fullest GPU: weights, reserves, caches of B sequences of S + O tokens for each batch in flight."""
     steps = _memory_steps(phase)
-    total = step_symbol("weights") + reserved(phase.graph) + _in_flight(phase) * symbol("B") * step_symbol("cache_per_sequence")
+    caches = _in_flight(phase) * symbol("B") * step_symbol("cache_per_sequence")
+    total = step_symbol("weights") + reserved(phase.graph) + caches
     result = Step(step_symbol("memory"), total, "B", "memory used on one GPU", "M")
     return Derivation("memory", result.meaning, (*steps, result), phase.guards)
 

@@ -1,6 +1,6 @@
-"""Pipeline, context, data and expert parallelism in any mix: shards sum to the whole, and nothing is done twice unnamed.
+"""Pipeline, context, data and expert parallelism in any mix: shards sum to the whole, what is done twice is named.
 
-The whole is one group of tp GPUs that serves the model alone; tests/laws/test_conservation.py compares that with one GPU.
+The whole is one group of tp GPUs that serves the model alone; test_conservation.py compares that with one GPU.
 """
 
 import math
@@ -47,7 +47,7 @@ def mixes(draw: st.DrawFn) -> symsim.Deployment:
     ep = draw(st.sampled_from([None, *(n for n in (2, 4, 8) if (cp * dp) % n == 0)]))
     comm = draw(st.sampled_from(["allreduce", "deepep"]))
     try:
-        return symsim.Deployment(world, nodes, tp, pp, cp, ep, comm=comm)  # type: ignore[arg-type]
+        return symsim.Deployment(world, nodes, tp, pp=pp, cp=cp, ep=ep, comm=comm)  # type: ignore[arg-type]
     except DeploymentError:
         assume(False)
         raise
@@ -112,7 +112,9 @@ def test_decode_flops_of_all_gpus_are_the_models(name: str, mix: symsim.Deployme
 
 
 @given(st.sampled_from(MODELS), mixes(), st.integers(1, 64), st.sampled_from([1, 64, 1000]))
-def test_prefill_flops_of_all_gpus_are_the_models(name: str, mix: symsim.Deployment, sequences: int, length: int) -> None:
+def test_prefill_flops_of_all_gpus_are_the_models(
+    name: str, mix: symsim.Deployment, sequences: int, length: int
+) -> None:
     costs, whole = sharded_and_whole(name, mix)
 
     def flops(cost: Cost) -> Expr:
