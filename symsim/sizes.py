@@ -205,6 +205,8 @@ def _chosen(
     if null and binding.null is not None:
         return evaluate(binding.null, look), f"null {_text(binding.choices[0], values, index)}"
     for default in binding.defaults:
+        if null and isinstance(default, Number) and default.value != 0:
+            continue  # what a config class fills in for an absent key is not what null means
         try:
             value = evaluate(default, look)
         except Absent:
