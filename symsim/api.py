@@ -194,6 +194,7 @@ def _assembled(
     bound = bind_all(family.config, family.sizes, chip, deployment, counting)
     prefill, decode = (phase_of(family, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
     binding = context(chip, deployment, counting, tables, fallback=fallback)
+    _check(deployment, (prefill, decode), bound)
     assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
     assumptions = tuple(dict.fromkeys((*family.assumptions, *assumed[0], *assumed[1])))
     return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions)
@@ -213,6 +214,25 @@ def phase_of(family: Family, phase: Phase, bound: Bound, *, pad: bool = False) -
         guards, found = _specialise(family, phase, numbers, pad)
         seen.append((guards, found))
     return found
+
+
+def _check(deployment: Deployment, phases: tuple[Phased, ...], bound: Bound) -> None:
+    """Raise DeploymentError for a deployment that the graph text refuses, or that makes no sense for the model."""
+    for phased in phases:
+        numbers = facts(bound, phased.graph.phase)
+        for refusal in phased.graph.refusals:
+            sentence = refusal.failure(numbers)
+            if sentence is not None:
+                raise DeploymentError(f"{sentence}; choose another deployment or cost model")
+    if deployment.ep is not None and not any(_has_experts(phased) for phased in phases):
+        raise DeploymentError(f"ep = {deployment.ep}: the model has no experts to spread; leave ep out")
+
+
+def _has_experts(phased: Phased) -> bool:
+    """Whether anything of it depends on how experts are spread."""
+    ep = symbol("ep")
+    spoken = {found for guard in phased.guards for found in guard.symbols()}
+    return ep in spoken or any(ep in cost.hbm_bytes.free_symbols for cost in phased.costs.values())
 
 
 def _whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:

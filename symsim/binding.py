@@ -110,8 +110,8 @@ def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
     values = {
         "world_size": Fraction(deployment.world_size),
         "nodes": Fraction(deployment.num_nodes),
-        "tp": Fraction(deployment.tp),
-        "ep": Fraction(deployment.world_size // deployment.tp),
+        **{degree: Fraction(getattr(deployment, degree)) for degree in ("tp", "cp", "dp", "pp")},
+        "ep": Fraction(deployment.experts_over),
         "sm_ratio": Fraction(deployment.sm_ratio),
         "deepep": Fraction(deployment.comm == "deepep"),
         "two_batch": Fraction(deployment.overlap == "two-batch"),

@@ -149,8 +149,9 @@ class ClosedForm:
         numbers = dict(self.values({}))
         for name, value in values.items():
             numbers[self._known(name)] = _checked(name, value)
-        if {"world_size", "tp"} & set(values) and "ep" not in values:  # experts spread over what tp leaves
-            numbers["ep"] = numbers["world_size"] // numbers["tp"]
+        if {"world_size", "tp", "pp", "cp"} & set(values):
+            following = _following(numbers, self.values({}))
+            numbers |= {name: found for name, found in following.items() if name not in values}
         self._check_guards({name for name in values if name not in WORKLOAD}, numbers)
         missing = [name for name in self.symbols if name not in numbers and name not in given]
         if missing:
@@ -175,6 +176,13 @@ class ClosedForm:
             return KNOWN[name]
         source = self.bound.sources.get(name, "")
         return SymbolInfo(name, "architecture", "1", source.rpartition(": ")[2], subscripted(name), integer=True)
+
+
+def _following(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What other sizes of the deployment follow: dp, and ep where experts spread over all GPUs that tp leaves."""
+    stage = numbers["world_size"] // (numbers["tp"] * numbers["pp"])
+    spread = compiled["ep"] * compiled["tp"] * compiled["pp"] == compiled["world_size"]
+    return {"dp": stage // numbers["cp"], "ep": stage if spread else numbers["ep"]}
 
 
 def _checked(name: str, value: object) -> Any:

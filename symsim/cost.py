@@ -69,16 +69,19 @@ def in_bytes(amount: Priced) -> Expr:
     return sympy.Add(*(WIDTHS[str(precision)] * elements for precision, elements in amount.items()))
 
 
-def causal_pairs(phase: Phase) -> Mapping[str, Expr]:
+def causal_pairs(phase: Phase, cp: Expr = sympy.S.One) -> Mapping[str, Expr]:
     """`pairs`, the (query, key) pairs of one GPU's step, and `pairs(W)`, those of them that a window of W keeps.
 
     A decode step has C keys for each new token. A prefill of S tokens has 1 + ... + S = S (S + 1)/2 pairs for each of
     its T/S sequences; a window leaves min(i, W) keys to the i-th token, which sums to m (S - (m - 1)/2) with
     m = min(S, W).
+
+    With context parallelism a rank meets all B queries with its 1/cp of the context. In prefill each rank has an early
+    and a late chunk of a sequence, so that pairs are shared evenly (Llama 3, arXiv:2407.21783, section 3.3.2).
     """
     window = sympy.Symbol("window", integer=True, positive=True)
     if phase == "decode":
-        batch, context = symbol("B"), symbol("C")
+        batch, context = symbol("B") / cp, symbol("C")
         return {"pairs": batch * context, "pairs()": sympy.Lambda(window, batch * sympy.Min(context, window))}
     tokens, length = symbol("T"), symbol("S")
     most = sympy.Min(length, window)
@@ -95,7 +98,8 @@ def costs(
     Raises UndefinedName and PrecisionMissing at their place in the graph text.
     """
     guards: dict[sympy.Basic, bool] = {}
-    work = {**step_scope(graph.phase), **causal_pairs(graph.phase), **(step or {})}
+    cp = graph.degrees["cp"]
+    work = {**graph.degrees, **step_scope(graph.phase, cp), **causal_pairs(graph.phase, cp), **(step or {})}
     scope = {**{name: symbol(name) for name in KNOWN}, **work}
     found = {op.name: _cost(op, library.kernels[op.kernel], scope, facts, guards) for op in graph.ops}
     return found, tuple(Guard(test, outcome) for test, outcome in guards.items())

@@ -18,7 +18,12 @@ SM_RATIO = Fraction(108, 132)
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """world_size GPUs on num_nodes nodes; tp GPUs share a layer's heads, experts spread over world_size // tp.
+    """world_size = pp * dp * cp * tp GPUs on num_nodes nodes.
+
+    tp GPUs share a layer's heads; cp such groups share the context of their sequences; pp stages share the layers; dp
+    copies of the attention follow. The experts of a stage spread over ep ranks of tp GPUs each: over all of the stage
+    unless ep is given; if it is smaller there are dp * cp / ep copies of them. Ranks are numbered tp innermost, then
+    cp, dp, and pp outermost, so a group lies inside a node when it fits into one.
 
     gemm, kv: precision of weight GEMMs and of the KV cache; comm: how tokens reach experts; overlap: one batch at
     a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
@@ -33,9 +38,12 @@ class Deployment:
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
     sm_ratio: Fraction | float = SM_RATIO
+    pp: int = 1
+    cp: int = 1
+    ep: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("world_size", "num_nodes", "tp"):
+        for name in ("world_size", "num_nodes", "tp", "pp", "cp", *(() if self.ep is None else ("ep",))):
             positive_integer(name, getattr(self, name))
         for name, choices in (
             ("gemm", Precision),
@@ -48,6 +56,33 @@ class Deployment:
             raise DeploymentError(f"sm_ratio = {self.sm_ratio} must be above 0 and at most 1")
         _divides("tp", self.tp, "world_size", self.world_size)
         _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
+        _divides("pp * tp", self.pp * self.tp, "world_size", self.world_size)
+        _divides("pp * cp * tp", self.pp * self.cp * self.tp, "world_size", self.world_size)
+        if self.ep is not None:
+            _divides("ep", self.ep, "world_size / (pp * tp)", self.world_size // (self.pp * self.tp))
+            if self.ep == 1 and self.comm == "deepep":
+                raise DeploymentError("ep = 1 leaves DeepEP nothing to send; choose comm = allreduce, or a larger ep")
+        self._check_nodes()
+
+    def _check_nodes(self) -> None:
+        """A group of GPUs lies inside a node, or fills nodes, so that one link is the slowest of all its members."""
+        if self.pp > 1:
+            _fits("pp", self.pp, "num_nodes", self.num_nodes)
+        held = self.world_size // self.num_nodes
+        if self.cp > 1:
+            _fits("cp * tp", self.cp * self.tp, "GPUs of a node", held)
+        if self.ep is not None:
+            _fits("ep * tp", self.ep * self.tp, "GPUs of a node", held)
+
+    @property
+    def dp(self) -> int:
+        """Copies of the attention that serve batches of their own."""
+        return self.world_size // (self.pp * self.cp * self.tp)
+
+    @property
+    def experts_over(self) -> int:
+        """Ranks that share the experts of a stage."""
+        return self.ep or self.world_size // (self.pp * self.tp)
 
     def in_words(self) -> str:
         """For a sentence: 128 GPUs on 16 nodes, fp8 GEMMs, ..."""
@@ -72,13 +107,15 @@ class Deployment:
 
 
 def resized(old: Deployment, size: str, value: int, per_node: int) -> Deployment:
-    """The deployment with another tp, nodes, world_size or ep; a node holds as many GPUs as now, or `per_node`.
+    """The same deployment with another size; nodes hold as many GPUs as now, or per_node where there is one only.
 
-    Raises DeploymentError where the GPUs do not fill their nodes.
+    More data parallelism, or an expert parallelism that is not given apart, needs more GPUs; other degrees share those
+    that are there. Raises DeploymentError where the GPUs do not fill their nodes.
     """
-    if size in ("tp", "nodes"):
+    if size in ("tp", "pp", "cp", "nodes") or (size == "ep" and old.ep is not None):
         return replace(old, **{"num_nodes" if size == "nodes" else size: value})
-    gpus = value * old.tp if size == "ep" else value
+    each = {"ep": old.pp * old.tp, "dp": old.pp * old.cp * old.tp}
+    gpus = value * each.get(size, 1)
     held = old.world_size // old.num_nodes if old.num_nodes > 1 else per_node
     if gpus > held and gpus % held:
         raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
@@ -96,6 +133,13 @@ def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise DeploymentError(
             f"{name} = {value!r} is not one of {', '.join(choices)}; {did_you_mean(str(value), choices)}"
+        )
+
+
+def _fits(name: str, one: int, other_name: str, other: int) -> None:
+    if one % other and other % one:
+        raise DeploymentError(
+            f"{name} = {one} and {other_name} = {other}: one must divide the other, or groups straddle nodes"
         )
 
 

@@ -19,7 +19,8 @@ from symsim.tables import Context
 
 @dataclass(frozen=True, slots=True)
 class OpLine:
-    """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step.
+    """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step, on
+    all stages of a pipeline together.
 
     bound: compute, memory, link or latency, whichever takes longest; source: its graph line and measured rows.
     """
@@ -46,7 +47,7 @@ def breakdown(phase: Phased, form: ClosedForm, workload: Mapping[str, int]) -> t
     lines: list[OpLine] = []
     for op in phase.graph.ops:
         cost, time = phase.costs[op.name], times[op.name]
-        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, op.repeat, *_parts(time))
+        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, phase.passes(op), *_parts(time))
         flops, hbm, link, seconds, repeat, *parts = numbers(terms, values, form.context)
         bound = _BOUNDS[max(range(len(parts)), key=parts.__getitem__)]
         rows = [found.sentence() for found in look_ups(time, values, form.context)]

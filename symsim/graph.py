@@ -17,6 +17,9 @@ from symsim.symbols import put_in
 
 Phase = Literal["prefill", "decode"]
 
+DEGREES = ("pp", "cp")
+"""Degrees of parallelism that formulas hold only where they are above 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -114,11 +117,29 @@ class Whole:
         return sentence, part * sympy.ceiling(whole / part)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`refuse condition: "sentence"`: a deployment for which the condition holds is refused."""
+
+    condition: sympy.Basic
+    sentence: str
+    origin: Span
+
+    def failure(self, values: Mapping[Symbol, Expr]) -> str | None:
+        """None where the condition does not hold; else the sentence, the numbers behind the condition, and its line."""
+        if self.condition.xreplace(dict(values)) != sympy.true:
+            return None
+        found = sorted((s for s in self.condition.free_symbols if isinstance(s, Symbol)), key=lambda s: s.name)
+        numbers = ", ".join(f"{s.name} = {values[s]}" for s in found)
+        return f"{self.sentence} ({numbers}), as {self.origin} says"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class OpGraph:
     """Operators in the order of the graph text, their data flow, and what they keep in memory.
 
-    dag: frozen nx.DiGraph of op names. guards: what must stay as it is for this graph to hold.
+    dag: frozen nx.DiGraph of op names. guards: what must stay as it is for this graph to hold; degrees: what stands for
+    each of DEGREES in its formulas; whole, refusals: deployments that are refused.
     """
 
     model: str
@@ -128,6 +149,8 @@ class OpGraph:
     residents: tuple[Resident, ...]
     guards: tuple[Guard, ...]
     whole: tuple[Whole, ...]
+    refusals: tuple[Refusal, ...]
+    degrees: Mapping[str, Expr]
 
 
 def verify(graph: OpGraph) -> OpGraph:

@@ -19,9 +19,10 @@ from symsim.cost import costs
 from symsim.deployment import Deployment
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula import Formula
-from symsim.graph import Op, OpGraph, Phase
+from symsim.graph import Guard, Op, OpGraph, Phase
 from symsim.hardware import load_device
 from symsim.library import load_library
+from symsim.lower import degrees
 from symsim.metrics import Derivation, Step
 from symsim.roofline import time
 from symsim.sizes import Sizes
@@ -72,8 +73,10 @@ def kernel(
     deployment, chip = deployment or Deployment(), load_device(device)
     read = Sizes(dict(sizes), {size: size for size in sizes}, (), ())
     bound = bind_all(ModelConfig(str(found.span), {}), read, chip, deployment, counting)
-    graph = _alone(found, sizes, phase)
-    priced, decided = costs(graph, library, facts(bound, phase))
+    numbers, guards = facts(bound, phase), dict[sympy.Basic, bool]()
+    graph = _alone(found, sizes, phase, degrees(numbers, guards))
+    priced, decided = costs(graph, library, numbers)
+    decided = (*(Guard(test, outcome) for test, outcome in guards.items()), *decided)
     cost = priced[name]
     spent = time(cost)
     parts = {part: getattr(spent, part) for part in PARTS}
@@ -109,18 +112,19 @@ def _check(found: Kernel, sizes: Mapping[str, int]) -> None:
         raise SymsimError(f"{found.name}({own}) needs {', '.join(missing)}; state them as {missing[0]}=1")
 
 
-def _alone(found: Kernel, sizes: Mapping[str, int], phase: Phase) -> OpGraph:
+def _alone(found: Kernel, sizes: Mapping[str, int], phase: Phase, shared: Mapping[str, Expr]) -> OpGraph:
     """A graph of this one operator, its sizes as symbols of their own; those that are not given by their defaults."""
+    known: dict[str, Expr] = {**{name: symbol(name) for name in KNOWN}, **shared}
     shape: dict[str, Expr] = {}
     for name in found.params:
         if name in sizes:
             shape[name] = symbol(name) if name in KNOWN else architecture_symbol(name)
         else:
-            shape[name] = expression(found.defaults[name], shape)
+            shape[name] = expression(found.defaults[name], {**known, **shape})
     op = Op(found.name, "", found.name, found.name, shape, sympy.S.One, sympy.S.One, found.span)
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_node(op.name)
-    return OpGraph(found.name, phase, (op,), nx.freeze(dag), (), (), ())
+    return OpGraph(found.name, phase, (op,), nx.freeze(dag), (), (), (), (), shared)
 
 
 def _needed(bound: Bound, derivation: Derivation) -> Bound:

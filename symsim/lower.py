@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 
 from symsim.algebra import Scope, condition, expression, priced
 from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
-from symsim.graph import SHARED, Guard, Op, OpGraph, Phase, Resident, Whole, verify
+from symsim.graph import DEGREES, SHARED, Guard, Op, OpGraph, Phase, Refusal, Resident, Whole, verify
 from symsim.kinds import Kind
 from symsim.symbols import KNOWN, architecture_symbol, symbol
 from symsim.tree import (
@@ -28,6 +28,7 @@ from symsim.tree import (
     Named,
     Node,
     Part,
+    Refuse,
     Repeat,
     Require,
     Statement,
@@ -47,6 +48,7 @@ class _Found:
     residents: list[Resident] = field(default_factory=list[Resident])
     guards: dict[sympy.Basic, bool] = field(default_factory=dict[sympy.Basic, bool])
     whole: dict[Whole, None] = field(default_factory=dict[Whole, None])
+    refusals: dict[Refusal, None] = field(default_factory=dict[Refusal, None])
     pad: bool = False
     kinds: tuple[Kind, ...] = ()
     outcomes: Mapping[Span, bool] = field(default_factory=dict[Span, bool])
@@ -65,13 +67,28 @@ class _Place:
     part: str = ""
 
 
+_PHASES = (symbol("prefill"), symbol("decode"))
+
 STEP = ("tokens", "sequences", "logit_tokens")
 """What one GPU works on in one step: new tokens, sequences they belong to, tokens whose logits are needed."""
 
 
-def step_scope(phase: Phase) -> dict[str, Expr]:
-    """The work of one step in workload symbols."""
-    batch, tokens = symbol("B"), symbol("T")
+def degrees(facts: Facts, guards: dict[sympy.Basic, bool]) -> dict[str, Expr]:
+    """What stands for each degree of parallelism in formulas: the number 1 where there is none of it, else its symbol.
+
+    So formulas do not speak of what a deployment does not do.
+    """
+    alone = {name: decide(sympy.Eq(symbol(name), 1), facts, guards) for name in DEGREES}
+    return {name: sympy.S.One if alone[name] else symbol(name) for name in DEGREES}
+
+
+def step_scope(phase: Phase, cp: Expr = sympy.S.One) -> dict[str, Expr]:
+    """The work of one step in workload symbols.
+
+    B sequences decode on the cp ranks that share their context, each of which works on B/cp of them outside of
+    attention; in prefill the ranks have T tokens each.
+    """
+    batch, tokens = symbol("B") / cp, symbol("T")
     if phase == "decode":
         return {"tokens": batch, "sequences": batch, "logit_tokens": batch}
     return {"tokens": tokens, "sequences": tokens / symbol("S"), "logit_tokens": tokens / symbol("S")}
@@ -108,20 +125,22 @@ def lower(
     Raises UndefinedName and CycleError at their place in the text.
     """
     found = _Found(pad=pad, kinds=kinds)
-    scope = {**model_scope(model, phase, kinds), **(step or {})}
+    alone: dict[sympy.Basic, bool] = {}
+    shared = degrees(facts, alone)
+    work = {**shared, **step_scope(phase, shared["cp"]), **(step or {})}
+    scope = {**model_scope(model, phase, kinds), **work}
     _lower_all(model.body, scope, {"input": ""}, _Place(), found, library, facts)
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_nodes_from(op.name for op in found.ops)
     dag.add_edges_from(found.edges)
-    guards = tuple(Guard(test, outcome) for test, outcome in found.guards.items())
-    frozen = nx.freeze(dag)
-    return verify(
-        OpGraph(model.name, phase, tuple(found.ops), frozen, tuple(found.residents), guards, tuple(found.whole))
-    )
+    guards = tuple(Guard(test, outcome) for test, outcome in {**found.guards, **alone}.items())
+    parts = (tuple(found.ops), nx.freeze(dag), tuple(found.residents), guards, tuple(found.whole))
+    return verify(OpGraph(model.name, phase, *parts, tuple(found.refusals), shared))
 
 
 def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:
-    """Whether the condition holds; remembered as a guard unless it holds by itself."""
+    """Whether the condition holds; remembered as a guard unless it holds by itself, or in this phase whatever else."""
+    test = test.xreplace({flag: facts[flag] for flag in _PHASES if flag in facts})
     outcome = test.xreplace(dict(facts)) == sympy.true
     if test not in (sympy.true, sympy.false):
         guards[test] = outcome
@@ -153,12 +172,16 @@ def _lower_all(
             case Layers():
                 _lower_layers(statement, scope, values, place, found, library, facts)
             case Repeat(count, name, inner, _):
-                repeated = _repeated(place, name, expression(count, scope))
+                times = expression(count, scope)
+                outermost = not (place.body or place.blocks)
+                repeated = _repeated(place, name, _of_a_stage(times, times, scope) if outermost else times)
                 _lower_all(inner, scope, values, repeated, found, library, facts)
             case Let(name, value, _):
                 scope[name] = expression(value, scope)
             case Require():
                 _require(statement, scope, found, facts)
+            case Refuse(test, sentence, span):
+                _refuse(condition(test, scope), sentence, span, found)
             case Clause():
                 found.residents.append(_resident(statement, scope, place))
 
@@ -173,8 +196,10 @@ def _lower_layers(
     facts: Facts,
 ) -> None:
     """One body for each kind of layer; the values of one kind's layers go on to the next."""
+    count = expression(statement.count, scope)
+    _refuse(sympy.Gt(scope["pp"], count), "there are fewer layers than pipeline stages", statement.span, found)
     for kind in (kind for kind in found.kinds if kind.statement == statement.span):
-        times = expression(statement.count, scope) if kind.symbol is None else scope[kind.symbol]
+        times = _of_a_stage(count if kind.symbol is None else scope[kind.symbol], count, scope)
         found.outcomes = dict(kind.outcomes)
         repeated = _repeated(place, kind.name, times)
         _lower_all(statement.body, dict(scope), values, repeated, found, library, facts)
@@ -188,6 +213,17 @@ def _require(statement: Require, scope: dict[str, Expr], found: _Found, facts: F
     padded = shards * sympy.ceiling(size / shards)
     if found.pad and isinstance(statement.dividend, Name) and decide(sympy.Ne(padded, size), facts, found.guards):
         scope[statement.dividend.name] = padded
+
+
+def _refuse(test: sympy.Basic, sentence: str, span: Span, found: _Found) -> None:
+    if test != sympy.false:
+        found.refusals[Refusal(test, sentence, span)] = None
+
+
+def _of_a_stage(some: Expr, layers: Expr, scope: Scope) -> Expr:
+    """How many of some of all layers the fullest of pp stages has, kinds of layers spread evenly over stages."""
+    stages = scope["pp"]
+    return some if stages == 1 else some / layers * sympy.ceiling(layers / stages)
 
 
 def _repeated(place: _Place, name: str, count: Expr) -> _Place:

@@ -39,6 +39,12 @@ def weights_by_stage(graph: OpGraph, costs: Mapping[str, Cost]) -> Mapping[Layer
     return found
 
 
+def stages_behind(graph: OpGraph) -> frozenset[str]:
+    """The stages outside of layers whose operators come after those of the first layer."""
+    first = next((i for i, op in enumerate(graph.ops) if op.body), len(graph.ops))
+    return frozenset(op.stage for op in graph.ops[first:] if not op.body)
+
+
 def resident(graph: OpGraph, kind: str) -> Expr:
     """Bytes of one kind over all layers: `cache` per context token, `state` per sequence, `weight` besides kernels'.
 

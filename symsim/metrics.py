@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 from symsim.cost import Cost
 from symsim.errors import InternalError
 from symsim.graph import Guard, Op, OpGraph
-from symsim.memory import repeated, reserved, resident, weights_by_stage, windowed
+from symsim.memory import repeated, reserved, resident, stages_behind, weights_by_stage, windowed
 from symsim.roofline import Time, time
 from symsim.schedule import batches, overlaps, serial, two_batch
 from symsim.symbols import put_in, step_symbol, symbol
@@ -84,6 +84,10 @@ class Phased:
     def times(self) -> Mapping[str, Time]:
         return {name: time(cost) for name, cost in self.costs.items()}
 
+    def passes(self, op: Op) -> Expr:
+        """How often a step executes an operator: a token passes the layers of every pipeline stage."""
+        return op.repeat * (self.graph.degrees["pp"] if op.body else sympy.S.One)
+
 
 def priced_phase(graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard, ...], two_batches: bool) -> Phased:
     """A phase, overlapped when asked and when its layers can be. decided: what pricing the kernels decided."""
@@ -92,18 +96,24 @@ def priced_phase(graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard
 
 
 def ttft(phase: Phased) -> Derivation:
-    """Time to first token: one prefill iteration of T tokens per GPU, inputs of S tokens. Seconds."""
+    """Time to first token: one prefill iteration of T tokens per GPU, inputs of S tokens, all stages. Seconds."""
     return Derivation("ttft", "time to first token", _step_time(phase, "TTFT", "time to first token"), phase.guards)
 
 
 def tpot(phase: Phased) -> Derivation:
-    """Time per output token: one decode step of B sequences per GPU. Seconds."""
+    """Time per output token: one decode step of B sequences per GPU. Seconds.
+
+    With pp pipeline stages as many batches are in flight, so a token waits for the fullest stage at each of them.
+    """
     return Derivation("tpot", "time per output token", _step_time(phase, "TPOT", "time per output token"), phase.guards)
 
 
 def tgs(phase: Phased, of: Derivation) -> Derivation:
-    """Tokens per GPU and second of a phase. Both of two overlapped batches count."""
-    tokens = symbol("T") if phase.graph.phase == "prefill" else symbol("B")
+    """Tokens per GPU and second of a phase. Both of two overlapped batches count.
+
+    pp batches are in flight on pp stages, so stages do not change the rate but through their time.
+    """
+    tokens = symbol("T") if phase.graph.phase == "prefill" else symbol("B") / phase.graph.degrees["cp"]
     rate = batches(phase.overlapped) * tokens / (symbol("tp") * of.result.symbol)
     meaning = f"tokens per GPU and second, {phase.graph.phase}"
     step = Step(step_symbol("TGS"), rate, "tokens/s", meaning, "\\mathrm{TGS}")
@@ -111,9 +121,10 @@ def tgs(phase: Phased, of: Derivation) -> Derivation:
 
 
 def memory(phase: Phased) -> Derivation:
-    """Bytes of one GPU that hold weights, reserves and the caches of B sequences of S + O tokens."""
+    """Bytes of the fullest GPU: weights, reserves, caches of B sequences of S + O tokens for each batch in flight."""
     steps = _memory_steps(phase)
-    total = step_symbol("weights") + reserved(phase.graph) + symbol("B") * step_symbol("cache_per_sequence")
+    caches = _in_flight(phase) * symbol("B") * step_symbol("cache_per_sequence")
+    total = step_symbol("weights") + reserved(phase.graph) + caches
     result = Step(step_symbol("memory"), total, "B", "memory used on one GPU", "M")
     return Derivation("memory", result.meaning, (*steps, result), phase.guards)
 
@@ -122,10 +133,15 @@ def max_batch(phase: Phased) -> Derivation:
     """The largest decode batch per GPU whose caches fit beside weights and reserves."""
     space = symbol("hbm_capacity") - step_symbol("weights") - reserved(phase.graph)
     room = Step(step_symbol("cache_space"), space, "B", "memory left for caches", "M_{\\mathrm{cache}}")
-    batch = sympy.floor(room.symbol / step_symbol("cache_per_sequence"))
+    batch = sympy.floor(room.symbol / (_in_flight(phase) * step_symbol("cache_per_sequence")))
     meaning = "largest decode batch per GPU that fits in memory"
     result = Step(step_symbol("B_max"), batch, "1", meaning, "B_{\\max}")
     return Derivation("max_batch", meaning, (*_memory_steps(phase), room, result), phase.guards)
+
+
+def _in_flight(phase: Phased) -> Expr:
+    """Batches whose caches a GPU holds: one for each pipeline stage."""
+    return phase.graph.degrees["pp"]
 
 
 def cache(phase: Phased) -> Derivation:
@@ -135,10 +151,16 @@ def cache(phase: Phased) -> Derivation:
 
 
 def _memory_steps(phase: Phased) -> tuple[Step, ...]:
-    """Weights of one GPU by layer and stage, then what a token and a sequence keep."""
+    """Weights of one GPU by layer and stage, then what a token and a sequence keep.
+
+    The first pipeline stage holds what stands before the layers, the last one what stands behind them: the fullest GPU
+    holds the larger of both.
+    """
     graph = phase.graph
     steps: list[Step] = []
     layers: list[tuple[Expr, Expr]] = []
+    ends: tuple[list[Expr], list[Expr]] = [], []
+    behind = stages_behind(graph) if graph.degrees["pp"] != 1 else frozenset[str]()
     for (body, repeat), stages in weights_by_stage(graph, phase.costs).items():
         amounts = {stage: amount for stage, amount in stages.items() if amount != 0}
         parts = [
@@ -147,9 +169,14 @@ def _memory_steps(phase: Phased) -> tuple[Step, ...]:
         ]
         if body and len(parts) > 1:
             parts = [_named(steps, [f"w_{body}"], sympy.Add(*parts), f"weights of one {body}", unit="B")]
-        layers += [(part, repeat) for part in parts]
+        if body or graph.degrees["pp"] == 1:
+            layers += [(part, repeat) for part in parts]
+        else:
+            for stage, part in zip(amounts, parts, strict=True):
+                ends[stage in behind].append(part)
     total = "resident weights of one GPU"
-    held = Step(step_symbol("weights"), repeated(layers), "B", total, "M_{\\mathrm{weights}}")
+    larger = sympy.Max(*(sympy.Add(*end) for end in ends if end), evaluate=False) if any(ends) else sympy.S.Zero
+    held = Step(step_symbol("weights"), repeated(layers) + larger, "B", total, "M_{\\mathrm{weights}}")
     caches, each = _cache_steps(graph)
     return *steps, held, *caches, each
 
@@ -195,7 +222,7 @@ def _step_time(phase: Phased, name: str, meaning: str) -> tuple[Step, ...]:
         paired = phase.overlapped and overlaps(stages)
         whole = two_batch(stage_times, phase.graph.phase) if paired else serial(stage_times)
         layer = _named(steps, [f"t_{body}"], whole, f"one {body}, two batches overlapped" if paired else f"one {body}")
-        total.append(repeat * layer * (1 if paired else batches(phase.overlapped)))
+        total.append(phase.graph.degrees["pp"] * repeat * layer * (1 if paired else batches(phase.overlapped)))
     steps.append(Step(step_symbol(name), sympy.Add(*total), "s", meaning, f"\\mathrm{{{name}}}"))
     return (*_context(steps), *steps)
 

@@ -52,6 +52,9 @@ SIZES: Mapping[str, tuple[int, ...]] = {
     "world_size": (1, 2, 4, *range(8, 65, 8), *range(80, 161, 16), *range(192, 513, 32), 640, 768, 1024),
     "nodes": (1, 2, 4, 8, 16, 32, 64),
     "tp": (1, 2, 4, 8, 16),
+    "cp": (1, 2, 4, 8, 16, 32),
+    "pp": (1, 2, 4, 8, 16, 32),
+    "dp": (1, 2, 4, *range(8, 65, 8), *range(80, 161, 16), *range(192, 513, 32)),
     "ep": (1, 2, 4, *range(8, 65, 8), *range(80, 161, 16), *range(192, 513, 32)),
 }
 """Sizes of a deployment that are tried; those that do not divide the model are left out."""

@@ -51,7 +51,10 @@ KNOWN: Mapping[str, SymbolInfo] = {
             ("world_size", "1", "N_{\\mathrm{GPU}}", "GPUs in the deployment", True),
             ("nodes", "1", "N_{\\mathrm{node}}", "nodes (servers) in the deployment", True),
             ("tp", "1", "p_{\\mathrm{tp}}", "tensor parallel size", True),
+            ("cp", "1", "p_{\\mathrm{cp}}", "context parallel size", True),
             ("ep", "1", "p_{\\mathrm{ep}}", "expert parallel size", True),
+            ("dp", "1", "p_{\\mathrm{dp}}", "data parallel size", True),
+            ("pp", "1", "p_{\\mathrm{pp}}", "pipeline parallel size", True),
             (
                 "sm_ratio",
                 "1",

@@ -38,6 +38,7 @@ from symsim.tree import (
     Number,
     Part,
     Priced,
+    Refuse,
     Repeat,
     Require,
     Text,
@@ -210,6 +211,9 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def require(self, divisor: Any, dividend: Any) -> Require:
         return Require(divisor, dividend, _span_of(divisor))
 
+    def refuse(self, condition: Any, sentence: Token) -> Refuse:
+        return Refuse(condition, json.loads(str(sentence)), _span_of(condition))
+
     def choices(self, *choices: Any) -> tuple[Any, ...]:
         return choices
 
@@ -351,6 +355,7 @@ _READABLE = {
     "RSQB": "]",
     "VBAR": "|",
     "RELATION": "a comparison",
+    "STRING": "a text in quotes",
     "GOAL": "max or min",
     "UNIT": "a unit",
     "$END": "the end of the text",

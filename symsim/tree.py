@@ -178,7 +178,16 @@ class Require:
     span: Span
 
 
-Statement = Node | Alias | When | Repeat | Layers | Part | Let | Require | Clause
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """`refuse condition: "sentence"`: deployments for which it holds are refused with the sentence."""
+
+    condition: Expression
+    sentence: str
+    span: Span
+
+
+Statement = Node | Alias | When | Repeat | Layers | Part | Let | Require | Refuse | Clause
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -
     ask.add_argument("--world-size", type=int, default=1, help="GPUs")
     ask.add_argument("--num-nodes", type=int, default=1, help="nodes")
     ask.add_argument("--tp", "--tp-size", type=int, default=1, help="tensor parallel size")
+    ask.add_argument("--pp", type=int, default=1, help="pipeline parallel size: stages that share the layers")
+    ask.add_argument("--cp", type=int, default=1, help="context parallel size: GPUs that share a sequence's context")
+    ask.add_argument("--ep", type=int, help="expert parallel size (default: all GPUs of a stage that tp leaves)")
     ask.add_argument("--gemm", default="bf16", choices=["bf16", "fp8"], help="precision of weights and GEMMs")
     ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
     ask.add_argument("--kv", default="bf16", choices=["bf16", "fp8"], help="precision of the KV cache")
@@ -64,7 +67,7 @@ def add_tables(ask: argparse.ArgumentParser) -> None:
 
 
 def deployment_of(subject: Mapping[str, Any]) -> Deployment:
-    names = ("world_size", "num_nodes", "tp", "gemm", "kv", "comm", "overlap", "sm_ratio")
+    names = ("world_size", "num_nodes", "tp", "pp", "cp", "ep", "gemm", "kv", "comm", "overlap", "sm_ratio")
     return Deployment(**{name: subject[name] for name in names})
 
 

@@ -217,3 +217,19 @@ def test_files_that_are_no_model(tmp_path: Path, text: str, says: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert str(tmp_path / "config.json") in done.stderr
+
+
+def test_degrees_of_parallelism_are_flags() -> None:
+    done = run(
+        *("formula", "qwen3-30b-a3b", "--device", "h800", "--world-size", "32", "--num-nodes", "4", "--tp", "2"),
+        *("--pp", "2", "--cp", "2", "--ep", "4", "--cost-model", "roofline"),
+    )
+    assert done.returncode == 0
+    assert "tp 2, pp 2, cp 2, ep 4" in done.stdout
+
+
+def test_a_cost_model_without_pipelines_says_so() -> None:
+    done = run("formula", "qwen3-8b", "--world-size", "2", "--pp", "2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("symsim: the infersim cost model has no pipeline parallelism (pp = 2), as graphs/")
+    assert len(done.stderr.splitlines()) == 1

@@ -20,18 +20,40 @@ DEPLOYMENTS: list[dict[str, Any]] = [
 ]
 
 
+MIXED: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("qwen3-8b", "deepseek-v3"), {"world_size": 16, "num_nodes": 2, "tp": 2, "pp": 2, "cp": 2}),
+    (("qwen3-30b-a3b", "deepseek-v3"), {"world_size": 64, "num_nodes": 8, "pp": 4, "cp": 16, "gemm": "fp8"}),
+    (("qwen3-30b-a3b", "deepseek-v3", "deepseek-v3.2"), {"world_size": 16, "num_nodes": 2, "tp": 2, "ep": 4}),
+    (("qwen3-next-80b-a3b", "deepseek-v3"), {"world_size": 16, "pp": 8, "comm": "deepep", "overlap": "two-batch"}),
+]
+"""Models and mixes of pipeline, context and expert parallelism, which only the `roofline` graphs shard."""
+
+
 @functools.cache
 def compiled(model: str, device: str, deployment: int, tables: str, cost_model: str = "infersim") -> symsim.Costs:
     return symsim.compile(model, device, symsim.Deployment(**DEPLOYMENTS[deployment]), cost_model, tables)
 
 
-costs = st.builds(
-    compiled,
-    st.sampled_from(bundled_models()),
-    st.sampled_from(["h20", "h800"]),
-    st.integers(0, len(DEPLOYMENTS) - 1),
-    st.sampled_from(["2025-10", "2026-05"]),
-    st.sampled_from(sorted(CONVENTIONS)),
+@functools.cache
+def mixed(model: str, device: str, number: int, tables: str) -> symsim.Costs:
+    return symsim.compile(model, device, symsim.Deployment(**MIXED[number][1]), "roofline", tables)
+
+
+devices = st.sampled_from(["h20", "h800"])
+vintages = st.sampled_from(["2025-10", "2026-05"])
+costs = st.one_of(
+    st.builds(
+        compiled,
+        st.sampled_from(bundled_models()),
+        devices,
+        st.integers(0, len(DEPLOYMENTS) - 1),
+        vintages,
+        st.sampled_from(sorted(CONVENTIONS)),
+    ),
+    *(
+        st.builds(mixed, st.sampled_from(models), devices, st.just(number), vintages)
+        for number, (models, _) in enumerate(MIXED)
+    ),
 )
 workloads = st.fixed_dictionaries(
     {
