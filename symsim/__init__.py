@@ -14,9 +14,11 @@ from symsim.deployment import Deployment
 from symsim.errors import SymsimError
 from symsim.formula import Formula
 from symsim.kernel_costs import KernelCosts, kernel
+from symsim.pareto import FrontPoint, pareto
 from symsim.pieces import Regimes, regimes
 from symsim.report import Report, simulate
 from symsim.sensitivity import Sensitivity, sensitivities
+from symsim.sweep import sweep, sweep_to_file
 
 __all__ = [
     "Answer",
@@ -25,6 +27,7 @@ __all__ = [
     "Costs",
     "Deployment",
     "Formula",
+    "FrontPoint",
     "KernelCosts",
     "Parameters",
     "Regimes",
@@ -38,7 +41,10 @@ __all__ = [
     "flops",
     "kernel",
     "params",
+    "pareto",
     "regimes",
     "sensitivities",
     "simulate",
+    "sweep",
+    "sweep_to_file",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from symsim.closed_form import ClosedForm
 from symsim.config import ModelConfig
 from symsim.conventions import VINTAGES, Convention, convention
 from symsim.cost import costs
-from symsim.deployment import Deployment
+from symsim.deployment import Deployment, resized
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.family import Family, find_family
 from symsim.formula import Formula
@@ -118,19 +118,8 @@ class Costs:
         return {name: self.metric(name).form for name in METRICS if name != "max_batch"}
 
     def _resized(self, size: str, value: int) -> Mapping[str, ClosedForm]:
-        """The same model with another size of the deployment; a node holds as many GPUs as now, or 8."""
-        old = self.deployment
-        match size:
-            case "tp":
-                new = replace(old, tp=value)
-            case "nodes":
-                new = replace(old, num_nodes=value)
-            case _:
-                gpus = value * old.tp if size == "ep" else value
-                held = old.world_size // old.num_nodes if old.num_nodes > 1 else 8
-                if gpus > held and gpus % held:
-                    raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
-                new = replace(old, world_size=gpus, num_nodes=max(1, gpus // held))
+        """The same model with another size of the deployment; a node holds as many GPUs as now, or as the device's."""
+        new = resized(self.deployment, size, value, self.device.gpus_per_node)
         parts = (self.family, self.device, new, self.counting)
         return _assembled(*parts, self.context.vintage, fallback=self.context.figures is not None).forms
 

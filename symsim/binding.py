@@ -11,6 +11,7 @@ from sympy import Expr, Rational, Symbol
 from symsim.config import ModelConfig
 from symsim.conventions import Convention
 from symsim.deployment import Deployment
+from symsim.errors import DeploymentError
 from symsim.hardware import Device
 from symsim.lower import Facts
 from symsim.sizes import Sizes
@@ -43,8 +44,13 @@ def bind_all(config: ModelConfig, sizes: Sizes, device: Device, deployment: Depl
     """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants."""
     rows = _architecture(config, sizes) | _hardware(device, counting) | _deployment(deployment)
     precision = f"peak_{deployment.gemm}"
-    if precision in rows:
-        rows["peak_w"] = rows[precision]
+    if precision not in rows:
+        supported = ", ".join(device.precisions)
+        raise DeploymentError(
+            f"{device.name} has no {deployment.gemm} peak ({supported} only); choose another gemm precision, or state "
+            f"{precision} in {device.path.name}"
+        )
+    rows["peak_w"] = rows[precision]
     for name, value in counting.constants.items():
         rows[name] = value, counting.sources[name]
     return _bound(rows)
@@ -87,13 +93,15 @@ def _hardware(device: Device, counting: Convention) -> dict[str, tuple[Fraction,
             continue
         factor = counting.scale.get(info.unit, Fraction(1))
         counted = f", counted x {float(factor):.10g} ({counting.sources[info.unit]})" if factor != 1 else ""
+        assumed = ", assumed" if name in device.assumed else ""
         rows[name] = (
             figure * factor,
-            f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{counted}",
+            f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{assumed}{counted}",
         )
     for field in ("hbm_bandwidth", *(f"{link}_bandwidth" for link in LINKS), "clock"):
         share = device.achievable.get(field, Fraction(1))
-        rows[f"{field.removesuffix('_bandwidth')}_efficiency"] = share, f"hardware/{device.path.name}: achievable"
+        origin = "achievable, assumed" if f"{field} achievable" in device.assumed else "achievable"
+        rows[f"{field.removesuffix('_bandwidth')}_efficiency"] = share, f"hardware/{device.path.name}: {origin}"
     rows["default_mfu"] = device.assume["mfu"], f"hardware/{device.path.name}: assume"
     return rows
 

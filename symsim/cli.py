@@ -24,11 +24,12 @@ from symsim.command import (
     sensitivity,
     simulate,
     solve,
+    sweep,
     validate,
 )
 from symsim.errors import SymsimError
 
-SERVING = (simulate, formula, solve, regimes, sensitivity, compare, kernel, graph)
+SERVING = (simulate, formula, solve, regimes, sensitivity, sweep, compare, kernel, graph)
 MODELS = (params, flops, cache, new_model, check_model)
 COMMANDS = (*SERVING, *MODELS, listing, validate)
 

@@ -137,6 +137,10 @@ class ClosedForm:
             numbers["C"] = workload["S"] + workload["O"] // 2
         return numbers
 
+    def check(self, name: str, value: float) -> None:
+        """Raise SymsimError unless the symbol may take this value with all others as they are."""
+        self._numbers({name: value}, given=tuple(self.symbols))
+
     def _program(self, dialect: str) -> Program:
         steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
         return program(steps, (steps[-1][0],), dialect)

@@ -1,10 +1,11 @@
-"""ClosedForm -> a NumPy ufunc compiled by numba (the `compiled` extra)."""
+"""Formulas -> NumPy ufuncs compiled by numba (the `compiled` extra)."""
 
 from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from symsim.bound_tables import bound_tables
 from symsim.closed_form import ClosedForm
 from symsim.errors import SymsimError
+from symsim.evaluate import Program, Steps
 from symsim.lookup import Lookup
 from symsim.printers import code
 
@@ -21,10 +23,7 @@ def numba_function(form: ClosedForm, names: Sequence[str]) -> Callable[..., Any]
 
     Raises SymsimError when numba is not installed, or a name is no workload symbol that the formula needs.
     """
-    try:
-        numba: Any = importlib.import_module("numba")
-    except ImportError:
-        raise SymsimError("backend 'numba' needs numba: pip install 'symsim-llm[compiled]'") from None
+    numba = _numba()
     derivation = form.level("numeric")
     needed = {s.name for s in derivation.free()}
     if set(names) != needed:
@@ -39,6 +38,39 @@ def numba_function(form: ClosedForm, names: Sequence[str]) -> Callable[..., Any]
     lines.append(f"    return float({stand_alone.result.symbol.name})")
     exec(compile("\n".join(lines), f"<symsim {form.name}>", "exec"), scope)
     return numba.vectorize([f"float64({', '.join(['float64'] * len(names))})"])(scope["run"])
+
+
+@lru_cache(maxsize=64)
+def fused(steps: Steps, outputs: tuple[str, ...]) -> Program:
+    """Steps without look-ups as one pass over their inputs, which may broadcast.
+
+    Raises SymsimError when numba is not installed.
+    """
+    numba = _numba()
+    defined = {name for name, _ in steps}
+    inputs = tuple(sorted({s.name for _, expr in steps for s in expr.free_symbols} - defined))  # pyright: ignore
+    scope: dict[str, Any] = {"floor": math.floor, "ceil": math.ceil, **_extremes(numba)}
+    results = [f"{name}_out" for name in outputs]
+    lines = [f"def run({', '.join([*inputs, *results])}):"]
+    lines += [f"    {name} = {code(expr, 'numpy')}" for name, expr in steps]
+    lines += [f"    {result}[0] = {name}" for name, result in zip(outputs, results, strict=True)]
+    exec(compile("\n".join(lines), f"<symsim {outputs[-1]}>", "exec"), scope)
+    kinds = ", ".join([*(["float64"] * len(inputs)), *(["float64[:]"] * len(outputs))])
+    layout = f"{','.join(['()'] * len(inputs))}->{','.join(['()'] * len(outputs))}"
+    function = numba.guvectorize([f"void({kinds})"], layout)(scope["run"])
+
+    def run(values: Mapping[str, Any], functions: Mapping[str, Any]) -> tuple[Any, ...]:
+        found = function(*(values[name] for name in inputs))
+        return found if len(outputs) > 1 else (found,)
+
+    return Program(inputs, outputs, (), run)
+
+
+def _numba() -> Any:
+    try:
+        return importlib.import_module("numba")
+    except ImportError:
+        raise SymsimError("backend 'numba' needs numba: pip install 'symsim-llm[compiled]'") from None
 
 
 def _extremes(numba: Any) -> dict[str, Any]:

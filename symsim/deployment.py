@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Literal, get_args
 
@@ -53,6 +53,20 @@ class Deployment:
         """What differs from one GPU in bf16, as keyword arguments."""
         changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
         return ", ".join(f"{name} {value}" for name, value in changed) or "one GPU, bf16"
+
+
+def resized(old: Deployment, size: str, value: int, per_node: int) -> Deployment:
+    """The deployment with another tp, nodes, world_size or ep; a node holds as many GPUs as now, or `per_node`.
+
+    Raises DeploymentError where the GPUs do not fill their nodes.
+    """
+    if size in ("tp", "nodes"):
+        return replace(old, **{"num_nodes" if size == "nodes" else size: value})
+    gpus = value * old.tp if size == "ep" else value
+    held = old.world_size // old.num_nodes if old.num_nodes > 1 else per_node
+    if gpus > held and gpus % held:
+        raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
+    return replace(old, world_size=gpus, num_nodes=max(1, gpus // held))
 
 
 def positive_integer(name: str, value: object) -> int:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from symsim.errors import EmptyTable
 from symsim.hardware import bundled_devices, load_device
+from symsim.nearest import nearest_rows
 from symsim.tables import Context, Policy, Row, Signature, policy, rows, rows_by_shape, signatures
 
 NO_ROW = -1
@@ -113,14 +114,7 @@ class Lookup:
         if self.kind == "steps":
             where = [np.searchsorted(b, x, side="right") for b, x in zip(self.breaks, arrays, strict=True)]
             return values[self._cell_array[tuple(where)]]
-        best, at = None, None
-        for i, row in enumerate(self.points):
-            gap = np.asarray(sum(np.abs(a - x) for a, x in zip(row, arrays, strict=True)))
-            if best is None or at is None:
-                best, at = gap, np.zeros(gap.shape, dtype=int)
-            else:
-                nearer = gap < best
-                best, at = np.where(nearer, gap, best), np.where(nearer, i, at)
+        at = nearest_rows(self.points, *arrays)
         answer = values[at]
         if self.scale_axis is None:
             return answer

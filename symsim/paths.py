@@ -11,6 +11,7 @@ GRAMMAR = ROOT / "grammar"
 GRAPHS = ROOT / "graphs"
 HARDWARE = ROOT / "hardware"
 MFU = ROOT / "mfu"
+QUANTIZATION = ROOT / "quantization"
 CONFIGS = ROOT / "configs"
 PUBLISHED = ROOT / "examples" / "published.toml"
 

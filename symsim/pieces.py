@@ -38,7 +38,8 @@ SPAN = 64.0
 class Border:
     """Where a piece starts. step: the named step that changes; was, now: what bound it, or the table that answers.
 
-    closed_form, latex: the border as a formula where an arm starts to bind; None at a change of measured rows.
+    closed_form, latex: the border as a formula where an arm starts to bind; None at a change of measured rows, which
+    may make another arm bind at once.  root: the value of the closed form, of which a whole number is the next above.
     """
 
     at: float
@@ -47,6 +48,7 @@ class Border:
     now: str
     closed_form: str | None
     latex: str | None
+    root: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,14 @@ class Regimes:
                 "expression": str(piece.expression),
                 "affine": piece.affine,
                 "borders": [
-                    {"at": b.at, "step": b.step, "was": b.was, "now": b.now, "closed_form": b.closed_form}
+                    {
+                        "at": b.at,
+                        "step": b.step,
+                        "was": b.was,
+                        "now": b.now,
+                        "closed_form": b.closed_form,
+                        "root": b.root,
+                    }
                     for b in piece.borders
                 ],
             }
@@ -247,9 +256,12 @@ def _flip(
     found = root(arms[1] - arms[0], symbol(variable), low, point, form.context)
     if found is None:
         return Border(low, step, was, now, None, None)
+    where = numbers((found,), point, form.context)[0]
+    if not float(scan.grid[start - 1]) <= where <= low * (1 + 1e-9):  # the arms cross elsewhere: a row made them jump
+        return Border(low, step, was, now, None, None)
     printed = sheet(form, "symbolic", "")
-    border = low if _whole(variable) else numbers((found,), point, form.context)[0]
-    return Border(border, step, was, now, expression_text(found, "", printed), expression_latex(found, printed))
+    border = low if _whole(variable) else where
+    return Border(border, step, was, now, expression_text(found, "", printed), expression_latex(found, printed), where)
 
 
 def _touching(pieces: list[Piece], last: float) -> list[Piece]:

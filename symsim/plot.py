@@ -13,6 +13,7 @@ from symsim.api import Costs
 from symsim.errors import SymsimError
 from symsim.explain import breakdown
 from symsim.formula import Formula
+from symsim.pareto import FrontPoint
 from symsim.pieces import Regimes
 from symsim.sensitivity import Sensitivity
 
@@ -106,4 +107,20 @@ def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Pat
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(f"elasticity of {formula.name}: % for 1 % more")
     axes.set_title(formula.subject, fontsize=7)
+    save(figure, file)
+
+
+def save_front(front: Sequence[FrontPoint], title: str, file: str | Path) -> None:
+    """Tokens per GPU over tokens per user; a point is marked by its device where several are compared."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    axes.step([p.per_user for p in front], [p.per_gpu for p in front], where="post", color="black", linewidth=0.8)
+    devices = dict.fromkeys(point.labels["device"] for point in front)
+    for device in devices:
+        own = [point for point in front if point.labels["device"] == device]
+        axes.scatter([p.per_user for p in own], [p.per_gpu for p in own], s=14, label=device)
+    axes.set_xlabel("tokens/s of a user (1/TPOT)")
+    axes.set_ylabel("tokens/s of a GPU (TGS)")
+    axes.set_title(title, fontsize=7)
+    axes.legend(fontsize=7)
     save(figure, file)

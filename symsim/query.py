@@ -91,6 +91,9 @@ class _Question(Transformer[Token, Any]):
         equation = Constraint(str(metric), "=", value, self.places.of(metric))
         return "solve", str(variable), self.places.of(variable), (equation,)
 
+    def limits(self, *constraints: Constraint) -> tuple[Constraint, ...]:
+        return constraints
+
     def start(self, question: tuple[Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
         goal, variable, span, constraints = question
         return Query(goal, variable, span, constraints, fixed or {})
@@ -98,7 +101,7 @@ class _Question(Transformer[Token, Any]):
 
 @cache
 def _parser() -> Lark:
-    return Lark.open(str(GRAMMAR / "query.lark"), parser="lalr", maybe_placeholders=True)
+    return Lark.open(str(GRAMMAR / "query.lark"), parser="lalr", maybe_placeholders=True, start=["start", "limits"])
 
 
 def parse_query(text: str) -> Query:
@@ -109,12 +112,21 @@ def parse_query(text: str) -> Query:
     >>> parse_query("max B subject to TPOT <= 50 ms with S = 4096").constraints[0].bound.value("s")
     Fraction(1, 20)
     """
+    return _parsed(
+        text, "start", "a question reads, e.g.: max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096"
+    )
+
+
+def parse_limits(text: str) -> tuple[Constraint, ...]:
+    """Constraints by themselves, e.g. `TPOT <= 50 ms, memory <= capacity`. Raises QuerySyntaxError as questions do."""
+    return _parsed(text, "limits", "constraints read, e.g.: TPOT <= 50 ms, memory <= capacity")
+
+
+def _parsed(text: str, start: str, example: str) -> Any:
     places = Places("query", text)
     try:
-        return _Question(places).transform(_parser().parse(text))
+        return _Question(places).transform(_parser().parse(text, start=start))
     except UnexpectedInput as error:
         at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         column = len(text) + 1 if at_end or error.column < 1 else error.column
-        example = "max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096"
-        message = f"{expectation(error)}; a question reads, e.g.: {example}"
-        raise QuerySyntaxError(places.at(1, column), message) from None
+        raise QuerySyntaxError(places.at(1, column), f"{expectation(error)}; {example}") from None

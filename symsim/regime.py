@@ -62,8 +62,14 @@ def root(expr: Expr, variable: Symbol, near: float, values: Mapping[str, Any], c
 
 def _straight(expr: Expr, variable: Symbol) -> Expr | None:
     """The root of slope * variable + rest, its terms left as they are; factors that all of them share cancel."""
-    slope, rest = (cast(Expr, expr.coeff(variable, power)) for power in (1, 0))
-    if slope == 0 or sympy.expand(expr - slope * variable - rest) != 0:
+    parts: dict[Expr, list[Expr]] = {variable: [], sympy.S.One: []}
+    for term in sympy.Add.make_args(expr):
+        without, power = term.as_independent(variable, as_Add=False)
+        if power not in parts:
+            return None
+        parts[power].append(without)
+    slope, rest = (sympy.Add(*found) for found in parts.values())
+    if slope == 0:
         return None
     terms = [term.as_powers_dict() for part in (slope, rest) for term in sympy.Add.make_args(part)]
     shared = [s for s in slope.free_symbols if all(powers[s] == terms[0][s] for powers in terms)]

@@ -131,7 +131,7 @@ def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Lim
         raise QuerySyntaxError(
             query.span, f"{query.goal} {query.variable} needs a constraint: subject to TPOT <= 50 ms"
         )
-    found = [_form(constraint, forms) for constraint in query.constraints]
+    found = [form_of(constraint, forms) for constraint in query.constraints]
     known = set[str]().union(*(form.symbols for form in found))
     bounds = {"hbm_capacity" if c.bound.name == "capacity" else c.bound.name for c in query.constraints}
     if query.variable not in known | bounds and not (query.variable in SIZES and resize is not None):
@@ -158,10 +158,11 @@ def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Lim
 
 
 def _resizing(resize: Resize, size: str, constraint: Constraint) -> Callable[[int], ClosedForm]:
-    return lambda value: _form(constraint, resize(size, value))
+    return lambda value: form_of(constraint, resize(size, value))
 
 
-def _form(constraint: Constraint, forms: Forms) -> ClosedForm:
+def form_of(constraint: Constraint, forms: Forms) -> ClosedForm:
+    """The metric that a constraint is about. Raises QuerySyntaxError for one that is not there."""
     names = {name.replace("_", ""): name for name in forms} | {"tgs": "tgs_decode"}
     key = constraint.metric.lower().replace("_", "")
     if key not in names:
@@ -173,10 +174,11 @@ def _limit(constraint: Constraint, form: ClosedForm, fixed: Mapping[str, float])
     sense = -1 if constraint.relation == ">=" else 1
     own = {name: value for name, value in fixed.items() if name in form.symbols}
     name = "hbm_capacity" if constraint.bound.name == "capacity" else constraint.bound.name
-    return Limit(str(constraint), form, _bound(constraint.bound, form), sense, own, name)
+    return Limit(str(constraint), form, bound_of(constraint.bound, form), sense, own, name)
 
 
-def _bound(quantity: Quantity, form: ClosedForm) -> Fraction:
+def bound_of(quantity: Quantity, form: ClosedForm) -> Fraction:
+    """The bound in the metric's SI unit. Raises QuerySyntaxError for a unit of another dimension."""
     if quantity.name is None:
         return quantity.value(form.unit)
     name = "hbm_capacity" if quantity.name == "capacity" else quantity.name

@@ -176,8 +176,25 @@ def table_function(name: str) -> type[sympy.Function]:
 
 
 def put_in(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
-    """The expression with symbols or calls replaced."""
-    return cast(Expr, expr.xreplace(dict(values)))
+    """The expression with symbols or calls replaced.
+
+    Maxima and minima are only evaluated when all their arms have become numbers: comparing symbolic arms is slow in
+    sympy, and which arm binds is the reader's to see.
+    """
+    return _put_in(expr, values)
+
+
+def _put_in(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
+    if expr in values:
+        return values[expr]
+    if not expr.args:
+        return expr
+    args = [_put_in(argument, values) for argument in cast(tuple[Expr, ...], expr.args)]
+    if all(new is old for new, old in zip(args, expr.args, strict=True)):
+        return expr
+    if isinstance(expr, (sympy.Max, sympy.Min)) and len(set(args)) > 1 and not all(arg.is_Number for arg in args):
+        return cast(Expr, expr.func(*args, evaluate=False))
+    return cast(Expr, expr.func(*args))
 
 
 def subscripted(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
@@ -308,6 +309,10 @@ def _parser() -> Lark:
     )
 
 
+_PARSING = Lock()
+"""The parser counts indentation as it goes, so threads (of a cluster's worker) take turns."""
+
+
 def parse_graph(text: str, path: str) -> tuple[Any, ...]:
     """Kernels, blocks, models and neutral keys of one graph text.
 
@@ -315,7 +320,9 @@ def parse_graph(text: str, path: str) -> tuple[Any, ...]:
     """
     places = Places(path, text)
     try:
-        return _Graph(places).transform(_parser().parse(text + "\n"))
+        with _PARSING:
+            tree = _parser().parse(text + "\n")
+        return _Graph(places).transform(tree)
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(max(error.line, 1), max(error.column, 1)), expectation(error)) from None
     except VisitError as error:

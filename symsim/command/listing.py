@@ -44,12 +44,12 @@ def _devices() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         ("hbm_capacity", "B"),
         ("hbm_bandwidth", "B/s"),
     )
-    head = ("device", "name", *(field for field, _ in fields), "source")
+    head = ("device", "name", *(field for field, _ in fields), "precisions", "source")
     found: list[tuple[str, ...]] = []
     for name in bundled_devices():
         device = load_device(name)
         figures = [format_quantity(device.figures[f], unit) if f in device.figures else "" for f, unit in fields]
-        found.append((name, device.name, *figures, device.source))
+        found.append((name, device.name, *figures, " ".join(device.precisions), device.source))
     return head, found
 
 

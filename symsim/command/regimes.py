@@ -95,7 +95,8 @@ def _write(found: Regimes) -> None:
     for _, border in flips:
         where = format_quantity(border.at, found.variable_unit, 6)
         print(f"\n{border.step}: {border.was} binds below, {border.now} from {found.variable} = {where} on")
-        print(f"  {found.variable}* = {border.closed_form}")
+        exact = "" if border.root is None else f" = {format_quantity(border.root, found.variable_unit, 6)}"
+        print(f"  {found.variable}* = {border.closed_form}{exact}")
     print(f"\n{_distance(found)}")
 
 

@@ -1,13 +1,23 @@
 """Prints how long the main jobs take: python tests/bench/speed.py. Nothing here is asserted."""
 
 import itertools
+import os
+import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
 
 import symsim
+from symsim.config import bundled_models
+from symsim.conventions import CONVENTIONS
+from symsim.sweep import run_blocks
+from symsim.sweep_plan import plan_sweep
 
 RUNS = 5
 
@@ -23,8 +33,16 @@ def median(job: Callable[[], object], runs: int = RUNS) -> float:
     return statistics.median(times)
 
 
-def process(*arguments: str) -> Callable[[], object]:
-    return lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+AS_INSTALLED = "import sys; sys.modules['interegular'] = None; "
+"""interegular, which the tests install, makes lark check its grammars at every start: users do not have it."""
+
+
+def process(code: str) -> Callable[[], object]:
+    return lambda: subprocess.run([sys.executable, "-c", AS_INSTALLED + code], capture_output=True, check=True)
+
+
+def command(words: str) -> Callable[[], object]:
+    return process(f"from symsim.cli import main; sys.exit(main({words.split()!r}))")
 
 
 def deployments() -> None:
@@ -49,24 +67,104 @@ def deployments() -> None:
             continue
 
 
+LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
+GRIDS = {
+    "evenly spaced": {"B": range(1, 101), "S": range(100, 31_700, 100), "O": range(16, 5072, 16)},
+    "irregular": {
+        "B": range(1, 101),
+        "S": sorted(random.Random(1).sample(range(1, 70_000), 316)),
+        "O": sorted(random.Random(2).sample(range(1, 5_000), 316)),
+    },
+}
+BILLION = (
+    "sweep deepseek-v3 --device h800 --world-size 128 --num-nodes 16 --gemm fp8 --comm deepep --overlap two-batch "
+    "--metrics tpot --over B=1:1000 --over S=128:128000:128 --over O=8:8000:8 --out"
+)
+
+
+def rate(grid: Mapping[str, Any], backend: Any, limits: str) -> float:
+    """Points per second of a TPOT sweep of DeepSeek-V3 with its tables, gone through block by block."""
+    options: Any = {"deployment": LARGE, "metrics": ["tpot"], "subject_to": limits, "backend": backend}
+    plan = plan_sweep("deepseek-v3", "h800", grid, **options)
+
+    def gone_through() -> None:
+        for _ in run_blocks(plan):
+            pass
+
+    return plan.points / median(gone_through)
+
+
+def cold_compile(model: str, cost_model: str) -> float:
+    """Seconds of the first compile of a process, with every import done before; all metrics derived."""
+    code = AS_INSTALLED + (
+        "import time, symsim, symsim.cli; start = time.perf_counter(); "
+        f"costs = symsim.compile({model!r}, 'h800', cost_model={cost_model!r}); "
+        "costs.tpot.expr, costs.ttft.expr, costs.memory.expr; print(time.perf_counter() - start)"
+    )
+    done = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(3)]
+    return statistics.median(float(one.stdout) for one in done)
+
+
+def billion() -> tuple[float, float]:
+    """Seconds and peak memory (bytes) of a sweep of 10^9 points into a Parquet file."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        words = [sys.executable, "-m", "symsim.cli", *BILLION.split(), f"{folder}/points.parquet"]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0
+        return time.perf_counter() - start, usage.ru_maxrss * 1024
+
+
+def processes() -> None:
+    imports = median(process("import sympy, networkx, numpy, lark"))
+    simulate = median(command("simulate --config-path deepseek-v3 --device-type h800"))
+    formula = median(command("formula deepseek-v3 --device h800"))
+    line(imports, "import sympy, networkx, numpy, lark (whole process)")
+    line(simulate, f"symsim simulate (whole process), {simulate / imports:.2f} x the imports")
+    line(formula, f"symsim formula (whole process), {formula / imports:.2f} x the imports; wanted: 1200 ms at most")
+
+
+def compiles() -> None:
+    found = {
+        (model, cost_model): cold_compile(model, cost_model) for model in bundled_models() for cost_model in CONVENTIONS
+    }
+    slowest = max(found, key=lambda pair: found[pair])
+    line(found[slowest], f"first compile, slowest of {len(found)}: {', '.join(slowest)}; wanted: 500 ms at most")
+    line(median(lambda: symsim.compile("deepseek-v3", "h800")), "second compile of a model")
+    line(median(deployments, runs=1), "1,000 different deployments simulated; the reference: 1.8 ms each")
+
+
+def solves() -> None:
+    costs = symsim.compile("deepseek-v3", "h800", LARGE)
+    for question in (
+        "max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096, O = 2048",
+        "max B subject to TPOT <= 200 ms, memory <= 2 TB with S = 1024, O = 1024",
+    ):
+        line(median(lambda question=question: costs.solve(question)), f"solve {question!r}; wanted: 50 ms at most")
+
+
+def sweeps() -> None:
+    for backend, wanted in (("numpy", "10^7"), ("numba", "10^8")):
+        for name, grid in GRIDS.items():
+            for limits in ("", "memory <= capacity"):
+                points = rate(grid, backend, limits)
+                words = f"{name} (B, S, O), {'masked by memory' if limits else 'no constraint'}"
+                print(f"{points:10.3g} points/s  DeepSeek-V3 TPOT sweep, {backend}, {words}; wanted: {wanted}")
+    seconds, memory = billion()
+    line(seconds, f"10^9 points to Parquet, peak memory {memory / 2**30:.2f} GiB; wanted: 2 GiB at most")
+
+
+def line(seconds: float, words: str) -> None:
+    print(f"{seconds * 1000:10.1f} ms  {words}", flush=True)
+
+
 def main() -> None:
-    imports = median(process("-c", "import sympy, networkx, numpy, lark"))
-    simulate = median(process("-m", "symsim.cli", "simulate", "--config-path", "deepseek-v3", "--device-type", "h800"))
-    formula = median(process("-m", "symsim.cli", "formula", "deepseek-v3", "--device", "h800"))
-    costs = symsim.compile("deepseek-v3", "h800")
-    rows = [
-        ("import sympy, networkx, numpy, lark (whole process)", imports),
-        (f"symsim simulate (whole process), {simulate / imports:.2f} x the imports", simulate),
-        (f"symsim formula (whole process), {formula / imports:.2f} x the imports", formula),
-        ("second compile of a model", median(lambda: symsim.compile("deepseek-v3", "h800"))),
-        ("1,000 different deployments simulated", median(deployments, runs=1)),
-        (
-            "largest batch under TPOT and memory",
-            median(lambda: costs.solve("max B subject to TPOT <= 50 ms, memory <= 2 TB")),
-        ),
-    ]
-    for name, seconds in rows:
-        print(f"{seconds * 1000:10.1f} ms  {name}")
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, numpy {np.__version__}")
+    processes()
+    compiles()
+    solves()
+    sweeps()
 
 
 if __name__ == "__main__":

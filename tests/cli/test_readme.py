@@ -24,6 +24,7 @@ def test_the_tour_shows_commands() -> None:
         "solve",
         "regimes",
         "sensitivity",
+        "sweep",
         "compare",
         "kernel",
     }

@@ -83,6 +83,17 @@ def test_the_border_of_memory_bound_is_the_formula_one_writes() -> None:
     assert border.at == pytest.approx(peak * 2 * 0.798 / (2 * 0.8 * 64), rel=1e-9)
 
 
+@pytest.mark.parametrize("deployment", range(len(DEPLOYMENTS)))
+@pytest.mark.parametrize("cost_model", ["infersim", "roofline"])
+def test_a_border_in_closed_form_is_where_it_is_said_to_be(deployment: int, cost_model: str) -> None:
+    map_ = found("deepseek-v3", "h800", deployment, "2025-10", cost_model, "tpot", "B")
+    for before, after in pairwise(map_.pieces):
+        for border in after.borders:
+            assert (border.closed_form is None) == (border.root is None)
+            if border.root is not None:
+                assert before.high <= border.root <= after.low * (1 + 1e-9)
+
+
 def test_distance_to_the_next_piece() -> None:
     map_ = regimes(symsim.compile("qwen3-8b", "h20").tpot, "B", **{**POINT, "B": 100})
     assert map_.to_next == (36, 28)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from symsim.errors import BadUnit, DataError, SymsimError, UnknownField
+import symsim
+from symsim.errors import BadUnit, DataError, DeploymentError, SymsimError, UnknownField
 from symsim.hardware import bundled_devices, load_device
 
 # Spec of the reference, section 1: TFLOP/s bf16 and fp8, default MFU, memory GB, HBM, NVLink and RDMA GB/s.
@@ -65,6 +66,12 @@ mfu = 0.5
         ("mfu = 0.5", "", DataError, ["[assume] has no mfu"]),
         ('peak_bf16 = "100 TFLOP/s"\n', "", DataError, ["has no peak_bf16"]),
         ("[datasheet]", "[datasheet", DataError, ["x.toml", "not TOML", "line 2"]),
+        ("hbm_bandwidth = 0.9", "hbm_bandwidth = 1.9", DataError, ["x.toml:7", "share", "cannot exceed 1"]),
+        ("mfu = 0.5", 'mfu = 0.5\nhbm_capacity = "1 GB"', DataError, ["x.toml:4", "[datasheet] and assumed as well"]),
+        ("mfu = 0.5", "mfu = 0.5\ngpus_per_node = 7.5", DataError, ["x.toml:10", "whole number"]),
+        ('name = "Test"', 'block_scales = ["nvfp5"]', UnknownField, ["x.toml:1", "did you mean nvfp4"]),
+        ('name = "Test"', 'block_scales = "nvfp4"', DataError, ["x.toml:1", "must be a list of names"]),
+        ("[assume]", "[assume.achievable]\nclock = 2\n[assume]", DataError, ["x.toml:9", "cannot exceed 1"]),
     ],
 )
 def test_mistakes_name_file_line_and_key(
@@ -83,6 +90,36 @@ def test_own_device_file_works(tmp_path: Path) -> None:
     path.write_text(GOOD)
     device = load_device(path)
     assert (device.key, device.figures["hbm_capacity"]) == ("MINE", 80 * 10**9)
+
+
+def test_assumed_figures_are_used_and_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD + 'rdma_bandwidth = "25 GB/s"\n[assume.achievable]\nrdma_bandwidth = 0.7\n')
+    device = load_device(path)
+    assert device.figures["rdma_bandwidth"] == 25 * 10**9
+    assert device.achievable == {"hbm_bandwidth": Fraction("0.9"), "rdma_bandwidth": Fraction("0.7")}
+    assert device.assumed == {"rdma_bandwidth", "rdma_bandwidth achievable"}
+    costs = symsim.compile("qwen3-8b", path)
+    assert "25 GB/s, assumed" in costs.bound.sources["rdma_bandwidth"]
+    assert costs.bound.sources["rdma_efficiency"] == "hardware/mine.toml: achievable, assumed"
+    assert costs.bound.sources["hbm_efficiency"] == "hardware/mine.toml: achievable"
+
+
+def test_a_gemm_precision_without_units_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD)
+    with pytest.raises(DeploymentError, match=r"Test has no fp8 peak \(bf16 only\).*peak_fp8 in mine.toml"):
+        symsim.compile("qwen3-8b", path, symsim.Deployment(gemm="fp8"))
+
+
+def test_questions_about_gpus_fill_nodes_of_the_devices_size(tmp_path: Path) -> None:
+    path = tmp_path / "rack.toml"
+    rack = GOOD + 'gpus_per_node = 4\nnvlink_bandwidth = "300 GB/s"\nrdma_bandwidth = "25 GB/s"\n'
+    path.write_text(rack)
+    resized = symsim.compile("qwen3-30b-a3b", path)._resized  # the solver asks through it
+    assert resized("world_size", 8)
+    with pytest.raises(DeploymentError, match="6 GPUs do not fill nodes of 4"):
+        resized("world_size", 6)
 
 
 def test_unknown_device_gets_the_nearest_names() -> None:

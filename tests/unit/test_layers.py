@@ -10,11 +10,11 @@ import symsim
 LEVELS = [
     {"errors", "paths"},
     {"units", "symbols", "tree"},
-    {"syntax", "tables", "hardware", "conventions", "deployment"},
-    {"config", "lookup", "algebra", "query", "arithmetic"},
-    {"graph", "kinds"},
-    {"sizes"},
-    {"family"},
+    {"syntax", "tables", "hardware", "conventions", "deployment", "formats", "module_names", "json_keys", "nearest"},
+    {"config", "lookup", "algebra", "query", "arithmetic", "quantization"},
+    {"graph", "kinds", "quantization_schemes", "gemm_rate"},
+    {"sizes", "quantization_methods"},
+    {"family", "quantization_config"},
     {"lower"},
     {"cost", "binding"},
     {"roofline", "memory"},
@@ -25,13 +25,17 @@ LEVELS = [
     {"closed_form"},
     {"explain", "sheet", "bound_tables", "answer", "flat", "scan"},
     {"compiled", "regime", "render.text", "render.latex", "render.python", "render.targets"},
-    {"inverse"},
+    {"inverse", "grid"},
     {"solve"},
     {"render.markdown", "render.document"},
     {"formula"},
     {"api", "kernel_costs", "draft", "transformers_counts"},
     {"report", "comparison", "sensitivity", "pieces", "counts"},
-    {"published", "show", "plot", "render.cases"},
+    {"published", "show", "render.cases", "sweep_blocks"},
+    {"sweep_plan", "pareto"},
+    {"sweep_files"},
+    {"sweep"},
+    {"plot", "command.axes"},
     {"command.point", "command.subject"},
     {
         f"command.{name}"
@@ -51,6 +55,7 @@ LEVELS = [
             "cache",
             "new_model",
             "check_model",
+            "sweep",
         )
     },
     {"cli"},
@@ -78,7 +83,7 @@ def test_imports_point_down(module: str) -> None:
 
 
 def test_no_model_or_device_is_named_in_code() -> None:
-    names = ("deepseek", "qwen", "llama", "h800", "h200", "gb200")
+    names = ("deepseek", "qwen", "llama", "h800", "h200", "gb200", "ascend", "instinct", "geforce")
     for path in PACKAGE.rglob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         prose = {node.value for node in nodes if isinstance(node, ast.Expr)}  # docstrings may cite

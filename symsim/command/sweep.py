@@ -1,0 +1,179 @@
+"""symsim sweep: metrics over a grid, to a table, a file, a Pareto front."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from symsim.api import METRICS
+from symsim.command.axes import axis_of
+from symsim.command.subject import add_subject, deployment_of, note, write_json
+from symsim.errors import SymsimError
+from symsim.pareto import NEEDS, FrontPoint
+from symsim.plot import save_front
+from symsim.show import write_table
+from symsim.sweep import Summary, blocks_of, rows_of, run_blocks, summary_of
+from symsim.sweep_blocks import FEASIBLE, Block
+from symsim.sweep_files import check_ending, write
+from symsim.sweep_plan import Plan, plan_sweep
+from symsim.symbols import KNOWN
+from symsim.units import format_quantity
+
+PRINTED = 40
+"""Points of a sweep that are printed one by one; larger ones are summed up."""
+
+FRONT = 25
+"""Points of a front that are printed; of a longer one evenly spaced ones."""
+
+LARGEST_JSON = 100_000
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("sweep", help="metrics over grids of symbols, deployments and devices")
+    add_subject(ask)
+    ask.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="NAME=VALUES",
+        help="an axis: B=1:256, S=1024,4096, B=1:1024:*2, hbm_bandwidth='3 TB/s,4 TB/s', tp=1,2, gemm=bf16,fp8",
+    )
+    ask.add_argument("--metrics", default=",".join(NEEDS), metavar="NAME,NAME", help=f"among {', '.join(METRICS)}")
+    ask.add_argument(
+        "--subject-to", default="memory <= capacity", metavar="CONSTRAINTS", help="'TPOT <= 50 ms, memory <= capacity'"
+    )
+    ask.add_argument("--out", metavar="FILE", help="write all points: .parquet (a row a point) or .nc (NetCDF)")
+    ask.add_argument("--pareto", action="store_true", help="print the front of tokens/GPU/s against tokens/user/s")
+    ask.add_argument("--plot", metavar="FILE", help="draw the front (pdf, png, svg; needs the plot extra)")
+    ask.add_argument("--backend", default="numpy", choices=["numpy", "numba"])
+    ask.add_argument("--dask", metavar="ADDRESS", help="compute on a Dask cluster (`local` starts one here)")
+    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    ask.set_defaults(command=_sweep)
+
+
+def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, **options: Any) -> int:
+    if out is not None:
+        check_ending(out)
+    wants_front = options["pareto"] or options["plot"] is not None
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    names += [name for name in NEEDS if name not in names] if wants_front else []
+    plan = _planned(dict(map(axis_of, over)), names, options)
+    summary, rows = summary_of(plan), list[Mapping[str, Any]]()
+    if options["json"] and plan.points > LARGEST_JSON:
+        raise SymsimError(f"{plan.points:,} points are too many for JSON; write them with --out FILE.parquet")
+    with _executor(dask) as executor:
+        blocks = _with_progress(plan, summary.watched(run_blocks(plan, executor)))
+        if out is not None:
+            write(plan, blocks, out)
+        for block in blocks:  # what is not written is gone through for the summary, and kept where it is printed
+            rows += rows_of(plan, block) if options["json"] or plan.points <= PRINTED else []
+    front = summary.front.points if wants_front and summary.front is not None else []
+    if options["plot"] is not None:
+        save_front(front, plan.subject, options["plot"])
+    if options["json"]:
+        write_json(_document(plan, summary, rows, front))
+    else:
+        _print(plan, summary, rows, front if options["pareto"] else [])
+    return 0 if FEASIBLE in summary.counts else 1
+
+
+def _planned(grid: Mapping[str, Any], metrics: Sequence[str], options: Mapping[str, Any]) -> Plan:
+    chosen: Any = {name: options[name] for name in ("subject_to", "cost_model", "tables", "fallback", "backend")}
+    devices = options["device"].split(",")
+    compiled_for = devices[0] if len(devices) == 1 else devices
+    plan = plan_sweep(
+        options["model"], compiled_for, grid, deployment=deployment_of(options), metrics=metrics, **chosen
+    )
+    note(plan.notes)
+    if plan.assumed:
+        stated = ", ".join(f"{name} = {value}" for name, value in plan.assumed.items())
+        note([f"assumed {stated}; state others as --over S=8192"])
+    return plan
+
+
+@contextmanager
+def _executor(dask: str | None) -> Generator[Executor | None]:
+    """None for the threads of this process; else the workers of a Dask cluster, `local` for one of this machine."""
+    if dask is None:
+        yield None
+        return
+    try:
+        distributed = importlib.import_module("distributed")
+    except ImportError:
+        raise SymsimError("--dask needs dask.distributed: pip install 'symsim-llm[dask]'") from None
+    words = {"dashboard_address": None} if dask == "local" else {"address": dask, "timeout": "10s"}
+    try:
+        client = distributed.Client(**words)
+    except (OSError, ValueError) as error:
+        raise SymsimError(f"--dask {dask}: no Dask scheduler answers there ({error})") from None
+    with client:
+        yield client.get_executor()
+
+
+def _with_progress(plan: Plan, blocks: Iterator[Block]) -> Iterator[Block]:
+    """A progress bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield from blocks
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    total = blocks_of(plan)
+    yield from track(blocks, f"{plan.points:,} points", total=total, console=Console(stderr=True), transient=True)
+
+
+def _document(
+    plan: Plan, summary: Summary, rows: Sequence[Mapping[str, Any]], front: Sequence[FrontPoint]
+) -> dict[str, Any]:
+    counts = {plan.reasons[code]: count for code, count in sorted(summary.counts.items())}
+    head = {"subject": plan.subject, "units": dict(plan.units), "assumed": dict(plan.assumed), "points": plan.points}
+    return {**head, "counts": counts, "rows": list(rows), "front": [asdict(point) for point in front]}
+
+
+def _print(plan: Plan, summary: Summary, rows: Sequence[Mapping[str, Any]], front: Sequence[FrontPoint]) -> None:
+    feasible = summary.counts.get(FEASIBLE, 0)
+    print(f"{plan.subject}: {feasible:,} of {plan.points:,} points are feasible")
+    for code, count in sorted(summary.counts.items()):
+        if code != FEASIBLE:
+            print(f"  {count:,}: {plan.reasons[code]}")
+    dims = [name for name in plan.dims if name not in plan.scalars]
+    if rows:
+        print()
+        cells = [[*(_label(n, row[n]) for n in dims), *_values(plan, row), row["reason"] or ""] for row in rows]
+        write_table((*dims, *plan.metrics, "reason"), cells)
+    elif summary.least:
+        print()
+        extremes = [
+            (f"{word} {name}", format_quantity(kept[name][0], plan.units[name], 6), _at(kept[name][1], dims))
+            for name in plan.metrics
+            for word, kept in (("least", summary.least), ("most", summary.most))
+        ]
+        write_table(("", "value", "at"), extremes)
+    if front:
+        spread = np.linspace(0, len(front) - 1, min(len(front), FRONT)).round().astype(int)
+        shown = [front[i] for i in spread]
+        of = "" if len(shown) == len(front) else f", {len(shown)} of {len(front)} points"
+        print(f"\nPareto front{of}")
+        rates = [(f"{p.per_user:.6g}", f"{p.per_gpu:.6g}", *(_label(n, p.labels[n]) for n in dims)) for p in shown]
+        write_table(("tokens/s of a user", "tokens/s of a GPU", *dims), rates)
+
+
+def _values(plan: Plan, row: Mapping[str, Any]) -> list[str]:
+    return ["" if row[name] is None else format_quantity(row[name], unit, 6) for name, unit in plan.units.items()]
+
+
+def _at(labels: Mapping[str, Any], dims: Sequence[str]) -> str:
+    return ", ".join(f"{name} = {_label(name, labels[name])}" for name in dims)
+
+
+def _label(name: str, value: Any) -> str:
+    if isinstance(value, str) or name not in KNOWN:
+        return str(value)
+    return format_quantity(value, KNOWN[name].unit, 6).removesuffix(" tokens")

@@ -1,0 +1,130 @@
+"""quantization/formats.toml -> Format: how numbers are stored, exact to the scale, and which peak multiplies them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+from symsim.errors import DataError, did_you_mean
+from symsim.paths import QUANTIZATION
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A number format. bits: of one element; peak: precision whose peak rate multiplies it, or None where no matrix
+    unit takes it; group, scale_bits, tensor_bits: the scales that the format itself fixes (0: none); units_scale:
+    matrix units apply the group scales, or cannot multiply it; source: the specification.
+    """
+
+    name: str
+    bits: int
+    peak: str | None
+    group: int
+    scale_bits: int
+    tensor_bits: int
+    units_scale: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a matrix of outputs x inputs is stored: elements, and scales beside them.
+
+    rows, inputs: outputs and inputs that share one scale; 0 stands for all of them. scale_bits: of that scale with its
+    zero point (a Fraction where scales are themselves quantised); input_bits: kept once for each input (GPTQ's g_idx,
+    AWQ's pre-scale in ModelOpt); tensor_bits: kept once for the matrix.
+
+    >>> stored("nvfp4").bytes_per_weight, stored("mxfp4").bytes_per_weight
+    (Fraction(9, 16), Fraction(17, 32))
+    >>> stored("fp8", 128, 128, 32).matrix_bytes(7168, 2048)
+    Fraction(14683648, 1)
+    """
+
+    element: Element
+    rows: int
+    inputs: int
+    scale_bits: Fraction
+    input_bits: int
+    tensor_bits: int
+
+    @property
+    def name(self) -> str:
+        """The element, and what shares a scale where the format does not fix it: `fp8 128x128`, `int4 g128`."""
+        if self.element.group or not self.scale_bits:
+            return self.element.name
+        match (self.rows, self.inputs):
+            case (0, 0):
+                return f"{self.element.name} per tensor"
+            case (1, 0):
+                return f"{self.element.name} per channel"
+            case (1, group):
+                return f"{self.element.name} g{group}"
+            case (rows, inputs):
+                return f"{self.element.name} {rows}x{inputs}"
+
+    @property
+    def bits_per_weight(self) -> Fraction:
+        """Bits of an element and its part of the group scales, in the limit of a large matrix.
+
+        Scales kept once for each row, each input or the matrix vanish in that limit; `matrix_bytes` counts them.
+        """
+        if not (self.rows and self.inputs):
+            return Fraction(self.element.bits)
+        return self.element.bits + self.scale_bits / (self.rows * self.inputs)
+
+    @property
+    def bytes_per_weight(self) -> Fraction:
+        """`bits_per_weight` in bytes."""
+        return self.bits_per_weight / 8
+
+    def matrix_bytes(self, outputs: int, inputs: int) -> Fraction:
+        """Bytes of a matrix of outputs x inputs with every scale; a part of a block has a scale of its own."""
+        blocks = _parts(outputs, self.rows) * _parts(inputs, self.inputs)
+        bits = outputs * inputs * self.element.bits + blocks * self.scale_bits
+        return Fraction(bits + inputs * self.input_bits + self.tensor_bits, 8)
+
+
+def _parts(extent: int, size: int) -> int:
+    return -(-extent // size) if size else 1
+
+
+@cache
+def elements() -> Mapping[str, Element]:
+    """Every number format by name."""
+    path = QUANTIZATION / "formats.toml"
+    tables: Mapping[str, Mapping[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {name: _element(name, table) for name, table in tables.items()}
+
+
+def _element(name: str, table: Mapping[str, Any]) -> Element:
+    return Element(
+        name,
+        table["bits"],
+        table.get("peak"),
+        table.get("group", 0),
+        table.get("scale_bits", 0),
+        table.get("tensor_bits", 0),
+        table.get("units_scale", False),
+        table["source"],
+    )
+
+
+def element(name: str) -> Element:
+    """A number format by name. Raises DataError with the nearest names."""
+    if name not in elements():
+        raise DataError(f"there is no number format {name}; {did_you_mean(name, elements())}")
+    return elements()[name]
+
+
+def stored(
+    name: str, rows: int = 0, inputs: int = 0, scale_bits: int | Fraction = 0, input_bits: int = 0, tensor_bits: int = 0
+) -> Format:
+    """A Format of the element; one that fixes its own scales takes them from its specification."""
+    kind = element(name)
+    if kind.group:
+        return Format(kind, 1, kind.group, Fraction(kind.scale_bits), input_bits, kind.tensor_bits + tensor_bits)
+    return Format(kind, rows, inputs, Fraction(scale_bits), input_bits, tensor_bits)

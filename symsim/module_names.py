@@ -1,0 +1,89 @@
+"""Does a pattern of a quantisation config name a module? Each library compares in its own way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+_WRAPPERS = ("model.language_model.", "language_model.model.", "model.text_model.", "language_model.", "model.")
+
+
+def _transformers(pattern: str, module: str) -> bool:
+    """`should_convert_module` of transformers: a regular expression from the start, or the end of the path."""
+    return re.match(pattern, module) is not None or module.endswith(pattern)
+
+
+def _substring(pattern: str, module: str) -> bool:
+    """AutoAWQ and vLLM's `is_layer_skipped_awq`."""
+    return pattern in module
+
+
+def _equal_or_regex(pattern: str, module: str) -> bool:
+    """`match_name` of compressed-tensors: the whole path, or after `re:` an expression from its start."""
+    if pattern.startswith("re:"):
+        return re.match(pattern.removeprefix("re:"), module) is not None
+    return pattern == module
+
+
+def _equal_glob_or_regex(pattern: str, module: str) -> bool:
+    """Quark: as compressed-tensors; a wildcard may stand in `exclude` and in `layer_quant_config`."""
+    return _equal_or_regex(pattern, module) or fnmatchcase(module, pattern)
+
+
+def _glob(pattern: str, module: str) -> bool:
+    """ModelOpt: a wildcard for the whole path, or a run of its components, which names all modules inside.
+
+    vLLM tests for a substring, TensorRT-LLM for the wildcard alone; whole components give both answers without
+    `mlp.gate` naming `mlp.gate_proj`.
+    """
+    return fnmatchcase(module, pattern) or f".{pattern}." in f".{module}."
+
+
+def _regex(pattern: str, module: str) -> bool:
+    """GPTQModel's `dynamic`."""
+    return re.match(pattern, module) is not None
+
+
+MATCHERS: Mapping[str, Callable[[str, str], bool]] = {
+    "transformers": _transformers,
+    "substring": _substring,
+    "equal or re:": _equal_or_regex,
+    "equal, glob or re:": _equal_glob_or_regex,
+    "glob": _glob,
+    "regex": _regex,
+}
+"""How a library compares a pattern with a module's path, by the name in quantization/methods.toml."""
+
+
+def core(module: str) -> str:
+    """The path without what wraps a text model, which differs between checkpoints and versions of transformers.
+
+    >>> core("language_model.model.layers.3.mlp.gate"), core("model.layers.3.mlp.gate"), core("lm_head")
+    ('layers.3.mlp.gate', 'layers.3.mlp.gate', 'lm_head')
+    """
+    for wrapper in _WRAPPERS:
+        if module.startswith(wrapper):
+            return module.removeprefix(wrapper)
+    return module
+
+
+def spellings(module: str) -> Iterator[str]:
+    """The path as given, and under every wrapper."""
+    yield module
+    yield core(module)
+    for wrapper in _WRAPPERS:
+        yield wrapper + core(module)
+
+
+@lru_cache(maxsize=65536)
+def names(how: str, pattern: str, module: str) -> bool:
+    """Whether the pattern names the module, in any of its spellings, as the library that is called `how` compares.
+
+    >>> names("transformers", "model.layers.*.self_attn", "model.layers.3.self_attn.q_proj")
+    True
+    >>> names("glob", "lm_head", "language_model.lm_head"), names("glob", "mlp.gate", "model.layers.1.mlp.gate_proj")
+    (True, False)
+    """
+    return any(MATCHERS[how](pattern, spelling) for spelling in spellings(module))

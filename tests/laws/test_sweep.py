@@ -1,0 +1,232 @@
+"""A sweep is `evaluate` at every point, whatever its blocks, backend, cluster or file; nothing beats its front."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import symsim
+from symsim.cli import main
+from symsim.errors import EmptyTable, SymsimError
+from symsim.grid import gridded
+from symsim.nearest import nearest_rows
+from symsim.sweep import dataset, run_blocks, summary_of
+from symsim.sweep_plan import plan_sweep
+from tests.laws.drawing import costs
+
+METRICS = ("tpot", "ttft", "tgs_decode", "tgs_prefill", "memory", "max_batch")
+axes = st.fixed_dictionaries(
+    {
+        "B": st.lists(st.integers(1, 600), min_size=1, max_size=4),
+        "S": st.lists(st.integers(1, 70_000), min_size=1, max_size=4),
+        "O": st.lists(st.integers(1, 5000), min_size=1, max_size=4),
+        "T": st.lists(st.integers(1, 40_000), min_size=1, max_size=2),
+        "hbm_bandwidth": st.lists(st.sampled_from([1e12, 3.35e12, 8e12]), min_size=1, max_size=2),
+    }
+)
+whole_or_half = st.integers(0, 240).map(lambda n: n / 2)
+
+
+@settings(max_examples=60)
+@given(costs, axes, st.sampled_from(METRICS), st.permutations(["B", "S", "O", "T", "hbm_bandwidth"]))
+def test_grids_are_evaluate_at_every_point(
+    model: symsim.Costs, values: dict[str, list[float]], metric: str, order: list[str]
+) -> None:
+    formula = model.metric(metric)
+    grid = gridded(formula.form, order)
+    try:
+        found = grid.values({name: np.array(values[name], dtype=float) for name in order})
+    except EmptyTable:
+        return
+    (answer,) = found.values()
+    assert answer.shape == tuple(len(values[name]) for name in grid.axes)
+    for place in np.ndindex(answer.shape):
+        point = {name: values[name][i] for name, i in zip(grid.axes, place, strict=True)}
+        try:
+            expected = formula.evaluate(**point)
+        except EmptyTable:
+            expected = np.nan
+        assert answer[place] == pytest.approx(expected, rel=1e-12, nan_ok=True)
+
+
+@given(
+    st.lists(st.tuples(whole_or_half, whole_or_half), min_size=1, max_size=12),
+    st.lists(whole_or_half, min_size=1, max_size=6),
+    st.lists(whole_or_half, min_size=1, max_size=6),
+)
+def test_the_nearest_row_is_the_first_of_the_least_distance(
+    points: list[tuple[float, float]], first: list[float], second: list[float]
+) -> None:
+    outer = nearest_rows(tuple(points), np.array(first)[:, None], np.array(second))
+    pairs = np.array(list(itertools.product(first, second)))
+    aligned = nearest_rows(tuple(points), pairs[:, 0], pairs[:, 1])
+    gaps = np.abs(pairs[:, None, 0] - np.array(points)[:, 0]) + np.abs(pairs[:, None, 1] - np.array(points)[:, 1])
+    assert outer.ravel().tolist() == aligned.tolist() == np.argmin(gaps, axis=1).tolist()
+
+
+GRID: dict[str, Any] = {"B": [1, 16, 64, 256], "S": [1024, 4096], "O": 2048, "world_size": [1, 8, 12]}
+
+
+def planned(**options: Any) -> Any:
+    return plan_sweep("qwen3-30b-a3b", ["h20", "h800"], GRID, deployment=symsim.Deployment(gemm="fp8"), **options)
+
+
+def test_points_outside_of_constraints_are_masked_with_the_reason() -> None:
+    limits = "TPOT <= 40 ms, memory <= capacity"
+    swept = symsim.sweep("qwen3-30b-a3b", ["h20", "h800"], GRID, subject_to=limits)
+    assert swept.tpot.dims == ("device", "world_size", "B", "S")
+    assert swept.tpot.attrs["units"] == "s"
+    reasons = swept.reason.attrs["flag_meanings"]
+    seen = set()
+    for place in np.ndindex(swept.reason.shape):
+        point = swept.isel(dict(zip(swept.reason.dims, place, strict=True)))
+        device, gpus, batch, s = (point[name].item() for name in swept.reason.dims)
+        why = reasons[point.reason.item()]
+        seen.add(why)
+        if gpus == 12:
+            assert "12 GPUs do not fill nodes of 8" in why
+            continue
+        model = symsim.compile("qwen3-30b-a3b", device, symsim.Deployment(world_size=gpus))
+        tpot = model.tpot.evaluate(B=batch, S=s, O=2048)
+        fits = model.memory.evaluate(B=batch, S=s, O=2048) <= float(model.bound.values["hbm_capacity"])
+        expected = (
+            "feasible"
+            if tpot <= 0.04 and fits
+            else f"{'memory <= capacity' if tpot <= 0.04 else 'TPOT <= 40 ms'} fails"
+        )
+        assert why == expected
+        assert point.tpot.item() == pytest.approx(tpot if why == "feasible" else np.nan, rel=1e-12, nan_ok=True)
+    assert len(seen) == 4
+
+
+def test_a_row_that_cannot_be_used_is_a_reason() -> None:
+    deployment = symsim.Deployment(world_size=4)
+    grid = {"B": range(1, 200), "S": 4096, "O": 2048}
+    swept = symsim.sweep("qwen3-30b-a3b", "h20", grid, deployment=deployment, tables="2025-10", subject_to="")
+    formula = symsim.compile("qwen3-30b-a3b", "h20", deployment, tables="2025-10").tpot
+    exact = formula.function(["B", "S", "O"])(np.arange(1, 200), 4096, 2048)
+    np.testing.assert_allclose(swept.tpot, exact, rtol=1e-12)
+    assert ((swept.reason == 1) == np.isnan(exact)).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"backend": "numba"}])
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_blocks_of_any_size_give_the_same(options: dict[str, Any], size: int) -> None:
+    plan = planned(**options)
+    whole, parts = dataset(planned(), run_blocks(planned())), dataset(plan, run_blocks(plan, size=size))
+    for name in ("tpot", "tgs_decode", "reason"):
+        np.testing.assert_allclose(parts[name], whole[name], rtol=1e-13)
+
+
+def test_files_hold_the_same_points(tmp_path: Path) -> None:
+    import pyarrow.parquet as parquet
+    import xarray
+
+    words = ("qwen3-30b-a3b", ["h20", "h800"], GRID)
+    options: dict[str, Any] = {"deployment": symsim.Deployment(gemm="fp8")}
+    swept = symsim.sweep(*words, **options)
+    summary = symsim.sweep_to_file(tmp_path / "points.nc", *words, **options)
+    assert sum(summary.counts.values()) == swept.reason.size
+    read = xarray.open_dataset(tmp_path / "points.nc", engine="h5netcdf").load().isel(O=0)
+    np.testing.assert_array_equal(read.tpot, swept.tpot)
+    assert read.device.values.tolist() == ["h20", "h800"]
+    assert read.tpot.attrs["units"] == "s"
+    symsim.sweep_to_file(tmp_path / "points.parquet", *words, **options)
+    rows = parquet.read_table(tmp_path / "points.parquet").to_pylist()
+    assert len(rows) == swept.reason.size
+    for row in rows:
+        at = {name: row[name] for name in ("device", "world_size", "B", "S")}
+        point = swept.sel(at)
+        assert row["tpot"] == pytest.approx(point.tpot.item(), rel=1e-15, nan_ok=True)
+        assert (row["reason"] or "feasible") == swept.reason.attrs["flag_meanings"][point.reason.item()]
+    assert {path.name for path in tmp_path.iterdir()} == {"points.nc", "points.parquet"}
+
+
+def test_a_cluster_gives_the_same() -> None:
+    distributed = pytest.importorskip("distributed", reason="runs on a Dask cluster; CI installs it")
+    plan = planned()
+    with distributed.Client(n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
+        there = dataset(plan, run_blocks(plan, client.get_executor(), size=5))
+    here = dataset(plan, run_blocks(plan))
+    for name in ("tpot", "tgs_decode", "reason"):
+        np.testing.assert_array_equal(there[name], here[name])
+
+
+def test_nothing_beats_the_front() -> None:
+    grid = {"B": range(1, 257), "S": [1024, 4096], "O": 1024, "tp": [1, 2]}
+    words = ("qwen3-30b-a3b", ["h20", "h800"], grid)
+    swept = symsim.sweep(*words, deployment=symsim.Deployment(world_size=4), subject_to="memory <= capacity")
+    front = symsim.pareto(swept)
+    per_user, per_gpu = 1 / swept.tpot.values.ravel(), swept.tgs_decode.values.ravel()
+    for user, gpu in zip(per_user, per_gpu, strict=True):
+        beaten = any(p.per_user >= user and p.per_gpu >= gpu and (p.per_user > user or p.per_gpu > gpu) for p in front)
+        on_front = any((p.per_user, p.per_gpu) == (user, gpu) for p in front)
+        assert beaten != on_front or np.isnan(user)
+    plan = plan_sweep(*words, deployment=symsim.Deployment(world_size=4))
+    summary = summary_of(plan)
+    for block in run_blocks(plan, size=100):
+        summary.add(block)
+    assert summary.front is not None
+    assert [(p.per_user, p.per_gpu) for p in summary.front.points] == [(p.per_user, p.per_gpu) for p in front]
+
+
+def test_capacity_may_be_an_axis() -> None:
+    grid = {"B": [64], "S": 4096, "O": 2048, "hbm_capacity": [60e9, 300e9]}
+    swept = symsim.sweep("qwen3-8b", "h20", grid, cost_model="roofline")
+    assert swept.reason.values.ravel().tolist() == [2, 0]
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "front.png"
+    words = ["sweep", "qwen3-8b", "--device", "h20,h800", "--over", "B=1:256", "--over", "S=1024,4096"]
+    assert main([*words, "--pareto", "--plot", str(picture), "--subject-to", "TPOT <= 60 ms"]) == 0
+    printed = capsys.readouterr()
+    assert "of 1,024 points are feasible" in printed.out
+    assert "tokens/s of a user" in printed.out
+    assert "assumed O = 2048" in printed.err
+    assert picture.stat().st_size > 1000
+    few = ["sweep", "qwen3-8b", "--over", "B=1:64:*8", "--over", "O=2048", "--over", "S=4096", "--json"]
+    assert main(few) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["B"] for row in document["rows"]] == [1, 8, 64]
+    exact = symsim.compile("qwen3-8b", "h20").tpot.evaluate(B=8, S=4096, O=2048)
+    assert document["rows"][1]["tpot"] == pytest.approx(exact, rel=1e-12)
+
+
+def test_nothing_feasible_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "qwen3-8b", "--over", "B=1:9", "--subject-to", "TPOT <= 1 ms"]) == 1
+    assert "TPOT <= 1 ms fails" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--over", "B"], "expected e.g. B=1:256"),
+        (["--over", "B=9:1"], "low not above high"),
+        (["--over", "B=1:9:*1"], "low not above high"),
+        (["--over", "B=0,4"], "B = 0 must be a whole number"),
+        (["--over", "Z=1,2"], "no axis Z"),
+        (["--over", "ep=1,2"], "follows from the deployment"),
+        (["--over", "hbm_bandwidth=3 TB"], "no unit of B/s"),
+        (["--over", "B=1:10000000"], "more than 1,000,000"),
+        (["--over", "gemm=fp7"], "nothing of the sweep can be compiled"),
+        (["--over", "B=1:9", "--metrics", "tpt"], "did you mean"),
+        (["--over", "B=1:9", "--subject-to", "TPOT < 5 ms"], "constraints read, e.g."),
+        (["--over", "B=1:9", "--out", "points.csv"], "not .csv"),
+        (["--over", "B=1:9", "--out", "nowhere/points.nc"], "there is no folder"),
+        (["--over", "B=1:999", "--over", "S=1:999", "--json"], "too many for JSON"),
+    ],
+)
+def test_mistakes(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "qwen3-8b", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_front_needs_its_metrics() -> None:
+    with pytest.raises(SymsimError, match="tgs_decode was not swept"):
+        symsim.pareto(symsim.sweep("qwen3-8b", "h20", {"B": [1, 2]}, metrics=["tpot"]))

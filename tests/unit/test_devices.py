@@ -1,0 +1,125 @@
+"""Bundled devices against published figures, one row a figure; and what must hold of every device."""
+
+from fractions import Fraction
+
+import pytest
+
+from symsim.hardware import bundled_devices, load_device
+from symsim.units import parse_quantity
+
+HOPPER = "NVIDIA H100 datasheet"
+BLACKWELL = "NVIDIA HGX platform specifications / 8"
+CDNA3 = "AMD Instinct MI300X and MI325X data sheets"
+CDNA4 = "AMD Instinct MI355X data sheet"
+CLOUD = "Google Cloud TPU documentation"
+CLOUDMATRIX = "arXiv 2506.12708"
+
+# device, field, figure as its vendor prints it (dense, one direction), source
+PUBLISHED = [
+    ("h100", "peak_bf16", "989 TFLOP/s", HOPPER),
+    ("h100", "peak_fp8", "1979 TFLOP/s", HOPPER),
+    ("h100", "hbm_bandwidth", "3.35 TB/s", HOPPER),
+    ("h100", "nvlink_bandwidth", "450 GB/s", HOPPER),
+    ("h100-pcie", "peak_bf16", "756 TFLOP/s", HOPPER),
+    ("h100-pcie", "hbm_bandwidth", "2 TB/s", HOPPER),
+    ("h200", "hbm_capacity", "141 GB", "NVIDIA H200 datasheet"),
+    ("h200", "hbm_bandwidth", "4.8 TB/s", "NVIDIA H200 datasheet"),
+    ("a100-40", "hbm_bandwidth", "1555 GB/s", "NVIDIA A100 datasheet"),
+    ("a100-80", "hbm_bandwidth", "2039 GB/s", "NVIDIA A100 datasheet"),
+    ("a100-80", "peak_bf16", "312 TFLOP/s", "NVIDIA A100 datasheet"),
+    ("a100-80", "peak_int8", "624 TFLOP/s", "NVIDIA A100 datasheet"),
+    ("a800", "nvlink_bandwidth", "200 GB/s", "published by resellers"),
+    ("l40s", "peak_bf16", "362.05 TFLOP/s", "NVIDIA L40S datasheet"),
+    ("l40s", "peak_fp8", "733 TFLOP/s", "NVIDIA L40S datasheet"),
+    ("l20", "peak_bf16", "119.5 TFLOP/s", "published by resellers"),
+    ("b200", "peak_bf16", "2.25 PFLOP/s", BLACKWELL),
+    ("b200", "peak_fp4", "9 PFLOP/s", BLACKWELL),
+    ("b200", "hbm_capacity", "180 GB", "NVIDIA DGX B200 datasheet / 8"),
+    ("b200", "nvlink_bandwidth", "900 GB/s", BLACKWELL),
+    ("b300", "peak_fp4", "13.5 PFLOP/s", BLACKWELL),
+    ("gb200", "peak_fp4", "10 PFLOP/s", "NVIDIA GB200 NVL72 datasheet / 72"),
+    ("gb200", "hbm_capacity", "186 GB", "NVIDIA GB200 NVL72 datasheet / 72"),
+    ("gb300", "peak_fp4", "15 PFLOP/s", "NVIDIA GB300 NVL72 specifications / 72"),
+    ("gb300", "peak_fp8", "5 PFLOP/s", "NVIDIA GB300 NVL72 specifications / 72"),
+    ("mi300x", "peak_bf16", "1307.4 TFLOP/s", CDNA3),
+    ("mi300x", "peak_fp8", "2614.9 TFLOP/s", CDNA3),
+    ("mi300x", "hbm_bandwidth", "5.3 TB/s", CDNA3),
+    ("mi325x", "hbm_capacity", "256 GB", CDNA3),
+    ("mi325x", "hbm_bandwidth", "6 TB/s", CDNA3),
+    ("mi355x", "peak_bf16", "2516.6 TFLOP/s", CDNA4),
+    ("mi355x", "peak_fp8", "5033.2 TFLOP/s", CDNA4),
+    ("mi355x", "hbm_capacity", "288 GB", CDNA4),
+    ("tpu-v5e", "peak_bf16", "197 TFLOP/s", CLOUD),
+    ("tpu-v5e", "hbm_bandwidth", "819 GB/s", CLOUD),
+    ("tpu-v5e", "nvlink_bandwidth", "200 GB/s", CLOUD),
+    ("tpu-v5p", "peak_bf16", "459 TFLOP/s", CLOUD),
+    ("tpu-v5p", "nvlink_bandwidth", "600 GB/s", CLOUD),
+    ("tpu-v6e", "peak_int8", "1836 TFLOP/s", CLOUD),
+    ("tpu-v6e", "hbm_bandwidth", "1638 GB/s", CLOUD),
+    ("tpu-v6e", "nvlink_bandwidth", "400 GB/s", CLOUD),
+    ("ascend-910b", "hbm_bandwidth", "1.6 TB/s", "Huawei msmodeling"),
+    ("ascend-910c", "peak_bf16", "752 TFLOP/s", CLOUDMATRIX),
+    ("ascend-910c", "peak_int8", "1504 TFLOP/s", CLOUDMATRIX),
+    ("ascend-910c", "nvlink_bandwidth", "392 GB/s", CLOUDMATRIX),
+    ("rtx4090", "peak_bf16", "165.2 TFLOP/s", "NVIDIA Ada whitepaper"),
+    ("rtx4090", "peak_fp8", "330.3 TFLOP/s", "NVIDIA Ada whitepaper"),
+    ("rtx5090", "peak_bf16", "209.5 TFLOP/s", "NVIDIA RTX Blackwell whitepaper"),
+    ("rtx5090", "hbm_bandwidth", "1792 GB/s", "NVIDIA RTX Blackwell whitepaper"),
+    ("rtx-pro-6000", "hbm_capacity", "96 GB", "NVIDIA RTX PRO 6000 datasheet"),
+]
+
+
+@pytest.mark.parametrize(("device", "field", "figure", "source"), PUBLISHED)
+def test_published_figures(device: str, field: str, figure: str, source: str) -> None:
+    dimension = "FLOP/s" if field.startswith("peak") else "B" if field == "hbm_capacity" else "B/s"
+    assert load_device(device).figures[field] == parse_quantity(figure, dimension), source
+
+
+def test_the_table_knows_every_device_but_two_that_have_tables_of_their_own() -> None:
+    assert set(bundled_devices()) - {device for device, *_ in PUBLISHED} == {"h20", "h800"}
+
+
+# Where the ratio is not 2 (fp4: 4), with the reason.
+RATIOS = {
+    ("b300", "fp4"): 6,  # Blackwell Ultra: fp4 at three times fp8
+    ("gb300", "fp4"): 6,
+    ("b300", "int8"): Fraction(1, 15),  # Blackwell Ultra gave up int8 units
+    ("gb300", "int8"): Fraction("0.066"),
+    ("rtx4090", "int8"): 4,  # GeForce halves floating-point rates under fp32 accumulation, not integer ones
+    ("rtx5090", "int8"): 4,
+    ("rtx5090", "fp4"): 8,  # nor fp4 ones
+}
+REGULAR = {"fp8": 2, "int8": 2, "fp4": 4}
+
+
+@pytest.mark.parametrize("name", bundled_devices())
+def test_peaks_stand_in_the_ratio_of_their_widths(name: str) -> None:
+    figures = load_device(name).figures
+    for precision in {"fp8", "int8", "fp4"} & set(load_device(name).precisions):
+        ratio = figures[f"peak_{precision}"] / figures["peak_bf16"]
+        expected = Fraction(RATIOS.get((name, precision), REGULAR[precision]))
+        assert abs(ratio / expected - 1) < Fraction(3, 100), (precision, float(ratio))  # vendors round
+
+
+@pytest.mark.parametrize("name", bundled_devices())
+def test_links_and_memory_are_of_one_gpu_and_one_direction(name: str) -> None:
+    figures = load_device(name).figures
+    assert figures["rdma_bandwidth"] < figures["nvlink_bandwidth"] < figures["hbm_bandwidth"]
+    assert Fraction(10**9) < figures["hbm_capacity"] < 300 * 10**9
+    assert figures.get("peak_fp32", 0) < figures["peak_bf16"]
+
+
+@pytest.mark.parametrize("name", bundled_devices())
+def test_every_device_names_a_document(name: str) -> None:
+    source = load_device(name).source
+    assert "https://" in source or "published by resellers" in source or name in ("h20", "h800")
+
+
+def test_precisions_are_those_with_a_peak() -> None:
+    assert load_device("a100-80").precisions == ("fp32", "bf16", "int8")
+    assert "fp8" not in load_device("tpu-v6e").precisions
+    assert load_device("b200").precisions == ("fp32", "bf16", "fp8", "int8", "fp4")
+
+
+def test_nodes_are_as_large_as_their_links_reach() -> None:
+    assert [load_device(name).gpus_per_node for name in ("h20", "gb200", "tpu-v6e")] == [8, 72, 256]

@@ -1,0 +1,424 @@
+"""Quantisation configs of real models and of each library: what is stored how, what stays in bf16, what is refused."""
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symsim.errors import ConfigError, DataError
+from symsim.formats import elements, stored
+from symsim.paths import ROOT
+from symsim.quantization import Quantization
+from symsim.quantization_config import keys_beside, read_quantization
+
+Q = "model.layers.{layer}.self_attn.q_proj"
+UP = "model.layers.{layer}.mlp.up_proj"
+EXPERT = "model.layers.{layer}.mlp.experts.7.up_proj"
+SHARED = "model.layers.{layer}.mlp.shared_experts.up_proj"
+ROUTER = "model.layers.{layer}.mlp.gate"
+FP8 = {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": [128, 128]}
+W4A4 = {"num_bits": 4, "type": "float", "group_size": 16, "dynamic": False}
+PRODUCER = {"name": "modelopt", "version": "0.37.0"}
+KV8 = {"dynamic": False, "num_bits": 8, "type": "float"}
+
+
+def glm_5_2() -> dict[str, Any]:
+    kept = ["lm_head", "model.embed_tokens", "model.layers.0*", "model.layers.1.*", "model.layers.2.*"]
+    for layer in range(3, 78):
+        kept += [f"model.layers.{layer}.mlp.shared_experts*", f"model.layers.{layer}.self_attn*"]
+    groups = {"group_0": {"input_activations": W4A4, "weights": W4A4, "targets": ["Linear"]}}
+    modelopt = {"quant_algo": "NVFP4", "kv_cache_scheme": KV8, "producer": PRODUCER, "quant_method": "modelopt"}
+    return {"config_groups": groups, "ignore": kept, **modelopt}
+
+
+def minimax_m3() -> dict[str, Any]:
+    layers: dict[str, Any] = {}
+    for layer in range(60):
+        path = f"language_model.model.layers.{layer}"
+        layers |= {f"{path}.self_attn.{name}_proj": {"quant_algo": "MXFP8"} for name in "qkvo"}
+        if layer < 3:
+            layers |= {f"{path}.mlp.{name}_proj": {"quant_algo": "MXFP8"} for name in ("gate", "up", "down")}
+            continue
+        moe = f"{path}.block_sparse_moe"
+        layers[f"{moe}.shared_experts.up_proj"] = {"quant_algo": "MXFP8"}
+        nvfp4 = {"quant_algo": "NVFP4", "group_size": 16}
+        layers |= {f"{moe}.experts.{expert}.w{i}": nvfp4 for expert in range(4) for i in (1, 2, 3)}
+    kept = ["lm_head", "model.embed_tokens", "vision_tower"]
+    kept += [f"language_model.model.layers.{layer}.block_sparse_moe.gate" for layer in range(3, 60)]
+    stated = {"quant_algo": "MIXED_PRECISION", "kv_cache_quant_algo": None, "quant_method": "modelopt"}
+    return {**stated, "exclude_modules": kept, "quantized_layers": layers}
+
+
+KIMI = {
+    "config_groups": {
+        "group_0": {
+            "input_activations": None,
+            "output_activations": None,
+            "targets": ["Linear"],
+            "weights": {
+                "actorder": None,
+                "block_structure": None,
+                "dynamic": False,
+                "group_size": 32,
+                "num_bits": 4,
+                "observer": "minmax",
+                "observer_kwargs": {},
+                "strategy": "group",
+                "symmetric": True,
+                "type": "int",
+            },
+        }
+    },
+    "format": "pack-quantized",
+    "ignore": ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*", "re:.*mlp\\.(gate|up|gate_up|down)_proj.*"],
+    "kv_cache_scheme": None,
+    "quant_method": "compressed-tensors",
+    "quantization_status": "compressed",
+}
+GPT_OSS = {
+    "modules_to_not_convert": [
+        "model.layers.*.self_attn",
+        "model.layers.*.mlp.router",
+        "model.embed_tokens",
+        "lm_head",
+    ],
+    "quant_method": "mxfp4",
+}
+QWEN_STATIC = {
+    "config_groups": {"group_0": {"input_activations": KV8, "weights": KV8}},
+    "ignore": ["lm_head"],
+    "quant_algo": "FP8",
+    "kv_cache_scheme": "FP8",
+    "producer": {"name": "modelopt", "version": "0.31.0"},
+}
+QWEN_FP8 = {**FP8, "modules_to_not_convert": ["lm_head", *(f"model.layers.{i}.mlp.gate" for i in range(48))]}
+MINIMAX_M2 = {**FP8, "fmt": "float8_e4m3fn", "modules_to_not_convert": ["gate", "e_score_correction_bias", "lm_head"]}
+AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True, "version": "gemm"}
+GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": True, "sym": True, "lm_head": False}
+BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+FBGEMM = {"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0, "modules_to_not_convert": ["lm_head"]}
+TOKEN8 = {"num_bits": 8, "type": "int", "symmetric": True, "dynamic": True, "strategy": "token"}
+W8A8 = {
+    "quant_method": "compressed-tensors",
+    "format": "int-quantized",
+    "ignore": ["lm_head"],
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear"],
+            "weights": {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": True},
+            "input_activations": TOKEN8,
+        }
+    },
+}
+FP8_WEIGHT = {"dtype": "fp8_e4m3", "qscheme": "per_tensor", "is_dynamic": False}
+MXFP4_WEIGHT = {"dtype": "fp4", "qscheme": "per_group", "group_size": 32, "scale_format": "e8m0"}
+QUARK = {
+    "quant_method": "quark",
+    "global_quant_config": {"weight": FP8_WEIGHT, "input_tensors": FP8_WEIGHT, "output_tensors": None},
+    "exclude": ["lm_head", "re:.*mlp.gate$"],
+    "layer_quant_config": {
+        "*experts*": {"weight": MXFP4_WEIGHT, "input_tensors": {**MXFP4_WEIGHT, "is_dynamic": True}}
+    },
+    "kv_cache_quant_config": {"*k_proj": {"output_tensors": FP8_WEIGHT}, "*v_proj": {"output_tensors": FP8_WEIGHT}},
+}
+V4 = {"expert_dtype": "fp4", "quantization_config": {**FP8, "scale_fmt": "ue8m0"}}
+
+
+def read(stated: Mapping[str, Any], **others: Any) -> Quantization:
+    return read_quantization({"quantization_config": stated, **others}, "config.json")
+
+
+# config, module, layers, format of weights x activations in them
+CASES: list[tuple[str, Quantization, str, range, str]] = [
+    ("DeepSeek-V3", read(FP8), Q, range(61), "fp8 128x128 x fp8"),
+    ("DeepSeek-V3", read(FP8), EXPERT, range(3, 61), "fp8 128x128 x fp8"),
+    ("DeepSeek-V3", read(FP8), ROUTER, range(3, 61), "bf16 x bf16"),
+    ("DeepSeek-V3.2", read(FP8), "model.layers.{layer}.self_attn.indexer.weights_proj", range(61), "bf16 x bf16"),
+    ("DeepSeek-V4", read_quantization(V4), EXPERT, range(61), "mxfp4 x fp8"),
+    ("DeepSeek-V4", read_quantization(V4), SHARED, range(61), "fp8 128x128 x fp8"),
+    ("DeepSeek-V4", read_quantization(V4), "layers.{layer}.attn.compressor.wkv", range(61), "bf16 x bf16"),
+    ("Qwen3-30B-A3B-FP8", read(QWEN_FP8), EXPERT, range(48), "fp8 128x128 x fp8"),
+    ("Qwen3-30B-A3B-FP8", read(QWEN_FP8), ROUTER, range(48), "bf16 x bf16"),
+    ("MiniMax-M2.5", read(MINIMAX_M2), "model.layers.{layer}.block_sparse_moe.gate", range(62), "bf16 x bf16"),
+    ("MiniMax-M2.5", read(MINIMAX_M2), Q, range(62), "fp8 128x128 x fp8"),
+    ("Qwen3-32B-FP8-Static", read(QWEN_STATIC), UP, range(64), "fp8 per tensor x fp8"),
+    ("GLM-5.2-NVFP4", read(glm_5_2()), EXPERT, range(3, 78), "nvfp4 x nvfp4"),
+    ("GLM-5.2-NVFP4", read(glm_5_2()), UP, range(3), "bf16 x bf16"),
+    ("GLM-5.2-NVFP4", read(glm_5_2()), Q, range(78), "bf16 x bf16"),
+    ("GLM-5.2-NVFP4", read(glm_5_2()), SHARED, range(3, 78), "bf16 x bf16"),
+    (
+        "MiniMax-M3-NVFP4",
+        read(minimax_m3()),
+        "model.layers.{layer}.block_sparse_moe.experts",
+        range(3, 60),
+        "nvfp4 x nvfp4",
+    ),
+    ("MiniMax-M3-NVFP4", read(minimax_m3()), "model.layers.{layer}.block_sparse_moe.gate", range(3, 60), "bf16 x bf16"),
+    ("MiniMax-M3-NVFP4", read(minimax_m3()), Q, range(60), "mxfp8 x mxfp8"),
+    ("MiniMax-M3-NVFP4", read(minimax_m3()), UP, range(3), "mxfp8 x mxfp8"),
+    (
+        "Kimi-K2.5",
+        read_quantization({"text_config": {"quantization_config": KIMI}}),
+        EXPERT,
+        range(1, 61),
+        "int4 g32 x bf16",
+    ),
+    ("Kimi-K2.5", read(KIMI), Q, range(61), "bf16 x bf16"),
+    ("Kimi-K2.5", read(KIMI), SHARED, range(61), "bf16 x bf16"),
+    ("Kimi-K2.5", read(KIMI), UP, range(1), "bf16 x bf16"),
+    ("gpt-oss", read(GPT_OSS), "model.layers.{layer}.mlp.experts", range(36), "mxfp4 x bf16"),
+    ("gpt-oss", read(GPT_OSS), Q, range(36), "bf16 x bf16"),
+    ("AWQ", read(AWQ), Q, range(32), "int4 g128 x bf16"),
+    (
+        "AWQ",
+        read({**AWQ, "modules_to_not_convert": ["gate", "visual"]}),
+        "visual.blocks.{layer}.q",
+        range(2),
+        "bf16 x bf16",
+    ),
+    ("GPTQ", read(GPTQ), UP, range(32), "int4 g128 x bf16"),
+    ("GPTQ", read({**GPTQ, "group_size": -1, "bits": 8}), UP, range(32), "int8 per channel x bf16"),
+    ("bitsandbytes 4", read(BNB), UP, range(32), "nf4 g64 x bf16"),
+    (
+        "bitsandbytes 8",
+        read({"quant_method": "bitsandbytes", "load_in_8bit": True}),
+        UP,
+        range(32),
+        "int8 per channel x int8",
+    ),
+    ("fbgemm", read(FBGEMM), UP, range(126), "fp8 per channel x fp8"),
+    ("compressed-tensors W8A8", read(W8A8), UP, range(32), "int8 per channel x int8"),
+    ("Quark", read(QUARK), Q, range(32), "fp8 per tensor x fp8"),
+    ("Quark", read(QUARK), EXPERT, range(32), "mxfp4 x mxfp4"),
+    ("Quark", read(QUARK), ROUTER, range(32), "bf16 x bf16"),
+]
+
+
+@pytest.mark.parametrize(("model", "found", "module", "layers", "expected"), CASES)
+def test_format_of_modules(model: str, found: Quantization, module: str, layers: range, expected: str) -> None:
+    assert {kind.name: count for kind, count in found.counted(module, layers).items()} == {expected: len(layers)}
+
+
+@pytest.mark.parametrize("found", {id(case[1]): case[1] for case in CASES}.values(), ids=lambda q: q.method)
+def test_lm_head_stays_in_bf16_in_all_of_them(found: Quantization) -> None:
+    assert found.format_of("lm_head").name == found.format_of("language_model.lm_head").name == "bf16 x bf16"
+
+
+KV_CACHES = [
+    (glm_5_2(), "fp8"),
+    (QWEN_STATIC, "fp8"),
+    (minimax_m3(), "bf16"),
+    (KIMI, "bf16"),
+    (FP8, "bf16"),
+    (QUARK, "fp8"),
+    ({"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_quant_algo": "NVFP4"}, "nvfp4"),
+    ({**W8A8, "kv_cache_scheme": {"num_bits": 8, "type": "int"}}, "int8"),
+]
+
+
+@pytest.mark.parametrize(("stated", "kv"), KV_CACHES)
+def test_kv_cache(stated: dict[str, Any], kv: str) -> None:
+    assert read(stated).kv.name == kv
+
+
+# Bits of a weight with its part of the scales, and where they are from.
+BITS = [
+    (FP8, 8 + Fraction(32, 128 * 128), "one fp32 for each 128 x 128"),
+    (QWEN_STATIC, Fraction(8), "one fp32 a tensor"),
+    (glm_5_2(), 4 + Fraction(8, 16), "one E4M3 for each 16"),
+    (KIMI, 4 + Fraction(16, 32), "one bf16 for each 32, symmetric"),
+    (AWQ, 4 + Fraction(16 + 4, 128), "one fp16 and one 4-bit zero point for each 128"),
+    (GPTQ, 4 + Fraction(16 + 4, 128), "one fp16 and one 4-bit zero point for each 128"),
+    (BNB, 4 + Fraction(32, 64), "QLoRA section 3: 0.5 bits without double quantisation"),
+    ({**BNB, "bnb_4bit_use_double_quant": True}, 4 + Fraction(8, 64) + Fraction(32, 64 * 256), "QLoRA: 0.127 bits"),
+]
+
+
+@pytest.mark.parametrize(("stated", "bits", "why"), BITS)
+def test_bits_of_a_weight_are_exact(stated: dict[str, Any], bits: Fraction, why: str) -> None:
+    assert read(stated).default.weight.bits_per_weight == bits, why
+
+
+def test_scales_of_deepseek_v4_are_one_byte() -> None:
+    assert read_quantization(V4).default.weight.bits_per_weight == 8 + Fraction(8, 128 * 128)
+    assert read_quantization(V4).format_of(EXPERT, 5).weight.bits_per_weight == 4 + Fraction(8, 32)
+
+
+# outputs x inputs -> bytes: elements, then scales, summed by hand
+MATRICES = [
+    (stored("fp8", 128, 128, 32), 7168, 1536, 7168 * 1536 + 56 * 12 * 4),
+    (stored("fp8", 128, 128, 32), 576, 7168, 576 * 7168 + 5 * 56 * 4),  # 576 = 4.5 blocks: the half has its own scale
+    (stored("fp8", 1, 0, 32), 4096, 1024, 4096 * 1024 + 4096 * 4),
+    (stored("fp8", 0, 0, 32), 4096, 1024, 4096 * 1024 + 4),
+    (stored("nvfp4"), 4096, 1024, 4096 * 1024 // 2 + 4096 * 64 + 4),
+    (stored("mxfp4"), 2880, 2880, 2880 * 2880 // 2 + 2880 * 90),
+    (read(GPTQ).default.weight, 4096, 1024, 4096 * 1024 // 2 + 4096 * 8 * 2 + 4096 * 8 // 2 + 1024 * 4),
+]
+
+
+@pytest.mark.parametrize(("kind", "outputs", "inputs", "expected"), MATRICES)
+def test_matrices_count_every_scale(kind: Any, outputs: int, inputs: int, expected: int) -> None:
+    assert kind.matrix_bytes(outputs, inputs) == expected
+
+
+@given(st.integers(1, 64), st.integers(1, 64), st.sampled_from([stored("nvfp4"), stored("fp8", 128, 128, 32)]))
+def test_bytes_per_weight_is_the_limit_of_whole_blocks(rows: int, columns: int, kind: Any) -> None:
+    outputs, inputs = rows * 128, columns * 128
+    once = Fraction(kind.tensor_bits, 8)
+    assert kind.matrix_bytes(outputs, inputs) - once == outputs * inputs * kind.bytes_per_weight
+
+
+def test_gptq_dynamic_takes_the_first_pattern_that_fits() -> None:
+    dynamic = {"-:model\\.layers\\.[01]\\.": {}, "+:.*\\.down_proj": {"bits": 8, "group_size": 32}}
+    found = read({**GPTQ, "dynamic": dynamic})
+    down = "model.layers.{layer}.mlp.down_proj"
+    assert {kind.name: n for kind, n in found.counted(down, range(4)).items()} == {
+        "bf16 x bf16": 2,
+        "int8 g32 x bf16": 2,
+    }
+    assert found.format_of(UP, 3).name == "int4 g128 x bf16"
+
+
+def test_gptq_may_quantise_the_lm_head_and_only_some_modules() -> None:
+    assert read({**GPTQ, "lm_head": True}).format_of("lm_head").name == "int4 g128 x bf16"
+    found = read({**GPTQ, "modules_in_block_to_quantize": [["self_attn.q_proj", "self_attn.k_proj"], ["mlp.up_proj"]]})
+    assert found.format_of(Q, 0).name == "int4 g128 x bf16"
+    assert found.format_of("model.layers.0.mlp.down_proj").name == "bf16 x bf16"
+
+
+def test_own_skip_list_stands_for_the_defaults_of_bitsandbytes() -> None:
+    assert read({**BNB, "llm_int8_skip_modules": ["router"]}).format_of("lm_head").name == "nf4 g64 x bf16"
+
+
+def test_groups_by_name_go_before_the_class() -> None:
+    mxfp4 = {"num_bits": 4, "type": "float", "strategy": "group", "group_size": 32}
+    experts = {"targets": ["re:.*experts.*"], "weights": mxfp4, "input_activations": mxfp4}
+    rest = {"targets": ["Linear"], "weights": KV8, "input_activations": KV8}
+    stated = {**W8A8, "format": "mixed-precision", "config_groups": {"group_0": rest, "group_1": experts}}
+    assert read(stated).format_of(EXPERT, 3).name == "mxfp4 x mxfp4"
+    assert read(stated).format_of(UP, 3).name == "fp8 per tensor x fp8"
+
+
+def test_wrappers_of_text_models_do_not_matter() -> None:
+    found = read({**FP8, "modules_to_not_convert": ["model.language_model.layers.0.linear_attn.in_proj_a"]})
+    for path in ("model.layers.0.linear_attn.in_proj_a", "language_model.model.layers.0.linear_attn.in_proj_a"):
+        assert found.format_of(path).name == "bf16 x bf16"
+    assert found.format_of("model.layers.1.linear_attn.in_proj_a").name == "fp8 128x128 x fp8"
+
+
+def test_nothing_stated_is_bf16_throughout() -> None:
+    found = read_quantization({"hidden_size": 4096})
+    assert (found.method, found.format_of(Q, 3).name, found.kv.name) == (None, "bf16 x bf16", "bf16")
+
+
+def test_file_beside_the_config(tmp_path: Path) -> None:
+    beside = {
+        "producer": PRODUCER,
+        "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8", "group_size": 16},
+    }
+    beside["quantization"]["exclude_modules"] = ["lm_head"]
+    assert keys_beside(tmp_path / "config.json") is None
+    (tmp_path / "hf_quant_config.json").write_text(json.dumps(beside))
+    keys = keys_beside(tmp_path / "config.json")
+    found = read_quantization({}, beside=keys)
+    assert (found.format_of(Q, 0).name, found.kv.name) == ("nvfp4 x nvfp4", "fp8")
+    same = {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": KV8, "ignore": ["lm_head"]}
+    assert read_quantization({"quantization_config": same}, beside=keys).format_of(Q, 0).name == "nvfp4 x nvfp4"
+    with pytest.raises(ConfigError, match=r"hf_quant_config\.json beside it"):
+        read_quantization({"quantization_config": {**same, "quant_algo": "FP8"}}, beside=keys)
+
+
+def test_containers_answer_where_all_agree() -> None:
+    mixed = {
+        "model.layers.0.mlp.experts.0.w1": {"quant_algo": "NVFP4"},
+        "model.layers.0.mlp.experts.0.w2": {"quant_algo": "FP8"},
+    }
+    found = read({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": mixed})
+    assert found.format_of("model.layers.0.mlp.experts.0.w1").name == "nvfp4 x nvfp4"
+    with pytest.raises(ConfigError, match=r"experts differ in format \(fp8 per tensor x fp8, nvfp4 x nvfp4\)"):
+        found.format_of("model.layers.{layer}.mlp.experts", 0)
+
+
+REFUSED = [
+    ({"quant_method": "hqq"}, 'quant_method = "hqq" is not understood; known: awq'),
+    ({"bits": 4}, "quant_method = null is not understood"),
+    ({**FP8, "fmt": "e5m2"}, 'fmt = "e5m2" is not understood; expected null or "e4m3"'),
+    ({**FP8, "weight_block_size": [128]}, "weight_block_size = [128] is not understood"),
+    ({**FP8, "rotation": "hadamard"}, 'rotation = "hadamard" may change cost'),
+    ({**FP8, "modules_to_not_convert": "lm_head"}, "expected a list of module names"),
+    ({**FP8, "modules_to_not_convert": ["layers.(0"]}, "'layers.(0' is not a regular expression"),
+    ({**AWQ, "bits": 3}, "bits = 3 is not understood; expected 4"),
+    ({**GPTQ, "bits": 5}, "bits = 5 is not understood; expected 2 or 3 or 4 or 8"),
+    ({**GPTQ, "group_size": 0}, "group_size = 0 is not understood"),
+    ({**GPTQ, "dynamic": {"+:.*": {"dtype": "fp8"}}}, 'dtype = "fp8" may change cost'),
+    ({**BNB, "load_in_8bit": True}, "either load_in_4bit or load_in_8bit"),
+    ({**BNB, "bnb_4bit_quant_type": "nf3"}, 'bnb_4bit_quant_type = "nf3"'),
+    ({"quant_method": "modelopt", "quant_algo": "NVFP5"}, "did you mean NVFP4"),
+    ({**glm_5_2(), "quant_algo": "FP8"}, "num_bits = 4 is not understood; expected 8, as quant_algo says"),
+    ({**glm_5_2(), "group_size": 32}, "group_size = 32 is not understood; expected 16, which NVFP4 fixes"),
+    ({**glm_5_2(), "kv_cache_scheme": "FP6"}, 'kv_cache_scheme = "FP6" is not understood'),
+    ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"}, "quantized_layers = null"),
+    ({**KIMI, "sparsity_config": {"format": "sparse-24-bitmask"}}, "sparsity and rotations are not described"),
+    ({**KIMI, "format": "marlin-24"}, 'format = "marlin-24" is not understood'),
+    ({**W8A8, "config_groups": {"g": {"targets": ["Embedding"], "weights": KV8}}}, 'targets = ["Embedding"]'),
+    ({**W8A8, "config_groups": {"g": {"targets": ["Linear"], "weights": {**W4A4, "group_size": 8}}}}, "4 bits by 16"),
+    ({**W8A8, "config_groups": None}, "config_groups = null"),
+    ({**QUARK, "global_quant_config": {"weight": {"dtype": "mx6", "qscheme": "per_group"}}}, 'dtype = "mx6"'),
+]
+
+
+@pytest.mark.parametrize(("stated", "says"), REFUSED)
+def test_what_is_not_understood_is_refused_by_name(stated: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(stated)
+    assert "config.json: quantization_config" in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_unknown_expert_format_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'config\.json: expert_dtype = "fp6" is not understood'):
+        read(FP8, expert_dtype="fp6")
+
+
+def test_two_places_that_disagree_are_refused() -> None:
+    with pytest.raises(ConfigError, match="disagree; keep one"):
+        read_quantization({"quantization_config": FP8, "text_config": {"quantization_config": AWQ}})
+
+
+def test_index_and_placeholder_come_together() -> None:
+    with pytest.raises(ConfigError, match="come together"):
+        read(FP8).format_of(Q)
+    with pytest.raises(ConfigError, match="come together"):
+        read(FP8).format_of("lm_head", 3)
+
+
+def test_every_number_format_has_a_specification() -> None:
+    assert all(kind.source for kind in elements().values())
+    with pytest.raises(DataError, match="did you mean mxfp4 or nvfp4"):
+        stored("xfp4")
+
+
+SHARED_FILES = ROOT.parent / "shared"
+
+
+def _real_configs() -> list[tuple[str, Mapping[str, Any]]]:
+    found = [(path.stem, json.loads(path.read_text())) for path in sorted((SHARED_FILES / "configs").rglob("*.json"))]
+    oracle = SHARED_FILES / "oracle" / "transformers.json"
+    if oracle.is_file():
+        found += [(record["name"], record["config"]) for record in json.loads(oracle.read_text())["records"]]
+    return found
+
+
+@pytest.mark.skipif(not SHARED_FILES.is_dir(), reason="needs ../shared with real configs")
+def test_every_real_config_is_understood() -> None:
+    found = {name: read_quantization(keys, name) for name, keys in _real_configs()}
+    quantised = {name: answer for name, answer in found.items() if answer.method is not None}
+    assert len(quantised) >= 15
+    for name, answer in quantised.items():
+        assert answer.format_of("lm_head").name == "bf16 x bf16", name
+        assert len(answer.formats) > 1, name
