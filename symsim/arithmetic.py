@@ -107,7 +107,9 @@ def _entry(found: Any, index: Any, name: Name) -> Any:
     if not found:  # an empty list says nothing about any layer
         raise Absent(name.name)
     if not 0 <= index < len(found):
-        raise ConfigError(f"{name.span}: {name.name} has {len(found)} entries in this config, and none for layer {index}")
+        raise ConfigError(
+            f"{name.span}: {name.name} has {len(found)} entries in this config, and none for layer {index}"
+        )
     return found[int(index)]
 
 

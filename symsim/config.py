@@ -66,16 +66,15 @@ def find_model(config: ModelConfig, library: Library) -> Model:
     A multimodal config is served by what describes it or its language model. Raises UnsupportedArchitecture with the
     nearest known names; never guesses.
     """
-    serving = {name: model for model in library.models.values() for name in model.serves}
     named = stated_names(config, library)
     if not named:
         raise UnsupportedArchitecture(
             f"{config.path}: neither `architectures` nor `model_type` names a model; is it a model's config.json?"
         )
     for name in named:
-        if name in serving:
-            return serving[name]
-    hint = did_you_mean(named[0], serving)
+        if name in library.serving:
+            return library.models[library.serving[name]]
+    hint = did_you_mean(named[0], library.serving)
     raise UnsupportedArchitecture(
         f"{config.path}: the {library.name} graphs do not describe {named[0]} ({hint}); graphs/README.md shows how to "
         "add a model, and `symsim new-model` drafts one"

@@ -59,9 +59,7 @@ class Parameters:
         return {**plain, "layers": [dict(layer) for layer in self.layers], "not_counted": list(self.not_counted)}
 
 
-def params(
-    model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fallback: bool = False
-) -> Parameters:
+def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fallback: bool = False) -> Parameters:
     """Count the parameters of a model, exactly.
 
     Raises SymsimError for a model that the graphs do not describe.

@@ -11,7 +11,7 @@ from symsim.conventions import convention
 from symsim.errors import UnreadKey
 from symsim.paths import GRAPHS
 from symsim.sizes import Sizes, read_sizes
-from symsim.syntax import load_library
+from symsim.library import load_library
 from symsim.tree import Library, Model
 
 

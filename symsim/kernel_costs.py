@@ -25,7 +25,7 @@ from symsim.metrics import Derivation, Step
 from symsim.roofline import time
 from symsim.sizes import Sizes
 from symsim.symbols import KNOWN, architecture_symbol, put_in, step_symbol, symbol
-from symsim.syntax import load_library
+from symsim.library import load_library
 from symsim.tree import Kernel
 
 PARTS = {

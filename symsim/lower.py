@@ -218,6 +218,8 @@ def _lower_node(
         raise UndefinedName(node.span, f"there is no kernel or block {node.op}; {did_you_mean(node.op, known)}")
     kernel = library.kernels[node.op]
     name = ".".join(inner.path)
+    if any(op.name == name for op in found.ops):
+        raise UndefinedName(node.span, f"{name} is made already; give this operator another name")
     sizes = _sizes(node, kernel, scope)
     words = (name, place.body, stage, node.op, sizes, place.repeat, place.body_repeat, node.span, place.part)
     found.ops.append(Op(*words))
@@ -277,7 +279,9 @@ def _sizes(node: Node, called: Kernel | Block, scope: Scope) -> dict[str, Expr]:
         given[argument.name] = argument.value
     missing = [name for name in called.params[len(places) :] if name not in given and name not in called.defaults]
     if len(places) > len(called.params) or missing:
-        raise UndefinedName(node.span, f"{node.op} takes {len(called.params)} sizes ({params}), found {len(node.shape)}")
+        raise UndefinedName(
+            node.span, f"{node.op} takes {len(called.params)} sizes ({params}), found {len(node.shape)}"
+        )
     sizes = {name: expression(place, scope) for name, place in zip(called.params, places, strict=False)}
     for name in called.params[len(places) :]:
         if name in given:

@@ -163,7 +163,9 @@ def _bind(
     key = spelled if source.startswith(("default ", "null ")) else source
     if isinstance(value, bool) and (default is not None or not isinstance(binding.choices[0], Name)):
         return int(value), source  # a switch: the default says so, or a condition
-    least = 0 if isinstance(default, Number) or binding.null is not None or not isinstance(binding.choices[0], Name) else 1
+    least = (
+        0 if isinstance(default, Number) or binding.null is not None or not isinstance(binding.choices[0], Name) else 1
+    )
     return _whole(value, path, key, least), source
 
 

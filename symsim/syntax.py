@@ -6,16 +6,15 @@ import json
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 from lark.indenter import Indenter
 
 from symsim.errors import GraphSyntaxError, Span, SymsimError
-from symsim.paths import GRAMMAR, GRAPHS, shown
+from symsim.paths import GRAMMAR
 from symsim.tree import (
     Alias,
     Binary,
@@ -30,7 +29,6 @@ from symsim.tree import (
     Kernel,
     Layers,
     Let,
-    Library,
     Model,
     Name,
     Named,
@@ -45,9 +43,6 @@ from symsim.tree import (
     Text,
     When,
 )
-
-T = TypeVar("T", Kernel, Block, Model)
-
 
 class _Indentation(Indenter):  # lark declares these as properties and documents them as class attributes
     NL_type = "_NL"  # pyright: ignore
@@ -313,11 +308,12 @@ _PARSING = Lock()
 """The parser counts indentation as it goes, so threads (of a cluster's worker) take turns."""
 
 
-def parse_graph(text: str, path: str) -> tuple[Any, ...]:
-    """Kernels, blocks, models and neutral keys of one graph text.
+def parse_graph(text: str, path: str, line: int = 1) -> tuple[Any, ...]:
+    """Kernels, blocks, models and keys of one graph text. line: where in its file the text begins.
 
     Raises GraphSyntaxError with file, line, column, a caret and what was expected.
     """
+    text = "\n" * (line - 1) + text
     places = Places(path, text)
     try:
         with _PARSING:
@@ -372,43 +368,3 @@ def expectation(error: UnexpectedInput) -> str:
             return "the text ends too early"
     words = sorted(_READABLE.get(name, name.lower()) for name in wanted)
     return f"found {found}, expected {' or '.join(words)}"
-
-
-@cache
-def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
-    """All `*.graph` files of the cost model `name`, and those common to all, as one library of unique names.
-
-    folders: searched in order, with all folders below `common` and `name`; a folder without them is searched whole, so
-    that a user's own families need no more than a file.
-    """
-    items: list[Any] = []
-    for path in _files(name, folders):
-        items += parse_graph(path.read_text(encoding="utf-8"), shown(path))
-    kinds = ("neutral", "off", "omitted", "sections")
-    return Library(
-        name, _named(items, Kernel), _named(items, Block), _named(items, Model), *(_keys(items, kind) for kind in kinds)
-    )
-
-
-def _files(name: str, folders: tuple[Path, ...]) -> list[Path]:
-    found: list[Path] = []
-    for folder in folders:
-        own = [folder / part for part in ("common", name) if (folder / part).is_dir()]
-        for top in own or [folder]:
-            found += sorted(top.rglob("*.graph"))
-    return found
-
-
-def _keys(items: list[Any], kind: str) -> frozenset[str]:
-    groups = [item[1] for item in items if isinstance(item, tuple) and item[0] == kind]
-    return frozenset[str]().union(*groups)
-
-
-def _named(items: list[Any], kind: type[T]) -> dict[str, T]:
-    found: dict[str, T] = {}
-    for item in items:
-        if isinstance(item, kind):
-            if item.name in found:
-                raise GraphSyntaxError(item.span, f"{item.name} is already defined at {found[item.name].span}")
-            found[item.name] = item
-    return found

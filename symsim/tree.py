@@ -246,7 +246,7 @@ class Model:
 class Library:
     """All graph files of one cost model.
 
-    neutral: config keys without a cost; off: those without one while they are false, null, 0 or empty; omitted: those
+    serving: architecture or model_type -> the model that serves it; neutral: config keys without a cost; off: those without one while they are false, null, 0 or empty; omitted: those
     with one that the cost model leaves out; sections: where a multimodal config keeps its language model.
     """
 
@@ -254,6 +254,7 @@ class Library:
     kernels: Mapping[str, Kernel]
     blocks: Mapping[str, Block]
     models: Mapping[str, Model]
+    serving: Mapping[str, str]
     neutral: frozenset[str]
     off: frozenset[str]
     omitted: frozenset[str]

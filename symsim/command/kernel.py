@@ -8,7 +8,7 @@ from symsim.command.point import assignments
 from symsim.command.subject import add_deployment, deployment_of, note, write_json
 from symsim.kernel_costs import kernel
 from symsim.show import write_text
-from symsim.syntax import load_library
+from symsim.library import load_library
 from symsim.units import format_quantity
 
 

@@ -9,7 +9,7 @@ from symsim.config import bundled_models, load_config
 from symsim.conventions import CONVENTIONS
 from symsim.hardware import bundled_devices, load_device
 from symsim.show import write_table
-from symsim.syntax import load_library
+from symsim.library import load_library
 from symsim.tables import rows, signatures
 from symsim.units import format_quantity
 

@@ -10,7 +10,7 @@ from symsim.command.subject import add_graphs
 from symsim.config import load_config
 from symsim.draft import draft
 from symsim.paths import GRAPHS
-from symsim.syntax import load_library
+from symsim.library import load_library
 
 
 def add(commands: Any) -> None:

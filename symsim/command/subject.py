@@ -29,7 +29,9 @@ def add_model(ask: argparse.ArgumentParser) -> None:
 
 
 def add_graphs(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument("--graphs", action="append", default=[], metavar="DIR", help="folder with graph files of more models")
+    ask.add_argument(
+        "--graphs", action="append", default=[], metavar="DIR", help="folder with graph files of more models"
+    )
 
 
 def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -> None:

@@ -19,7 +19,16 @@ from symsim.explain import numbers
 from symsim.memory import weights
 from symsim.symbols import symbol
 
-ON_EVERY_GPU = {"norm", "scores", "shared_gate", "q_a_proj", "kv_a_proj", "index_proj_q", "index_proj_k", "index_proj_w"}
+ON_EVERY_GPU = {
+    "norm",
+    "scores",
+    "shared_gate",
+    "q_a_proj",
+    "kv_a_proj",
+    "index_proj_q",
+    "index_proj_k",
+    "index_proj_w",
+}
 """Operators whose weights every GPU holds whole: their outputs are too small to shard, or are needed by all."""
 
 COMPUTED_BY_EACH_TP_RANK = ON_EVERY_GPU - {"norm"} | {"logits"}

@@ -11,7 +11,7 @@ from symsim.errors import SymsimError
 from symsim.lower import lower
 from symsim.paths import GRAPHS
 from symsim.symbols import architecture_symbol, symbol
-from symsim.syntax import load_library
+from symsim.library import load_library
 
 SIZES = {"h": 128, "q": 1, "r": 512, "dr": 64, "topk": 2048}  # DeepSeek-V3.2
 

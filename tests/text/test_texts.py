@@ -13,7 +13,7 @@ from symsim.cost import costs, in_bytes
 from symsim.errors import SourceError
 from symsim.lower import lower
 from symsim.query import Query, parse_query
-from symsim.syntax import load_library
+from symsim.library import load_library
 
 HERE = Path(__file__).parent
 
@@ -32,6 +32,7 @@ def graph_text(text: str, folder: Path) -> str:
     (folder / "mine").mkdir()
     (folder / "mine" / "tiny.graph").write_text(text)
     library = load_library("mine", (folder,))
+    _ = [*library.kernels.values(), *library.blocks.values()]  # text is parsed when asked for
     (model,) = library.models.values()
     sizes = {binding.symbol: 64 for binding in model.bindings}
     deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0}

@@ -13,7 +13,7 @@ LEVELS = [
     {"syntax", "tables", "hardware", "conventions", "deployment", "formats", "module_names", "json_keys", "nearest"},
     {"config", "lookup", "algebra", "query", "arithmetic", "quantization"},
     {"graph", "kinds", "quantization_schemes", "gemm_rate"},
-    {"sizes", "quantization_methods"},
+    {"sizes", "library", "quantization_methods"},
     {"family", "quantization_config"},
     {"lower"},
     {"cost", "binding"},
