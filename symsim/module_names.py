@@ -77,6 +77,31 @@ def spellings(module: str) -> Iterator[str]:
         yield wrapper + core(module)
 
 
+_LITERAL = re.compile(r"[\w.*-]*")
+_LAYER = re.compile(r"[a-z]\.(\d+)\.")
+
+
+@lru_cache(maxsize=65536)
+def layer_named(pattern: str) -> str | None:
+    """The index of the one layer that a pattern can name, where its text says so; lists name hundreds of layers.
+
+    >>> layer_named("model.layers.17.self_attn*"), layer_named("model.layers.1*"), layer_named("lm_head")
+    ('17', None, None)
+    """
+    found = _LAYER.search(pattern) if _LITERAL.fullmatch(pattern) else None
+    return found and found[1]
+
+
+def layer_of(module: str) -> str | None:
+    """The index of the layer that a module is in.
+
+    >>> layer_of("model.layers.3.mlp.experts.7.up_proj"), layer_of("lm_head")
+    ('3', None)
+    """
+    found = _LAYER.search(module)
+    return found and found[1]
+
+
 @lru_cache(maxsize=65536)
 def names(how: str, pattern: str, module: str) -> bool:
     """Whether the pattern names the module, in any of its spellings, as the library that is called `how` compares.

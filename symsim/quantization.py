@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 
 from symsim.errors import ConfigError
 from symsim.formats import Format, stored
-from symsim.module_names import core, names
+from symsim.module_names import core, layer_named, layer_of, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ BF16 = LayerFormat(stored("bf16"), "bf16")
 """What is not quantised: 16 bits each."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """Modules that patterns name, compared as the library `how` does, and their format."""
 
@@ -36,7 +39,17 @@ class Rule:
     layer: LayerFormat
 
     def names(self, module: str) -> bool:
-        return any(names(self.how, pattern, module) for pattern in self.patterns)
+        by_layer, own = self._by_layer, layer_of(module)
+        patterns = chain(by_layer.get(None, ()), by_layer.get(own, ()) if own else ())
+        return any(names(self.how, pattern, module) for pattern in patterns)
+
+    @cached_property
+    def _by_layer(self) -> Mapping[str | None, list[str]]:
+        """The patterns by the one layer that each can name; None: those of any layer."""
+        found: dict[str | None, list[str]] = {}
+        for pattern in self.patterns:
+            found.setdefault(layer_named(pattern), []).append(pattern)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,10 @@ class Never:
         return parts[-1] in self.last or parts[-1].endswith(self.ends) or not set(self.inside).isdisjoint(parts)
 
 
-@dataclass(frozen=True, slots=True)
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
+
+
+@dataclass(frozen=True)
 class Quantization:
     """The whole answer for a checkpoint. Asked in this order, the first that names a module decides its format:
 
@@ -76,16 +92,18 @@ class Quantization:
     def format_of(self, module: str, layer: int | None = None) -> LayerFormat:
         """The format of a linear layer by its Hugging Face module path; `{layer}` in it stands for the layer's index.
 
-        A container, such as a layer's `experts`, answers for the layers in it where all agree.
+        A container, such as a layer's `experts`, answers for the layers in it where all agree; so does a path with `*`
+        in place of an expert's index, for which rules are asked about the first expert.
         Raises ConfigError where they do not, or where `{layer}` and the index do not come together.
         """
         if ("{layer}" in module) != (layer is not None):
             raise ConfigError(f"{module}: a layer's index and {{layer}} in the path come together, or neither does")
         path = module.replace("{layer}", str(layer))
+        one = path.replace(".*", ".0")
         for rule in self.rules:
-            if rule.names(path):
+            if rule.names(one):
                 return rule.layer
-        return self._listed(path) or (BF16 if self.never.names(path) else self.default)
+        return self._listed(path) or (BF16 if self.never.names(one) else self.default)
 
     def counted(self, module: str, layers: Iterable[int]) -> Mapping[LayerFormat, int]:
         """How many of the layers have this module in each format: `repeat` of a graph operator, split by format."""
@@ -108,11 +126,31 @@ class Quantization:
         name = core(path)
         if not self.listed or name in self.listed:
             return self.listed.get(name)
-        inside = {kind for listed, kind in self.listed.items() if listed.startswith(f"{name}.")}
+        inside = self._inside(name) or self._inside(name.partition(".*")[0])
         if len(inside) > 1:
             kinds = ", ".join(sorted(kind.name for kind in inside))
             raise ConfigError(f"{self.origin}: layers of {path} differ in format ({kinds}); ask for each by its path")
-        return inside.pop() if inside else None
+        return next(iter(inside), None)
+
+    def _inside(self, name: str) -> set[LayerFormat]:
+        """The formats of what is listed under a path, or inside of it; `*` stands for every expert."""
+        return {
+            kind
+            for listed, kinds in self._grouped.items()
+            if listed == name or listed.startswith(f"{name}.")
+            for kind in kinds
+        }
+
+    @cached_property
+    def _grouped(self) -> Mapping[str, list[LayerFormat]]:
+        """Listed path with `*` for an expert's index -> formats. Layers of a format share one value, see the reader."""
+        found: dict[str, dict[int, LayerFormat]] = {}
+        for path, kind in self.listed.items():
+            first, _, rest = path.partition(".")
+            index, _, inner = rest.partition(".")
+            starred = f"{first}.{index}.{_NUMBER.sub('*', inner)}" if inner else path
+            found.setdefault(starred, {})[id(kind)] = kind
+        return {path: list(kinds.values()) for path, kinds in found.items()}
 
 
 def unquantised(origin: str) -> Quantization:
