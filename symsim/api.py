@@ -12,14 +12,16 @@ import sympy
 
 from symsim.answer import Answer
 from symsim.binding import Bound, bind_all, context, facts
+from symsim.checkpoint import Served, serve
 from symsim.closed_form import ClosedForm
 from symsim.config import ModelConfig
 from symsim.conventions import VINTAGES, Convention, convention
-from symsim.cost import costs
+from symsim.cost import Rates, costs
 from symsim.deployment import Deployment, resized
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.family import Family, find_family
 from symsim.formula import Formula
+from symsim.gemm_rate import gemm_rate
 from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
 from symsim.lower import Facts, lower
@@ -48,6 +50,7 @@ class Costs:
     prefill: Phased
     decode: Phased
     assumptions: tuple[str, ...]
+    served: Served
 
     @property
     def config(self) -> ModelConfig:
@@ -178,26 +181,37 @@ def _assembled(
     fallback: bool,
 ) -> Costs:
     """Bind, lower and price: the part of compiling that depends on the deployment."""
-    bound = bind_all(family.config, family.sizes, chip, deployment, counting)
-    prefill, decode = (phase_of(family, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
+    served = serve(family, deployment, counting)
+    family, deployment = served.family, served.deployment
+    bound = bind_all(family.config, family.sizes, chip, deployment, counting, served.stored)
+    rates = _rates(served, chip)
+    prefill, decode = (phase_of(served, phase, bound, rates, pad=fallback) for phase in ("prefill", "decode"))
     binding = context(chip, deployment, counting, tables, fallback=fallback)
     assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
     assumptions = tuple(dict.fromkeys((*family.assumptions, *assumed[0], *assumed[1])))
-    return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions)
+    return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions, served)
 
 
-def phase_of(family: Family, phase: Phase, bound: Bound, *, pad: bool = False) -> Phased:
+def _rates(served: Served, chip: Device) -> Rates | None:
+    """The precision at which the device multiplies each format, where weights have formats of their own."""
+    if served.formats is None:
+        return None
+    return {layer: gemm_rate(layer, chip).precision for layer in served.every}
+
+
+def phase_of(served: Served, phase: Phase, bound: Bound, rates: Rates | None = None, *, pad: bool = False) -> Phased:
     """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation.
 
     So do configs, if they have the same kinds of layers too, however many of each.
     """
-    numbers = facts(bound, phase)
+    family, numbers = served.family, facts(bound, phase)
     kinds = tuple(kind.form for kind in family.sizes.kinds)
-    seen = _specialised(family.library, family.model.name, phase, pad, kinds)
+    formats = None if rates is None else (served.formats, frozenset(rates.items()))
+    seen = _specialised(family.library, family.model.name, phase, pad, kinds, formats)
     fitting = (found for guards, found in seen if all(guard.holds(numbers) for guard in guards))
     found = next(fitting, None)
     if found is None:
-        guards, found = _specialise(family, phase, numbers, pad)
+        guards, found = _specialise(served, phase, numbers, rates, pad)
         seen.append((guards, found))
     return found
 
@@ -214,9 +228,12 @@ def _whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:
     return [f"{sentence}: fallback, padded to {padded}" for sentence, padded in failures]
 
 
-def _specialise(family: Family, phase: Phase, numbers: Facts, pad: bool) -> tuple[tuple[Guard, ...], Phased]:
-    graph = lower(family.model, family.library, phase, numbers, family.sizes.kinds, pad=pad)
-    priced, decided = costs(graph, family.library, numbers)
+def _specialise(
+    served: Served, phase: Phase, numbers: Facts, rates: Rates | None, pad: bool
+) -> tuple[tuple[Guard, ...], Phased]:
+    family = served.family
+    graph = lower(family.model, family.library, phase, numbers, family.sizes.kinds, pad=pad, formats=served.formats)
+    priced, decided = costs(graph, family.library, numbers, rates=rates)
     two_batches = bool(numbers[_TWO_BATCH])
     flag = Guard(_TWO_BATCH_SET, two_batches)
     phased = priced_phase(graph, priced, (*decided, flag), two_batches)
@@ -225,7 +242,7 @@ def _specialise(family: Family, phase: Phase, numbers: Facts, pad: bool) -> tupl
 
 @cache
 def _specialised(
-    library: Library, model: str, phase: Phase, pad: bool, kinds: tuple[object, ...]
+    library: Library, model: str, phase: Phase, pad: bool, kinds: tuple[object, ...], formats: object
 ) -> list[tuple[tuple[Guard, ...], Phased]]:
     """The compilations so far, each with the conditions under which it holds."""
     return []
@@ -254,4 +271,5 @@ def _notes(costs: Costs) -> list[str]:
     if costs.sizes.omitted:
         keys = ", ".join(costs.sizes.omitted)
         notes.append(f"{name}: the {model} cost model does not count what these keys describe: {keys}")
-    return notes
+    rates = [gemm_rate(layer, costs.device) for layer in costs.served.every]
+    return [*notes, *costs.served.notes, *dict.fromkeys(rate.sentence for rate in rates if rate.converted)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from symsim.config import ModelConfig, find_model, load_config
 from symsim.conventions import convention
 from symsim.errors import UnreadKey
 from symsim.paths import GRAPHS
+from symsim.quantization import Quantization
+from symsim.quantization_config import keys_beside, places, read_quantization
 from symsim.sizes import Sizes, read_sizes
 from symsim.library import load_library
 from symsim.tree import Library, Model
@@ -27,6 +30,19 @@ class Family:
     sizes: Sizes
     library: Library
     assumptions: tuple[str, ...]
+
+    @cached_property
+    def quantization(self) -> Quantization:
+        """The formats of the checkpoint. Raises ConfigError for what is not understood."""
+        file = self.config.file
+        beside = None if file is None else keys_beside(file)
+        return read_quantization(self.config.keys, self.config.path, beside)
+
+    @property
+    def states_quantization(self) -> tuple[str, ...]:
+        """The keys, and the file beside the config, that say how the checkpoint is quantised; in one sentence's words."""
+        found = places(self.config.keys, self.config.file)
+        return (f"{self.config.path}: {' and '.join(found)}",) if found else ()
 
 
 def find_family(

@@ -30,6 +30,10 @@ BF16 = LayerFormat(stored("bf16"), "bf16")
 """What is not quantised: 16 bits each."""
 
 
+Formats = tuple[tuple[str, LayerFormat], ...]
+"""Module paths as the graph text names them, each with its format; sorted."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """Modules that patterns name, compared as the library `how` does, and their format."""
