@@ -141,13 +141,14 @@ class Cache:
 
     per_token: what one token takes while no window is full; windows: window in tokens -> the part of it that such
     layers take, and take no more past their window; state: what a sequence holds whatever its length; formula: of a
-    sequence of S + O tokens.
+    sequence of S + O tokens; kv: the format of the cache.
     """
 
     per_token: int
     windows: Mapping[int, int]
     state: int
     formula: Formula
+    kv: str
 
     def per_request(self, **lengths: int) -> int:
         """Bytes of one sequence of S input and O output tokens."""
@@ -156,7 +157,7 @@ class Cache:
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain JSON types."""
         windows = [{"tokens": tokens, "per_token": count} for tokens, count in self.windows.items()]
-        return {"per_token": self.per_token, "windows": windows, "state": self.state}
+        return {"per_token": self.per_token, "windows": windows, "state": self.state, "kv": self.kv}
 
 
 def cache(
@@ -177,7 +178,7 @@ def cache(
     formula = Formula(ClosedForm(cache_derivation(phased), bound, Context("", "", held, 0.0)), subject)
     windows = {_whole(window, values): _whole(size, values) for window, size in windowed(phased.graph).items()}
     growing = _whole(resident(phased.graph, "cache"), values)
-    return Cache(growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula)
+    return Cache(growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula, held)
 
 
 def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:

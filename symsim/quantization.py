@@ -130,31 +130,30 @@ class Quantization:
         name = core(path)
         if not self.listed or name in self.listed:
             return self.listed.get(name)
-        inside = self._inside(name) or self._inside(name.partition(".*")[0])
+        inside = self._inside.get(name) or self._inside.get(name.partition(".*")[0], {})
         if len(inside) > 1:
-            kinds = ", ".join(sorted(kind.name for kind in inside))
+            kinds = ", ".join(sorted(kind.name for kind in inside.values()))
             raise ConfigError(f"{self.origin}: layers of {path} differ in format ({kinds}); ask for each by its path")
-        return next(iter(inside), None)
-
-    def _inside(self, name: str) -> set[LayerFormat]:
-        """The formats of what is listed under a path, or inside of it; `*` stands for every expert."""
-        return {
-            kind
-            for listed, kinds in self._grouped.items()
-            if listed == name or listed.startswith(f"{name}.")
-            for kind in kinds
-        }
+        return next(iter(inside.values()), None)
 
     @cached_property
-    def _grouped(self) -> Mapping[str, list[LayerFormat]]:
-        """Listed path with `*` for an expert's index -> formats. Layers of a format share one value, see the reader."""
-        found: dict[str, dict[int, LayerFormat]] = {}
+    def _inside(self) -> Mapping[str, Mapping[int, LayerFormat]]:
+        """Path of a container, or with `*` for an expert's index -> what is listed inside, each format once.
+
+        Layers of a format share one value (see the reader), which tells formats apart without comparing them.
+        """
+        listed: dict[str, dict[int, LayerFormat]] = {}
         for path, kind in self.listed.items():
             first, _, rest = path.partition(".")
             index, _, inner = rest.partition(".")
             starred = f"{first}.{index}.{_NUMBER.sub('*', inner)}" if inner else path
-            found.setdefault(starred, {})[id(kind)] = kind
-        return {path: list(kinds.values()) for path, kinds in found.items()}
+            listed.setdefault(starred, {})[id(kind)] = kind
+        found: dict[str, dict[int, LayerFormat]] = {}
+        for path, kinds in listed.items():
+            parts = path.split(".")
+            for end in range(1, len(parts) + 1):
+                found.setdefault(".".join(parts[:end]), {}).update(kinds)
+        return found
 
 
 def unquantised(origin: str) -> Quantization:

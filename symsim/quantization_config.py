@@ -75,8 +75,8 @@ def _stated(keys: Mapping[str, Any], origin: str) -> Keys | None:
         for key in _KEYS
         if place.get(key) is not None
     ]
-    if len({json.dumps(stated.values, sort_keys=True) for stated in found}) > 1:
-        raise ConfigError(f"{found[0].where} and {found[1].where} disagree; keep one")
+    if any(stated.values != found[0].values for stated in found[1:]):
+        raise ConfigError(f"{found[0].where} and {found[-1].where} disagree; keep one")
     return found[0] if found else None
 
 
