@@ -123,7 +123,7 @@ _FIXED: Mapping[str, SymbolInfo] = {
         [
             ("peak_w", "FLOP/s", "P_{w}", "peak rate at the precision of the weight GEMMs", False),
             ("b_w", "B", "b_{w}", "bytes of a weight", True),
-            ("b_kv", "B", "b_{\\mathrm{kv}}", "bytes of a KV cache element", False),
+            ("b_kv", "B", "b_{\\mathrm{kv}}", "bytes of a KV cache element", True),
             ("b_bf16", "B", "b_{\\mathrm{bf16}}", "bytes of a bf16 element", True),
             ("b_fp8", "B", "b_{\\mathrm{fp8}}", "bytes of an fp8 element", True),
             ("b_fp32", "B", "b_{\\mathrm{fp32}}", "bytes of an fp32 element", True),
