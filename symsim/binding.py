@@ -70,7 +70,9 @@ def bind_all(
 
 
 def _formats(stored: Mapping[str, tuple[Format, str]]) -> dict[str, tuple[Fraction, str]]:
-    return {name: (kind.bytes_per_weight, f"{origin}: {kind.element.source}") for name, (kind, origin) in stored.items()}
+    return {
+        name: (kind.bytes_per_weight, f"{origin}: {kind.element.source}") for name, (kind, origin) in stored.items()
+    }
 
 
 def _architecture(config: ModelConfig, sizes: Sizes) -> dict[str, tuple[Fraction, str]]:
@@ -132,7 +134,11 @@ def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
         "sm_ratio": Fraction(deployment.sm_ratio),
         "deepep": Fraction(deployment.comm == "deepep"),
         "two_batch": Fraction(deployment.overlap == "two-batch"),
-        **{f"b_{name}": Fraction(_WIDTHS[held]) for name, held in (("w", deployment.gemm), ("kv", deployment.kv)) if held in _WIDTHS},
+        **{
+            f"b_{name}": Fraction(_WIDTHS[held])
+            for name, held in (("w", deployment.gemm), ("kv", deployment.kv))
+            if held in _WIDTHS
+        },
     }
     fixed = {f"b_{precision}": (Fraction(width), "definition") for precision, width in _WIDTHS.items()}
     return {**{name: (value, "deployment") for name, value in values.items()}, **fixed}

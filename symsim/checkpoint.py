@@ -1,4 +1,4 @@
-"""What a deployment leaves to the checkpoint: the format of every linear layer, by kind of layer, and of the KV cache."""
+"""What a deployment leaves to the checkpoint: the formats of linear layers, by kind of layer, and of the KV cache."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class Served:
             name = weight_symbol(layer.weight.name)
             known = found.setdefault(name, (layer.weight, self.origin))[0]
             if known.bytes_per_weight != layer.weight.bytes_per_weight:
-                raise ConfigError(f"{self.origin}: two formats are {layer.weight.name}, with different scales; expected one")
+                raise ConfigError(
+                    f"{self.origin}: two formats are {layer.weight.name}, with different scales; expected one"
+                )
         return found
 
     @property
@@ -57,8 +59,8 @@ class Served:
 def serve(family: Family, deployment: Deployment, counting: Convention) -> Served:
     """Decide the precisions that a deployment leaves open as the cost model does: in bf16, or as the checkpoint says.
 
-    Raises DeploymentError for `checkpoint` under a cost model that reads no formats, ConfigError for a quantisation that
-    is not understood, or whose formats one operator cannot have.
+    Raises DeploymentError for `checkpoint` under a cost model that reads no formats, ConfigError for a quantisation
+    that is not understood, or whose formats one operator cannot have.
     """
     if not counting.reads_checkpoint:
         return _as_deployed(family, deployment, counting)
@@ -90,7 +92,7 @@ def _as_deployed(family: Family, deployment: Deployment, counting: Convention) -
     for name in ("gemm", "kv"):
         if getattr(deployment, name) == CHECKPOINT:
             raise DeploymentError(
-                f"{name} = checkpoint: the {counting.name} cost model reads no formats of a checkpoint; choose bf16 or fp8"
+                f"{name} = checkpoint: the {counting.name} cost model reads no formats of weights; choose bf16 or fp8"
             )
     decided = replace(deployment, gemm=deployment.gemm or "bf16", kv=deployment.kv or "bf16")
     notes = [
@@ -103,8 +105,12 @@ def _as_deployed(family: Family, deployment: Deployment, counting: Convention) -
 
 def _overridden(family: Family, deployment: Deployment) -> tuple[str, ...]:
     """What the deployment says otherwise than a quantised checkpoint may."""
-    said = [f"{name} {value}" for name in ("gemm", "kv") if (value := getattr(deployment, name)) not in (None, CHECKPOINT)]
-    return tuple(f"{' and '.join(said)} stand in for what {stated} says" for stated in family.states_quantization if said)
+    said = [
+        f"{name} {value}" for name in ("gemm", "kv") if (value := getattr(deployment, name)) not in (None, CHECKPOINT)
+    ]
+    return tuple(
+        f"{' and '.join(said)} stand in for what {stated} says" for stated in family.states_quantization if said
+    )
 
 
 def _formats(

@@ -99,7 +99,7 @@ def costs(
 ) -> tuple[Mapping[str, Cost], tuple[Guard, ...]]:
     """The cost of every operator by name, and the conditions its kernels decided.
 
-    step: what stands in for the work of a step, `pairs` among it; rates: where weights have the formats of a checkpoint.
+    step: what stands in for the work of a step, `pairs` among it; rates: where a checkpoint gives weights their format.
     Raises UndefinedName and PrecisionMissing at their place in the graph text.
     """
     guards: dict[sympy.Basic, bool] = {}

@@ -174,11 +174,15 @@ def cache(
     bound = bind_model(family.config, family.sizes, served.deployment, served.stored)
     phased, values = phase_of(served, "decode", bound), bound.symbols()
     held = str(served.deployment.kv) if served.kv is None else served.kv.name
-    subject = f"{family.config.path}, KV cache {held}" + (f" as {served.origin} says" if held != "bf16" and kv is None else "")
+    subject = f"{family.config.path}, KV cache {held}" + (
+        f" as {served.origin} says" if held != "bf16" and kv is None else ""
+    )
     formula = Formula(ClosedForm(cache_derivation(phased), bound, Context("", "", held, 0.0)), subject)
     windows = {_whole(window, values): _whole(size, values) for window, size in windowed(phased.graph).items()}
     growing = _whole(resident(phased.graph, "cache"), values)
-    return Cache(growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula, held)
+    return Cache(
+        growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula, held
+    )
 
 
 def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:

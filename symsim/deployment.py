@@ -23,9 +23,9 @@ SM_RATIO = Fraction(108, 132)
 class Deployment:
     """world_size GPUs on num_nodes nodes; tp GPUs share a layer's heads, experts spread over world_size // tp.
 
-    gemm, kv: precision of weight GEMMs and of the KV cache, `checkpoint` for what its quantisation config says; None
-    leaves it to the cost model: bf16 where that reads no checkpoints (infersim), else `checkpoint`. comm: how tokens reach experts; overlap: one batch at
-    a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
+    gemm, kv: precision of weight GEMMs and of the KV cache; `checkpoint`: what its quantisation config says; None: as
+    the cost model does, `checkpoint` where it reads formats, else bf16. comm: how tokens reach experts; overlap: one
+    batch at a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
     Raises DeploymentError on values that cannot be.
     """
 

@@ -23,8 +23,8 @@ from symsim.tables import Context
 class OpLine:
     """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step.
 
-    bound: compute, memory, link or latency, whichever takes longest; format: of its weights and activations and the peak
-    they are multiplied at, where a checkpoint gives them; source: its graph line and measured rows.
+    bound: compute, memory, link or latency, whichever takes longest; format: of its weights and activations, and the
+    peak they are multiplied at, where a checkpoint gives them; source: its graph line and measured rows.
     """
 
     name: str
@@ -57,7 +57,9 @@ def breakdown(phase: Phased, form: ClosedForm, workload: Mapping[str, int]) -> t
         keys = form.keys_of(Tuple(*op.shape.values()))
         source = "; ".join([f"{op.origin} ({', '.join(keys)})" if keys else str(op.origin), *rows])
         intensity = flops / hbm if hbm else None
-        lines.append(OpLine(op.name, op.kernel, flops, hbm, link, intensity, seconds, repeat, bound, source, _format(op, cost)))
+        lines.append(
+            OpLine(op.name, op.kernel, flops, hbm, link, intensity, seconds, repeat, bound, source, _format(op, cost))
+        )
     return tuple(lines)
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from symsim.config import ModelConfig, find_model, load_config
 from symsim.conventions import convention
 from symsim.errors import UnreadKey
+from symsim.library import load_library
 from symsim.paths import GRAPHS
 from symsim.quantization import Quantization
 from symsim.quantization_config import keys_beside, places, read_quantization
 from symsim.sizes import Sizes, read_sizes
-from symsim.library import load_library
 from symsim.tree import Library, Model
 
 
@@ -40,7 +40,7 @@ class Family:
 
     @property
     def states_quantization(self) -> tuple[str, ...]:
-        """The keys, and the file beside the config, that say how the checkpoint is quantised; in one sentence's words."""
+        """The keys, and the file beside the config, that say how the checkpoint is quantised, in one phrase; or none."""
         found = places(self.config.keys, self.config.file)
         return (f"{self.config.path}: {' and '.join(found)}",) if found else ()
 

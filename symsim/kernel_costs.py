@@ -21,11 +21,11 @@ from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import Formula
 from symsim.graph import Op, OpGraph, Phase
 from symsim.hardware import load_device
+from symsim.library import load_library
 from symsim.metrics import Derivation, Step
 from symsim.roofline import time
 from symsim.sizes import Sizes
 from symsim.symbols import KNOWN, architecture_symbol, put_in, step_symbol, symbol
-from symsim.library import load_library
 from symsim.tree import Kernel
 
 PARTS = {

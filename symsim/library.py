@@ -75,7 +75,7 @@ def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     kernels: _Parsed[Kernel] = _Parsed(_named(chunks, "kernel"))
     blocks: _Parsed[Block] = _Parsed(_named(chunks, "block"))
     models: _Parsed[Model] = _Parsed(_named(chunks, "model"))
-    return Library(name, kernels, blocks, models, serving, *keys, renames)
+    return Library(name, kernels, blocks, models, serving, *keys, renames=renames)
 
 
 def _files(name: str, folders: tuple[Path, ...]) -> list[Path]:

@@ -11,7 +11,9 @@ LAYERS = "layers"
 """In `modules:`, the list that holds the layers of the model; its entries are numbered from 0."""
 
 
-def modules(body: Sequence[Statement], library: Library, decided: Mapping[Span, bool], inside: str = "") -> Iterator[str]:
+def modules(
+    body: Sequence[Statement], library: Library, decided: Mapping[Span, bool], inside: str = ""
+) -> Iterator[str]:
     """The paths that a body and the blocks in it name, layers apart. decided: branches of `when` that are known."""
     for statement in body:
         match statement:

@@ -178,7 +178,9 @@ def _of_format(name: str) -> SymbolInfo:
         raise KeyError(name)
     words = found[1].replace("_", " ")
     spaced = words.replace(" ", "\\,")
-    return SymbolInfo(name, "precision", "B", f"bytes of a weight in {words}, with its scales", f"b_{{\\mathrm{{{spaced}}}}}")
+    return SymbolInfo(
+        name, "precision", "B", f"bytes of a weight in {words}, with its scales", f"b_{{\\mathrm{{{spaced}}}}}"
+    )
 
 
 def weight_symbol(format_name: str) -> str:

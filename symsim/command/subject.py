@@ -13,7 +13,6 @@ from symsim.conventions import CONVENTIONS, VINTAGES
 from symsim.deployment import SM_RATIO, Deployment, Precision
 from symsim.family import Family, find_family
 
-
 PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
 KV_HELP = f"precision of the KV cache{_DEFAULT}"

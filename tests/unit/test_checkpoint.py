@@ -1,4 +1,4 @@
-"""Checkpoints' own formats in the `roofline` costs, by hand: bytes of weights, peaks, layers that stay in bf16, refusals."""
+"""Checkpoints' own formats in the `roofline` costs, by hand: bytes, peaks, layers that stay in bf16, refusals."""
 
 import json
 from fractions import Fraction
@@ -124,8 +124,9 @@ def test_weights_take_what_published_files_do(
 
 
 def test_deepseek_v3_with_its_prediction_layer_is_the_published_checkpoint(tmp_path: Path) -> None:
-    """688.6 GB (huggingface.co/deepseek-ai/DeepSeek-V3): 61 layers, and one of multi-token prediction, which is a sparse
-    layer with a projection of two hidden states, three norms, and an embedding and an LM head of its own in the files."""
+    """688.6 GB (huggingface.co/deepseek-ai/DeepSeek-V3): 61 layers, and one of multi-token prediction, a sparse layer
+    with a projection of two hidden states, three norms, and an embedding and an LM head of its own in the files.
+    """
     costs = compiled(config(tmp_path, DEEPSEEK_V3, FP8), "h200")
     one = weights(costs) - weights(compiled(config(tmp_path, {**DEEPSEEK_V3, "num_hidden_layers": 60}, FP8), "h200"))
     ends = 2 * 129280 * 7168 * 2
@@ -142,7 +143,10 @@ def test_gpt_oss_by_hand(tmp_path: Path) -> None:
     assert costs.bound.values["b_mxfp4"] == Fraction(17, 32)
     assert "config.json: OCP Microscaling" in costs.bound.sources["b_mxfp4"]
     routed = lines(costs)["sliding.experts.routed"]
-    assert (routed.format, lines(costs)["full.attention.qkv_proj"].format) == ("mxfp4 x bf16 @ bf16", "bf16 x bf16 @ bf16")
+    assert (routed.format, lines(costs)["full.attention.qkv_proj"].format) == (
+        "mxfp4 x bf16 @ bf16",
+        "bf16 x bf16 @ bf16",
+    )
 
 
 NVFP4 = {"quant_method": "modelopt", "quant_algo": "NVFP4", "exclude_modules": ["lm_head"]}
@@ -229,7 +233,10 @@ def test_listed_layers_by_the_names_of_the_family(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("self_attn.q_proj", "attention.qkv_proj multiplies by these weights at once, and the checkpoint stores them in"),
+        (
+            "self_attn.q_proj",
+            "attention.qkv_proj multiplies by these weights at once, and the checkpoint stores them in",
+        ),
         ("self_attn.q_proj", "self_attn.q_proj fp8 per tensor x fp8, self_attn.k_proj mxfp8 x mxfp8"),
         ("block_sparse_moe.experts.5.w1", r"layers of model.layers.3.block_sparse_moe.experts.\*.w1 differ in format"),
     ],
@@ -290,7 +297,7 @@ def test_nvfp4_cache_takes_its_scales(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "says"),
     [
-        ({"quant_method": "aqlm"}, "quant_method = \"aqlm\" is not understood"),
+        ({"quant_method": "aqlm"}, 'quant_method = "aqlm" is not understood'),
         ({**AWQ, "bits": 5}, "bits"),
         ({**FP8, "rotation": "hadamard"}, "rotation"),
     ],
@@ -337,7 +344,11 @@ def _nodes(body: tuple[Statement, ...]) -> list[Node]:
 
 def test_every_weight_that_may_be_quantised_names_its_modules() -> None:
     library = load_library("roofline")
-    quantisable = {name for name, kernel in library.kernels.items() if "name='w'" in repr(kernel.body) or "'listed'" in repr(kernel.body)}
+    quantisable = {
+        name
+        for name, kernel in library.kernels.items()
+        if "name='w'" in repr(kernel.body) or "'listed'" in repr(kernel.body)
+    }
     assert {"gemm", "bmm", "grouped_gemm", "gemm_listed"} <= quantisable
     nodes = [node for name in library.blocks for node in _nodes(library.blocks[name].body)]
     assert not [str(node.span) for node in nodes if node.op in quantisable and not node.modules]
