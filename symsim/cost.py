@@ -22,7 +22,7 @@ COUNTED = ("linear", "attention", "convolution", "routed_experts")
 """What matrix-product FLOPs are counted as."""
 
 PLAIN = ("bf16", "fp8", "fp32", "kv")
-QUANTISABLE = ("w", "listed")
+QUANTISABLE: tuple[str, ...] = ("w", "listed")
 """Weights at the precision of the deployment; those that stay in bf16 unless the checkpoint lists them."""
 
 NAMED = (*PLAIN, *QUANTISABLE)
@@ -133,14 +133,14 @@ def _stored(cost: Cost, op: Op, rates: Rates | None) -> Cost:
     if used.isdisjoint(QUANTISABLE):
         return cost
     if rates is None:
-        names = rates_of = {"listed": "bf16"}
+        stored = peaks = {"listed": "bf16"}
     elif op.format is None:
         raise UndefinedName(op.origin, f"`of` is missing: whose weights {op.label} multiplies by decides their format")
     else:
-        names = dict.fromkeys(QUANTISABLE, op.format.weight.name)
-        rates_of = dict.fromkeys(QUANTISABLE, rates[op.format])
-    moved = {name: _renamed(getattr(cost, name), names) for name in ("read", "write", "weight")}
-    return replace(cost, flops=_renamed(cost.flops, rates_of), **moved)
+        stored = {name: op.format.weight.name for name in QUANTISABLE}
+        peaks = {name: rates[op.format] for name in QUANTISABLE}
+    moved = {name: _renamed(getattr(cost, name), stored) for name in ("read", "write", "weight")}
+    return replace(cost, flops=_renamed(cost.flops, peaks), **moved)
 
 
 def _renamed(amounts: Priced, names: Mapping[str, str]) -> Priced:
