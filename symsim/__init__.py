@@ -16,9 +16,12 @@ from symsim.formula import Formula
 from symsim.kernel_costs import KernelCosts, kernel
 from symsim.pareto import FrontPoint, pareto
 from symsim.pieces import Regimes, regimes
+from symsim.plane import Plane, plane
+from symsim.publication import paper
 from symsim.report import Report, simulate
 from symsim.sensitivity import Sensitivity, sensitivities
 from symsim.sweep import sweep, sweep_to_file
+from symsim.verification import Difference, Verdict, verify
 
 __all__ = [
     "Answer",
@@ -26,25 +29,31 @@ __all__ = [
     "Comparison",
     "Costs",
     "Deployment",
+    "Difference",
     "Formula",
     "FrontPoint",
     "KernelCosts",
     "Parameters",
+    "Plane",
     "Regimes",
     "Report",
     "Sensitivity",
     "SymsimError",
+    "Verdict",
     "cache",
     "compare",
     "compile",
     "crossings",
     "flops",
     "kernel",
+    "paper",
     "params",
     "pareto",
+    "plane",
     "regimes",
     "sensitivities",
     "simulate",
     "sweep",
     "sweep_to_file",
+    "verify",
 ]

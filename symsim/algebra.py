@@ -68,8 +68,8 @@ def expression(node: Expression, scope: Scope) -> Expr:
             return expression(left, scope) ** expression(right, scope)
         case Index(Name(name, span), _):
             raise UndefinedName(span, f"{name}[...] is known for each layer only in the conditions of `layers`")
-        case Text() | Items():
-            raise UndefinedName(Span("", 1), "texts and lists of a config may stand in its `config:` section only")
+        case Text(_, span) | Items(_, span):
+            raise UndefinedName(span, "texts and lists of a config may stand in its `config:` section only")
         case _:
             return cast(Expr, condition(node, scope))  # a condition where a number belongs: sympy refuses it
 

@@ -46,7 +46,9 @@ class Answer:
     """value: the solved variable in SI units (None without one); slack: constraint -> room left, in SI units.
 
     assumed: workload that the question left out; defaults: what stood in for measured rows at the answer;
-    levers: input -> the factor by which it alone would have to change for the answer to gain 10 %.
+    levers: input -> the factor by which it alone would have to change for the answer to gain 10 %; where nothing is
+    feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: of the deployment,
+    the smallest above today's that would do the same.
     """
 
     status: Status
@@ -62,6 +64,8 @@ class Answer:
     sentence: str
     defaults: tuple[str, ...] = ()
     levers: Mapping[str, float] = field(default_factory=dict[str, float])
+    nearest: float | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, every float at full precision."""
@@ -181,7 +185,8 @@ def _sentence(
     name = query.variable
     text = f"{name} = {_shown(name, value)}"
     if tight is None:
-        return f"{text} is the smallest value there is; no constraint binds."
+        end = "smallest value there is" if query.goal == "min" else "largest value tried"
+        return f"{text} is the {end}; no constraint binds."
     metric = tight.text.split()[0]
     text += f", bound by {tight.text}: {metric} is {_metric(tight, at)}"
     if _whole(name):
@@ -214,6 +219,7 @@ def infeasible(query: Query, limits: list[Limit], best: float, where: str, assum
         None,
         assumed,
         f"no {name} is feasible; {'; '.join(parts)}.",
+        nearest=best,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -14,7 +15,7 @@ from symsim.answer import Answer
 from symsim.binding import Bound, bind_all, context, facts
 from symsim.checkpoint import Served, serve
 from symsim.closed_form import ClosedForm
-from symsim.config import ModelConfig
+from symsim.config import ModelConfig, bundled_models
 from symsim.conventions import VINTAGES, Convention, convention
 from symsim.cost import Rates, costs
 from symsim.deployment import Deployment, resized
@@ -26,6 +27,7 @@ from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
 from symsim.lower import Facts, lower
 from symsim.metrics import Derivation, Phased, max_batch, memory, priced_phase, tgs, tpot, ttft
+from symsim.paths import CONFIGS, HARDWARE, shown
 from symsim.sizes import Sizes
 from symsim.solve import solve
 from symsim.symbols import KNOWN, symbol
@@ -134,7 +136,16 @@ class Costs:
             f"{self.counting.name} cost model",
         )
         subject = ", ".join((*parts, f"tables {self.context.vintage}"))
-        return Formula(ClosedForm(derivation, self.bound, self.context), subject)
+        return Formula(ClosedForm(derivation, self.bound, self.context), subject, self.origin)
+
+    @property
+    def origin(self) -> str:
+        """The words of the command line that compile the same model, device and deployment."""
+        bundled = [name for name in bundled_models() if shown(CONFIGS / f"{name}.json") == self.config.path]
+        device = self.device.path.stem if self.device.path.parent == HARDWARE else str(self.device.path)
+        words = [*(bundled or [self.config.path]), "--device", device, *self.deployment.flags()]
+        words += ["--cost-model", self.counting.name, "--tables", self.context.vintage]
+        return shlex.join(words if self.context.figures is None else [*words, "--fallback"])
 
 
 _TWO_BATCH = symbol("two_batch")
@@ -155,7 +166,8 @@ def compile(
     """Lower a model for a device and a deployment; every metric is then a closed-form Formula.
 
     model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML;
-    graphs: folders with graph files of more models; fallback: where a table or a deployment would be refused, go on with a stated assumption.
+    graphs: folders with graph files of more models; fallback: where a table, a deployment or a config key would be
+    refused, go on with a stated assumption.
     Raises SymsimError, always with what is wrong, where, and what to do.
 
     >>> costs = compile("qwen3-8b", "h20")

@@ -63,11 +63,11 @@ def _value(node: Expression, look: Look) -> Any:
     match node:
         case Number(value):
             return value
-        case Text(value):
+        case Text(value, _):
             return value
         case Name():
             return look(node)
-        case Items(items):
+        case Items(items, _):
             return [_value(item, look) for item in items]
         case Index(name, index):
             return _entry(look(name), _value(index, look), name)
@@ -126,7 +126,7 @@ def names(node: Expression) -> Iterator[Name]:
         case Index(name, index):
             yield name
             yield from names(index)
-        case Items(items) | Call(_, items, _):
+        case Items(items, _) | Call(_, items, _):
             for item in items:
                 yield from names(item)
         case Binary(_, left, right):

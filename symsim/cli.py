@@ -19,6 +19,7 @@ from symsim.command import (
     kernel,
     listing,
     new_model,
+    paper,
     params,
     regimes,
     sensitivity,
@@ -26,12 +27,13 @@ from symsim.command import (
     solve,
     sweep,
     validate,
+    verify,
 )
 from symsim.errors import SymsimError
 
-SERVING = (simulate, formula, solve, regimes, sensitivity, sweep, compare, kernel, graph)
+ANSWERS = (simulate, formula, solve, regimes, sensitivity, sweep, compare, kernel)
 MODELS = (params, flops, cache, new_model, check_model)
-COMMANDS = (*SERVING, *MODELS, listing, validate)
+COMMANDS = (*ANSWERS, *MODELS, paper, verify, graph, listing, validate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -128,7 +128,7 @@ def flops(
     priced, _ = costs(graph, family.library, numbers, _all_pairs(phase, batch, seq, past, causal=causal))
     work = {"T": batch * seq, "S": seq} if phase == "prefill" else {"B": batch, "C": seq + past}
     values = {**bound.symbols(), **{symbol(name): Integer(value) for name, value in work.items()}}
-    found = dict.fromkeys(COUNTED, 0)
+    found: dict[str, int] = dict.fromkeys(COUNTED, 0)
     for op in graph.ops:
         for kind, amount in _counted(priced[op.name]).items():
             found[kind] += _whole(op.repeat * amount, values)

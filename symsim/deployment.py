@@ -54,6 +54,22 @@ class Deployment:
         _divides("tp", self.tp, "world_size", self.world_size)
         _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
 
+    def in_words(self) -> str:
+        """For a sentence: 128 GPUs on 16 nodes, fp8 GEMMs, ..."""
+        gpus = "one GPU" if self.world_size == 1 else f"{self.world_size} GPUs"
+        parts = [gpus if self.num_nodes == 1 else f"{gpus} on {self.num_nodes} nodes"]
+        parts += [f"tensor parallel over {self.tp}"] if self.tp > 1 else []
+        parts += [f"{self.gemm} GEMMs", f"{self.kv} KV cache"]
+        if self.world_size > 1:
+            parts.append("experts reached through DeepEP" if self.comm == "deepep" else "all-reduce between layers")
+        return ", ".join([*parts, *(["two batches overlapped"] if self.overlap == "two-batch" else [])])
+
+    def flags(self) -> list[str]:
+        """The command line's flags for what differs from one GPU in bf16."""
+        changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        words = [(name.replace("_", "-"), float(v) if isinstance(v, Fraction) else v) for name, v in changed]
+        return [word for name, value in words for word in (f"--{name}", str(value))]
+
     def text(self) -> str:
         """What differs from one GPU in bf16, as keyword arguments."""
         usual = {"gemm": ("bf16", None), "kv": ("bf16", None)}

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from symsim.config import ModelConfig, section_of, stated_names
+from symsim.config import ModelConfig, stated_names
 from symsim.errors import ConfigError, SymsimError
+from symsim.family import nearest
 from symsim.paths import ROOT
-from symsim.sizes import described, read_sizes
+from symsim.sizes import read_sizes
 from symsim.tree import Library, Model
-
-
-def nearest(config: ModelConfig, library: Library) -> Model:
-    """The family that describes most keys of the config and asks for fewest that it does not have."""
-    keys = _keys(config, library)
-    names = " ".join(stated_names(config, library)).lower()
-
-    def likeness(model: Model) -> tuple[int, bool]:
-        read = described(model)
-        known = read | library.neutral | library.off | library.omitted
-        missing = sum(not (read & keys.keys() >= {key}) for key in read if key not in keys)
-        unknown = sum(key not in known for key, value in keys.items() if value is not None)
-        return -(2 * unknown + missing), model.name.split("_")[0] in names
-
-    return max(library.models.values(), key=likeness)
 
 
 def draft(config: ModelConfig, library: Library) -> str:
@@ -51,11 +35,6 @@ def _mismatches(config: ModelConfig, model: Model, library: Library) -> list[str
     except SymsimError as error:
         return [str(error).splitlines()[-1]]
     return [f"{key} is not described" for key in unread]
-
-
-def _keys(config: ModelConfig, library: Library) -> Mapping[str, Any]:
-    section = section_of(config, library)
-    return config.keys if section is None else config.keys[section]
 
 
 def _source(model: Model) -> str:

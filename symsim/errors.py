@@ -45,6 +45,10 @@ class QuerySyntaxError(SourceError):
     """A question to a compiled model does not parse."""
 
 
+class LatexSyntaxError(SourceError):
+    """A formula in LaTeX that is outside of the subset that can be read."""
+
+
 class UndefinedName(SourceError):
     """A name that is not defined where it is used."""
 

@@ -55,8 +55,8 @@ def program(steps: Steps, outputs: tuple[str, ...], dialect: str) -> Program:
 
 
 _NAMES: Mapping[str, Mapping[str, Any]] = {
-    "python": {"floor": math.floor, "ceil": math.ceil},
-    "numpy": {"floor": np.floor, "ceil": np.ceil, "maximum": np.maximum, "minimum": np.minimum},
+    "python": {"floor": math.floor, "ceil": math.ceil, "log": math.log},
+    "numpy": {"floor": np.floor, "ceil": np.ceil, "log": np.log, "maximum": np.maximum, "minimum": np.minimum},
 }
 
 

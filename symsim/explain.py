@@ -88,17 +88,18 @@ def defaults_at(form: ClosedForm, workload: Mapping[str, int]) -> tuple[str, ...
     """A sentence for every look-up of a formula that no measured row of its own answers at a workload point."""
     values = form.values(workload)
     calls = {call for step in form.derivation.steps for call in step.expr.atoms(AppliedUndef)}
-    found = [_found(call, values, form.context).default for call in sorted(calls, key=str)]
+    found = [found_at(call, values, form.context).default for call in sorted(calls, key=str)]
     return tuple(dict.fromkeys(sentence for sentence in found if sentence is not None))
 
 
 def look_ups(time: Time, values: Mapping[str, Any], context: Context) -> list[Found]:
     """Where every measured figure in an operator's time is from."""
     calls = sorted({call for part in _parts(time) for call in part.atoms(AppliedUndef)}, key=str)
-    return [_found(call, values, context) for call in calls]
+    return [found_at(call, values, context) for call in calls]
 
 
-def _found(call: AppliedUndef, values: Mapping[str, Any], context: Context) -> Found:
+def found_at(call: AppliedUndef, values: Mapping[str, Any], context: Context) -> Found:
+    """What answers a look-up at a point."""
     name = str(call.func)
     arguments = numbers(tuple(call.args), values, context)  # pyright: ignore[reportArgumentType]
     shape, axes = positions(name)

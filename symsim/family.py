@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from symsim.config import ModelConfig, find_model, load_config
+from symsim.config import ModelConfig, find_model, load_config, section_of, stated_names
 from symsim.conventions import convention
-from symsim.errors import UnreadKey
+from symsim.errors import UnreadKey, UnsupportedArchitecture
 from symsim.library import load_library
 from symsim.paths import GRAPHS
 from symsim.quantization import Quantization
 from symsim.quantization_config import keys_beside, places, read_quantization
-from symsim.sizes import Sizes, read_sizes
+from symsim.sizes import Sizes, described, read_sizes
 from symsim.tree import Library, Model
 
 
@@ -60,7 +61,12 @@ def find_family(
     counting = convention(cost_model)
     library = load_library(cost_model, (GRAPHS, *map(Path, graphs)))
     config = load_config(model)
-    found = find_model(config, library)
+    try:
+        found = find_model(config, library)
+    except UnsupportedArchitecture as error:
+        if not stated_names(config, library):
+            raise
+        raise UnsupportedArchitecture(f"{error}; by its keys the nearest is {nearest(config, library).name}") from None
     sizes = read_sizes(config, found, library)
     if not counting.refuses_unread_keys or not sizes.unread:
         return Family(config, found, sizes, library, ())
@@ -72,3 +78,19 @@ def find_family(
             "on without it with --fallback"
         )
     return Family(config, found, sizes, library, (f"{what}: fallback, not counted",))
+
+
+def nearest(config: ModelConfig, library: Library) -> Model:
+    """The family that describes most keys of the config and asks for fewest that it does not have."""
+    section = section_of(config, library)
+    keys: Mapping[str, Any] = config.keys if section is None else config.keys[section]
+    names = " ".join(stated_names(config, library)).lower()
+
+    def likeness(model: Model) -> tuple[int, bool]:
+        read = described(model)
+        known = read | library.neutral | library.off | library.omitted
+        missing = sum(key not in keys for key in read)
+        unknown = sum(key not in known for key, value in keys.items() if value is not None)
+        return -(2 * unknown + missing), model.name.split("_")[0] in names
+
+    return max(library.models.values(), key=likeness)

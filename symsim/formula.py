@@ -11,11 +11,13 @@ from sympy import Expr
 from symsim.closed_form import ClosedForm, Level
 from symsim.compiled import numba_function
 from symsim.render.document import formula_json
+from symsim.render.html import mathml_text
 from symsim.render.latex import latex_text
 from symsim.render.markdown import markdown_text
 from symsim.render.python import python_module
 from symsim.render.targets import c_function, excel_formula, javascript_function
 from symsim.render.text import plain_text
+from symsim.render.typst import typst_text
 from symsim.sheet import Sheet, sheet
 from symsim.symbols import SymbolInfo
 
@@ -24,11 +26,13 @@ from symsim.symbols import SymbolInfo
 class Formula:
     """A metric in closed form, with the numbers of one model, device and deployment behind its symbols.
 
-    Values are SI: seconds, bytes, tokens per second.  subject: what it is the metric of, in words.
+    Values are SI: seconds, bytes, tokens per second.  subject: what it is the metric of, in words; origin: the words of
+    the command line that say the same, empty where no command derives it.
     """
 
     form: ClosedForm
     subject: str
+    origin: str = ""
 
     @property
     def name(self) -> str:
@@ -66,7 +70,7 @@ class Formula:
 
     def sheet(self, level: Level) -> Sheet:
         """The formula laid out for printing at a level of detail."""
-        return sheet(self.form, level, self.subject)
+        return sheet(self.form, level, self.subject, self.origin)
 
     def to_text(self, level: Level = "model") -> str:
         """Plain text: the metric, its named steps, and what every symbol stands for."""
@@ -79,6 +83,14 @@ class Formula:
     def to_markdown(self, level: Level = "model") -> str:
         """Markdown with math between dollar signs."""
         return markdown_text(self.sheet(level))
+
+    def to_mathml(self, level: Level = "model") -> str:
+        """MathML in a section of HTML, with a table of symbols; needs the `mathml` extra."""
+        return mathml_text(self.sheet(level))
+
+    def to_typst(self, level: Level = "model") -> str:
+        """Typst math with a table of symbols."""
+        return typst_text(self.sheet(level))
 
     def to_json(self, level: Level = "model") -> dict[str, Any]:
         """A JSON-ready document of all steps, symbols and tables."""

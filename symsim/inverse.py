@@ -57,6 +57,13 @@ def levers_of(limits: list[Limit], answer: Answer, goal: str) -> Mapping[str, fl
     target = value * (1.1 if goal == "max" else 0.9)
     if name in KNOWN and KNOWN[name].integer:
         target = math.ceil(target) if goal == "max" else max(1, math.floor(target))
+    return factors_at(limits, name, target)
+
+
+def factors_at(limits: list[Limit], name: str, target: float) -> Mapping[str, float]:
+    """Hardware input -> the factor by which it alone must change so that every limit holds at the target."""
+    if any(limit.resized is not None for limit in limits):
+        return {}
     bound = {n: v for limit in limits for n, v in limit.form.bound.values.items()}
     inputs = {
         n for limit in limits for n, info in limit.form.symbols.items() if info.kind == "hardware" or n == "peak_w"

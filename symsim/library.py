@@ -1,4 +1,4 @@
-"""Folders of graph files -> Library. Files are read at once and indexed by their headings; text is parsed when asked for.
+"""Folders of graph files -> Library. Files are indexed by their headings at once; text is parsed when asked for.
 
 A library of all families is a few thousand lines, and one model needs a hundred of them.
 """

@@ -297,9 +297,11 @@ def _sizes(node: Node, called: Kernel | Block, scope: Scope) -> dict[str, Expr]:
     named = [argument for argument in node.shape if isinstance(argument, Named)]
     params = ", ".join(called.params)
     for argument in named:
-        if argument.name not in called.params or argument.name in called.params[: len(places)]:
+        if argument.name not in called.params:
             hint = did_you_mean(argument.name, called.params)
-            raise UndefinedName(argument.span, f"{node.op} takes no further size {argument.name} ({params}); {hint}")
+            raise UndefinedName(argument.span, f"{node.op} has no size {argument.name} ({params}); {hint}")
+        if argument.name in called.params[: len(places)]:
+            raise UndefinedName(argument.span, f"{argument.name} is given by its place already")
         given[argument.name] = argument.value
     missing = [name for name in called.params[len(places) :] if name not in given and name not in called.defaults]
     if len(places) > len(called.params) or missing:

@@ -13,6 +13,7 @@ HARDWARE = ROOT / "hardware"
 MFU = ROOT / "mfu"
 QUANTIZATION = ROOT / "quantization"
 CONFIGS = ROOT / "configs"
+REFERENCES = ROOT / "references"
 PUBLISHED = ROOT / "examples" / "published.toml"
 
 

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Rational
-from sympy.core.function import AppliedUndef
 
 from symsim.closed_form import ClosedForm
-from symsim.errors import EmptyTable, SymsimError, did_you_mean
-from symsim.explain import numbers
 from symsim.formula import Formula
-from symsim.regime import root
-from symsim.render.latex import expression_latex
-from symsim.render.text import expression_text
-from symsim.scan import Scan, arms_of, per_unit, pinned, scanned
-from symsim.sheet import sheet
-from symsim.symbols import KNOWN, WORKLOAD, put_in, symbol
+from symsim.local_form import crossing, crossing_text, exact_at, followed
+from symsim.scan import Scan, scanned
+from symsim.symbols import KNOWN, WORKLOAD, symbol
 
 FINENESS = 4001
 """Points between the ends of a real symbol's range, spaced by equal ratios; borders between them are then bisected."""
@@ -139,20 +133,10 @@ def regimes(
     at: the point, which fixes all other symbols.  Whole-number symbols are looked at from 1 to 1024 (B) or 131,072
     tokens unless a range is given.  Raises SymsimError for a symbol that the metric does not have.
     """
-    form = _freed(formula.form, variable)
-    if variable not in form.symbols or (variable not in KNOWN):
-        usable = [name for name in form.symbols if name in KNOWN]
-        raise SymsimError(f"{form.name} has no symbol {variable} to follow; {did_you_mean(variable, usable)}")
-    if KNOWN[variable].integer and KNOWN[variable].kind != "workload":
-        raise SymsimError(f"{variable} is a choice of the deployment; compile the others and compare")
-    point = {name: value for name, value in at.items() if name in form.symbols}
-    values = {**form.values({n: int(v) for n, v in point.items() if n in WORKLOAD}), **point}
-    here = float(values.get(variable, low or 1))
+    form, point, values = followed(formula.form, (variable,), at)
+    here = float(values[variable] if variable in point or variable not in WORKLOAD else low or 1)
     values[variable] = here
-    missing = [name for name in form.symbols if name not in values]
-    if missing:
-        raise SymsimError(f"{form.name} along {variable} needs a value for {', '.join(missing)}")
-    scan = scanned(form, variable, values, _grid(variable, here, low, high))
+    scan = scanned(form, values, {variable: _grid(variable, here, low, high)})
     starts = scan.starts()
     stops = [*(start - 1 for start in starts[1:]), len(scan.grid) - 1]
     pieces = [_piece(form, scan, variable, values, start, stop) for start, stop in zip(starts, stops, strict=True)]
@@ -163,12 +147,6 @@ def regimes(
     where = inside[0] if inside else 0
     words = (form.name, form.derivation.result.latex, form.unit, variable, KNOWN[variable].unit, formula.subject)
     return Regimes(*words, stated, where, tuple(pieces))
-
-
-def _freed(form: ClosedForm, variable: str) -> ClosedForm:
-    """The mean context as an input of its own, when it is what is followed."""
-    kept = tuple(step for step in form.derivation.steps if step.symbol.name != variable)
-    return ClosedForm(form.derivation.keeping(kept), form.bound, form.context)
 
 
 def _whole(variable: str) -> bool:
@@ -184,7 +162,7 @@ def _grid(variable: str, here: float, low: float | None, high: float | None) -> 
 
 def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int, stop: int) -> Piece:
     x = symbol(variable)
-    expression = _on_piece(form, scan, variable, values, start)
+    expression = exact_at(form, scan, values, start)
     affine = None
     if expression.is_polynomial(x) and sympy.Poly(expression, x).degree() <= 1:
         affine = float(expression.coeff(x, 0)), float(expression.coeff(x, 1))  # pyright: ignore[reportArgumentType]
@@ -197,26 +175,6 @@ def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any
 
 def _number(variable: str, value: float) -> float:
     return int(value) if _whole(variable) else float(value)
-
-
-def _on_piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], at: int) -> Expr:
-    """The metric as an exact expression in the symbol alone: arms, roundings and look-ups as they are at a point."""
-    fixed: dict[Expr, Expr] = {}
-    for constant, figure in zip(scan.constants, scan.figures[at], strict=True):
-        if np.isnan(figure):
-            raise EmptyTable(f"{constant.func} has no row that can be used at {variable} = {scan.grid[at]:g}")
-        fixed[constant] = _exact(float(figure)) * constant / per_unit(constant) if figure else sympy.S.Zero
-        if not isinstance(constant, AppliedUndef):
-            fixed[constant] = Rational(round(float(figure)))
-    exact = {s: v for s, v in form.bound.symbols().items() if s.name != variable}
-    point = {symbol(n): _exact(values[n]) for n in form.symbols if n in KNOWN and n != variable and n in values}
-    numeric = pinned(form, scan, at).mapped(lambda expr: put_in(put_in(expr, fixed), {**exact, **point}))
-    return cast(Expr, sympy.expand(numeric.inlined()))
-
-
-def _exact(value: float) -> Rational:
-    """The number that people write: 0.15 is 3/20."""
-    return cast(Rational, Rational(repr(value)) if isinstance(value, float) else Rational(value))
 
 
 def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int) -> tuple[Border, ...]:
@@ -244,24 +202,14 @@ def _flip(
     """The border of two arms: the root of their difference, in all symbols."""
     step, node, was, now = change
     low = float(scan.grid[start])
-    arms = arms_of(node)
-    inner = {s.symbol: s.expr for s in pinned(form, scan, start).steps if s.unit == "s"}
-    while any(arm.free_symbols & set(inner) for arm in arms):
-        arms = tuple(put_in(arm, inner) for arm in arms)
-    if len(arms) != 2 or any(arm.has(sympy.Max, sympy.Min) for arm in arms):
+    crossed = crossing(form, scan, node, variable, values, start)
+    if crossed is None:
         return Border(low, step, was, now, None, None)
-    point = {**values, variable: _number(variable, low)}
-    if "C" not in point and "S" in point and "O" in point:
-        point["C"] = point["S"] + point["O"] // 2
-    found = root(arms[1] - arms[0], symbol(variable), low, point, form.context)
-    if found is None:
-        return Border(low, step, was, now, None, None)
-    where = numbers((found,), point, form.context)[0]
+    found, where = crossed
     if not float(scan.grid[start - 1]) <= where <= low * (1 + 1e-9):  # the arms cross elsewhere: a row made them jump
         return Border(low, step, was, now, None, None)
-    printed = sheet(form, "symbolic", "")
     border = low if _whole(variable) else where
-    return Border(border, step, was, now, expression_text(found, "", printed), expression_latex(found, printed), where)
+    return Border(border, step, was, now, *crossing_text(form, found), where)
 
 
 def _touching(pieces: list[Piece], last: float) -> list[Piece]:

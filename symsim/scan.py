@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,19 +23,29 @@ from symsim.tables import scaling
 class Scan:
     """A metric's inner life at every point of a grid.
 
-    maxima: step and node; chosen: which arm binds in each; constants: look-ups (per unit of what they grow with) and
-    roundings; figures: the value of each.  Rows are points.
+    axes: symbol -> its value at every point; maxima: step and node; chosen: which arm binds in each; constants:
+    look-ups (per unit of what they grow with) and roundings; figures: the value of each.  Rows are points.
     """
 
-    grid: NDArray[np.float64]
+    axes: Mapping[str, NDArray[np.float64]]
     maxima: tuple[tuple[str, Expr], ...]
     chosen: NDArray[np.int64]
     constants: tuple[Expr, ...]
     figures: NDArray[np.float64]
 
+    @property
+    def grid(self) -> NDArray[np.float64]:
+        """The points of the first symbol."""
+        return next(iter(self.axes.values()))
+
+    @property
+    def marks(self) -> NDArray[Any]:
+        """What tells pieces apart, a row a point."""
+        return np.concatenate([self.chosen, np.nan_to_num(np.round(self.figures, 12), nan=-1.0)], axis=1)
+
     def starts(self) -> list[int]:
         """The first point of every piece."""
-        marks = np.concatenate([self.chosen, np.nan_to_num(np.round(self.figures, 12), nan=-1.0)], axis=1)
+        marks = self.marks
         return [0, *(int(i) + 1 for i in np.flatnonzero((marks[1:] != marks[:-1]).any(axis=1)))]
 
     def arms(self, at: int) -> Mapping[Expr, Expr]:
@@ -57,36 +67,36 @@ def per_unit(constant: Expr) -> Expr:
     return constant if along is None else constant / cast(Expr, constant.args[along])
 
 
-def scanned(form: ClosedForm, variable: str, values: Mapping[str, Any], grid: NDArray[np.float64]) -> Scan:
-    """Evaluate every arm, look-up and rounding of the metric over the grid."""
-    x = symbol(variable)
+def scanned(form: ClosedForm, values: Mapping[str, Any], axes: Mapping[str, NDArray[np.float64]]) -> Scan:
+    """Evaluate every arm, look-up and rounding of the metric at points. axes: symbol -> its value at each of them."""
+    moving, count = [symbol(name) for name in axes], len(next(iter(axes.values())))
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
     maxima = tuple(
         (name, cast(Expr, node)) for name, expr in steps for node in sorted(expr.atoms(sympy.Max, sympy.Min), key=str)
     )
     found = {node for _, expr in steps for node in expr.atoms(AppliedUndef, sympy.floor, sympy.ceiling)}
-    constants = tuple(cast(Expr, node) for node in sorted(found, key=str) if not _moves_evenly(node, x))
+    constants = tuple(cast(Expr, node) for node in sorted(found, key=str) if not _moves_evenly(node, moving))
     arms = [(f"arm_{i}_{j}", arm) for i, (_, node) in enumerate(maxima) for j, arm in enumerate(arms_of(node))]
     terms = (*arms, *((f"constant_{i}", per_unit(node)) for i, node in enumerate(constants)))
     if not terms:
-        return Scan(grid, (), np.zeros((len(grid), 0), dtype=int), (), np.zeros((len(grid), 0)))
+        return Scan(axes, (), np.zeros((count, 0), dtype=int), (), np.zeros((count, 0)))
     compiled = program((*steps, *terms), tuple(name for name, _ in terms), "numpy")
     with np.errstate(invalid="ignore", divide="ignore"):
-        run = compiled.run({**values, variable: grid}, array_tables(compiled.tables, form.context))
-    columns = {name: np.broadcast_to(column, grid.shape) for name, column in zip(compiled.outputs, run, strict=True)}
-    chosen = np.zeros((len(grid), len(maxima)), dtype=int)
+        run = compiled.run({**values, **axes}, array_tables(compiled.tables, form.context))
+    columns = {name: np.broadcast_to(column, (count,)) for name, column in zip(compiled.outputs, run, strict=True)}
+    chosen = np.zeros((count, len(maxima)), dtype=int)
     for i, (_, node) in enumerate(maxima):
         stacked = np.stack([columns[f"arm_{i}_{j}"] for j in range(len(node.args))])
         chosen[:, i] = (np.argmax if isinstance(node, sympy.Max) else np.argmin)(stacked, axis=0)
-    figures = np.zeros((len(grid), len(constants)))
+    figures = np.zeros((count, len(constants)))
     for i in range(len(constants)):
         figures[:, i] = columns[f"constant_{i}"]
-    return Scan(grid, maxima, chosen, constants, figures)
+    return Scan(axes, maxima, chosen, constants, figures)
 
 
-def _moves_evenly(node: sympy.Basic, x: sympy.Symbol) -> bool:
-    """Whether it is a rounding that moves as the symbol does (S + floor(O/2) along O): a piece is not to end there."""
-    return isinstance(node, (sympy.floor, sympy.ceiling)) and bool(node.args[0].is_polynomial(x))
+def _moves_evenly(node: sympy.Basic, moving: Sequence[sympy.Symbol]) -> bool:
+    """Whether it is a rounding that moves as the symbols do (S + floor(O/2) along O): a piece is not to end there."""
+    return isinstance(node, (sympy.floor, sympy.ceiling)) and bool(node.args[0].is_polynomial(*moving))
 
 
 def pinned(form: ClosedForm, scan: Scan, at: int) -> Derivation:

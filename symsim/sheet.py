@@ -20,6 +20,10 @@ DIGITS = 6
 ROUNDED = f"coefficients are printed to {DIGITS} digits; the python format has them exactly"
 
 
+KINDS = {"workload": 0, "architecture": 1, "deployment": 2, "precision": 3, "hardware": 4, "convention": 5}
+"""Kind of symbol -> its place in a table of symbols."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the symbol table. value is exact and in SI units; None is left to the reader to choose."""
@@ -34,7 +38,7 @@ class Sheet:
     """steps run from the metric down to its operators (each is explained by later ones).
 
     reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold;
-    stand_ins: what is used in place of tables that do not answer.
+    stand_ins: what is used in place of tables that do not answer; origin: the command that derives it, or nothing.
     """
 
     subject: str
@@ -46,27 +50,22 @@ class Sheet:
     reads: Mapping[str, tuple[str, ...]]
     conditions: tuple[str, ...]
     stand_ins: tuple[str, ...] = ()
+    origin: str = ""
 
 
-def sheet(form: ClosedForm, level: Level, subject: str) -> Sheet:
+def sheet(form: ClosedForm, level: Level, subject: str, origin: str = "") -> Sheet:
     """Lay a formula out at a level of detail: only symbols that are left in it get a row."""
     derivation = form.level(level)
     left = {s.name for s in derivation.free()}
     rows = [_row(name, form) for name in form.symbols if name in left]
-    ranks = {
-        "workload": 0,
-        "architecture": 1,
-        "deployment": 2,
-        "precision": 3,
-        "hardware": 4,
-        "convention": 5,
-    }
-    rows.sort(key=lambda row: (ranks[row.info.kind], row.info.name))
+    rows.sort(key=lambda row: (KINDS[row.info.kind], row.info.name))
     flags = {name for name, info in KNOWN.items() if info.kind == "flag"}
     conditions = tuple(str(g) for g in derivation.guards if not flags & {s.name for s in g.symbols()})
     reads = {step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps}
     steps = top_down(derivation.steps)
-    return Sheet(subject, level, derivation, steps, tuple(rows), _tables(derivation), reads, conditions, form.stand_ins)
+    command = f"symsim formula {origin} --metric {form.name.replace('_', '-')} --level {level}" if origin else ""
+    parts = (subject, level, derivation, steps, tuple(rows), _tables(derivation), reads, conditions)
+    return Sheet(*parts, form.stand_ins, command)
 
 
 def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -80,12 +79,14 @@ def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def ordered(expr: Expr, steps: Sequence[Step]) -> tuple[Expr, ...]:
-    """Terms of a sum or a maximum as a reader wants them: compute before memory, steps as they are derived."""
+    """Terms of a sum or a maximum as a reader wants them: compute before memory, steps as they are derived; what is
+    taken off last."""
     place = {step.symbol: i for i, step in enumerate(steps)}
 
-    def key(term: Expr) -> tuple[int, int, str]:
+    def key(term: Expr) -> tuple[bool, int, int, str]:
+        taken_off = bool(term.as_coeff_Mul()[0].is_negative)
         first = min((place[s] for s in term.free_symbols if s in place), default=len(place))  # pyright: ignore
-        return (first, 0 if term.atoms(AppliedUndef) else 1, str(term))
+        return (taken_off, first, 0 if term.atoms(AppliedUndef) else 1, str(term))
 
     return tuple(sorted(cast(tuple[Expr, ...], expr.args), key=key))
 

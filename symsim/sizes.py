@@ -43,9 +43,7 @@ def read_sizes(config: ModelConfig, model: Model, library: Library) -> Sizes:
     Raises MissingConfigKey for an absent key, ConfigError for a value that is no whole number, or two spellings
     of one key that disagree.
     """
-    section = model.section if model.section in config.keys else section_of(config, library)
-    nested = config.keys.get(section) if section else None
-    keys = {**config.keys, **cast(Mapping[str, Any], nested)} if isinstance(nested, dict) else config.keys
+    keys = _keys(config, model, library)
     values: dict[str, int] = {}
     sources: dict[str, str] = {}
     layered = [binding for binding in model.bindings if binding.layer is not None]
@@ -64,10 +62,20 @@ def read_sizes(config: ModelConfig, model: Model, library: Library) -> Sizes:
             values[kind.symbol] = len(kind.layers)
             of = ", ".join(dict.fromkeys(sources[name] for name in kind.decided_by))
             sources[kind.symbol] = f"{of}: {len(kind.layers)} of {kind.count} layers"
-    # the wrapper of a multimodal config has keys of its own, which the language model never sees
-    visible = cast(Mapping[str, Any], nested) if section_of(config, library) else keys
-    unread, omitted = _unread(keys, visible, model, library)
+    unread, omitted = _unread(keys, config, model, library)
     return Sizes(values, sources, unread, omitted, found)
+
+
+def _keys(config: ModelConfig, model: Model, library: Library) -> Mapping[str, Any]:
+    """The keys that the model sees: of a multimodal config those of its language model, as transformers hands them on.
+
+    A model that names a section itself also sees the keys around it.
+    """
+    section = section_of(config, library)
+    if section is not None:
+        return cast(Mapping[str, Any], config.keys[section])
+    own = config.keys.get(model.section) if model.section else None
+    return {**config.keys, **cast(Mapping[str, Any], own)} if isinstance(own, dict) else config.keys
 
 
 def described(model: Model) -> set[str]:
@@ -86,18 +94,20 @@ def _written(binding: Binding) -> Iterator[Expression]:
 
 
 def _unread(
-    keys: Mapping[str, Any], visible: Mapping[str, Any], model: Model, library: Library
+    keys: Mapping[str, Any], config: ModelConfig, model: Model, library: Library
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`key = value` of what the graph does not describe, and the keys that it leaves out; see Sizes."""
     read = described(model)
     odd = [expect.key for expect in model.expects if not _expected(_key(expect.key, keys), expect.values)]
     known = read | library.neutral | library.omitted | library.sections
     unknown = [
         key
-        for key, value in _flat(visible, read)
+        for key, value in _flat(keys, read)
         if key not in known and value is not None and not (key in library.off and not value)
     ]
     stated = tuple(f"{key} = {_short(_key(key, keys))}" for key in sorted({*odd, *unknown}))
-    omitted = sorted(key for key in library.omitted - read if keys.get(key))
+    around = {**config.keys, **keys}
+    omitted = sorted(key for key in library.omitted - read if around.get(key))
     return stated, tuple(omitted)
 
 
@@ -195,16 +205,18 @@ def _chosen(
     if null and binding.null is not None:
         return evaluate(binding.null, look), f"null {_text(binding.choices[0], values, index)}"
     for default in binding.defaults:
+        if null and isinstance(default, Number) and default.value != 0:
+            continue  # what a config class fills in for an absent key is not what null means
         try:
             value = evaluate(default, look)
         except Absent:
             continue
         return value, f"default of {_text(binding.choices[0], values, index)}"
     wanted = " or ".join(f"`{_text(choice, values, index)}`" for choice in binding.choices)
-    first = _text(binding.choices[0], values, index)
+    found_none = "is null" if null else "is absent"
+    hint = did_you_mean(_text(binding.choices[0], values, index), [key for key in keys if keys[key] is not None])
     raise MissingConfigKey(
-        f"{path}: {model.serves[0]} needs {wanted} ({binding.symbol} at {binding.span}), which is absent; "
-        f"{did_you_mean(first, keys)}"
+        f"{path}: {model.serves[0]} needs {wanted} ({binding.symbol} at {binding.span}), which {found_none}; {hint}"
     )
 
 

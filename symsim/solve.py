@@ -34,7 +34,7 @@ from symsim.closed_form import ClosedForm
 from symsim.errors import QuerySyntaxError, SymsimError, did_you_mean
 from symsim.evaluate import positions
 from symsim.explain import defaults_at
-from symsim.inverse import closed_form, levers_of
+from symsim.inverse import closed_form, factors_at, levers_of
 from symsim.lookup import bind
 from symsim.monotone import direction
 from symsim.query import Constraint, Quantity, Query, parse_query
@@ -72,6 +72,9 @@ def solve(text: str, forms: Forms, resize: Resize | None = None) -> Answer:
         forms = {name: _with_symbol(form, query.variable) for name, form in forms.items()}
     limits, assumed = _limits(query, forms, resize)
     answer = _solved(query, limits, assumed)
+    if answer.nearest is not None:
+        factors = factors_at(limits, query.variable, answer.nearest)
+        return replace(answer, levers=factors, sizes=_sizes_at(query, limits, answer.nearest, resize))
     if answer.value is None:
         return answer
     closed, levers = closed_form(limits, answer), levers_of(limits, answer, query.goal)
@@ -124,6 +127,26 @@ def _solve_size(query: Query, limits: list[Limit], assumed: Mapping[str, float])
         [other for other in tried if other > value] if query.goal == "max" else [x for x in tried[::-1] if x < value]
     )
     return solved(query, limits, value, nearby[0] if nearby else 0, ranges, assumed)
+
+
+def _sizes_at(query: Query, limits: list[Limit], value: float, resize: Resize | None) -> Mapping[str, int]:
+    """Size of the deployment -> the smallest above today's with which every limit holds at a value."""
+    if resize is None or query.variable in SIZES or query.variable in signatures():
+        return {}
+    found: dict[str, int] = {}
+    for size in ("world_size", "tp"):
+        resized = [
+            replace(
+                limit,
+                fixed={**limit.fixed, query.variable: value} if query.variable in limit.form.symbols else limit.fixed,
+                resized=_resizing(resize, size, constraint),
+            )
+            for limit, constraint in zip(limits, query.constraints, strict=True)
+        ]
+        larger = [other for other in SIZES[size] if other > limits[0].form.bound.values[size]]
+        fitting = (other for other in larger if all(room_at(limit, size, other) >= 0 for limit in resized))
+        found |= {size: first} if (first := next(fitting, None)) is not None else {}
+    return found
 
 
 def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Limit], dict[str, float]]:
@@ -297,22 +320,21 @@ def _scaled(call: AppliedUndef) -> Expr | None:
 
 
 def _tail(moves: list[tuple[Limit, int]], variable: str, settled: int) -> tuple[float, float | None] | None:
-    """The feasible range beyond `settled`, where every metric moves one way."""
+    """The feasible range beyond `settled`, where the room of every limit moves one way."""
     first = settled + 1
 
-    def holds(value: int) -> bool:
-        return all(room_at(limit, variable, value) >= 0 for limit, _ in moves)
+    def hold(limits: list[Limit], value: int) -> bool:
+        return all(room_at(limit, variable, value) >= 0 for limit in limits)
 
-    rising = all(move * limit.sense >= 0 for limit, move in moves)  # room only shrinks
-    if rising:
-        if not holds(first):
-            return None
-        last = _gallop(holds, first)
-        return (first, None if last >= LARGEST else last)
-    if not holds(LARGEST):
+    shrinking = [limit for limit, move in moves if move * limit.sense >= 0]
+    growing = [limit for limit, move in moves if move * limit.sense < 0]
+    if not hold(growing, LARGEST):
         return None
-    start = _gallop(lambda value: not holds(value), first) + 1 if not holds(first) else first
-    return (start, None)
+    start = first if hold(growing, first) else _gallop(lambda value: not hold(growing, value), first) + 1
+    if not hold(shrinking, start):
+        return None
+    last = _gallop(lambda value: hold(shrinking, value), start)
+    return (start, None if last >= LARGEST else last)
 
 
 def _gallop(holds: Callable[[int], bool], first: int) -> int:

@@ -35,7 +35,8 @@ class Case:
     cost_model: str
     tables: str
     fallback: bool
-    numba: bool = False
+    numba: bool
+    graphs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _contains(case: Case, host: str, name: str) -> bool:
 def compiled(case: Case) -> Costs:
     """Compiled once on every process that evaluates blocks of it."""
     words = (case.deployment, case.cost_model, case.tables)
-    return compile(case.model, case.device, *words, fallback=case.fallback)
+    return compile(case.model, case.device, *words, fallback=case.fallback, graphs=case.graphs)
 
 
 @lru_cache(maxsize=1024)

@@ -71,7 +71,7 @@ class Options(TypedDict, total=False):
 
     deployment: one, or several (a dimension of their own); metrics: names (default tpot and tgs_decode); subject_to:
     constraints as in questions, outside of which points are masked (default `memory <= capacity`; "" for none);
-    cost_model, tables, fallback: as in `compile`; backend: numba needs the `compiled` extra.
+    cost_model, tables, fallback, graphs: as in `compile`; backend: numba needs the `compiled` extra.
     """
 
     deployment: Deployment | Sequence[Deployment] | None
@@ -80,6 +80,7 @@ class Options(TypedDict, total=False):
     cost_model: str
     tables: str
     fallback: bool
+    graphs: Sequence[str | Path]
     backend: Literal["numpy", "numba"]
 
 
@@ -126,7 +127,11 @@ def _compile_all(
     Raises SymsimError when nothing could.
     """
     words = (options.get("cost_model", "infersim"), options.get("tables", VINTAGES[-1]))
-    flags = (options.get("fallback", False), options.get("backend") == "numba")
+    flags = (
+        options.get("fallback", False),
+        options.get("backend") == "numba",
+        tuple(map(str, options.get("graphs", ()))),
+    )
     cases: list[Case] = []
     costs: dict[int, Costs] = {}
     refusals: dict[int, str] = {}

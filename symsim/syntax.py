@@ -45,6 +45,7 @@ from symsim.tree import (
     When,
 )
 
+
 class _Indentation(Indenter):  # lark declares these as properties and documents them as class attributes
     NL_type = "_NL"  # pyright: ignore
     OPEN_PAREN_types: list[str] = []  # pyright: ignore  # noqa: RUF012  (lark asks for lists)
@@ -81,7 +82,7 @@ class Arithmetic(Transformer[Token, Any]):
         return Number(Fraction(str(token)))
 
     def text(self, token: Token) -> Text:
-        return Text(str(token)[1:-1])
+        return Text(str(token)[1:-1], self.places.of(token))
 
     def name(self, *tokens: Token) -> Name:
         return Name(".".join(map(str, tokens)), self.places.of(tokens[0]))
@@ -89,8 +90,8 @@ class Arithmetic(Transformer[Token, Any]):
     def index(self, name: Name, index: Any) -> Index:
         return Index(name, index)
 
-    def items(self, found: Any) -> Items:
-        return Items(found or ())
+    def items(self, bracket: Token, found: Any) -> Items:
+        return Items(found or (), self.places.of(bracket))
 
     def exprs(self, *items: Any) -> tuple[Any, ...]:
         return items
@@ -292,7 +293,7 @@ def spans(expression: Any) -> Iterator[Span]:
         case Index(name, index):
             yield name.span
             yield from spans(index)
-        case Items(items):
+        case Items(items, _):
             for item in items:
                 yield from spans(item)
         case Binary(_, left, right):

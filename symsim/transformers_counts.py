@@ -5,7 +5,7 @@ Needs the `check` extra (torch, transformers). Nothing is downloaded and no memo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from symsim.errors import SymsimError
 
 @dataclass(frozen=True, slots=True)
 class RealCounts:
-    """What the real class has. layers: parameters of each; flops: matrix products of a prefill, routed experts apart."""
+    """What the real class has. layers: parameters of each; flops: of a prefill, without routed experts."""
 
     total: int
     embedding: int
@@ -29,55 +29,49 @@ def count(config: ModelConfig, batch: int, seq: int) -> RealCounts:
 
     Raises SymsimError when torch or transformers are missing, or transformers does not know the model.
     """
-    try:
-        import torch
-        from torch.utils.flop_counter import FlopCounterMode
-    except ImportError:
-        raise SymsimError("check-model needs torch and transformers: pip install 'symsim-llm[check]'") from None
+    torch, counter = _extra("torch"), _extra("torch.utils.flop_counter").FlopCounterMode(display=False)
     model = _model(config)
     tokens = torch.zeros((batch, seq), dtype=torch.long, device="meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with counter, torch.no_grad():
         model(input_ids=tokens)
-    head = model.get_output_embeddings()
-    layers = _layers(model, model.config.num_hidden_layers)
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    lists = [list(module) for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    layers: list[Any] = next((found for found in lists if len(found) == model.config.num_hidden_layers), [])
     return RealCounts(
-        sum(weight.numel() for weight in model.parameters()),
-        model.get_input_embeddings().weight.numel(),
+        _weights(model),
+        embedding.weight.numel(),
         0 if head is None else head.weight.numel(),
-        tuple(sum(weight.numel() for weight in layer.parameters()) for layer in layers),
+        tuple(map(_weights, layers)),
         int(counter.get_total_flops()),
     )
 
 
-def _model(config: ModelConfig) -> Any:
-    import torch
-
+def _extra(module: str) -> Any:
     try:
-        import transformers
-        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+        return importlib.import_module(module)
     except ImportError:
         raise SymsimError("check-model needs torch and transformers: pip install 'symsim-llm[check]'") from None
+
+
+def _model(config: ModelConfig) -> Any:
+    torch, transformers = _extra("torch"), _extra("transformers")
+    known = _extra("transformers.models.auto.configuration_auto").CONFIG_MAPPING
     kind = config.keys.get("model_type")
-    if kind not in CONFIG_MAPPING:
-        raise SymsimError(f"transformers {transformers.__version__} has no model_type {kind!r}")
-    keys: Mapping[str, Any] = {k: v for k, v in config.keys.items() if k not in ("quantization_config", "auto_map")}
-    stated = CONFIG_MAPPING[kind].from_dict(dict(keys)).get_text_config()
+    if kind not in known:
+        raise SymsimError(f"{config.path}: transformers {transformers.__version__} has no model_type {kind!r}")
+    keys = {key: value for key, value in config.keys.items() if key not in ("quantization_config", "auto_map")}
+    stated = known[kind].from_dict(keys).get_text_config()
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(stated, attn_implementation="eager")
     for module in model.modules():
-        if type(module).__name__.endswith("Experts"):
+        if type(module).__name__.endswith("Experts"):  # they choose by value, which the meta device does not have
             module.forward = _no_experts
     return model.eval()
 
 
 def _no_experts(hidden: Any, *_: Any, **__: Any) -> Any:
-    """Routed experts choose by value, which the meta device does not have; their FLOPs are apart."""
     return hidden
 
 
-def _layers(model: Any, count: int) -> list[Any]:
-    """The list of the model's decoder layers: the module list of that length."""
-    import torch
-
-    found = [list(module) for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
-    return next((layers for layers in found if len(layers) == count), [])
+def _weights(module: Any) -> int:
+    return sum(weight.numel() for weight in module.parameters())

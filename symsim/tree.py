@@ -28,6 +28,7 @@ class Text:
     """A string of a config, as in `layer_types[i] == "full_attention"`."""
 
     value: str
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Items:
     """`[a, b]`: what `in` looks through."""
 
     items: tuple[Expression, ...]
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,8 @@ class Block:
 class Binding:
     """`symbol = key | other_key null value else default`: the first choice all of whose keys are there.
 
-    null: what a key that is there and null means, where that is not the default; layer: of `symbol[layer] = ...`, the name of the layer's index; such a symbol decides what kind each layer is.
+    null: what a key that is there and null means, where that is not the default; layer: of `symbol[layer] = ...`, the
+    name of the layer's index; such a symbol decides what kind each layer is.
     """
 
     symbol: str

@@ -13,7 +13,7 @@ from symsim.formula import Formula
 from symsim.show import write_table, write_text
 from symsim.units import format_quantity
 
-FORMATS = ("text", "latex", "markdown", "json", "python", "c", "javascript", "excel")
+FORMATS = ("text", "latex", "markdown", "mathml", "typst", "json", "python", "c", "javascript", "excel")
 
 
 def add(commands: Any) -> None:
@@ -39,6 +39,10 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
             print(formula.to_latex(level))
         case "markdown":
             print(formula.to_markdown(level))
+        case "mathml":
+            print(formula.to_mathml(level))
+        case "typst":
+            print(formula.to_typst(level))
         case "python":
             print(formula.to_python(), end="")
         case "c":

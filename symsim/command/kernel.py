@@ -7,8 +7,8 @@ from typing import Any
 from symsim.command.point import assignments
 from symsim.command.subject import add_deployment, deployment_of, note, write_json
 from symsim.kernel_costs import kernel
-from symsim.show import write_text
 from symsim.library import load_library
+from symsim.show import write_text
 from symsim.units import format_quantity
 
 

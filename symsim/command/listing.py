@@ -8,21 +8,22 @@ from symsim.command.subject import write_json
 from symsim.config import bundled_models, load_config
 from symsim.conventions import CONVENTIONS
 from symsim.hardware import bundled_devices, load_device
-from symsim.show import write_table
 from symsim.library import load_library
+from symsim.show import write_table
 from symsim.tables import rows, signatures
 from symsim.units import format_quantity
 
 
 def add(commands: Any) -> None:
-    ask = commands.add_parser("list", help="bundled models, devices, tables or kernels")
-    ask.add_argument("what", choices=["models", "devices", "tables", "kernels"])
+    ask = commands.add_parser("list", help="bundled models, families, devices, tables or kernels")
+    ask.add_argument("what", choices=["models", "families", "devices", "tables", "kernels"])
     ask.add_argument("--json", action="store_true")
     ask.set_defaults(command=_list)
 
 
 def _list(*, what: str, json: bool) -> int:
-    head, found = {"models": _models, "devices": _devices, "tables": _tables, "kernels": _kernels}[what]()
+    lists = {"models": _models, "families": _families, "devices": _devices, "tables": _tables, "kernels": _kernels}
+    head, found = lists[what]()
     if json:
         write_json([dict(zip(head, row, strict=True)) for row in found])
     else:
@@ -35,6 +36,15 @@ def _models() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return ("model", "architecture", "source"), [
         (name, config.keys["architectures"][0], config.keys["_source"]) for name, config in configs
     ]
+
+
+def _families() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    found = [
+        (model.name, ", ".join(model.serves), cost_model, str(model.span))
+        for cost_model in CONVENTIONS
+        for model in load_library(cost_model).models.values()
+    ]
+    return ("family", "architectures and model types", "cost model", "defined at"), found
 
 
 def _devices() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

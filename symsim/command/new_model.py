@@ -9,8 +9,8 @@ from typing import Any
 from symsim.command.subject import add_graphs
 from symsim.config import load_config
 from symsim.draft import draft
-from symsim.paths import GRAPHS
 from symsim.library import load_library
+from symsim.paths import GRAPHS
 
 
 def add(commands: Any) -> None:

@@ -1,27 +1,33 @@
-"""symsim regimes: the exact pieces of a metric along one symbol, and pictures of them."""
+"""symsim regimes: the exact pieces of a metric along one symbol or over two, and pictures of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from symsim.api import METRICS
+from symsim.api import METRICS, Costs
 from symsim.command.point import workload_point
 from symsim.command.subject import add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
 from symsim.pieces import Regimes, regimes
-from symsim.plot import save_regimes, save_roofline
+from symsim.plane import Plane, plane
+from symsim.plot import save_plane, save_regimes, save_roofline
 from symsim.render.cases import latex_cases, piece_text, range_text
+from symsim.render.plane import binding_text, curve_text, latex_plane, polynomial_text
 from symsim.show import write_table
 from symsim.symbols import KNOWN
 from symsim.units import format_quantity, parse_quantity
 
 
 def add(commands: Any) -> None:
-    ask = commands.add_parser("regimes", help="the exact pieces of a metric along one symbol, and what binds on each")
+    ask = commands.add_parser(
+        "regimes", help="the exact pieces of a metric along a symbol or two, and what binds there"
+    )
     add_subject(ask)
     ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
-    ask.add_argument("--along", default="B", metavar="SYMBOL", help="B, S, O, T, C or a hardware symbol")
-    ask.add_argument("--range", default="", metavar="LOW:HIGH", help="e.g. 1:512, or 1 TB/s:8 TB/s")
+    ask.add_argument(
+        "--along", default="B", metavar="SYMBOL", help="B, S, O, T, C or a hardware symbol; two for a map: B,S"
+    )
+    ask.add_argument("--range", default="", metavar="LOW:HIGH", help="e.g. 1:512, 1 TB/s:8 TB/s; of two: 1:512,1:8192")
     ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point")
     ask.add_argument("--format", default="text", choices=["text", "latex", "json"])
     ask.add_argument(
@@ -48,13 +54,26 @@ def _regimes(
     formula = costs.metric(metric)
     point = workload_point(at)
     note(formula.form.stand_ins)
-    found = regimes(formula, along, *_range(range, along), **point)
-    if plot is not None:
-        limit = None if sla is None else float(parse_quantity(sla, formula.unit))
-        fits = costs.max_batch.evaluate(**{n: point[n] for n in ("S", "O")}) if along == "B" else None
-        save_regimes(found, limit, fits, plot)
+    limit = None if sla is None else float(parse_quantity(sla, formula.unit))
+    symbols = [name.strip() for name in along.split(",")]
+    ranges = [part.strip() for part in range.split(",")] if range else [""] * len(symbols)
+    if len(symbols) > 2 or len(ranges) != len(symbols):
+        raise SymsimError(f"--along {along} --range {range}: expected one symbol or two, and a range for each, or none")
+    ends = [_range(text, name) for name, text in zip(symbols, ranges, strict=True)]
+    if len(symbols) == 2:
+        _map(plane(formula, (symbols[0], symbols[1]), (ends[0], ends[1]), **point), format, plot, limit)
+    else:
+        _line(costs, regimes(formula, along, *ends[0], **point), format, plot, limit)
     if roofline is not None:
         save_roofline(costs, formula, point, roofline)
+    return 0
+
+
+def _line(costs: Costs, found: Regimes, format: str, plot: str | None, limit: float | None) -> None:
+    if plot is not None:
+        lengths = {name: int(found.at[name]) for name in ("S", "O") if name in found.at}
+        fits = costs.max_batch.evaluate(**lengths) if found.variable == "B" and len(lengths) == 2 else None
+        save_regimes(found, limit, fits, plot)
     match format:
         case "json":
             write_json(found.as_dict())
@@ -62,7 +81,18 @@ def _regimes(
             print(latex_cases(found))
         case _:
             _write(found)
-    return 0
+
+
+def _map(found: Plane, format: str, plot: str | None, limit: float | None) -> None:
+    if plot is not None:
+        save_plane(found, limit, plot)
+    match format:
+        case "json":
+            write_json(found.as_dict())
+        case "latex":
+            print(latex_plane(found))
+        case _:
+            _write_map(found)
 
 
 def _range(text: str, along: str) -> tuple[float | None, float | None]:
@@ -98,6 +128,28 @@ def _write(found: Regimes) -> None:
         exact = "" if border.root is None else f" = {format_quantity(border.root, found.variable_unit, 6)}"
         print(f"  {found.variable}* = {border.closed_form}{exact}")
     print(f"\n{_distance(found)}")
+
+
+def _write_map(found: Plane) -> None:
+    print(f"{found.metric} over {' and '.join(found.variables)}\nof {found.subject}")
+    print(f"at {', '.join(f'{name} = {value:g}' for name, value in found.at.items())}\n")
+    rows = [
+        (
+            "here" if i == found.here else "",
+            f"{region.share:.1%}",
+            binding_text(region, found.regions),
+            ", ".join(f"{n} = {format_quantity(x, '1', 6)}" for n, x in zip(found.variables, region.at, strict=True)),
+            format_quantity(region.value, found.unit),
+            polynomial_text(region.expression, found.unit),
+        )
+        for i, region in enumerate(found.regions)
+    ]
+    write_table(("", "of the map", "what binds", "e.g. at", found.metric, "around there"), rows)
+    for curve in found.curves:
+        print(f"\n{curve_text(curve, found)}")
+    print(f"\nat the point {found.metric} = {polynomial_text(found.expression, found.unit)}")
+    for along in found.along:
+        print(f"  {_distance(along)}")
 
 
 def _distance(found: Regimes) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from symsim.answer import Status
+from symsim.answer import Answer, Status
 from symsim.command.subject import add_subject, compiled, note, write_json
+from symsim.inverse import FARTHEST
 from symsim.units import format_quantity
 
 
@@ -28,12 +29,8 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         for constraint, room in answer.slack.items():
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
             print(f"  {constraint}: {state} {format_quantity(abs(room), costs.metric(constraint.split()[0]).unit)}")
-        for name, factor in list(answer.levers.items())[:3]:
-            print(
-                f"  10 % more {answer.variable} needs {name} x {factor:.3g}"
-                if "max" in answer.objective
-                else f"  10 % less {answer.variable} needs {name} x {factor:.3g}"
-            )
+        for line in _levers(answer):
+            print(f"  {line}")
         if answer.closed_form:
             print(f"  closed form: {answer.closed_form}")
     if answer.assumed:
@@ -41,3 +38,15 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         print(f"symsim: assumed {stated}; state others as `... with S = 8192`", file=sys.stderr)
     note([f"default used: {sentence}" for sentence in answer.defaults])
     return 0 if answer.status is Status.SOLVED else 1
+
+
+def _levers(answer: Answer) -> list[str]:
+    """What would help: 10 % more of an answer, or a way to have one."""
+    nearest = list(answer.levers.items())[:3]
+    if answer.status is not Status.INFEASIBLE:
+        gained = "10 % more" if "max" in answer.objective else "10 % less"
+        return [f"{gained} {answer.variable} needs {name} x {factor:.3g}" for name, factor in nearest]
+    ways = [*(f"{name} x {factor:.3g}" for name, factor in nearest), *(f"{n} = {v}" for n, v in answer.sizes.items())]
+    if not ways:
+        return [f"no size of the deployment, and no hardware figure within a factor of {FARTHEST:g}, makes it feasible"]
+    return [f"feasible with {way}" for way in ways]

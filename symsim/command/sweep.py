@@ -85,7 +85,9 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
 
 
 def _planned(grid: Mapping[str, Any], metrics: Sequence[str], options: Mapping[str, Any]) -> Plan:
-    chosen: Any = {name: options[name] for name in ("subject_to", "cost_model", "tables", "fallback", "backend")}
+    chosen: Any = {
+        name: options[name] for name in ("subject_to", "cost_model", "tables", "fallback", "graphs", "backend")
+    }
     devices = options["device"].split(",")
     compiled_for = devices[0] if len(devices) == 1 else devices
     plan = plan_sweep(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sympy
+from sympy import Expr
 from sympy.printing.latex import latex
 
 from symsim.pieces import Piece, Regimes
@@ -30,7 +32,7 @@ def latex_cases(found: Regimes) -> str:
     blocks = [found.pieces[i : i + ROWS] for i in range(0, len(found.pieces), ROWS)]
     lines = [f"% {found.metric} of {found.subject}"]
     for block in blocks:
-        rows = [f"  {_written(piece, found, tex=True)} & {_condition(piece, found, variable)}" for piece in block]
+        rows = [f"  {case_row(piece, found)}" for piece in block]
         cases = " \\\\\n".join(rows)
         lines.append(
             f"\\begin{{equation*}}\n{name}({variable}) = \\begin{{cases}}\n{cases}\n\\end{{cases}}\n\\end{{equation*}}"
@@ -43,6 +45,21 @@ def latex_cases(found: Regimes) -> str:
     return "\n".join(lines)
 
 
+def case_row(piece: Piece, found: Regimes) -> str:
+    """One row of a `cases` environment."""
+    return f"{_written(piece, found, tex=True)} & {_condition(piece, found, KNOWN[found.variable].latex)}"
+
+
+def _factor(rest: Expr) -> str:
+    return "" if rest == 1 else " \\cdot " + latex(rest, mul_symbol="\\,")
+
+
+def _weight(term: tuple[Expr, Expr]) -> tuple[bool, int]:
+    """Constants before what grows, and what is taken off last."""
+    number, rest = term
+    return bool(number.is_negative), rest.count_ops(visual=False)  # pyright: ignore[reportReturnType]
+
+
 def _condition(piece: Piece, found: Regimes, variable: str) -> str:
     low, high = (_number(x, found.variable_unit) for x in (piece.low, piece.high))
     return f"{variable} = {low}" if low == high else f"{low} \\le {variable} \\le {high}"
@@ -53,9 +70,12 @@ def _number(value: float, unit: str) -> str:
 
 
 def _written(piece: Piece, found: Regimes, *, tex: bool) -> str:
+    if piece.affine is None and tex:
+        terms = [term.as_coeff_Mul() for term in sympy.Add.make_args(piece.expression)]
+        shown = [f"{_number(float(number), found.unit)}{_factor(rest)}" for number, rest in sorted(terms, key=_weight)]
+        return shown[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in shown[1:])
     if piece.affine is None:
-        rounded = piece.expression.evalf(6)
-        return latex(rounded) if tex else f"{rounded} [{found.unit}]"
+        return f"{piece.expression.evalf(6)} [{found.unit}]"
     constant, slope = piece.affine
     terms = [(constant, ""), (slope, found.variable)]
     texts: list[str] = []

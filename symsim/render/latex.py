@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -17,6 +17,13 @@ BUDGET = 92.0
 """Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
 
 
+NUMBER = 10.0
+"""Letters that the number of an equation takes from a line."""
+
+END = "end of what symsim derived"
+"""Closes what a comment with a command opens."""
+
+
 class Math(LatexPrinter):
     """sympy's LaTeX printer with our symbols, tables as mu(...), digit groups, and SI prefixes on coefficients."""
 
@@ -24,6 +31,10 @@ class Math(LatexPrinter):
         super().__init__({"mul_symbol": "\\,"})
         self.sheet, self.unit = sheet, unit if sheet.level == "numeric" else ""
         self.names = _names(sheet)
+
+    def of_unit(self, unit: str) -> Math:
+        """The same printer for values in another unit."""
+        return Math(self.sheet, unit)
 
     def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
         return self.names.get(str(expr), super()._print_Symbol(expr))
@@ -59,13 +70,13 @@ class Math(LatexPrinter):
 
     def _plain(self, expr: Expr) -> str:
         """Without units: inside products, fractions and arguments."""
-        plain = Math(self.sheet, "")
+        plain = self.of_unit("")
         return LatexPrinter._print_Mul(plain, expr) if isinstance(expr, Mul) else plain._print(expr)
 
 
-def expression_latex(expr: Expr, sheet: Sheet) -> str:
-    """One expression as it stands in a formula of the sheet."""
-    return str(Math(sheet, "").doprint(expr))
+def expression_latex(expr: Expr, sheet: Sheet, unit: str = "") -> str:
+    """One expression as it stands in a formula of the sheet whose value is in `unit`."""
+    return str(Math(sheet, unit).doprint(expr))
 
 
 def grouped(digits: str) -> str:
@@ -96,9 +107,9 @@ def _names(sheet: Sheet) -> Mapping[str, str]:
     }
 
 
-def equations(sheet: Sheet) -> list[tuple[str, list[str]]]:
+def equations(sheet: Sheet, budget: float = BUDGET) -> list[tuple[str, list[str]]]:
     """Left side and lines of the right side of every step, from the metric down."""
-    return [(step.latex, Lines(sheet, step.unit).of(step.expr, BUDGET)) for step in sheet.steps]
+    return [(step.latex, Lines(sheet, step.unit).of(step.expr, budget)) for step in sheet.steps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +118,11 @@ class Lines:
 
     sheet: Sheet
     unit: str
+    printer: Callable[[Sheet, str], Math] = Math
 
     def of(self, expr: Expr, budget: float) -> list[str]:
         """The expression in lines of about the budget's letters; fixed-size brackets open and close across lines."""
-        math = Math(self.sheet, self.unit)
+        math = self.printer(self.sheet, self.unit)
         whole = math.doprint(expr)
         if width(whole) <= budget:
             return [whole]
@@ -123,8 +135,9 @@ class Lines:
                 terms = [self.of(term, budget - 6) for term in ordered(expr, self.sheet.derivation.steps)]
                 return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
             case _ if isinstance(rest, Max):
-                return _bracketed(math.doprint(number), self.of(rest, budget - 6))
-            case _ if isinstance(above, Add) and below != 1 and not self.unit:
+                first, *more = self.of(rest, budget - 6)
+                return [f"{math.of_unit('').doprint(number)} {first}", *more]
+            case _ if isinstance(above, Add) and below != 1 and not math.unit:
                 return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
             case _:
                 return [whole]
@@ -191,13 +204,32 @@ def _group(latex: str, at: int) -> tuple[str, int]:
 
 def latex_text(sheet: Sheet) -> str:
     """An `align*` of all steps and a `tabular` of symbols, for an article that loads amsmath."""
+    return f"{derivation_latex(sheet)}\n{_symbol_table(sheet)}"
+
+
+def numbered_latex(sheet: Sheet, label: str) -> str:
+    """The equations in an `align` whose first line is numbered and labelled, with the same marks."""
+    rows: list[str] = []
+    for left, lines in equations(sheet, BUDGET - NUMBER):
+        first, *more = lines
+        tag = "\\notag" if rows else f"\\label{{{label}}}"
+        rows += [f"  {left} &= {first} {tag}", *(f"  &\\quad {line} \\notag" for line in more)]
+    body = " \\\\\n".join(rows)
+    aligned = f"\\begin{{align}}\n{body}\n\\end{{align}}"
+    marked = f"% {sheet.origin}\n{aligned}\n% {END}" if sheet.origin else aligned
+    return f"\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
+
+
+def derivation_latex(sheet: Sheet) -> str:
+    """The `align*` alone, marked with the command that derives it, so that `symsim verify` can check it."""
     rows = [f"  {left} &= " + " \\\\\n  &\\quad ".join(lines) + " \\\\" for left, lines in equations(sheet)]
     body = "\n".join(rows).removesuffix(" \\\\")
     head = f"% {sheet.derivation.meaning} of {sheet.subject}"
     if sheet.level == "numeric":
         head += f"\n% {ROUNDED}"
     aligned = f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
-    return f"{head}\n\\begingroup\\allowdisplaybreaks\n{aligned}\n\\endgroup\n{_symbol_table(sheet)}"
+    marked = f"% {sheet.origin}\n{aligned}\n% {END}" if sheet.origin else aligned
+    return f"{head}\n\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
 
 
 def _symbol_table(sheet: Sheet) -> str:

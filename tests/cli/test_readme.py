@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,8 @@ from symsim.paths import ROOT
 
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.is_file(), reason="needs the source checkout, which holds the README")
-BLOCKS = re.findall(r"```console\n\$ symsim (.*?)\n(.*?)```", README.read_text(), re.DOTALL) if README.is_file() else []
+FENCES = re.findall(r"```console\n(.*?)```", README.read_text(), re.DOTALL) if README.is_file() else []
+BLOCKS = [block for fence in FENCES for block in re.findall(r"\$ symsim (.*)\n((?:(?!\$ ).*\n)*)", fence)]
 
 
 def test_the_tour_shows_commands() -> None:
@@ -27,13 +29,18 @@ def test_the_tour_shows_commands() -> None:
         "sweep",
         "compare",
         "kernel",
+        "paper",
+        "verify",
+        "params",
+        "cache",
     }
 
 
 @pytest.mark.parametrize(("command", "shown"), BLOCKS, ids=[command for command, _ in BLOCKS])
-def test_tour(command: str, shown: str) -> None:
-    arguments = shlex.split(command)
-    done = subprocess.run([sys.executable, "-m", "symsim.cli", *arguments], capture_output=True, text=True, check=True)
+def test_tour(command: str, shown: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "symsim.cli", *shlex.split(command)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == ("differs" in shown), done.stderr
     printed = "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
     pattern = shown.replace("...\n", "...")
     matches = doctest.OutputChecker().check_output(pattern, printed, doctest.ELLIPSIS)

@@ -8,15 +8,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sympy import Integer
 
 import symsim
 from symsim.cli import main
 from symsim.config import bundled_models
 from symsim.errors import EmptyTable, SymsimError
 from symsim.pieces import Regimes, regimes
+from symsim.plane import plane
 from symsim.render.cases import latex_cases
+from symsim.render.plane import latex_plane
+from symsim.symbols import symbol
 from tests.laws.drawing import DEPLOYMENTS, compiled
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
@@ -94,6 +98,56 @@ def test_a_border_in_closed_form_is_where_it_is_said_to_be(deployment: int, cost
                 assert before.high <= border.root <= after.low * (1 + 1e-9)
 
 
+@given(
+    st.sampled_from(bundled_models()),
+    st.integers(0, len(DEPLOYMENTS) - 1),
+    st.sampled_from(["infersim", "roofline"]),
+    st.integers(1, 600),
+    st.integers(1, 70_000),
+)
+@settings(max_examples=30)  # each draws a map
+def test_a_map_is_exact_at_its_point_and_in_its_regions(
+    model: str, deployment: int, cost_model: str, b: int, s: int
+) -> None:
+    formula = compiled(model, "h800", deployment, "2025-10", cost_model).tpot
+    try:
+        map_ = plane(formula, ("B", "S"), ((1, 600), (1, 70_000)), B=b, S=s, O=2048)
+    except EmptyTable:
+        assume(False)
+    x, y = symbol("B"), symbol("S")
+    assert float(map_.expression.xreplace({x: Integer(b), y: Integer(s)})) == pytest.approx(
+        formula.evaluate(B=b, S=s, O=2048), rel=1e-12
+    )
+    assert sum(region.share for region in map_.regions) == pytest.approx(1)
+    for region in map_.regions:
+        at = dict(zip(("B", "S"), region.at, strict=True))
+        exact = formula.evaluate(O=2048, **at)
+        there = region.expression.xreplace({x: Integer(region.at[0]), y: Integer(region.at[1])})
+        assert float(there) == pytest.approx(exact, rel=1e-12)
+        assert region.value == pytest.approx(exact, rel=1e-12)
+
+
+def test_the_curve_between_compute_and_memory_is_the_formula_one_writes() -> None:
+    """Attention of a decode step: 4 H d C / (peak MFU) against 2 G d C b / bandwidth; neither has C in its ratio."""
+    map_ = plane(symsim.compile("qwen3-8b", "h20").tpot, ("hbm_bandwidth", "B"), ((1e12, 8e12), (1, 256)), **POINT)
+    core = next(curve for curve in map_.curves if curve.step == "t_core")
+    assert {core.was, core.now} == {"memory", "compute"}
+    assert core.closed_form == "G*peak_bf16*b_kv*mfu_gqa_decode(H/tp, G/tp, d, B, C)/(2*H*hbm_efficiency)"
+
+
+def test_a_map_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["regimes", "qwen3-8b", "--along", "B,S", "--range", "1:64,128:8192", "--sla", "20 ms"]
+    assert main([*words, "--plot", str(tmp_path / "map.png")]) == 0
+    printed = capsys.readouterr().out
+    assert "of the map" in printed
+    assert "at the point tpot = 5 ms + " in printed
+    assert (tmp_path / "map.png").stat().st_size > 1000
+    assert main([*words, "--format", "json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["to_next"]) == {"B", "S"}
+    assert main([*words, "--format", "latex"]) == 0
+    assert "\\begin{cases}" in capsys.readouterr().out
+
+
 def test_distance_to_the_next_piece() -> None:
     map_ = regimes(symsim.compile("qwen3-8b", "h20").tpot, "B", **{**POINT, "B": 100})
     assert map_.to_next == (36, 28)
@@ -103,7 +157,9 @@ def test_distance_to_the_next_piece() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex, which CI installs")
 def test_cases_compile(tmp_path: Path) -> None:
     map_ = regimes(symsim.compile("deepseek-v3", "h800", cost_model="roofline").tpot, "B", **POINT)
-    text = "\\documentclass{article}\\usepackage{amsmath}\\begin{document}\n" + latex_cases(map_) + "\n\\end{document}"
+    both = plane(symsim.compile("deepseek-v3", "h800").tpot, ("B", "S"), ((1, 256), (1, 8192)), **POINT)
+    body = f"{latex_cases(map_)}\n{latex_plane(both)}"
+    text = "\\documentclass{article}\\usepackage{amsmath}\\begin{document}\n" + body + "\n\\end{document}"
     (tmp_path / "cases.tex").write_text(text)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "cases.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -130,6 +186,9 @@ def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
         (["--along", "tp"], "choice of the deployment"),
         (["--range", "5"], "expected LOW:HIGH"),
         (["--range", "9:5"], "below the high end"),
+        (["--along", "B,B"], "named twice"),
+        (["--along", "B,S,O"], "one symbol or two"),
+        (["--along", "B,S", "--range", "1:9"], "a range for each"),
     ],
 )
 def test_mistakes(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,6 +99,41 @@ def test_infeasible_names_the_constraint_and_by_how_much() -> None:
     assert answer.assumed == {"O": 2048, "S": 4096}
 
 
+def test_infeasible_says_what_would_make_it_feasible() -> None:
+    model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(128, 16, gemm="fp8", comm="deepep"))
+    least = model.tpot.evaluate(B=1, S=4096, O=2048)
+    answer = model.solve(f"max B subject to TPOT <= {least * 990:.6f} ms")
+    assert answer.nearest == 1
+    assert answer.levers
+    for name, factor in answer.levers.items():
+        changed = {name: float(model.bound.values[name]) * factor}
+        assert model.tpot.evaluate(B=1, S=4096, O=2048, **changed) <= least * 0.99 * (1 + 1e-6)
+    alone = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gemm="fp8")).solve(
+        "max B subject to memory <= capacity"
+    )
+    assert alone.sizes == {"world_size": 16}
+    for gpus, fits in ((8, False), (16, True)):
+        other = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gpus, max(1, gpus // 8), gemm="fp8"))
+        used = other.memory.evaluate(B=1, S=4096, O=2048)
+        assert (used <= float(other.bound.values["hbm_capacity"])) is fits
+
+
+def test_limits_from_both_sides_beyond_every_table() -> None:
+    model = symsim.compile("qwen3-8b", "h20")
+    answer = model.solve("min B subject to TGS >= 2888 tokens/s, TPOT <= 100 s with S = 4096, O = 2048")
+    (low, high), *_ = answer.certificate.feasible_set[::-1]
+    assert high is not None
+    for batch, good in ((low - 1, False), (low, True), (high, True), (high + 1, False)):
+        tgs = model.tgs_decode.evaluate(B=int(batch), S=4096, O=2048)
+        tpot = model.tpot.evaluate(B=int(batch), S=4096, O=2048)
+        assert (tgs >= 2888 and tpot <= 100) is good
+
+
+def test_the_largest_size_tried_is_called_so() -> None:
+    answer = symsim.compile("deepseek-v3", "h800", symsim.Deployment(16, 2)).solve("max tp subject to TPOT <= 900 ms")
+    assert "largest value tried" in answer.sentence
+
+
 def test_weights_larger_than_memory_are_infeasible() -> None:
     answer = symsim.compile("deepseek-v3", "h20").solve("max B subject to memory <= capacity")
     assert answer.status is Status.INFEASIBLE

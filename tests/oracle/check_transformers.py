@@ -2,9 +2,9 @@
 
     python tests/oracle/check_transformers.py FILE
 
-FILE holds `records`: for each a config, its parameters (total, embedding, LM head, every layer by module) and, where they
-could be counted, the FLOPs of prefill shapes by operator, full S x S attention, logits of all positions. A line says
-exact, refused (and why), or off by how much.
+FILE holds `records`: for each a config, its parameters (total, embedding, LM head, every layer by module) and, where
+they could be counted, the FLOPs of prefill shapes by operator: full S x S attention, logits of all positions. A line
+says exact, refused (and why), or off by how much.
 """
 
 import json
@@ -18,8 +18,8 @@ from symsim.counts import flops, params
 from symsim.errors import SymsimError
 from symsim.family import find_family
 
-ATTENTION = ("self_attn", "attn", "self_attention", "linear_attn", "mamba")
-FFN = ("mlp", "feed_forward", "router", "experts")
+ATTENTION = ("self_attn", "attn", "self_attention", "linear_attn", "mamba", "attn_hc")
+FFN = ("mlp", "feed_forward", "router", "experts", "ffn_hc")
 NORM = ("norm", "ln_")
 """How modules of a layer are named; a `mixer` is whatever the layer is, and what is none of these is listed apart."""
 

@@ -8,10 +8,10 @@ import pytest
 import symsim
 from symsim.cost import costs
 from symsim.errors import SymsimError
+from symsim.library import load_library
 from symsim.lower import lower
 from symsim.paths import GRAPHS
 from symsim.symbols import architecture_symbol, symbol
-from symsim.library import load_library
 
 SIZES = {"h": 128, "q": 1, "r": 512, "dr": 64, "topk": 2048}  # DeepSeek-V3.2
 

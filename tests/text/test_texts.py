@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from symsim.binding import Bound, facts
+from symsim.config import ModelConfig
 from symsim.cost import costs, in_bytes
 from symsim.errors import SourceError
+from symsim.library import load_library
 from symsim.lower import lower
 from symsim.query import Query, parse_query
-from symsim.library import load_library
+from symsim.sizes import read_sizes
+from symsim.tree import Expression, Name
 
 HERE = Path(__file__).parent
 
@@ -34,10 +37,11 @@ def graph_text(text: str, folder: Path) -> str:
     library = load_library("mine", (folder,))
     _ = [*library.kernels.values(), *library.blocks.values()]  # text is parsed when asked for
     (model,) = library.models.values()
-    sizes = {binding.symbol: 64 for binding in model.bindings}
+    stated = {name.name: 64 for binding in model.bindings for name in map(single_name, binding.choices) if name}
+    sizes = read_sizes(ModelConfig("tiny.json", stated | {"num_hidden_layers": 6}), model, library)
     deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0}
-    numbers = facts(Bound({**sizes, **deployment}, {}), "decode")  # type: ignore[arg-type]
-    graph = lower(model, library, "decode", numbers)
+    numbers = facts(Bound({**sizes.values, **deployment}, {}), "decode")  # type: ignore[arg-type]
+    graph = lower(model, library, "decode", numbers, sizes.kinds)
     priced, _ = costs(graph, library, numbers)
     lines: list[str] = []
     for op in graph.ops:
@@ -47,6 +51,10 @@ def graph_text(text: str, folder: Path) -> str:
         totals = f"flops {cost.total_flops}, HBM bytes {cost.hbm_bytes}{links}"
         lines.append(f"{op.name}: {op.kernel}({shape}) x {op.repeat}; {totals}")
     return "\n".join(lines)
+
+
+def single_name(choice: Expression) -> Name | None:
+    return choice if isinstance(choice, Name) and choice.name != "dense_layers" else None
 
 
 def query_text(query: Query) -> str:

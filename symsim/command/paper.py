@@ -1,0 +1,28 @@
+"""symsim paper: a section of a paper about a compiled model, as LaTeX with its figures and references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symsim.command.point import workload_point
+from symsim.command.subject import add_subject, compiled
+from symsim.publication import paper
+from symsim.units import parse_quantity
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("paper", help="a section of a paper: formulas, symbols, worked example, figures")
+    add_subject(ask)
+    ask.add_argument("--out", required=True, metavar="DIR", help="folder to write into; only own files are replaced")
+    ask.add_argument("--level", default="symbolic", choices=["symbolic", "model", "numeric"])
+    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point of the worked example")
+    ask.add_argument("--sla", default="50 ms", metavar="LIMIT", help="a line in the picture of TPOT (50 ms)")
+    ask.set_defaults(command=_paper)
+
+
+def _paper(*, out: str, level: Any, at: str, sla: str, **subject: Any) -> int:
+    costs = compiled(subject)
+    limit = float(parse_quantity(sla, "s"))
+    for file in paper(costs, out, level, limit, **workload_point(at)):
+        print(file)
+    return 0

@@ -1,0 +1,98 @@
+"""symsim verify: does a formula in LaTeX equal the derived one, and if not, what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from symsim.api import METRICS
+from symsim.command.point import workload_point
+from symsim.command.subject import add_deployment, add_subject, compiled, note, write_json
+from symsim.errors import SymsimError
+from symsim.latex_syntax import marked
+from symsim.verification import Verdict, verify
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("verify", help="does a formula in LaTeX equal the derived one")
+    ask.add_argument("text", metavar="FILE.tex|FORMULA", help="grammar/latex.lark says which LaTeX is read")
+    ask.add_argument(
+        "--model", metavar="MODEL", help="needed unless the file says what it derives, as symsim prints it"
+    )
+    add_deployment(ask)
+    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point at which terms are given a value")
+    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    ask.set_defaults(command=_verify)
+
+
+def _verify(*, text: str, model: str | None, metric: str, at: str, json: bool, **subject: Any) -> int:
+    path, content = _content(text)
+    if model is not None:
+        parts = [({**subject, "model": model, "metric": metric}, content)]
+    else:
+        parts = [(_said(command, path), part) for command, part in marked(content)]
+        if not parts:
+            hint = "name it with --model (and --device ...), or verify what `symsim formula --format latex` prints"
+            raise SymsimError(f"{path} does not say which model it is about; {hint}")
+    point = workload_point(at)
+    verdicts: list[Verdict] = []
+    for words, part in parts:
+        asked = words.pop("metric")
+        costs = compiled(words)
+        note(costs.metric(asked).form.stand_ins)
+        used = {name: value for name, value in point.items() if name in costs.metric(asked).symbols}
+        given = [step for verdict in verdicts for step in verdict.steps]
+        verdicts.append(verify(part, costs, asked, path, given, **used))
+    if json:
+        documents = [verdict.as_dict() for verdict in verdicts]
+        write_json(documents[0] if len(documents) == 1 else documents)
+    else:
+        print("\n\n".join(map(_sentences, verdicts)))
+    return 0 if all(verdict.equal for verdict in verdicts) else 1
+
+
+def _content(text: str) -> tuple[str, str]:
+    """What to call the text, and the text itself."""
+    path = Path(text)
+    if text.endswith(".tex") or (len(text) < 256 and path.is_file()):
+        try:
+            return text, path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SymsimError(f"{text}: cannot be read as a text file: {error}") from None
+    return "formula", text
+
+
+def _said(command: str, path: str) -> dict[str, Any]:
+    """The model, device, deployment and metric that a comment names, in the words of `symsim formula`."""
+    parser = argparse.ArgumentParser(exit_on_error=False, add_help=False)
+    add_subject(parser)
+    parser.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    parser.add_argument("--level", choices=["symbolic", "model", "numeric"])
+    try:
+        found, rest = parser.parse_known_args(shlex.split(command))
+    except (argparse.ArgumentError, ValueError, SystemExit) as error:
+        raise SymsimError(f"{path}: the comment `symsim formula {command}` is no command: {error}") from None
+    if rest:
+        raise SymsimError(f"{path}: the comment `symsim formula {command}` has what no command takes: {' '.join(rest)}")
+    words = vars(found)
+    words.pop("level")
+    return words
+
+
+def _sentences(found: Verdict) -> str:
+    count = len(found.steps)
+    checked = f"{count} equation{'s' if count > 1 else ''} compared"
+    lines = [f"{found.metric}: {'equal' if found.equal else 'differs'} ({checked}), of {found.subject}"]
+    lines += [f"  {one.sentence()}" for one in found.differences]
+    if found.rounded:
+        lines.append("  rounded numbers were compared to the digits that are printed")
+    if found.taken:
+        lines.append(f"  not given here, taken as derived: {', '.join(found.taken)}")
+    if found.passed_over:
+        lines.append(f"  values of symbols, not compared: {', '.join(found.passed_over)}")
+    if not found.equal and found.at:
+        lines.append(f"  the point is {', '.join(f'{name} = {value}' for name, value in found.at.items())}")
+    return "\n".join(lines)

@@ -1,0 +1,376 @@
+"""Does a formula in LaTeX equal the derived one? If not: the exact terms that are missing, too many, or otherwise.
+
+Each equation is compared with the derived step of its name.  Steps that its right side names stay as they are (they are
+compared in their own equations), steps that it does not name are put in, and symbols that it does not use are taken as
+the numbers behind them.  Both sides then take their normal form (symsim.normal_form), and are equal where every term
+is; where they are not, the difference of both is reduced as a quotient of polynomials, which decides all other ways of
+writing the same.  Formulas found equal are then evaluated at random points, tables included.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import sympy
+from sympy import Expr, Symbol
+
+from symsim.api import Costs
+from symsim.closed_form import ClosedForm
+from symsim.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
+from symsim.errors import LatexSyntaxError, SymsimError, UndefinedName
+from symsim.evaluate import program
+from symsim.latex_syntax import Equation, Literal, Reader, normal_name, passages
+from symsim.metrics import Derivation, Step
+from symsim.names import Names, names_of
+from symsim.normal_form import (
+    Atom,
+    Sum,
+    Term,
+    alike,
+    exact,
+    expression,
+    matched,
+    normal,
+    occurrences,
+    times,
+)
+from symsim.sheet import sheet
+from symsim.symbols import put_in, step_symbol, symbol
+
+POINTS = 8
+"""Random points at which formulas that were found equal are evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a text's equations equal the derived ones.
+
+    rounded: whether numbers were compared to the digits that were printed; steps: those that were compared; taken:
+    names of steps that the text uses but does not define; passed_over: equations that state the value of a symbol.
+    """
+
+    metric: str
+    subject: str
+    at: Mapping[str, float]
+    rounded: bool
+    steps: tuple[Step, ...]
+    taken: tuple[str, ...]
+    passed_over: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        fields = ("metric", "subject", "at", "rounded", "taken", "passed_over")
+        plain = {name: getattr(self, name) for name in fields}
+        differences = [asdict(one) | {"sentence": one.sentence()} for one in self.differences]
+        checked = [step.symbol.name for step in self.steps]
+        return {"equal": self.equal, **plain, "checked": checked, "differences": differences}
+
+
+def verify(
+    text: str, costs: Costs, metric: str = "tpot", path: str = "formula", given: Collection[Step] = (), **at: float
+) -> Verdict:
+    """Compare a formula in LaTeX (grammar/latex.lark says which) with the derived one.
+
+    text: one formula, or equations in named steps; path: what to call it in errors; given: steps that were
+    compared elsewhere; at: the workload point at which terms are given a value.
+    Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
+
+    >>> from symsim.api import compile
+    >>> costs = compile("qwen3-8b", "h20")
+    >>> verify(r"\\mathrm{TPOT} = 36 t_{\\mathrm{layer}} + 5\\,\\mathrm{ms}", costs).equal
+    True
+    >>> verify(r"\\mathrm{TPOT} = 35 t_{layer} + 5\\,\\mathrm{ms}", costs).differences[0].sentence()[:62]
+    'wrong coefficient in TPOT (line 1): you have 35*t_layer, deriv'
+    """
+    form = _with_one_peak(costs, metric)
+    values = form.values({name: int(value) for name, value in at.items()})
+    judge = Judge(Ground(form, values, sheet(form, "symbolic", "")))
+    names = names_of(form, form.derivation)
+    read = _read(text, path, names, form.derivation, symbol(f"peak_{costs.deployment.gemm}"))
+    differences: list[Difference] = []
+    checked: list[Step] = []
+    named: set[Symbol] = set()
+    rounded = False
+    for step, equation in read.equations:
+        checked.append(step)
+        for side in equation.sides:
+            named |= {s for s in side.free_symbols if isinstance(s, Symbol)}
+            found, only_digits = judge.compared(step, side, read.literals, equation.span.line)
+            differences += found
+            rounded |= only_digits
+    if not checked:
+        lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
+        raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
+    steps = {step.symbol: step for step in form.derivation.steps}
+    left = [step for s, step in steps.items() if s in named and step not in checked and step not in given]
+    if len(dict.fromkeys(step.symbol for step in checked)) > 1:
+        differences += [judge.missing_step(step) for step in left]
+        left = []
+    taken = tuple(step.symbol.name for step in left)
+    parts = (form.name, costs.metric(metric).subject, dict(at), rounded, tuple(checked), taken)
+    return Verdict(*parts, read.stated, tuple(differences))
+
+
+def _with_one_peak(costs: Costs, metric: str) -> ClosedForm:
+    """The peak of the weight GEMMs is the device's peak at their precision: either name may be used for it."""
+    form = costs.metric(metric).form
+    own = symbol(f"peak_{costs.deployment.gemm}")
+    return ClosedForm(form.derivation.substituted({_PEAK: own}), form.bound, form.context)
+
+
+_PEAK = symbol("peak_w")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Steps of the derivation with the sides that a text equates them to; stated: symbols that it gives a value."""
+
+    equations: tuple[tuple[Step, Equation], ...]
+    stated: tuple[str, ...]
+    literals: Mapping[Symbol, Literal]
+
+
+def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symbol) -> _Read:
+    """Every equation of a text, with the steps that only the text has put in."""
+    own: dict[str, Symbol] = {}
+    reader = Reader(path, text, lambda written, span: own.get(normal_name(written)) or names.resolve(written, span))
+    found = passages(text)
+    lefts = [reader.left(passage)[0] for passage in found]
+    for name in lefts:
+        if name is not None and names.find(name) is None:
+            own[normal_name(name)] = step_symbol(f"own_{normal_name(name)}")
+    steps = {step.symbol: step for step in derivation.steps}
+    equations: list[tuple[Step, Equation]] = []
+    definitions: dict[Expr, Expr] = {}
+    stated: list[str] = []
+    for passage, name in zip(found, lefts, strict=True):
+        equation = reader.equation(passage)
+        sides = tuple(put_in(side, {_PEAK: peak}) for side in equation.sides)
+        equation = Equation(name, sides, equation.span)
+        key = derivation.result.symbol if name is None else own.get(normal_name(name), names.find(name))
+        if isinstance(key, Symbol) and key in steps:
+            equations.append((steps[key], equation))
+        elif name is not None and normal_name(name) in own:
+            definitions[own[normal_name(name)]] = sides[0]
+        else:
+            stated.append(str(name))
+    used = {s for _, equation in equations for side in equation.sides for s in side.free_symbols}
+    used |= {s for side in definitions.values() for s in side.free_symbols}
+    for passage, name in zip(found, lefts, strict=True):
+        if name is not None and normal_name(name) in own and own[normal_name(name)] not in used:
+            message = f"{name} is no step of the derived formula, and nothing here uses it; {names.near(name)}"
+            raise UndefinedName(reader.place(passage), message)
+    whole = tuple(
+        (
+            step,
+            Equation(
+                equation.name, tuple(_put_in_own(s, definitions, equation) for s in equation.sides), equation.span
+            ),
+        )
+        for step, equation in equations
+    )
+    return _Read(whole, tuple(stated), reader.literals)
+
+
+def _put_in_own(side: Expr, definitions: Mapping[Expr, Expr], equation: Equation) -> Expr:
+    for _ in range(len(definitions) + 1):
+        if not side.free_symbols & set(definitions):
+            return side
+        side = put_in(side, definitions)
+    raise LatexSyntaxError(equation.span, "a name here is defined by itself")
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Compares equations with the steps of one derivation."""
+
+    ground: Ground
+
+    @property
+    def form(self) -> ClosedForm:
+        return self.ground.form
+
+    def compared(
+        self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], line: int
+    ) -> tuple[list[Difference], bool]:
+        """What is otherwise in one equation, and whether numbers were compared to their printed digits only."""
+        yours = normal(side, literals)
+        named = frozenset(s for s in side.free_symbols if isinstance(s, Symbol))
+        found = self.differences(step, yours, named, line)
+        if found:
+            found = self._plainest(step, yours, named, found, line)
+        return found, not exact(yours)
+
+    def differences(self, step: Step, yours: Sum, named: frozenset[Symbol], line: int) -> list[Difference]:
+        """What is otherwise, where the derived formula keeps the named symbols and steps."""
+        derived = self.derived(step, named)
+        _, more, less = matched(yours, tuple(one.term for one in derived))
+        all_matched = not more
+        more, less = self._mixed(more, less)
+        if not more and not less:
+            return self._checked(step, yours, derived, line, in_numbers=not all_matched)
+        if exact(yours) and _vanishes((*more, *_negative(less))):
+            return []
+        return Report(self.ground, step, line).differences(more, [one for one in derived if one.term in less])
+
+    def _plainest(
+        self, step: Step, yours: Sum, named: frozenset[Symbol], found: list[Difference], line: int
+    ) -> list[Difference]:
+        """The same differences in the fewest words: in symbols where numbers need not be, in whole steps where one is
+        missing."""
+        hardware = self._of_kinds("hardware", "convention")
+        sizes = self._of_kinds("architecture", "deployment", "precision")
+        for more in (hardware | sizes, hardware, sizes):
+            other = self.differences(step, yours, named | more, line)
+            if words(other) <= words(found):
+                found, named = other, named | more
+                break
+        steps = {s.symbol: s for s in self.form.derivation.steps}
+        candidates = [s for s in _below(step, steps) if s not in named]
+        while candidates:
+            tried = [(self.differences(step, yours, named | {s}, line), s) for s in candidates]
+            other, kept = min(tried, key=lambda pair: length(pair[0], step))
+            if length(other, step) >= length(found, step):
+                break
+            found, named = other, named | {kept}
+            candidates = [s for s in candidates if s != kept]
+        return found
+
+    def _of_kinds(self, *kinds: str) -> frozenset[Symbol]:
+        return frozenset(s for s in self.form.derivation.free() if self.form.symbols[s.name].kind in kinds)
+
+    def derived(self, step: Step, named: frozenset[Symbol]) -> list[Derived]:
+        """The step's terms: steps and symbols that are named stay, the others are put in."""
+        known = {s: v for s, v in self.form.bound.symbols().items() if s not in named}
+        steps = {s.symbol: replace(s, expr=put_in(s.expr, known)) for s in self.form.derivation.steps}
+        inside = {s: found for s, found in steps.items() if s not in named or s == step.symbol}
+        found: dict[Any, Derived] = {}
+        for origin in _unfolded(steps[step.symbol], sympy.S.One, inside):
+            for term in normal(origin.outer * inlined(origin.part, inside)):
+                before = found.get(term.factors)
+                if before is not None:
+                    total = before.term.coefficient + term.coefficient
+                    found[term.factors] = Derived(Term(total, Fraction(0), term.factors), (*before.origins, origin))
+                else:
+                    found[term.factors] = Derived(term, (origin,))
+        return [one for one in found.values() if one.term.coefficient]
+
+    def _mixed(self, more: list[Term], less: list[Term]) -> tuple[list[Term], list[Term]]:
+        """What is left without the terms that only have numbers in place of some of the derived ones' symbols.
+
+        Those are equal once all numbers are put in, and hold no symbol more often than the derived term does: another
+        symbol of the same value is not the same.
+        """
+        left = list(more)
+        for term in more if less else ():
+            mine = self._in_numbers(term)
+            same = (
+                one for one in less if alike(mine, self._in_numbers(one)) and not occurrences(term) - occurrences(one)
+            )
+            found = next(same, None)
+            if found is not None:
+                left.remove(term)
+                less = [one for one in less if one is not found]
+        return left, less
+
+    def _in_numbers(self, term: Term) -> Sum:
+        """A term with every symbol that has a number replaced; what is rounded stays so."""
+        known = self.form.bound.symbols()
+        bare = expression(replace(term, coefficient=Fraction(1)))
+        return times((Term(term.coefficient, term.slack, ()),), put_in(bare, known))
+
+    def _checked(
+        self, step: Step, yours: Sum, derived: list[Derived], line: int, *, in_numbers: bool
+    ) -> list[Difference]:
+        """Formulas found equal agree at random points, or something is wrong with the comparison."""
+        if not exact(yours):
+            return []
+        mine, theirs = expression(yours), expression(tuple(one.term for one in derived))
+        if in_numbers:
+            known = self.form.bound.symbols()
+            mine, theirs = put_in(mine, known), put_in(theirs, known)
+        if _agree(mine, theirs):
+            return []
+        report = Report(self.ground, step, line)
+        return [report.of("other value", step, report.text(mine), report.text(theirs), theirs)]
+
+    def missing_step(self, step: Step) -> Difference:
+        report = Report(self.ground, step, None)
+        return report.of("missing step", step, None, report.text(step.expr), step.expr)
+
+
+def _below(step: Step, steps: Mapping[Symbol, Step]) -> list[Symbol]:
+    """The steps that a step is derived from, nearest first."""
+    found = [s for s in steps if s in step.expr.free_symbols]
+    for inner in found:
+        found += [s for s in steps if s in steps[inner].expr.free_symbols and s not in found]
+    return found
+
+
+def _unfolded(step: Step, outer: Expr, inside: Mapping[Symbol, Step]) -> list[Origin]:
+    """The terms of a step; one that is a multiple of another step unfolds into that step's terms."""
+    found: list[Origin] = []
+    for part in sympy.Add.make_args(step.expr):
+        inner = [s for s in part.free_symbols if s in inside and s != step.symbol]
+        factor = part / inner[0] if len(inner) == 1 else None
+        if factor is not None and inner[0] not in factor.free_symbols:
+            found += _unfolded(inside[inner[0]], outer * factor, inside)  # pyright: ignore[reportArgumentType]
+        else:
+            found.append(Origin(step, part, outer))
+    return found
+
+
+def _negative(terms: Sequence[Term]) -> list[Term]:
+    return [Term(-term.coefficient, term.slack, term.factors) for term in terms]
+
+
+def _vanishes(terms: Sequence[Term]) -> bool:
+    """Whether a sum is zero: exactly, as a quotient of polynomials in its atoms."""
+    atoms: dict[Atom, Expr] = {}
+
+    def letter(atom: Atom) -> Expr:
+        if atom.head == "sum":
+            return sympy.Add(*map(plain, atom.parts[0]))
+        return atoms.setdefault(atom, atom.symbol or sympy.Dummy(positive=True))
+
+    def plain(term: Term) -> Expr:
+        powers = [letter(atom) ** sympy.Rational(power.numerator, power.denominator) for atom, power in term.factors]
+        return sympy.Mul(sympy.Rational(term.coefficient.numerator, term.coefficient.denominator), *powers)
+
+    return bool(sympy.expand(sympy.numer(sympy.together(sympy.Add(*map(plain, terms))))) == 0)
+
+
+def _agree(one: Expr, other: Expr) -> bool:
+    """Whether two expressions have equal values at random points, with random but consistent tables."""
+    compiled = program((("one", one), ("other", other)), ("one", "other"), "python")
+    draw = random.Random(0)
+    symbols = {s.name: s for s in one.free_symbols | other.free_symbols if isinstance(s, Symbol)}
+    for seed in range(POINTS):
+        values = {name: _drawn(symbols[name], draw) if name in symbols else 1 for name in compiled.inputs}
+        tables: dict[str, Callable[..., float]] = {name: _measured(name, seed) for name in compiled.tables}
+        try:
+            mine, theirs = compiled.run(values, tables)
+        except (OverflowError, ZeroDivisionError):
+            continue
+        if isinstance(mine, complex) or isinstance(theirs, complex):
+            continue
+        if abs(mine - theirs) > 1e-8 * max(abs(mine), abs(theirs)):
+            return False
+    return True
+
+
+def _drawn(s: Symbol, draw: random.Random) -> float:
+    return draw.randint(1, 4096) if s.is_integer else 10 ** draw.uniform(-3, 3)
+
+
+def _measured(name: str, seed: int) -> Callable[..., float]:
+    return lambda *args: random.Random(f"{name}{seed}{[f'{arg:.9g}' for arg in args]}").uniform(0.05, 1)

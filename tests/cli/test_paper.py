@@ -1,0 +1,115 @@
+"""A paper's section compiles with pdflatex and bibtex, verifies, and is written whole or not at all."""
+
+import shutil
+import subprocess
+import xml.dom.minidom
+from pathlib import Path
+
+import pytest
+import typst
+
+import symsim
+from symsim.references import cited, entries
+from tests.cli.test_cli import run
+
+LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
+SUBJECTS = [
+    ("deepseek-v3", "h800", LARGE, "infersim"),
+    ("deepseek-v3.2", "h800", LARGE, "roofline"),
+    ("qwen3-8b", "h20", symsim.Deployment(), "infersim"),
+    ("qwen3-next-80b-a3b", "h20", symsim.Deployment(world_size=4), "roofline"),
+]
+FILES = ["formulas.html", "formulas.md", "formulas.typ", "main.tex", "references.bib", "section.tex"]
+
+
+def tex(command: str, folder: Path) -> str:
+    words = [command, *(["-interaction=nonstopmode", "-halt-on-error"] if command == "pdflatex" else []), "main"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("bibtex") is None, reason="needs pdflatex and bibtex, which CI installs")
+@pytest.mark.parametrize(("model", "device", "deployment", "cost_model"), SUBJECTS, ids=[s[0] for s in SUBJECTS])
+def test_it_compiles_and_verifies(
+    tmp_path: Path, model: str, device: str, deployment: symsim.Deployment, cost_model: str
+) -> None:
+    costs = symsim.compile(model, device, deployment, cost_model)
+    files = symsim.paper(costs, tmp_path / "paper", limit=0.05)
+    assert {file.name for file in files} >= {*FILES, "tpot.pdf", "sensitivity.pdf"}
+    folder = tmp_path / "paper"
+    tex("pdflatex", folder)
+    assert "Warning" not in tex("bibtex", folder)
+    tex("pdflatex", folder)
+    tex("pdflatex", folder)
+    log = (folder / "main.log").read_text(errors="replace")
+    for trouble in ("Overfull", "undefined", "multiply defined", "Rerun", "Missing character"):
+        assert trouble not in log
+    verdict = run("verify", str(folder / "section.tex"))
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    assert verdict.stdout.count("equal") == 6
+
+
+def test_the_worked_example_ends_at_the_metric(tmp_path: Path) -> None:
+    costs = symsim.compile("deepseek-v3", "h800", LARGE)
+    symsim.paper(costs, tmp_path, B=96, S=2000, O=500)
+    text = (tmp_path / "section.tex").read_text()
+    milliseconds = costs.tpot.evaluate(B=96, S=2000, O=500) * 1e3
+    assert f"= {milliseconds:.6g}\\,\\mathrm{{ms}}\n\\end{{align*}}" in text
+    assert "chosen for the worked example" in text
+
+
+def test_every_citation_has_an_entry() -> None:
+    for model, device, deployment, cost_model in SUBJECTS:
+        keys = cited(symsim.compile(model, device, deployment, cost_model), ["DeepGEMM, masked layout", "FlashMLA"])
+        assert {key for group in keys.values() for key in group} <= set(entries())
+        assert keys["architecture"]
+        assert keys["library"] == ("deepgemm", "flashmla")
+
+
+@pytest.mark.parametrize("level", ["symbolic", "model", "numeric"])
+@pytest.mark.parametrize(("model", "device", "deployment", "cost_model"), SUBJECTS, ids=[s[0] for s in SUBJECTS])
+def test_other_notations_are_valid(
+    model: str, device: str, deployment: symsim.Deployment, cost_model: str, level: str
+) -> None:
+    costs = symsim.compile(model, device, deployment, cost_model)
+    for formula in (costs.tpot, costs.ttft, costs.memory, costs.max_batch):
+        page = xml.dom.minidom.parseString(formula.to_mathml(level))
+        steps = page.getElementsByTagName("mtable")[0].getElementsByTagName("mtr")
+        assert len(steps) == len(formula.form.derivation.steps)
+        assert not page.getElementsByTagName("merror")
+        assert "\\" not in "".join(node.data for node in _texts(page))
+        assert typst.compile(formula.to_typst(level).encode(), format="pdf").startswith(b"%PDF")
+
+
+def _texts(node: xml.dom.minidom.Node) -> list[xml.dom.minidom.Text]:
+    own = [node] if isinstance(node, xml.dom.minidom.Text) else []
+    return [*own, *(text for child in node.childNodes for text in _texts(child))]
+
+
+def test_own_files_are_replaced_and_no_others(tmp_path: Path) -> None:
+    costs = symsim.compile("qwen3-8b", "h20")
+    (tmp_path / "notes.txt").write_text("mine")
+    symsim.paper(costs, tmp_path)
+    first = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    symsim.paper(costs, tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == first
+    (tmp_path / "main.tex").write_text("my own article")
+    with pytest.raises(symsim.SymsimError, match=r"main\.tex was not written by symsim paper"):
+        symsim.paper(costs, tmp_path, B=2)
+    assert (tmp_path / "main.tex").read_text() == "my own article"
+    assert (tmp_path / "section.tex").read_bytes() == first["section.tex"]
+
+
+def test_nothing_is_left_of_an_error(tmp_path: Path) -> None:
+    done = run("paper", "qwen3-8b", "--out", str(tmp_path / "out"), "--at", "B=0")
+    assert done.returncode == 2
+    done = run("paper", "qwen3-8b", "--out", str(tmp_path / "out"), "--sla", "50 GB")
+    assert done.returncode == 2
+    done = run("paper", "deepseek-v3", "--kv", "fp8", "--device", "h800", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2  # no fp8 rows, and no default may stand in
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("x")
+    assert run("paper", "qwen3-8b", "--out", str(tmp_path / "file")).returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,70 @@
+"""symsim verify as a user runs it: on what symsim prints, on formulas of one's own, and on what cannot be read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import run
+
+SUBJECT = ("deepseek-v3", "--device", "h800", "--world-size", "128", "--num-nodes", "16", "--gemm", "fp8")
+DEPLOYED = (*SUBJECT, "--comm", "deepep", "--overlap", "two-batch")
+
+
+@pytest.mark.parametrize("extra", [(), ("--level", "numeric", "--metric", "max-batch"), ("--cost-model", "roofline")])
+def test_a_printed_file_says_what_it_is_about(tmp_path: Path, extra: tuple[str, ...]) -> None:
+    printed = run("formula", *DEPLOYED, *extra, "--format", "latex")
+    (tmp_path / "a.tex").write_text(printed.stdout)
+    done = run("verify", "a.tex", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "equal" in done.stdout
+
+
+def test_what_was_changed_is_named_with_its_line_and_value(tmp_path: Path) -> None:
+    printed = run("formula", *DEPLOYED, "--format", "latex").stdout
+    changed = printed.replace(" + t_{\\mathrm{experts}} +", " +").replace("58\\,720", "68\\,720")
+    assert changed != printed
+    (tmp_path / "a.tex").write_text(changed)
+    done = run("verify", "a.tex", "--at", "B=64", folder=tmp_path)
+    assert done.returncode == 1
+    assert "missing term in t_layer (line 6): 2*t_experts (185.12 µs at the point)" in done.stdout
+    assert "wrong coefficient in t_shared_up (line 19): you have 68720256*B/" in done.stdout
+    document = json.loads(run("verify", "a.tex", "--json", folder=tmp_path).stdout)
+    assert document["equal"] is False
+    assert [one["kind"] for one in document["differences"]] == ["missing term", "wrong coefficient"]
+    assert document["differences"][0]["value"] == pytest.approx(185.12e-6, rel=1e-4)
+
+
+def test_a_formula_on_the_command_line() -> None:
+    formula = r"\mathrm{TPOT} = 36 t_{layer} + 5\,\mathrm{ms}"
+    assert run("verify", formula, "--model", "qwen3-8b").returncode == 0
+    done = run("verify", formula.replace("36", "35"), "--model", "qwen3-8b")
+    assert done.returncode == 1
+    assert "you have 35*t_layer, derived is 36*t_layer" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("x = y",), "does not say which model it is about"),
+        (("nothing.tex",), "cannot be read"),
+        ((r"36 t_{layr}", "--model", "qwen3-8b"), "did you mean"),
+        ((r"\sqrt{3}", "--model", "qwen3-8b"), "is not read here"),
+        (("36 t_{layer}", "--model", "qwen3-9b"), "no model"),
+        (("36 t_{layer}", "--model", "qwen3-8b", "--at", "X=3"), "expected e.g."),
+    ],
+)
+def test_what_cannot_be_read_is_bad_input(words: tuple[str, ...], sentence: str) -> None:
+    done = run("verify", *words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_comment_that_is_no_command(tmp_path: Path) -> None:
+    for comment in ("qwen3-8b --nonsense 3", "--metric tpot", "qwen3-8b --metric speed", 'qwen3-8b "'):
+        (tmp_path / "a.tex").write_text(f"% symsim formula {comment}\n\\[ \\mathrm{{TPOT}} = 3 \\]\n")
+        done = run("verify", "a.tex", folder=tmp_path)
+        assert done.returncode == 2, comment
+        assert "a.tex: the comment `symsim formula" in done.stderr
+        assert "Traceback" not in done.stderr

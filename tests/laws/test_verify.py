@@ -1,0 +1,83 @@
+"""Whatever is printed as LaTeX verifies as equal; a term that is dropped or changed is found and named."""
+
+from dataclasses import replace
+
+import sympy
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+from sympy import Expr
+
+import symsim
+from symsim.api import METRICS
+from symsim.metrics import Step
+from symsim.render.latex import latex_text
+from symsim.sheet import Sheet
+from symsim.verification import Verdict, verify
+from tests.laws.drawing import costs
+
+levels = st.sampled_from(["symbolic", "model", "numeric"])
+metrics = st.sampled_from(METRICS)
+EXAMPLES = settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+
+
+@EXAMPLES
+@given(costs, metrics, levels)
+def test_what_is_printed_is_equal(compiled: symsim.Costs, metric: str, level: str) -> None:
+    formula = compiled.metric(metric)
+    found = verify(formula.to_latex(level), compiled, metric)
+    assert found.equal, [one.sentence() for one in found.differences]
+    assert {step.symbol for step in found.steps} == {step.symbol for step in formula.form.derivation.steps}
+    assert not found.taken
+
+
+def _places(expr: Expr) -> list[tuple[Expr, Expr]]:
+    """Every (sum or maximum, term of it) that is not inside a look-up or a rounding."""
+    if not isinstance(expr, sympy.Add | sympy.Max | sympy.Mul | sympy.Pow):
+        return []
+    inner = [place for part in expr.args for place in _places(part)]  # pyright: ignore[reportArgumentType]
+    own = [(expr, part) for part in expr.args] if isinstance(expr, sympy.Add | sympy.Max) else []
+    return [*own, *inner]  # pyright: ignore[reportReturnType]
+
+
+def _changed(sheet: Sheet, step: Step, expr: Expr) -> str:
+    steps = tuple(replace(s, expr=expr) if s is step else s for s in sheet.steps)
+    return latex_text(replace(sheet, steps=steps))
+
+
+def _draw_place(data: st.DataObject, sheet: Sheet) -> tuple[Step, Expr, Expr]:
+    places = [(step, node, term) for step in sheet.steps for node, term in _places(step.expr)]
+    assume(places)
+    return data.draw(st.sampled_from(places))
+
+
+def _names(found: Verdict, step: Step) -> bool:
+    return bool(found.differences) and all(one.step == step.symbol.name for one in found.differences)
+
+
+@EXAMPLES
+@given(st.data(), costs, metrics, levels)
+def test_a_dropped_term_is_found_and_named(
+    data: st.DataObject, compiled: symsim.Costs, metric: str, level: str
+) -> None:
+    sheet = compiled.metric(metric).sheet(level)
+    step, node, term = _draw_place(data, sheet)
+    kept = node.func(*(part for part in node.args if part != term))
+    found = verify(_changed(sheet, step, step.expr.xreplace({node: kept})), compiled, metric)
+    assert _names(found, step), (step, term, [one.sentence() for one in found.differences])
+    if node is step.expr:  # nothing is multiplied out: the very term is named
+        (only,) = found.differences
+        assert only.kind == ("missing arm" if isinstance(node, sympy.Max) else "missing term")
+        assert only.derived
+
+
+@EXAMPLES
+@given(st.data(), costs, metrics, levels, st.sampled_from([2, 3, sympy.Rational(1, 2)]))
+def test_a_changed_coefficient_is_found_and_named(
+    data: st.DataObject, compiled: symsim.Costs, metric: str, level: str, factor: Expr
+) -> None:
+    sheet = compiled.metric(metric).sheet(level)
+    step, node, term = _draw_place(data, sheet)
+    changed = node.func(*(part * factor if part == term else part for part in node.args), evaluate=False)
+    found = verify(_changed(sheet, step, step.expr.xreplace({node: changed})), compiled, metric)
+    assert _names(found, step), (step, term, [one.sentence() for one in found.differences])
+    assert {one.kind for one in found.differences} & {"wrong coefficient", "wrong term"}

@@ -1,0 +1,147 @@
+"""The LaTeX that papers write is read as meant; what is not read is pointed at."""
+
+import pytest
+
+import symsim
+from symsim.errors import LatexSyntaxError, UndefinedName
+from symsim.verification import verify
+
+COSTS = symsim.compile("qwen3-8b", "h20", symsim.Deployment(gemm="fp8"))
+LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
+V3 = symsim.compile("deepseek-v3", "h800", LARGE)
+
+EQUAL = [
+    r"\mathrm{TPOT} = 36\,t_{\mathrm{layer}} + t_{\mathrm{sched}}",
+    r"TPOT = L t_{layer} + 5~\text{ms}",
+    r"\text{TPOT} := 36 \times t_{\rm layer} + 5000\,\mu\mathrm{s} \approx 28\,\mathrm{ms}",
+    r"36 \cdot t_{layer} + 5 \times 10^{-3}",
+    r"$$ \operatorname{TPOT}(B, S, O) = \left( 36 \right) t_{layer}(B) + 0.005\,\mathrm{s} $$",
+    r"\[ \begin{aligned} \mathrm{TPOT} &= 36 t_{layer} \\ &\quad + t_{sched} \end{aligned} \]",
+    r"\begin{equation}\label{eq:a} \mathrm{TPOT} = n_{layers} \, t_{layer} + t_{sched}. \end{equation}",
+    r"\mathrm{TPOT} = 36 t_{layer} + 5\,\mathrm{ms} = \mathrm{num\_hidden\_layers}\; t_{layer} + t_{sched}",
+    r"t_{experts} = \max\{\frac{301{,}989{,}888 B}{P_{fp8}\mu_{gemm}(B, 4096, 24576)}, "
+    r"\frac{150994944}{W_{HBM}\eta_{HBM}}\}",
+    r"t_{experts} = \max\Bigl(301,989,888 B / P_w / \mu_{gemm}(B, D, 24\,576), "
+    r"\dfrac{3 D F b_w}{W_{HBM}\eta_{HBM}}\Bigr)",
+    r"t_{experts} = \begin{cases} x & x \ge y \\ y & \text{otherwise} \end{cases} \\"
+    r" x = \frac{301989888 B}{P_w \mu_{gemm}(B, 4096, 24576)} \\ y = \frac{150994944}{\mathrm{BW}_{HBM}\eta_{HBM}}",
+    r"C = S + \lfloor O/2 \rfloor",
+    r"C = \left\lfloor S + \frac{O}{2} \right\rfloor",
+    r"C = \frac{(S + \lfloor \tfrac{O}{2} \rfloor)(S + O)^2}{(O + S)(S + O)}",
+    r"t_{attention} = t_{core} + t_{o proj} + t_{qkv proj}",
+    r"36 t_{layer} + 5e-3",
+]
+
+
+@pytest.mark.parametrize("text", EQUAL)
+def test_equal_in_other_words(text: str) -> None:
+    found = verify(text, COSTS)
+    assert found.equal, [one.sentence() for one in found.differences]
+
+
+DIFFERENT = [
+    (r"36 t_{layer}", "missing term", "t_sched_decode", 0.005),
+    (r"35 t_{layer} + t_{sched}", "wrong coefficient", "36*t_layer", None),
+    (r"36 t_{layer} + 6\,\mathrm{ms}", "wrong coefficient", "5 ms", 0.005),
+    (r"36 t_{layer} + t_{sched} + t_{core}", "extra term", None, None),
+    (r"TPOT = 36 t_{layer} + 5\,\mathrm{ms} = 36 t_{layer}", "missing term", "t_sched_decode", 0.005),
+    (r"36 (t_{core} + t_{experts} + t_{o proj}) + t_{sched}", "missing term", "t_qkv_proj", None),
+    (r"t_{experts} = \frac{301989888 B}{P_w\mu_{gemm}(B, 4096, 24576)}", "missing arm", None, None),
+    (r"t_{experts} = \max(\frac{301989888 B}{P_w}, \frac{150994944}{W_{HBM}\eta_{HBM}})", "wrong term", None, None),
+    (r"C = S + O/2", "wrong term", "floor(O/2)", 1024),
+    (r"C = S + \frac{O}{3}", "wrong term", "floor(O/2)", 1024),
+    (
+        r"t_{core} = \max(x, \frac{4 C B H d}{P_{bf16} p_{tp} \mu_{GQA}(H/p_{tp}, G/p_{tp}, d, B, C)}) \\"
+        r" x = \frac{2 B C H d b_{kv}}{W_{HBM} \eta_{HBM} p_{tp}}",
+        "wrong term",
+        None,
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "derived", "value"), DIFFERENT)
+def test_what_is_otherwise_is_named(text: str, kind: str, derived: str | None, value: float | None) -> None:
+    found = verify(text, COSTS, B=64, S=4096, O=2048)
+    (one,) = found.differences
+    assert one.kind == kind, one.sentence()
+    assert derived is None or one.derived == derived
+    assert value is None or one.value == pytest.approx(value)
+    assert one.value is not None
+
+
+def test_a_whole_step_that_is_missing_is_named_by_its_name() -> None:
+    found = verify(r"\mathrm{TPOT} = 122\max(t_{attention}, t_{dispatch} + t_{combine}) + t_{sched}", V3)
+    (one,) = found.differences
+    assert (one.kind, one.step, one.derived) == ("missing term", "t_layer", "2*t_experts")
+
+
+def test_a_term_that_all_arms_share_may_stand_in_each() -> None:
+    text = r"\max(122 t_{attention} + t_{sched}, 122 (t_{dispatch} + t_{experts} + t_{combine}) + t_{sched})"
+    assert verify(text, V3).equal
+    assert not verify(text.replace("+ t_{sched},", "+ 2 t_{sched},"), V3).equal
+
+
+def test_a_symbol_of_the_same_value_is_not_the_same_symbol() -> None:
+    """DeepSeek-V3 has as many heads as its values have dimensions."""
+    text = r"t_{o proj} = \frac{2 B D H H}{P_w p_{tp} \mu_{gemm}(B, \frac{H d_v}{p_{tp}}, D)}"
+    assert not verify(text, V3).equal
+    assert verify(text.replace("H H", "H d_v"), V3).equal
+    assert verify(text.replace("H H", "H 128"), V3).equal
+
+
+def test_printed_digits_are_what_counts() -> None:
+    text = r"t_{o proj} = 110.703\,\mathrm{ns} \cdot \frac{B}{\mu_{gemm}(B, 4096, 4096)}"
+    found = verify(text, COSTS)
+    assert found.equal
+    assert found.rounded
+    assert not verify(text.replace("110.703", "110.704"), COSTS).equal
+    assert verify(text.replace("110.703", "111.0"), COSTS).equal is False
+    assert verify(text.replace("110.703", "110.7"), COSTS).equal
+
+
+def test_steps_that_are_not_given() -> None:
+    assert verify(r"36 t_{layer} + t_{sched}", COSTS).taken == ("t_layer",)
+    text = r"TPOT = 36 t_{layer} + t_{sched} \\ t_{layer} = t_{attention} + t_{experts}"
+    missing = {(one.kind, one.step) for one in verify(text, COSTS).differences}
+    assert missing == {("missing step", "t_attention"), ("missing step", "t_experts")}
+
+
+def test_values_of_symbols_are_passed_over() -> None:
+    assert verify(r"36 t_{layer} + t_{sched} \\ B = 64", COSTS).passed_over == ("B",)
+
+
+UNREADABLE = [
+    (r"36 t_{layer} +", 15, "ends where a term"),
+    (r"\sqrt{36} t_{layer}", 1, r"`\sqrt` is not read"),
+    (r"36 t_{layr} + t_{sched}", 4, r"did you mean t_{\mathrm{layer}}"),
+    (r"x_1 = 36 t_{layer}", 1, "no step of the derived formula"),
+    (r"36 t_{layer} + \mu_{gemm}", 16, "needs its arguments"),
+    (r"36 t_{layer} + \mu_{gemm}(B, 3)", 16, "3 arguments, found 2"),
+    (r"36 + t = 3 t_{layer}", 1, "left side of an equation must be one name"),
+    (r"\begin{cases} 3 & B \ge 7 \\ 2 & \text{otherwise} \end{cases}", 1, "cases can be compared"),
+    (r"36 t_{layer} / 0", 1, "divides by zero"),
+    (r"36 (t_{layer} + 1", 18, "ends where a term"),
+    (r"t_{layer} = t_{layer} x \\ x = y \\ y = x", 1, "defined by itself"),
+]
+
+
+@pytest.mark.parametrize(("text", "column", "words"), UNREADABLE)
+def test_what_is_not_read_is_pointed_at(text: str, column: int, words: str) -> None:
+    with pytest.raises((LatexSyntaxError, UndefinedName)) as caught:
+        verify(text, COSTS)
+    assert words in caught.value.message
+    assert caught.value.span.column == column
+
+
+def test_places_are_those_of_the_whole_file() -> None:
+    text = "% a comment\n\\begin{align}\n  C &= S + O \\\\\n  t_{x} &= 3\n\\end{align}\n"
+    with pytest.raises(UndefinedName) as caught:
+        verify(text, COSTS, path="a.tex")
+    assert (caught.value.span.path, caught.value.span.line) == ("a.tex", 4)
+
+
+def test_nothing_to_compare() -> None:
+    for text in ("", "B = 64", "% only a comment"):
+        with pytest.raises(symsim.SymsimError, match="no equation here defines tpot"):
+            verify(text, COSTS)
