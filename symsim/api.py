@@ -18,7 +18,7 @@ from symsim.closed_form import ClosedForm
 from symsim.config import ModelConfig, bundled_models
 from symsim.conventions import VINTAGES, Convention, convention
 from symsim.cost import Rates, costs
-from symsim.deployment import Deployment, resized
+from symsim.deployment import CHECKPOINT, Deployment, resized
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.family import Family, find_family
 from symsim.formula import Formula
@@ -40,7 +40,8 @@ class Costs:
     """A compiled model: formulas for every metric, and the graphs they come from.
 
     notes: sentences about config keys that the cost model leaves out or does not understand; assumptions: what
-    `fallback` took on so that this deployment could be compiled.
+    `fallback` took on so that this deployment could be compiled; asked: the deployment as it was given, of which
+    `deployment` has every precision decided.
     """
 
     family: Family
@@ -53,6 +54,7 @@ class Costs:
     decode: Phased
     assumptions: tuple[str, ...]
     served: Served
+    asked: Deployment
 
     @property
     def config(self) -> ModelConfig:
@@ -102,6 +104,12 @@ class Costs:
         return annotated(self.decode.graph)
 
     @property
+    def peak(self) -> sympy.Symbol:
+        """The device's peak that `peak_w` stands for, where the weights have one precision."""
+        gemm = self.deployment.gemm
+        return symbol("peak_bf16" if gemm == CHECKPOINT else f"peak_{gemm}")
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What of the config does not enter this cost model."""
         return tuple(_notes(self))
@@ -124,7 +132,7 @@ class Costs:
 
     def _resized(self, size: str, value: int) -> Mapping[str, ClosedForm]:
         """The same model with another size of the deployment; a node holds as many GPUs as now, or as the device's."""
-        new = resized(self.deployment, size, value, self.device.gpus_per_node)
+        new = resized(self.asked, size, value, self.device.gpus_per_node)
         parts = (self.family, self.device, new, self.counting)
         return _assembled(*parts, self.context.vintage, fallback=self.context.figures is not None).forms
 
@@ -143,7 +151,7 @@ class Costs:
         """The words of the command line that compile the same model, device and deployment."""
         bundled = [name for name in bundled_models() if shown(CONFIGS / f"{name}.json") == self.config.path]
         device = self.device.path.stem if self.device.path.parent == HARDWARE else str(self.device.path)
-        words = [*(bundled or [self.config.path]), "--device", device, *self.deployment.flags()]
+        words = [*(bundled or [self.config.path]), "--device", device, *self.asked.flags()]
         words += ["--cost-model", self.counting.name, "--tables", self.context.vintage]
         return shlex.join(words if self.context.figures is None else [*words, "--fallback"])
 
@@ -194,14 +202,14 @@ def _assembled(
 ) -> Costs:
     """Bind, lower and price: the part of compiling that depends on the deployment."""
     served = serve(family, deployment, counting)
-    family, deployment = served.family, served.deployment
+    family, asked, deployment = served.family, deployment, served.deployment
     bound = bind_all(family.config, family.sizes, chip, deployment, counting, served.stored)
     rates = _rates(served, chip)
     prefill, decode = (phase_of(served, phase, bound, rates, pad=fallback) for phase in ("prefill", "decode"))
     binding = context(chip, deployment, counting, tables, fallback=fallback)
     assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
     assumptions = tuple(dict.fromkeys((*family.assumptions, *assumed[0], *assumed[1])))
-    return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions, served)
+    return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions, served, asked)
 
 
 def _rates(served: Served, chip: Device) -> Rates | None:

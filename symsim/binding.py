@@ -16,7 +16,7 @@ from symsim.formats import Format
 from symsim.hardware import Device
 from symsim.lower import Facts
 from symsim.sizes import Sizes
-from symsim.symbols import KNOWN, LINKS, architecture_symbol, symbol
+from symsim.symbols import KNOWN, LINKS, PRECISIONS, architecture_symbol, symbol
 from symsim.tables import Context
 from symsim.units import format_quantity
 
@@ -57,7 +57,7 @@ def bind_all(
     for name, value in counting.constants.items():
         rows[name] = value, counting.sources[name]
     if deployment.gemm == CHECKPOINT:
-        return _bound(rows)
+        return _bound(_converted(rows, device, counting))
     precision = f"peak_{deployment.gemm}"
     if precision not in rows:
         supported = ", ".join(device.precisions)
@@ -66,7 +66,16 @@ def bind_all(
             f"{precision} in {device.path.name}"
         )
     rows["peak_w"] = rows[precision]
-    return _bound(rows)
+    return _bound(_converted(rows, device, counting))
+
+
+def _converted(
+    rows: dict[str, tuple[Fraction, str]], device: Device, counting: Convention
+) -> dict[str, tuple[Fraction, str]]:
+    """Where the cost model reads formats: what the device has no units for runs at its bf16 peak, converted first."""
+    source = f"hardware/{device.path.name}: no such units, so converted first and multiplied in bf16"
+    narrow = PRECISIONS[PRECISIONS.index("bf16") + 1 :] if counting.reads_checkpoint else ()
+    return {f"peak_{name}": (rows["peak_bf16"][0], source) for name in narrow} | rows
 
 
 def _formats(stored: Mapping[str, tuple[Format, str]]) -> dict[str, tuple[Fraction, str]]:

@@ -15,6 +15,7 @@ from symsim.explain import OpLine, breakdown
 from symsim.library import load_library
 from symsim.symbols import put_in
 from symsim.tree import Block, Node, Repeat, Statement, When
+from tests.laws.test_units import OF, dimension
 from tests.unit.test_quantization import AWQ, FP8, GPT_OSS, GPTQ, QWEN_STATIC, W8A8, glm_5_2
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
@@ -353,3 +354,21 @@ def test_every_weight_that_may_be_quantised_names_its_modules() -> None:
     nodes = [node for name in library.blocks for node in _nodes(library.blocks[name].body)]
     assert not [str(node.span) for node in nodes if node.op in quantisable and not node.modules]
     assert isinstance(library.blocks["gqa"], Block)
+
+
+def test_every_step_has_the_unit_that_it_states(tmp_path: Path) -> None:
+    costs = compiled(config(tmp_path, MINIMAX_M2, mixed()))
+    for metric in ("tpot", "ttft", "memory"):
+        formula = costs.metric(metric)
+        units = {name: OF[info.unit] for name, info in formula.symbols.items()}
+        for step in formula.form.derivation.steps:
+            assert dimension(step.expr, units) in (OF[step.unit], None)
+            units[step.symbol.name] = OF[step.unit]
+
+
+def test_questions_about_peaks_of_formats_and_sensitivities(tmp_path: Path) -> None:
+    costs = compiled(config(tmp_path, MINIMAX_M2, mixed()))
+    most = costs.solve("max B subject to TPOT <= 20 ms, memory <= capacity with S = 4096, O = 1024")
+    assert isinstance(most.value, int)
+    named = {found.name for found in symsim.sensitivities(costs, "ttft", T=8192, S=4096)}
+    assert {"peak_fp4", "peak_fp8"} <= named
