@@ -137,8 +137,8 @@ def _stored(cost: Cost, op: Op, rates: Rates | None) -> Cost:
     elif op.format is None:
         raise UndefinedName(op.origin, f"`of` is missing: whose weights {op.label} multiplies by decides their format")
     else:
-        stored = {name: op.format.weight.name for name in QUANTISABLE}
-        peaks = {name: rates[op.format] for name in QUANTISABLE}
+        stored = dict.fromkeys(QUANTISABLE, op.format.weight.name)
+        peaks = dict.fromkeys(QUANTISABLE, rates[op.format])
     moved = {name: _renamed(getattr(cost, name), stored) for name in ("read", "write", "weight")}
     return replace(cost, flops=_renamed(cost.flops, peaks), **moved)
 

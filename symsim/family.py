@@ -41,7 +41,7 @@ class Family:
 
     @property
     def states_quantization(self) -> tuple[str, ...]:
-        """The keys, and the file beside the config, that say how the checkpoint is quantised, in one phrase; or none."""
+        """The keys, and the file beside the config, that say how it is quantised, in one phrase; or none."""
         found = places(self.config.keys, self.config.file)
         return (f"{self.config.path}: {' and '.join(found)}",) if found else ()
 

@@ -109,8 +109,8 @@ def lower(
 ) -> OpGraph:
     """The operator graph of one phase. kinds: the kinds of layers that the config has.
 
-    pad: what does not divide into whole shards is padded until it does; step: what stands in for names of STEP; formats:
-    of the modules outside of layers, where a checkpoint gives each its own.
+    pad: what does not divide into whole shards is padded until it does; step: what stands in for names of STEP;
+    formats: of the modules outside of layers, where a checkpoint gives each its own.
     Raises UndefinedName and CycleError at their place in the text, ConfigError for a merged operator of two formats.
     """
     found = _Found(pad=pad, kinds=kinds, formats=None if formats is None else dict(formats))
@@ -245,8 +245,8 @@ def _format(name: str, weights: tuple[str, ...], found: _Found) -> LayerFormat |
     if len(set(kinds.values())) > 1:
         stated = ", ".join(f"{module} {kind.name}" for module, kind in kinds.items())
         raise ConfigError(
-            f"{name} multiplies by these weights at once, and the checkpoint stores them in different formats: {stated}; "
-            "give the operators apart in the graph text, or set one precision for all with --gemm bf16 or fp8"
+            f"{name} multiplies by these weights at once, and the checkpoint stores them in different formats: "
+            f"{stated}; give the operators apart in the graph text, or set one precision for all with --gemm bf16 or fp8"
         )
     return kinds[weights[0]]
 
