@@ -246,7 +246,7 @@ def _format(name: str, weights: tuple[str, ...], found: _Found) -> LayerFormat |
         stated = ", ".join(f"{module} {kind.name}" for module, kind in kinds.items())
         raise ConfigError(
             f"{name} multiplies by these weights at once, and the checkpoint stores them in different formats: "
-            f"{stated}; give the operators apart in the graph text, or set one precision for all with --gemm bf16 or fp8"
+            f"{stated}; give the operators apart in the graph text, or all one precision with --gemm bf16 or fp8"
         )
     return kinds[weights[0]]
 
