@@ -13,14 +13,16 @@ import sympy
 
 from symsim.answer import Answer
 from symsim.binding import Bound, bind_all, context, facts
+from symsim.checkpoint import Served, serve
 from symsim.closed_form import ClosedForm
 from symsim.config import ModelConfig, bundled_models
 from symsim.conventions import VINTAGES, Convention, convention
-from symsim.cost import costs
-from symsim.deployment import Deployment, resized
+from symsim.cost import Rates, costs
+from symsim.deployment import CHECKPOINT, Deployment, resized
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.family import Family, find_family
 from symsim.formula import Formula
+from symsim.gemm_rate import gemm_rate
 from symsim.graph import Guard, Phase, annotated
 from symsim.hardware import Device, load_device
 from symsim.lower import Facts, lower
@@ -38,7 +40,8 @@ class Costs:
     """A compiled model: formulas for every metric, and the graphs they come from.
 
     notes: sentences about config keys that the cost model leaves out or does not understand; assumptions: what
-    `fallback` took on so that this deployment could be compiled.
+    `fallback` took on so that this deployment could be compiled; asked: the deployment as it was given, of which
+    `deployment` has every precision decided.
     """
 
     family: Family
@@ -50,6 +53,8 @@ class Costs:
     prefill: Phased
     decode: Phased
     assumptions: tuple[str, ...]
+    served: Served
+    asked: Deployment
 
     @property
     def config(self) -> ModelConfig:
@@ -99,6 +104,12 @@ class Costs:
         return annotated(self.decode.graph)
 
     @property
+    def peak(self) -> sympy.Symbol:
+        """The device's peak that `peak_w` stands for, where the weights have one precision."""
+        gemm = self.deployment.gemm
+        return symbol("peak_bf16" if gemm == CHECKPOINT else f"peak_{gemm}")
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What of the config does not enter this cost model."""
         return tuple(_notes(self))
@@ -121,7 +132,7 @@ class Costs:
 
     def _resized(self, size: str, value: int) -> Mapping[str, ClosedForm]:
         """The same model with another size of the deployment; a node holds as many GPUs as now, or as the device's."""
-        new = resized(self.deployment, size, value, self.device.gpus_per_node)
+        new = resized(self.asked, size, value, self.device.gpus_per_node)
         parts = (self.family, self.device, new, self.counting)
         return _assembled(*parts, self.context.vintage, fallback=self.context.figures is not None).forms
 
@@ -140,7 +151,7 @@ class Costs:
         """The words of the command line that compile the same model, device and deployment."""
         bundled = [name for name in bundled_models() if shown(CONFIGS / f"{name}.json") == self.config.path]
         device = self.device.path.stem if self.device.path.parent == HARDWARE else str(self.device.path)
-        words = [*(bundled or [self.config.path]), "--device", device, *self.deployment.flags()]
+        words = [*(bundled or [self.config.path]), "--device", device, *self.asked.flags()]
         words += ["--cost-model", self.counting.name, "--tables", self.context.vintage]
         words += [word for folder in self.family.graphs for word in ("--graphs", folder)]
         return shlex.join(words if self.context.figures is None else [*words, "--fallback"])
@@ -191,27 +202,38 @@ def _assembled(
     fallback: bool,
 ) -> Costs:
     """Bind, lower and price: the part of compiling that depends on the deployment."""
-    bound = bind_all(family.config, family.sizes, chip, deployment, counting)
-    prefill, decode = (phase_of(family, phase, bound, pad=fallback) for phase in ("prefill", "decode"))
+    served = serve(family, deployment, counting)
+    family, asked, deployment = served.family, deployment, served.deployment
+    bound = bind_all(family.config, family.sizes, chip, deployment, counting, served.stored)
+    rates = _rates(served, chip)
+    prefill, decode = (phase_of(served, phase, bound, rates, pad=fallback) for phase in ("prefill", "decode"))
     binding = context(chip, deployment, counting, tables, fallback=fallback)
     _check(deployment, (prefill, decode), bound)
     assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
     assumptions = tuple(dict.fromkeys((*family.assumptions, *assumed[0], *assumed[1])))
-    return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions)
+    return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions, served, asked)
 
 
-def phase_of(family: Family, phase: Phase, bound: Bound, *, pad: bool = False) -> Phased:
+def _rates(served: Served, chip: Device) -> Rates | None:
+    """The precision at which the device multiplies each format, where weights have formats of their own."""
+    if served.formats is None:
+        return None
+    return {layer: gemm_rate(layer, chip).precision for layer in served.every}
+
+
+def phase_of(served: Served, phase: Phase, bound: Bound, rates: Rates | None = None, *, pad: bool = False) -> Phased:
     """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation.
 
     So do configs, if they have the same kinds of layers too, however many of each.
     """
-    numbers = facts(bound, phase)
+    family, numbers = served.family, facts(bound, phase)
     kinds = tuple(kind.form for kind in family.sizes.kinds)
-    seen = _specialised(family.library, family.model.name, phase, pad, kinds)
+    formats = None if rates is None else (served.formats, frozenset(rates.items()))
+    seen = _specialised(family.library, family.model.name, phase, pad, kinds, formats)
     fitting = (found for guards, found in seen if all(guard.holds(numbers) for guard in guards))
     found = next(fitting, None)
     if found is None:
-        guards, found = _specialise(family, phase, numbers, pad)
+        guards, found = _specialise(served, phase, numbers, rates, pad)
         seen.append((guards, found))
     return found
 
@@ -247,9 +269,12 @@ def _whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:
     return [f"{sentence}: fallback, padded to {padded}" for sentence, padded in failures]
 
 
-def _specialise(family: Family, phase: Phase, numbers: Facts, pad: bool) -> tuple[tuple[Guard, ...], Phased]:
-    graph = lower(family.model, family.library, phase, numbers, family.sizes.kinds, pad=pad)
-    priced, decided = costs(graph, family.library, numbers)
+def _specialise(
+    served: Served, phase: Phase, numbers: Facts, rates: Rates | None, pad: bool
+) -> tuple[tuple[Guard, ...], Phased]:
+    family = served.family
+    graph = lower(family.model, family.library, phase, numbers, family.sizes.kinds, pad=pad, formats=served.formats)
+    priced, decided = costs(graph, family.library, numbers, rates=rates)
     two_batches = bool(numbers[_TWO_BATCH])
     flag = Guard(_TWO_BATCH_SET, two_batches)
     phased = priced_phase(graph, priced, (*decided, flag), two_batches)
@@ -258,7 +283,7 @@ def _specialise(family: Family, phase: Phase, numbers: Facts, pad: bool) -> tupl
 
 @cache
 def _specialised(
-    library: Library, model: str, phase: Phase, pad: bool, kinds: tuple[object, ...]
+    library: Library, model: str, phase: Phase, pad: bool, kinds: tuple[object, ...], formats: object
 ) -> list[tuple[tuple[Guard, ...], Phased]]:
     """The compilations so far, each with the conditions under which it holds."""
     return []
@@ -287,4 +312,5 @@ def _notes(costs: Costs) -> list[str]:
     if costs.sizes.omitted:
         keys = ", ".join(costs.sizes.omitted)
         notes.append(f"{name}: the {model} cost model does not count what these keys describe: {keys}")
-    return notes
+    rates = [gemm_rate(layer, costs.device) for layer in costs.served.every]
+    return [*notes, *costs.served.notes, *dict.fromkeys(rate.sentence for rate in rates if rate.converted)]

@@ -10,12 +10,13 @@ from sympy import Expr, Rational, Symbol
 
 from symsim.config import ModelConfig
 from symsim.conventions import Convention
-from symsim.deployment import Deployment
+from symsim.deployment import CHECKPOINT, Deployment
 from symsim.errors import DeploymentError
+from symsim.formats import Format
 from symsim.hardware import Device
 from symsim.lower import Facts
 from symsim.sizes import Sizes
-from symsim.symbols import KNOWN, LINKS, architecture_symbol, symbol
+from symsim.symbols import KNOWN, LINKS, PRECISIONS, architecture_symbol, symbol
 from symsim.tables import Context
 from symsim.units import format_quantity
 
@@ -35,14 +36,28 @@ class Bound:
         }
 
 
-def bind_model(config: ModelConfig, sizes: Sizes, deployment: Deployment) -> Bound:
-    """What is known without a device: architecture and deployment."""
-    return _bound(_architecture(config, sizes) | _deployment(deployment))
+def bind_model(
+    config: ModelConfig, sizes: Sizes, deployment: Deployment, stored: Mapping[str, tuple[Format, str]] | None = None
+) -> Bound:
+    """What is known without a device: architecture and deployment. stored: symbol -> format of weights and cache that
+    the checkpoint gives, and where from. Its deployment has every precision decided."""
+    return _bound(_architecture(config, sizes) | _deployment(deployment) | _formats(stored or {}))
 
 
-def bind_all(config: ModelConfig, sizes: Sizes, device: Device, deployment: Deployment, counting: Convention) -> Bound:
+def bind_all(
+    config: ModelConfig,
+    sizes: Sizes,
+    device: Device,
+    deployment: Deployment,
+    counting: Convention,
+    stored: Mapping[str, tuple[Format, str]] | None = None,
+) -> Bound:
     """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants."""
-    rows = _architecture(config, sizes) | _hardware(device, counting) | _deployment(deployment)
+    rows = _architecture(config, sizes) | _hardware(device, counting) | _deployment(deployment) | _formats(stored or {})
+    for name, value in counting.constants.items():
+        rows[name] = value, counting.sources[name]
+    if deployment.gemm == CHECKPOINT:
+        return _bound(_converted(rows, device, counting))
     precision = f"peak_{deployment.gemm}"
     if precision not in rows:
         supported = ", ".join(device.precisions)
@@ -51,9 +66,22 @@ def bind_all(config: ModelConfig, sizes: Sizes, device: Device, deployment: Depl
             f"{precision} in {device.path.name}"
         )
     rows["peak_w"] = rows[precision]
-    for name, value in counting.constants.items():
-        rows[name] = value, counting.sources[name]
-    return _bound(rows)
+    return _bound(_converted(rows, device, counting))
+
+
+def _converted(
+    rows: dict[str, tuple[Fraction, str]], device: Device, counting: Convention
+) -> dict[str, tuple[Fraction, str]]:
+    """Where the cost model reads formats: what the device has no units for runs at its bf16 peak, converted first."""
+    source = f"hardware/{device.path.name}: no such units, so converted first and multiplied in bf16"
+    narrow = PRECISIONS[PRECISIONS.index("bf16") + 1 :] if counting.reads_checkpoint else ()
+    return {f"peak_{name}": (rows["peak_bf16"][0], source) for name in narrow} | rows
+
+
+def _formats(stored: Mapping[str, tuple[Format, str]]) -> dict[str, tuple[Fraction, str]]:
+    return {
+        name: (kind.bytes_per_weight, f"{origin}: {kind.element.source}") for name, (kind, origin) in stored.items()
+    }
 
 
 def _architecture(config: ModelConfig, sizes: Sizes) -> dict[str, tuple[Fraction, str]]:
@@ -78,7 +106,7 @@ def context(
     """What binds table look-ups besides their arguments."""
     default = float(device.assume["mfu"])
     figures = tuple((name, float(value)) for name, value in device.figures.items()) if fallback else None
-    return Context(device.key, vintage, deployment.kv, default, counting.name, counting.mfu_decimals, figures)
+    return Context(device.key, vintage, str(deployment.kv), default, counting.name, counting.mfu_decimals, figures)
 
 
 _WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}
@@ -115,8 +143,11 @@ def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
         "sm_ratio": Fraction(deployment.sm_ratio),
         "deepep": Fraction(deployment.comm == "deepep"),
         "two_batch": Fraction(deployment.overlap == "two-batch"),
-        "b_w": Fraction(_WIDTHS[deployment.gemm]),
-        "b_kv": Fraction(_WIDTHS[deployment.kv]),
+        **{
+            f"b_{name}": Fraction(_WIDTHS[held])
+            for name, held in (("w", deployment.gemm), ("kv", deployment.kv))
+            if held in _WIDTHS
+        },
     }
     fixed = {f"b_{precision}": (Fraction(width), "definition") for precision, width in _WIDTHS.items()}
     return {**{name: (value, "deployment") for name, value in values.items()}, **fixed}

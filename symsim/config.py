@@ -16,10 +16,11 @@ from symsim.tree import Library, Model
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """One config.json: where it is from (as shown to the user) and its keys."""
+    """One config.json: where it is from (as shown to the user), its keys, and the file itself."""
 
     path: str
     keys: Mapping[str, Any]
+    file: Path | None = None
 
 
 def bundled_models() -> tuple[str, ...]:
@@ -57,7 +58,7 @@ def _read(path: Path, modified: int, size: int) -> ModelConfig:
         raise ConfigError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
     if not isinstance(keys, dict):
         raise ConfigError(f"{name}: expected a JSON object with the keys of a model, found {type(keys).__name__}")
-    return ModelConfig(name, cast(Mapping[str, Any], keys))
+    return ModelConfig(name, cast(Mapping[str, Any], keys), path)
 
 
 def find_model(config: ModelConfig, library: Library) -> Model:

@@ -19,7 +19,8 @@ class Convention:
     scale: unit -> factor on the device's SI figures of that unit; constants: convention symbol -> value (SI);
     mfu_decimals: to how many places a table's MFU is rounded before use (None: not at all);
     sources: constant or unit -> where it is from; refuses_unread_keys: whether a config key that the graphs do not
-    describe is refused, or only reported.
+    describe is refused, or only reported; reads_checkpoint: whether weights are in the formats of the checkpoint where
+    a deployment states no precision.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Convention:
     mfu_decimals: int | None
     sources: Mapping[str, str]
     refuses_unread_keys: bool = False
+    reads_checkpoint: bool = False
 
 
 INFERSIM = Convention(
@@ -66,6 +68,7 @@ ROOFLINE = Convention(
     mfu_decimals=None,
     sources={"reserve_share": "vLLM's default gpu_memory_utilization leaves 10 % of HBM free"},
     refuses_unread_keys=True,
+    reads_checkpoint=True,
 )
 
 CONVENTIONS: Mapping[str, Convention] = {counting.name: counting for counting in (INFERSIM, ROOFLINE)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy
 from sympy import Expr
@@ -12,7 +12,8 @@ from symsim.algebra import Priced, Scope, condition, expression, priced
 from symsim.errors import Span, UndefinedName, did_you_mean
 from symsim.graph import Guard, Op, OpGraph, Phase
 from symsim.lower import Facts, decide, step_scope
-from symsim.symbols import KNOWN, LINKS, symbol
+from symsim.quantization import LayerFormat
+from symsim.symbols import KNOWN, LINKS, symbol, weight_symbol
 from symsim.tree import Clause, Kernel, Let, Library, Part, When
 
 _AMOUNTS = ("flops", "read", "write", "weight")
@@ -20,8 +21,15 @@ _NUMBERS = ("mfu", "touch", "time", "latency")
 COUNTED = ("linear", "attention", "convolution", "routed_experts")
 """What matrix-product FLOPs are counted as."""
 
-WIDTHS: Mapping[str, Expr] = {precision: symbol(f"b_{precision}") for precision in ("bf16", "fp8", "fp32", "w", "kv")}
-"""Bytes of an element at each precision a graph may name."""
+PLAIN = ("bf16", "fp8", "fp32", "kv")
+QUANTISABLE: tuple[str, ...] = ("w", "listed")
+"""Weights at the precision of the deployment; those that stay in bf16 unless the checkpoint lists them."""
+
+NAMED = (*PLAIN, *QUANTISABLE)
+"""The precisions that a graph may name."""
+
+Rates = Mapping[LayerFormat, str]
+"""Format of a linear layer -> the precision at whose peak the device multiplies it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Cost:
 
 def in_bytes(amount: Priced) -> Expr:
     """Elements at each precision -> bytes."""
-    return sympy.Add(*(WIDTHS[str(precision)] * elements for precision, elements in amount.items()))
+    return sympy.Add(*(symbol(weight_symbol(str(precision))) * elements for precision, elements in amount.items()))
 
 
 def causal_pairs(phase: Phase, cp: Expr = sympy.S.One) -> Mapping[str, Expr]:
@@ -90,11 +98,11 @@ def causal_pairs(phase: Phase, cp: Expr = sympy.S.One) -> Mapping[str, Expr]:
 
 
 def costs(
-    graph: OpGraph, library: Library, facts: Facts, step: Scope | None = None
+    graph: OpGraph, library: Library, facts: Facts, step: Scope | None = None, rates: Rates | None = None
 ) -> tuple[Mapping[str, Cost], tuple[Guard, ...]]:
     """The cost of every operator by name, and the conditions its kernels decided.
 
-    step: what stands in for the work of a step, `pairs` among it.
+    step: what stands in for the work of a step, `pairs` among it; rates: where a checkpoint gives weights their format.
     Raises UndefinedName and PrecisionMissing at their place in the graph text.
     """
     guards: dict[sympy.Basic, bool] = {}
@@ -102,6 +110,7 @@ def costs(
     work = {**graph.degrees, **step_scope(graph.phase, cp), **causal_pairs(graph.phase, cp), **(step or {})}
     scope = {**{name: symbol(name) for name in KNOWN}, **work}
     found = {op.name: _cost(op, library.kernels[op.kernel], scope, facts, guards) for op in graph.ops}
+    found = {op.name: _stored(found[op.name], op, rates) for op in graph.ops}
     return found, tuple(Guard(test, outcome) for test, outcome in guards.items())
 
 
@@ -120,6 +129,31 @@ def _cost(op: Op, kernel: Kernel, work: Scope, facts: Facts, guards: dict[sympy.
     spans = {name: clause.span for name, clause in clauses.items()}
     part = next((rule.name for rule in kernel.body if isinstance(rule, Part)), "")
     return Cost(**fields, send=send, counted=counted, part=part, clauses=spans)  # pyright: ignore[reportArgumentType]
+
+
+def _stored(cost: Cost, op: Op, rates: Rates | None) -> Cost:
+    """The cost with weights in the format of their module, multiplied at the peak that the device has for it."""
+    used = {*cost.flops, *cost.read, *cost.write, *cost.weight}
+    if used.isdisjoint(QUANTISABLE):
+        return cost
+    if rates is None:
+        stored = peaks = {"listed": "bf16"}
+    elif op.format is None:
+        raise UndefinedName(op.origin, f"`of` is missing: whose weights {op.label} multiplies by decides their format")
+    else:
+        stored = dict.fromkeys(QUANTISABLE, op.format.weight.name)
+        peaks = dict.fromkeys(QUANTISABLE, rates[op.format])
+    moved = {name: _renamed(getattr(cost, name), stored) for name in ("read", "write", "weight")}
+    return replace(cost, flops=_renamed(cost.flops, peaks), **moved)
+
+
+def _renamed(amounts: Priced, names: Mapping[str, str]) -> Priced:
+    """Amounts under other names of their precisions, summed where two become one."""
+    found: dict[str | None, Expr] = {}
+    for precision, amount in amounts.items():
+        name = names.get(str(precision), precision)
+        found[name] = found.get(name, sympy.S.Zero) + amount
+    return found
 
 
 def _chosen(
@@ -161,8 +195,8 @@ def _check_clause(clause: Clause, keyed: Mapping[str, object]) -> None:
 
 def _known_precisions(clause: Clause, amount: Priced) -> Priced:
     for precision in amount:
-        if precision not in WIDTHS:
-            known = did_you_mean(str(precision), WIDTHS)
+        if precision not in NAMED:
+            known = did_you_mean(str(precision), NAMED)
             raise UndefinedName(clause.span, f"there is no precision {precision}; {known}")
     return amount
 

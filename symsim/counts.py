@@ -12,7 +12,9 @@ from sympy import Expr, Integer
 
 from symsim.api import phase_of
 from symsim.binding import bind_model, facts
+from symsim.checkpoint import Served, serve
 from symsim.closed_form import ClosedForm
+from symsim.conventions import convention
 from symsim.cost import COUNTED, Cost, costs
 from symsim.deployment import Deployment
 from symsim.errors import InternalError, SymsimError
@@ -28,6 +30,9 @@ from symsim.tables import Context
 
 PARTS = ("attention", "ffn", "norm")
 """What the weights of a layer are listed under; graph text says which with `part`."""
+
+_BF16 = Deployment(gemm="bf16", kv="bf16")
+"""Elements and FLOPs are counted as if nothing were quantised."""
 
 BUFFER = "buffer"
 """Listed under this is what is held but is no parameter."""
@@ -118,7 +123,7 @@ def flops(
         if value < least:
             raise SymsimError(f"{name} = {value} must be at least {least}")
     family = _family(model, graphs, fallback)
-    bound = bind_model(family.config, family.sizes, Deployment())
+    bound = bind_model(family.config, family.sizes, _BF16)
     numbers = facts(bound, phase)
     tokens = symbol("T") if phase == "prefill" else symbol("B")
     step = {"logit_tokens": tokens} if logits == "all" else {}
@@ -139,13 +144,14 @@ class Cache:
 
     per_token: what one token takes while no window is full; windows: window in tokens -> the part of it that such
     layers take, and take no more past their window; state: what a sequence holds whatever its length; formula: of a
-    sequence of S + O tokens.
+    sequence of S + O tokens; kv: the format of the cache.
     """
 
     per_token: int
     windows: Mapping[int, int]
     state: int
     formula: Formula
+    kv: str
 
     def per_request(self, **lengths: int) -> int:
         """Bytes of one sequence of S input and O output tokens."""
@@ -154,26 +160,32 @@ class Cache:
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain JSON types."""
         windows = [{"tokens": tokens, "per_token": count} for tokens, count in self.windows.items()]
-        return {"per_token": self.per_token, "windows": windows, "state": self.state}
+        return {"per_token": self.per_token, "windows": windows, "state": self.state, "kv": self.kv}
 
 
 def cache(
-    model: str | Path | Family, *, kv: str = "bf16", graphs: Sequence[str | Path] = (), fallback: bool = False
+    model: str | Path | Family, *, kv: str | None = None, graphs: Sequence[str | Path] = (), fallback: bool = False
 ) -> Cache:
-    """KV cache and state of one sequence. kv: precision of the cache.
+    """KV cache and state of one sequence. kv: bf16, fp8, or (None) the format that the checkpoint gives it.
 
     >>> cache("deepseek-v3").per_token
     70272
     """
     family = _family(model, graphs, fallback)
-    deployment = Deployment(kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
-    bound = bind_model(family.config, family.sizes, deployment)
-    phased, values = phase_of(family, "decode", bound), bound.symbols()
-    subject = f"{family.config.path}, KV cache {kv}"
-    formula = Formula(ClosedForm(cache_derivation(phased), bound, Context("", "", kv, 0.0)), subject)
+    deployment = Deployment(gemm="bf16", kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
+    served = serve(family, deployment, convention("roofline"))
+    bound = bind_model(family.config, family.sizes, served.deployment, served.stored)
+    phased, values = phase_of(served, "decode", bound), bound.symbols()
+    held = str(served.deployment.kv) if served.kv is None else served.kv.name
+    subject = f"{family.config.path}, KV cache {held}" + (
+        f" as {served.origin} says" if held != "bf16" and kv is None else ""
+    )
+    formula = Formula(ClosedForm(cache_derivation(phased), bound, Context("", "", held, 0.0)), subject)
     windows = {_whole(window, values): _whole(size, values) for window, size in windowed(phased.graph).items()}
     growing = _whole(resident(phased.graph, "cache"), values)
-    return Cache(growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula)
+    return Cache(
+        growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula, held
+    )
 
 
 def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:
@@ -181,8 +193,8 @@ def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: 
 
 
 def _unsharded(family: Family) -> tuple[Phased, Mapping[Any, Expr]]:
-    bound = bind_model(family.config, family.sizes, Deployment())
-    return phase_of(family, "decode", bound), bound.symbols()
+    bound = bind_model(family.config, family.sizes, _BF16)
+    return phase_of(Served(family, _BF16), "decode", bound), bound.symbols()
 
 
 def _weights(phased: Phased) -> list[tuple[str, str, Expr, Expr]]:

@@ -8,9 +8,12 @@ from typing import Literal, get_args
 
 from symsim.errors import DeploymentError, did_you_mean
 
-Precision = Literal["bf16", "fp8"]
+Precision = Literal["bf16", "fp8", "checkpoint"]
 Communication = Literal["allreduce", "deepep"]
 Overlap = Literal["none", "two-batch"]
+
+CHECKPOINT = "checkpoint"
+"""As the checkpoint states it, weight by weight."""
 
 SM_RATIO = Fraction(108, 132)
 """SMs left to compute while DeepEP's normal mode takes 24 of an H800's 132 (DeepSeek-V3 report, section 3.2.2)."""
@@ -25,16 +28,17 @@ class Deployment:
     unless ep is given; if it is smaller there are dp * cp / ep copies of them. Ranks are numbered tp innermost, then
     cp, dp, and pp outermost, so a group lies inside a node when it fits into one.
 
-    gemm, kv: precision of weight GEMMs and of the KV cache; comm: how tokens reach experts; overlap: one batch at
-    a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
+    gemm, kv: precision of weight GEMMs and of the KV cache; `checkpoint`: what its quantisation config says; None: as
+    the cost model does, `checkpoint` where it reads formats, else bf16. comm: how tokens reach experts; overlap: one
+    batch at a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
     Raises DeploymentError on values that cannot be.
     """
 
     world_size: int = 1
     num_nodes: int = 1
     tp: int = 1
-    gemm: Precision = "bf16"
-    kv: Precision = "bf16"
+    gemm: Precision | None = None
+    kv: Precision | None = None
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
     sm_ratio: Fraction | float = SM_RATIO
@@ -51,7 +55,8 @@ class Deployment:
             ("comm", Communication),
             ("overlap", Overlap),
         ):
-            _choice(name, getattr(self, name), get_args(choices))
+            if getattr(self, name) is not None:
+                _choice(name, getattr(self, name), get_args(choices))
         if not 0 < self.sm_ratio <= 1:
             raise DeploymentError(f"sm_ratio = {self.sm_ratio} must be above 0 and at most 1")
         _divides("tp", self.tp, "world_size", self.world_size)
@@ -102,7 +107,9 @@ class Deployment:
 
     def text(self) -> str:
         """What differs from one GPU in bf16, as keyword arguments."""
-        changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        usual = {"gemm": ("bf16", None), "kv": ("bf16", None)}
+        stated = [(f.name, getattr(self, f.name), usual.get(f.name, (f.default,))) for f in fields(self)]
+        changed = [(name, value) for name, value, known in stated if value not in known]
         return ", ".join(f"{name} {value}" for name, value in changed) or "one GPU, bf16"
 
 

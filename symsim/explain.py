@@ -10,7 +10,9 @@ from sympy import Expr, Tuple
 from sympy.core.function import AppliedUndef
 
 from symsim.closed_form import ClosedForm
+from symsim.cost import Cost
 from symsim.evaluate import positions, program, scalar_tables
+from symsim.graph import Op
 from symsim.lookup import Found, bind
 from symsim.metrics import Phased
 from symsim.roofline import Time
@@ -22,7 +24,8 @@ class OpLine:
     """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step, on
     all stages of a pipeline together.
 
-    bound: compute, memory, link or latency, whichever takes longest; source: its graph line and measured rows.
+    bound: compute, memory, link or latency, whichever takes longest; format: of its weights and activations, and the
+    peak they are multiplied at, where a checkpoint gives them; source: its graph line and measured rows.
     """
 
     name: str
@@ -35,6 +38,7 @@ class OpLine:
     times: float
     bound: str
     source: str
+    format: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,8 +58,17 @@ def breakdown(phase: Phased, form: ClosedForm, workload: Mapping[str, int]) -> t
         keys = form.keys_of(Tuple(*op.shape.values()))
         source = "; ".join([f"{op.origin} ({', '.join(keys)})" if keys else str(op.origin), *rows])
         intensity = flops / hbm if hbm else None
-        lines.append(OpLine(op.name, op.kernel, flops, hbm, link, intensity, seconds, repeat, bound, source))
+        lines.append(
+            OpLine(op.name, op.kernel, flops, hbm, link, intensity, seconds, repeat, bound, source, _format(op, cost))
+        )
     return tuple(lines)
+
+
+def _format(op: Op, cost: Cost) -> str | None:
+    """The format of an operator's weights as the checkpoint has it, and the peaks of its FLOPs."""
+    if op.format is None:
+        return None
+    return f"{op.format.name} @ {', '.join(str(precision) for precision in cost.flops)}"
 
 
 _BOUNDS = ("compute", "memory", "link", "latency")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from symsim.conventions import convention
 from symsim.errors import UnreadKey, UnsupportedArchitecture
 from symsim.library import load_library
 from symsim.paths import GRAPHS
+from symsim.quantization import Quantization
+from symsim.quantization_config import keys_beside, places, read_quantization
 from symsim.sizes import Sizes, described, read_sizes
 from symsim.tree import Library, Model
 
@@ -29,6 +32,19 @@ class Family:
     library: Library
     assumptions: tuple[str, ...]
     graphs: tuple[str, ...] = ()
+
+    @cached_property
+    def quantization(self) -> Quantization:
+        """The formats of the checkpoint. Raises ConfigError for what is not understood."""
+        file = self.config.file
+        beside = None if file is None else keys_beside(file)
+        return read_quantization(self.config.keys, self.config.path, beside)
+
+    @property
+    def states_quantization(self) -> tuple[str, ...]:
+        """The keys, and the file beside the config, that say how it is quantised, in one phrase; or none."""
+        found = places(self.config.keys, self.config.file)
+        return (f"{self.config.path}: {' and '.join(found)}",) if found else ()
 
 
 def find_family(

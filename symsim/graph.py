@@ -13,6 +13,7 @@ from sympy.printing.str import sstr
 
 from symsim.algebra import Priced
 from symsim.errors import InternalError, Span
+from symsim.quantization import LayerFormat
 from symsim.symbols import put_in
 
 Phase = Literal["prefill", "decode"]
@@ -59,7 +60,8 @@ class Op:
     """One operator of one GPU. name is its path, e.g. layer.attention.o_proj; stage is attention, experts, ...
 
     shape: kernel parameter -> expression; repeat: executions in one step; body: the repeated body it belongs to;
-    part: under what its weights are listed.
+    part: under what its weights are listed; modules: the linear layers that they are; format: of their weights, where
+    the checkpoint gives it.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Op:
     body_repeat: Expr
     origin: Span
     part: str = ""
+    modules: tuple[str, ...] = ()
+    format: LayerFormat | None = None
 
     @property
     def label(self) -> str:

@@ -14,14 +14,11 @@ from typing import Any, cast
 
 from symsim.errors import BadUnit, DataError, UnknownField, did_you_mean
 from symsim.paths import HARDWARE, shown
+from symsim.symbols import PRECISIONS
 from symsim.units import parse_quantity
 
 FIELDS: Mapping[str, str] = {
-    "peak_bf16": "FLOP/s",
-    "peak_fp8": "FLOP/s",
-    "peak_fp4": "FLOP/s",
-    "peak_int8": "FLOP/s",
-    "peak_fp32": "FLOP/s",
+    **{f"peak_{precision}": "FLOP/s" for precision in PRECISIONS},
     "hbm_capacity": "B",
     "hbm_bandwidth": "B/s",
     "nvlink_bandwidth": "B/s",
@@ -31,9 +28,6 @@ FIELDS: Mapping[str, str] = {
     "clock": "Hz",
 }
 """Field of a device file's datasheet -> its dimension."""
-
-PRECISIONS = ("fp32", "bf16", "fp8", "int8", "fp4")
-"""Precisions that may have a peak rate."""
 
 CONVERSIONS = ("cycles_fp8_to_half", "cycles_half_to_fp32", "cycles_fp32_to_bf16", "cycles_bf16_by_fp32")
 """Cycles of one SM for one element."""

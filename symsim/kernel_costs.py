@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import networkx as nx
@@ -16,8 +16,8 @@ from symsim.closed_form import ClosedForm
 from symsim.config import ModelConfig
 from symsim.conventions import convention
 from symsim.cost import costs
-from symsim.deployment import Deployment
-from symsim.errors import SymsimError, did_you_mean
+from symsim.deployment import CHECKPOINT, Deployment
+from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import Formula
 from symsim.graph import Guard, Op, OpGraph, Phase
 from symsim.hardware import load_device
@@ -70,7 +70,7 @@ def kernel(
         raise SymsimError(f"the {cost_model} graphs have no kernel {name}; {did_you_mean(name, library.kernels)}")
     found = library.kernels[name]
     _check(found, sizes)
-    deployment, chip = deployment or Deployment(), load_device(device)
+    deployment, chip = _decided(deployment or Deployment()), load_device(device)
     read = Sizes(dict(sizes), {size: size for size in sizes}, (), ())
     bound = bind_all(ModelConfig(str(found.span), {}), read, chip, deployment, counting)
     numbers, guards = facts(bound, phase), dict[sympy.Basic, bool]()
@@ -100,6 +100,13 @@ def kernel(
         return KernelCosts(found, seconds, None)
     rate = Step(step_symbol("achieved"), cost.total_flops / steps[-1].symbol, "FLOP/s", "FLOP/s achieved", "P")
     return KernelCosts(found, seconds, formula(Derivation("achieved", rate.meaning, (*steps, rate), decided)))
+
+
+def _decided(deployment: Deployment) -> Deployment:
+    """A kernel by itself has no checkpoint. Raises DeploymentError where one is asked for."""
+    if CHECKPOINT in (deployment.gemm, deployment.kv):
+        raise DeploymentError("a kernel by itself has no checkpoint; choose bf16 or fp8")
+    return replace(deployment, gemm=deployment.gemm or "bf16", kv=deployment.kv or "bf16")
 
 
 def _check(found: Kernel, sizes: Mapping[str, int]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from symsim.arithmetic import evaluate, names
 from symsim.errors import Span, UndefinedName, did_you_mean
+from symsim.quantization import Formats
 from symsim.tree import Expression, Layers, Model, Name, Statement, When
 
 
@@ -20,7 +21,8 @@ class Kind:
     """Layers that are alike. layers: their indices; count: how many layers there are in all.
 
     statement: the place of `layers`; outcomes: place of each `when` -> whether it holds; symbol: the name of the
-    number of such layers, None where all layers are alike; decided_by: the names that the conditions mention.
+    number of such layers, None where all layers are alike; decided_by: the names that the conditions mention; formats:
+    of their modules, where a checkpoint gives each its own.
     """
 
     statement: Span
@@ -30,11 +32,12 @@ class Kind:
     layers: tuple[int, ...]
     count: int
     decided_by: tuple[str, ...]
+    formats: Formats = ()
 
     @property
-    def form(self) -> tuple[Span, str, tuple[tuple[Span, bool], ...]]:
+    def form(self) -> tuple[object, ...]:
         """What a compilation depends on: everything but how many layers there are."""
-        return self.statement, self.name, self.outcomes
+        return self.statement, self.name, self.outcomes, self.formats
 
 
 ALIKE = "layer"
@@ -84,7 +87,7 @@ def _kinds(statement: Layers, values: Mapping[str, int], layers: Mapping[str, Se
     mentioned.pop(statement.index, None)
     taken: set[str] = set()
     for outcomes, (words, indices) in alike.items():
-        name = ALIKE if len(alike) == 1 else _free("_".join(words) or ALIKE, taken)
+        name = ALIKE if len(alike) == 1 else free_name("_".join(words) or ALIKE, taken)
         symbol = None if len(alike) == 1 else f"L_{name}"
         yield Kind(statement.span, name, symbol, outcomes, tuple(indices), count, tuple(mentioned))
 
@@ -116,7 +119,7 @@ def _size(name: Name, known: Mapping[str, Any]) -> Any:
     return known[name.name]
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: set[str]) -> str:
     """The name, numbered where an earlier kind has it already."""
     number = 2
     free = name

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from symsim.errors import GraphSyntaxError, Span
 from symsim.paths import GRAPHS, shown
 from symsim.syntax import parse_graph
-from symsim.tree import Block, Kernel, Library, Model
+from symsim.tree import Block, Kernel, Library, Model, Renames
 
 T = TypeVar("T", Kernel, Block, Model)
 
@@ -68,12 +68,14 @@ def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     chunks = [chunk for path in _files(name, folders) for chunk in _chunks(path)]
     rest = [item for chunk in chunks if not chunk.kind for item in chunk.parsed()]
     kinds = ("neutral", "off", "omitted", "sections")
-    keys = (frozenset[str]().union(*(found for kind, found in rest if kind == wanted)) for wanted in kinds)
+    listed = [item for item in rest if isinstance(item, tuple)]
+    keys = (frozenset[str]().union(*(found for kind, found in listed if kind == wanted)) for wanted in kinds)
+    renames = {path: to for item in rest if isinstance(item, Renames) for path, to in item.paths.items()}
     serving = {served: chunk.name for chunk in chunks for served in chunk.serves}
     kernels: _Parsed[Kernel] = _Parsed(_named(chunks, "kernel"))
     blocks: _Parsed[Block] = _Parsed(_named(chunks, "block"))
     models: _Parsed[Model] = _Parsed(_named(chunks, "model"))
-    return Library(name, kernels, blocks, models, serving, *keys)
+    return Library(name, kernels, blocks, models, serving, *keys, renames=renames)
 
 
 def _files(name: str, folders: tuple[Path, ...]) -> list[Path]:

@@ -10,9 +10,11 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.algebra import Scope, condition, expression, priced
-from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
+from symsim.errors import ConfigError, CycleError, Span, UndefinedName, did_you_mean
 from symsim.graph import DEGREES, SHARED, Guard, Op, OpGraph, Phase, Refusal, Resident, Whole, verify
 from symsim.kinds import Kind
+from symsim.modules import within
+from symsim.quantization import Formats, LayerFormat
 from symsim.symbols import KNOWN, architecture_symbol, symbol
 from symsim.tree import (
     Alias,
@@ -52,6 +54,7 @@ class _Found:
     pad: bool = False
     kinds: tuple[Kind, ...] = ()
     outcomes: Mapping[Span, bool] = field(default_factory=dict[Span, bool])
+    formats: Mapping[str, LayerFormat] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class _Place:
     body_repeat: Expr = sympy.S.One
     blocks: tuple[str, ...] = ()
     part: str = ""
+    inside: str = ""
 
 
 _PHASES = (symbol("prefill"), symbol("decode"))
@@ -118,13 +122,15 @@ def lower(
     *,
     pad: bool = False,
     step: Scope | None = None,
+    formats: Formats | None = None,
 ) -> OpGraph:
     """The operator graph of one phase. kinds: the kinds of layers that the config has.
 
-    pad: what does not divide into whole shards is padded until it does; step: what stands in for names of STEP.
-    Raises UndefinedName and CycleError at their place in the text.
+    pad: what does not divide into whole shards is padded until it does; step: what stands in for names of STEP;
+    formats: of the modules outside of layers, where a checkpoint gives each its own.
+    Raises UndefinedName and CycleError at their place in the text, ConfigError for a merged operator of two formats.
     """
-    found = _Found(pad=pad, kinds=kinds)
+    found = _Found(pad=pad, kinds=kinds, formats=None if formats is None else dict(formats))
     alone: dict[sympy.Basic, bool] = {}
     shared = degrees(facts, alone)
     work = {**shared, **step_scope(phase, shared["cp"]), **(step or {})}
@@ -201,8 +207,10 @@ def _lower_layers(
     for kind in (kind for kind in found.kinds if kind.statement == statement.span):
         times = _of_a_stage(count if kind.symbol is None else scope[kind.symbol], count, scope)
         found.outcomes = dict(kind.outcomes)
+        outside, found.formats = found.formats, None if found.formats is None else dict(kind.formats)
         repeated = _repeated(place, kind.name, times)
         _lower_all(statement.body, dict(scope), values, repeated, found, library, facts)
+        found.formats = outside
     found.outcomes = {}
 
 
@@ -248,7 +256,8 @@ def _lower_node(
     inner = replace(place, path=(*place.path, node.name), stage=stage)
     if node.op in library.blocks:
         block = library.blocks[node.op]
-        return _lower_block(block, node, sources, scope, inner, found, library, facts)
+        named = replace(inner, inside=within(place.inside, node.modules))
+        return _lower_block(block, node, sources, scope, named, found, library, facts)
     if node.op not in library.kernels:
         known = [*library.kernels, *library.blocks]
         raise UndefinedName(node.span, f"there is no kernel or block {node.op}; {did_you_mean(node.op, known)}")
@@ -258,9 +267,24 @@ def _lower_node(
         raise UndefinedName(node.span, f"{name} is made already; give this operator another name")
     sizes = _sizes(node, kernel, scope)
     words = (name, place.body, stage, node.op, sizes, place.repeat, place.body_repeat, node.span, place.part)
-    found.ops.append(Op(*words))
+    weights = tuple(place.inside + module for module in node.modules)
+    found.ops.append(Op(*words, weights, _format(name, weights, found)))
     found.edges += [(source, name) for source in sources if source]
     return name
+
+
+def _format(name: str, weights: tuple[str, ...], found: _Found) -> LayerFormat | None:
+    """The one format of an operator's weights, where a checkpoint gives them theirs."""
+    if found.formats is None or not weights:
+        return None
+    kinds = {module: found.formats[module] for module in weights}
+    if len(set(kinds.values())) > 1:
+        stated = ", ".join(f"{module} {kind.name}" for module, kind in kinds.items())
+        raise ConfigError(
+            f"{name} multiplies by these weights at once, and the checkpoint stores them in different formats: "
+            f"{stated}; give the operators apart in the graph text, or all one precision with --gemm bf16 or fp8"
+        )
+    return kinds[weights[0]]
 
 
 def _lower_block(

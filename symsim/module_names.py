@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -69,12 +69,36 @@ def core(module: str) -> str:
     return module
 
 
-def spellings(module: str) -> Iterator[str]:
-    """The path as given, and under every wrapper."""
-    yield module
-    yield core(module)
-    for wrapper in _WRAPPERS:
-        yield wrapper + core(module)
+@lru_cache(maxsize=65536)
+def spellings(module: str) -> tuple[str, ...]:
+    """The path as given, without wrapper, and under every wrapper."""
+    own = core(module)
+    return tuple(dict.fromkeys((module, own, *(wrapper + own for wrapper in _WRAPPERS))))
+
+
+_LITERAL = re.compile(r"[\w.*-]*")
+_LAYER = re.compile(r"[a-z]\.(\d+)\.")
+
+
+@lru_cache(maxsize=65536)
+def layer_named(pattern: str) -> str | None:
+    """The index of the one layer that a pattern can name, where its text says so; lists name hundreds of layers.
+
+    >>> layer_named("model.layers.17.self_attn*"), layer_named("model.layers.1*"), layer_named("lm_head")
+    ('17', None, None)
+    """
+    found = _LAYER.search(pattern) if _LITERAL.fullmatch(pattern) else None
+    return found and found[1]
+
+
+def layer_of(module: str) -> str | None:
+    """The index of the layer that a module is in.
+
+    >>> layer_of("model.layers.3.mlp.experts.7.up_proj"), layer_of("lm_head")
+    ('3', None)
+    """
+    found = _LAYER.search(module)
+    return found and found[1]
 
 
 @lru_cache(maxsize=65536)
@@ -86,4 +110,5 @@ def names(how: str, pattern: str, module: str) -> bool:
     >>> names("glob", "lm_head", "language_model.lm_head"), names("glob", "mlp.gate", "model.layers.1.mlp.gate_proj")
     (True, False)
     """
-    return any(MATCHERS[how](pattern, spelling) for spelling in spellings(module))
+    matches = MATCHERS[how]
+    return any(matches(pattern, spelling) for spelling in spellings(module))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 
 from symsim.errors import ConfigError
 from symsim.formats import Format, stored
-from symsim.module_names import core, names
+from symsim.module_names import core, layer_named, layer_of, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,11 @@ BF16 = LayerFormat(stored("bf16"), "bf16")
 """What is not quantised: 16 bits each."""
 
 
-@dataclass(frozen=True, slots=True)
+Formats = tuple[tuple[str, LayerFormat], ...]
+"""Module paths as the graph text names them, each with its format; sorted."""
+
+
+@dataclass(frozen=True)
 class Rule:
     """Modules that patterns name, compared as the library `how` does, and their format."""
 
@@ -36,7 +43,17 @@ class Rule:
     layer: LayerFormat
 
     def names(self, module: str) -> bool:
-        return any(names(self.how, pattern, module) for pattern in self.patterns)
+        by_layer, own = self._by_layer, layer_of(module)
+        patterns = chain(by_layer.get(None, ()), by_layer.get(own, ()) if own else ())
+        return any(names(self.how, pattern, module) for pattern in patterns)
+
+    @cached_property
+    def _by_layer(self) -> Mapping[str | None, list[str]]:
+        """The patterns by the one layer that each can name; None: those of any layer."""
+        found: dict[str | None, list[str]] = {}
+        for pattern in self.patterns:
+            found.setdefault(layer_named(pattern), []).append(pattern)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +69,10 @@ class Never:
         return parts[-1] in self.last or parts[-1].endswith(self.ends) or not set(self.inside).isdisjoint(parts)
 
 
-@dataclass(frozen=True, slots=True)
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
+
+
+@dataclass(frozen=True)
 class Quantization:
     """The whole answer for a checkpoint. Asked in this order, the first that names a module decides its format:
 
@@ -76,16 +96,18 @@ class Quantization:
     def format_of(self, module: str, layer: int | None = None) -> LayerFormat:
         """The format of a linear layer by its Hugging Face module path; `{layer}` in it stands for the layer's index.
 
-        A container, such as a layer's `experts`, answers for the layers in it where all agree.
+        A container, such as a layer's `experts`, answers for the layers in it where all agree; so does a path with `*`
+        in place of an expert's index, for which rules are asked about the first expert.
         Raises ConfigError where they do not, or where `{layer}` and the index do not come together.
         """
         if ("{layer}" in module) != (layer is not None):
             raise ConfigError(f"{module}: a layer's index and {{layer}} in the path come together, or neither does")
         path = module.replace("{layer}", str(layer))
+        one = path.replace(".*", ".0")
         for rule in self.rules:
-            if rule.names(path):
+            if rule.names(one):
                 return rule.layer
-        return self._listed(path) or (BF16 if self.never.names(path) else self.default)
+        return self._listed(path) or (BF16 if self.never.names(one) else self.default)
 
     def counted(self, module: str, layers: Iterable[int]) -> Mapping[LayerFormat, int]:
         """How many of the layers have this module in each format: `repeat` of a graph operator, split by format."""
@@ -108,11 +130,30 @@ class Quantization:
         name = core(path)
         if not self.listed or name in self.listed:
             return self.listed.get(name)
-        inside = {kind for listed, kind in self.listed.items() if listed.startswith(f"{name}.")}
+        inside = self._inside.get(name) or self._inside.get(name.partition(".*")[0], {})
         if len(inside) > 1:
-            kinds = ", ".join(sorted(kind.name for kind in inside))
+            kinds = ", ".join(sorted(kind.name for kind in inside.values()))
             raise ConfigError(f"{self.origin}: layers of {path} differ in format ({kinds}); ask for each by its path")
-        return inside.pop() if inside else None
+        return next(iter(inside.values()), None)
+
+    @cached_property
+    def _inside(self) -> Mapping[str, Mapping[int, LayerFormat]]:
+        """Path of a container, or with `*` for an expert's index -> what is listed inside, each format once.
+
+        Layers of a format share one value (see the reader), which tells formats apart without comparing them.
+        """
+        listed: dict[str, dict[int, LayerFormat]] = {}
+        for path, kind in self.listed.items():
+            first, _, rest = path.partition(".")
+            index, _, inner = rest.partition(".")
+            starred = f"{first}.{index}.{_NUMBER.sub('*', inner)}" if inner else path
+            listed.setdefault(starred, {})[id(kind)] = kind
+        found: dict[str, dict[int, LayerFormat]] = {}
+        for path, kinds in listed.items():
+            parts = path.split(".")
+            for end in range(1, len(parts) + 1):
+                found.setdefault(".".join(parts[:end]), {}).update(kinds)
+        return found
 
 
 def unquantised(origin: str) -> Quantization:

@@ -17,6 +17,7 @@ from symsim.quantization import Quantization, unquantised
 from symsim.quantization_methods import READERS, Method
 
 _KEYS = ("quantization_config", "compression_config")
+_BESIDE = "hf_quant_config.json"
 _SECTIONS = ("text_config", "llm_config", "language_config")
 
 
@@ -48,9 +49,15 @@ def read_quantization(
     return own
 
 
+def places(keys: Mapping[str, Any], config: Path | None) -> tuple[str, ...]:
+    """Where quantisation is stated: keys of a config.json, or the file beside it."""
+    found = [f"{prefix}{key}" for prefix, place in _sections(keys) for key in _KEYS if place.get(key) is not None]
+    return (*found, *([_BESIDE] if config is not None and _beside(config).is_file() else []))
+
+
 def keys_beside(config: Path) -> Mapping[str, Any] | None:
     """The keys of hf_quant_config.json in the folder of a config.json, or None where there is none."""
-    path = config.parent / "hf_quant_config.json"
+    path = _beside(config)
     if not path.is_file():
         return None
     try:
@@ -62,17 +69,24 @@ def keys_beside(config: Path) -> Mapping[str, Any] | None:
 
 def _stated(keys: Mapping[str, Any], origin: str) -> Keys | None:
     """The quantisation of the model or of its text model."""
-    places = [("", keys)]
-    places += [(f"{name}.", keys[name]) for name in _SECTIONS if isinstance(keys.get(name), dict)]
     found = [
         Keys(f"{origin}: {prefix}{key}", mapping(f"{origin}: {prefix}{key}", place[key]))
-        for prefix, place in places
+        for prefix, place in _sections(keys)
         for key in _KEYS
         if place.get(key) is not None
     ]
-    if len({json.dumps(stated.values, sort_keys=True) for stated in found}) > 1:
-        raise ConfigError(f"{found[0].where} and {found[1].where} disagree; keep one")
+    if any(stated.values != found[0].values for stated in found[1:]):
+        raise ConfigError(f"{found[0].where} and {found[-1].where} disagree; keep one")
     return found[0] if found else None
+
+
+def _beside(config: Path) -> Path:
+    return config.parent / _BESIDE
+
+
+def _sections(keys: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """What stands before the keys of the model and of its text model, and these keys."""
+    return [("", keys), *((f"{name}.", keys[name]) for name in _SECTIONS if isinstance(keys.get(name), dict))]
 
 
 def _flattened(keys: Mapping[str, Any]) -> Mapping[str, Any]:

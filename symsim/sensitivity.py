@@ -89,8 +89,7 @@ def sensitivities(
 def _with_one_peak(costs: Costs, metric: str) -> ClosedForm:
     """The metric with the peak of the weight GEMMs named as the device's own, so that a faster peak is one input."""
     form = costs.metric(metric).form
-    own = symbol(f"peak_{costs.deployment.gemm}")
-    return ClosedForm(form.derivation.substituted({symbol("peak_w"): own}), form.bound, form.context)
+    return ClosedForm(form.derivation.substituted({symbol("peak_w"): costs.peak}), form.bound, form.context)
 
 
 def _with_table_factors(derivation: Derivation) -> tuple[Derivation, Mapping[str, str]]:

@@ -6,7 +6,8 @@ of a device file; architecture symbols are named by the `config:` section of a m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
@@ -29,11 +30,19 @@ class SymbolInfo:
     integer: bool = False
 
 
+PRECISIONS = ("fp32", "bf16", "fp8", "int8", "fp4")
+"""Precisions that may have a peak rate; a device's is the symbol `peak_PRECISION`."""
+
+
 def _table(kind: Kind, rows: list[tuple[str, str, str, str, bool]]) -> dict[str, SymbolInfo]:
     return {row[0]: SymbolInfo(row[0], kind, row[1], row[3], row[2], row[4]) for row in rows}
 
 
-KNOWN: Mapping[str, SymbolInfo] = {
+def _peak(precision: str) -> tuple[str, str, str, str, bool]:
+    return f"peak_{precision}", "FLOP/s", f"P_{{\\mathrm{{{precision}}}}}", f"dense {precision} peak rate", False
+
+
+_FIXED: Mapping[str, SymbolInfo] = {
     **_table(
         "workload",
         [
@@ -76,8 +85,7 @@ KNOWN: Mapping[str, SymbolInfo] = {
     **_table(
         "hardware",
         [
-            ("peak_bf16", "FLOP/s", "P_{\\mathrm{bf16}}", "dense bf16 peak rate", False),
-            ("peak_fp8", "FLOP/s", "P_{\\mathrm{fp8}}", "dense fp8 peak rate", False),
+            *map(_peak, PRECISIONS),
             ("hbm_bandwidth", "B/s", "W_{\\mathrm{HBM}}", "HBM bandwidth", False),
             ("hbm_efficiency", "1", "\\eta_{\\mathrm{HBM}}", "achievable share of HBM bandwidth", False),
             ("hbm_capacity", "B", "M_{\\mathrm{HBM}}", "HBM capacity of one GPU", False),
@@ -143,6 +151,51 @@ KNOWN: Mapping[str, SymbolInfo] = {
         ],
     ),
 }
+
+_FORMAT = re.compile(r"b_((?:[a-z]+_)*?[a-z]+\d\w*)")
+
+
+@dataclass(frozen=True)
+class _Known(Mapping[str, SymbolInfo]):
+    """The fixed symbols, and `b_FORMAT` for every number format that weights may be stored in."""
+
+    fixed: Mapping[str, SymbolInfo]
+
+    def __getitem__(self, name: str) -> SymbolInfo:
+        return self.fixed[name] if name in self.fixed else _of_format(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.fixed or (isinstance(name, str) and _FORMAT.fullmatch(name) is not None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fixed)
+
+    def __len__(self) -> int:
+        return len(self.fixed)
+
+
+@cache
+def _of_format(name: str) -> SymbolInfo:
+    found = _FORMAT.fullmatch(name)
+    if found is None:
+        raise KeyError(name)
+    words = found[1].replace("_", " ")
+    spaced = words.replace(" ", "\\,")
+    return SymbolInfo(
+        name, "precision", "B", f"bytes of a weight in {words}, with its scales", f"b_{{\\mathrm{{{spaced}}}}}"
+    )
+
+
+def weight_symbol(format_name: str) -> str:
+    """The name of the symbol for the bytes of a weight in a number format.
+
+    >>> weight_symbol("int4 g128"), weight_symbol("bf16")
+    ('b_int4_g128', 'b_bf16')
+    """
+    return f"b_{format_name.replace(' ', '_')}"
+
+
+KNOWN: Mapping[str, SymbolInfo] = _Known(_FIXED)
 
 LINKS = ("nvlink", "rdma")
 WORKLOAD = ("B", "S", "O", "T")

@@ -39,6 +39,7 @@ from symsim.tree import (
     Part,
     Priced,
     Refuse,
+    Renames,
     Repeat,
     Require,
     Text,
@@ -196,8 +197,17 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def named(self, name: Token, value: Any) -> Named:
         return Named(str(name), value, self.places.of(name))
 
-    def node(self, name: Token, op: Token, inputs: Any, shape: Any) -> Node:
-        return Node(str(name), str(op), tuple(map(str, inputs)), shape, self.places.of(op))
+    def node(self, name: Token, op: Token, inputs: Any, shape: Any, modules: Any) -> Node:
+        return Node(str(name), str(op), tuple(map(str, inputs)), shape, self.places.of(op), modules or ())
+
+    def modules(self, *paths: Token) -> tuple[str, ...]:
+        return tuple(map(str, paths))
+
+    def rename(self, paths: tuple[str, ...], found: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        return dict.fromkeys(paths, found)
+
+    def renames(self, *rows: dict[str, tuple[str, ...]]) -> Renames:
+        return Renames({path: found for row in rows for path, found in row.items()})
 
     def alias(self, name: Token, value: Token) -> Alias:
         return Alias(str(name), str(value), self.places.of(value))
@@ -247,7 +257,8 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
 
     def model(self, name: Token, serves: Any, *body: Any) -> Model:
         configs = [entry for entry in body if isinstance(entry, tuple)]
-        statements = tuple(entry for entry in body if not isinstance(entry, tuple))
+        renames = {path: found for entry in body if isinstance(entry, Renames) for path, found in entry.paths.items()}
+        statements = tuple(entry for entry in body if not isinstance(entry, (tuple, Renames)))
         span = self.places.of(name)
         if len(configs) != 1:
             raise GraphSyntaxError(span, f"model {name} needs exactly one `config:` section, found {len(configs)}")
@@ -255,7 +266,7 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
         bindings = tuple(row for row in rows if isinstance(row, Binding))
         expects = tuple(row for row in rows if isinstance(row, Expect))
         ignores = frozenset[str]().union(*(row for row in rows if isinstance(row, frozenset)))
-        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, ignores, statements, span)
+        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, ignores, renames, statements, span)
 
     def keys(self, kind: Token, *rows: frozenset[str]) -> tuple[str, frozenset[str]]:
         return str(kind), frozenset().union(*rows)
@@ -354,6 +365,8 @@ _READABLE = {
     "LSQB": "[",
     "RSQB": "]",
     "VBAR": "|",
+    "OF": "of",
+    "MODULE": "a module path",
     "RELATION": "a comparison",
     "STRING": "a text in quotes",
     "GOAL": "max or min",

@@ -6,7 +6,7 @@ Every node that a user wrote keeps its Span, so that errors and derivations can 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from symsim.errors import Span
@@ -109,13 +109,17 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`value = op(inputs; shape)`; op names a kernel or a block. Sizes by place come before those by name."""
+    """`value = op(inputs; shape) of modules`; op names a kernel or a block. Sizes by place come before those by name.
+
+    modules: paths of the linear layers that a kernel's weights are, inside of those that the blocks around it name.
+    """
 
     name: str
     op: str
     inputs: tuple[str, ...]
     shape: tuple[Expression | Named, ...]
     span: Span
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +242,18 @@ class Expect:
 
 
 @dataclass(frozen=True, slots=True)
+class Renames:
+    """`modules:`: path, or the beginning of one -> what checkpoints call it."""
+
+    paths: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One family: the architectures and model_types it serves, its config keys, its operators.
 
-    ignores: config keys that real configs carry and the family does not look at.
+    ignores: config keys that real configs carry and the family does not look at; renames: modules that its checkpoints
+    call otherwise than the blocks do.
     """
 
     name: str
@@ -250,6 +262,7 @@ class Model:
     bindings: tuple[Binding, ...]
     expects: tuple[Expect, ...]
     ignores: frozenset[str]
+    renames: Mapping[str, tuple[str, ...]]
     body: tuple[Statement, ...]
     span: Span
 
@@ -260,7 +273,8 @@ class Library:
 
     serving: architecture or model_type -> the model that serves it; neutral: config keys without a cost; off: those
     without one while they are false, null, 0 or empty; omitted: those with one that the cost model leaves out;
-    sections: where a multimodal config keeps its language model.
+    sections: where a multimodal config keeps its language model; renames: what checkpoints call modules where a model
+    does not say otherwise, `layers` among them.
     """
 
     name: str
@@ -272,3 +286,4 @@ class Library:
     off: frozenset[str]
     omitted: frozenset[str]
     sections: frozenset[str]
+    renames: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

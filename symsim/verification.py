@@ -95,7 +95,7 @@ def verify(
     values = form.values({name: int(value) for name, value in at.items()})
     judge = Judge(Ground(form, values, sheet(form, "symbolic", "")))
     names = names_of(form, form.derivation)
-    read = _read(text, path, names, form.derivation, symbol(f"peak_{costs.deployment.gemm}"))
+    read = _read(text, path, names, form.derivation, costs.peak)
     differences: list[Difference] = []
     checked: list[Step] = []
     named: set[Symbol] = set()
@@ -123,8 +123,7 @@ def verify(
 def _with_one_peak(costs: Costs, metric: str) -> ClosedForm:
     """The peak of the weight GEMMs is the device's peak at their precision: either name may be used for it."""
     form = costs.metric(metric).form
-    own = symbol(f"peak_{costs.deployment.gemm}")
-    return ClosedForm(form.derivation.substituted({_PEAK: own}), form.bound, form.context)
+    return ClosedForm(form.derivation.substituted({_PEAK: costs.peak}), form.bound, form.context)
 
 
 _PEAK = symbol("peak_w")

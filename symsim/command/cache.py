@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.command.point import workload_point
-from symsim.command.subject import add_model, family_of, write_json
+from symsim.command.subject import KV_HELP, PRECISIONS, add_model, family_of, write_json
 from symsim.counts import Cache, cache
 from symsim.show import write_table, write_text
 from symsim.units import format_quantity
@@ -14,7 +14,7 @@ from symsim.units import format_quantity
 def add(commands: Any) -> None:
     ask = commands.add_parser("cache", help="KV cache and state of one sequence")
     add_model(ask)
-    ask.add_argument("--kv", default="bf16", choices=["bf16", "fp8"], help="precision of the KV cache")
+    ask.add_argument("--kv", choices=PRECISIONS, help=KV_HELP)
     ask.add_argument("--at", default="", metavar="S=4096,O=1024", help="lengths of the sequence")
     ask.set_defaults(command=_cache)
 

@@ -66,16 +66,17 @@ def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_j
     if as_json:
         write_json({"metric": formula.name, "at": used, "value": value, "operators": [x.as_dict() for x in lines]})
         return 0
+    formats = ("format",) if any(x.format for x in lines) else ()
     write_table(
-        ("operator", "FLOPs", "HBM bytes", "link bytes", "time", "x", "bound by", "from"),
-        [_cells(x) for x in lines],
+        ("operator", "FLOPs", "HBM bytes", "link bytes", "time", "x", "bound by", *formats, "from"),
+        [_cells(x, formats) for x in lines],
     )
     at = ", ".join(f"{name} = {v}" for name, v in point.items() if name in formula.symbols)
     print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} at {at}; {formula.subject}")
     return 0
 
 
-def _cells(line: OpLine) -> tuple[str, ...]:
+def _cells(line: OpLine, formats: tuple[str, ...]) -> tuple[str, ...]:
     amounts = ((line.flops, "FLOP"), (line.hbm_bytes, "B"), (line.link_bytes, "B"), (line.seconds, "s"))
     texts = [format_quantity(amount, unit) if amount else "" for amount, unit in amounts]
-    return line.name, *texts, f"{line.times:g}", line.bound, line.source
+    return line.name, *texts, f"{line.times:g}", line.bound, *[line.format or ""] * len(formats), line.source

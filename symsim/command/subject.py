@@ -6,12 +6,16 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from symsim.api import Costs, compile
 from symsim.conventions import CONVENTIONS, VINTAGES
-from symsim.deployment import SM_RATIO, Deployment
+from symsim.deployment import SM_RATIO, Deployment, Precision
 from symsim.family import Family, find_family
+
+PRECISIONS = get_args(Precision)
+_DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
+KV_HELP = f"precision of the KV cache{_DEFAULT}"
 
 
 def add_subject(ask: argparse.ArgumentParser) -> None:
@@ -43,9 +47,9 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -
     ask.add_argument("--pp", type=int, default=1, help="pipeline parallel size: stages that share the layers")
     ask.add_argument("--cp", type=int, default=1, help="context parallel size: GPUs that share a sequence's context")
     ask.add_argument("--ep", type=int, help="expert parallel size (default: all GPUs of a stage that tp leaves)")
-    ask.add_argument("--gemm", default="bf16", choices=["bf16", "fp8"], help="precision of weights and GEMMs")
+    ask.add_argument("--gemm", choices=PRECISIONS, help=f"precision of weights and GEMMs{_DEFAULT}")
     ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
-    ask.add_argument("--kv", default="bf16", choices=["bf16", "fp8"], help="precision of the KV cache")
+    ask.add_argument("--kv", choices=PRECISIONS, help=KV_HELP)
     ask.add_argument("--use-fp8-kv", dest="kv", action="store_const", const="fp8")
     ask.add_argument("--comm", default="allreduce", choices=["allreduce", "deepep"], help="how tokens reach experts")
     ask.add_argument("--enable-deepep", dest="comm", action="store_const", const="deepep")
