@@ -5,40 +5,40 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import NoReturn
 
-from symsim.command import (
-    cache,
-    check_model,
-    compare,
-    flops,
-    formula,
-    graph,
-    kernel,
-    listing,
-    new_model,
-    paper,
-    params,
-    regimes,
-    sensitivity,
-    simulate,
-    solve,
-    sweep,
-    validate,
-    verify,
-)
 from symsim.errors import SymsimError
 
-ANSWERS = (simulate, formula, solve, regimes, sensitivity, sweep, compare, kernel)
-MODELS = (params, flops, cache, new_model, check_model)
-COMMANDS = (*ANSWERS, *MODELS, paper, verify, graph, listing, validate)
+COMMANDS: Mapping[str, str] = {
+    "simulate": "simulate",
+    "formula": "formula",
+    "solve": "solve",
+    "regimes": "regimes",
+    "sensitivity": "sensitivity",
+    "sweep": "sweep",
+    "compare": "compare",
+    "kernel": "kernel",
+    "params": "params",
+    "flops": "flops",
+    "cache": "cache",
+    "new-model": "new_model",
+    "check-model": "check_model",
+    "paper": "paper",
+    "verify": "verify",
+    "graph": "graph",
+    "list": "listing",
+    "validate": "validate",
+}
+"""What is typed -> its module in symsim/command. Only the one that is asked for is imported: that starts sooner."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the console script exits with what this returns."""
-    options = vars(_parser().parse_args(arguments))
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = vars(_parser(words).parse_args(words))
     command = options.pop("command")
     try:
         return command(**options)
@@ -57,12 +57,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"symsim: {message}; see {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command that is asked for; of all of them where none is."""
     parser = _Parser(prog="symsim", description="A symbolic cost-model compiler for LLM inference.")
     parser.add_argument("--version", action="version", version=f"symsim {version('symsim-llm')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+    asked = next((word for word in words if not word.startswith("-")), None)
+    known = COMMANDS.get(asked or "")
+    for module in COMMANDS.values() if known is None else [known]:
+        import_module(f"symsim.command.{module}").add(commands)
     return parser
 
 

@@ -14,9 +14,9 @@ from symsim.api import Costs
 from symsim.errors import SymsimError
 from symsim.explain import breakdown
 from symsim.formula import Formula
-from symsim.pareto import FrontPoint
+from symsim.front import FrontPoint
 from symsim.pieces import Piece, Regimes
-from symsim.plane import Plane
+from symsim.regime_map import Plane
 from symsim.render.plane import binding_text
 from symsim.sensitivity import Sensitivity
 from symsim.symbols import KNOWN, subscripted

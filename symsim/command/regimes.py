@@ -9,8 +9,8 @@ from symsim.command.point import workload_point
 from symsim.command.subject import add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
 from symsim.pieces import Regimes, regimes
-from symsim.plane import Plane, plane
 from symsim.plot import save_plane, save_regimes, save_roofline
+from symsim.regime_map import Plane, plane
 from symsim.render.cases import latex_cases, piece_text, range_text
 from symsim.render.plane import binding_text, curve_text, latex_plane, polynomial_text
 from symsim.show import write_table

@@ -16,13 +16,13 @@ from symsim.api import METRICS
 from symsim.command.axes import axis_of
 from symsim.command.subject import add_subject, deployment_of, note, write_json
 from symsim.errors import SymsimError
-from symsim.pareto import NEEDS, FrontPoint
+from symsim.front import NEEDS, FrontPoint
 from symsim.plot import save_front
 from symsim.show import write_table
-from symsim.sweep import Summary, blocks_of, rows_of, run_blocks, summary_of
 from symsim.sweep_blocks import FEASIBLE, Block
 from symsim.sweep_files import check_ending, write
 from symsim.sweep_plan import Plan, plan_sweep
+from symsim.sweeping import Summary, blocks_of, rows_of, run_blocks, summary_of
 from symsim.symbols import KNOWN
 from symsim.units import format_quantity
 

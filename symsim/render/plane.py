@@ -8,7 +8,7 @@ import sympy
 from sympy import Expr
 from sympy.printing.latex import latex
 
-from symsim.plane import Curve, Plane, Region
+from symsim.regime_map import Curve, Plane, Region
 from symsim.render.latex import escaped, quantity
 from symsim.symbols import KNOWN
 from symsim.units import format_quantity

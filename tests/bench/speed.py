@@ -16,8 +16,8 @@ import numpy as np
 import symsim
 from symsim.config import bundled_models
 from symsim.conventions import CONVENTIONS
-from symsim.sweep import run_blocks
 from symsim.sweep_plan import plan_sweep
+from symsim.sweeping import run_blocks
 
 RUNS = 5
 

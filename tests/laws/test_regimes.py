@@ -17,7 +17,7 @@ from symsim.cli import main
 from symsim.config import bundled_models
 from symsim.errors import EmptyTable, SymsimError
 from symsim.pieces import Regimes, regimes
-from symsim.plane import plane
+from symsim.regime_map import plane
 from symsim.render.cases import latex_cases
 from symsim.render.plane import latex_plane
 from symsim.symbols import symbol

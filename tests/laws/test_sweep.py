@@ -15,8 +15,8 @@ from symsim.cli import main
 from symsim.errors import EmptyTable, SymsimError
 from symsim.grid import gridded
 from symsim.nearest import nearest_rows
-from symsim.sweep import dataset, run_blocks, summary_of
 from symsim.sweep_plan import plan_sweep
+from symsim.sweeping import dataset, run_blocks, summary_of
 from tests.laws.drawing import costs
 
 METRICS = ("tpot", "ttft", "tgs_decode", "tgs_prefill", "memory", "max_batch")

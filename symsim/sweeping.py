@@ -17,7 +17,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from symsim.pareto import NEEDS, Front
+from symsim.front import NEEDS, Front
 from symsim.sweep_blocks import FEASIBLE, Block, Slices, evaluate_block
 from symsim.sweep_files import write
 from symsim.sweep_plan import Options, Plan, attributes, coordinates, is_whole, library, plan_sweep
