@@ -9,7 +9,7 @@ import networkx as nx
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra import Scope, condition, expression, priced
+from symsim.algebra import Priced, Scope, condition, expression, priced
 from symsim.errors import ConfigError, CycleError, Span, UndefinedName, did_you_mean
 from symsim.graph import DEGREES, SHARED, Guard, Op, OpGraph, Phase, Refusal, Resident, Whole, verify
 from symsim.kinds import Kind
@@ -314,7 +314,7 @@ def global_scope(scope: Scope) -> dict[str, Expr]:
 
 
 def _resident(clause: Clause, scope: Scope, place: _Place, found: _Found) -> Resident:
-    amount = priced(clause, scope, count=clause.name in ("report", "reserve"))
+    amount: Priced = priced(clause, scope, count=clause.name in ("report", "reserve"))
     stored = _format(place.stage, tuple(place.inside + module for module in clause.modules), found)
     if stored is not None:
         amount = {stored.weight.name: sympy.Add(*amount.values())}

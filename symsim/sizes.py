@@ -187,10 +187,8 @@ def _bind(
     if isinstance(expression, Name):
         raise ConfigError(f"{path}: {key} = {number} is not a whole number of at least {least}")
     given = ", ".join(_given(expression, keys, values, sources))
-    raise ConfigError(
-        f"{path}: {given} give {number} for {binding.symbol} ({binding.span}), which must be a whole number of at least "
-        f"{least}"
-    )
+    expected = f"expected a whole number of at least {least}"
+    raise ConfigError(f"{path}: {given} give {number} for {binding.symbol} ({binding.span}); {expected}")
 
 
 def _given(

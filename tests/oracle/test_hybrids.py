@@ -68,7 +68,8 @@ def test_what_is_not_described_is_refused_by_name(name: str, changes: dict[str, 
 
 def test_experts_that_no_whole_number_of_meets_a_token_are_refused(tmp_path: Path) -> None:
     """12 of 640 experts are chosen, 512 of which are real: 9.6 on average."""
-    with pytest.raises(SymsimError, match=r"moe_topk = 12, n_routed_experts = 512, zero_expert_num = 128 give 9\.6 for k \(.*whole number"):
+    given = "moe_topk = 12, n_routed_experts = 512, zero_expert_num = 128"
+    with pytest.raises(SymsimError, match=rf"{given} give 9\.6 for k \(.*\); expected a whole number"):
         find_family(write(tmp_path, "longcat_flash-Chat", zero_expert_num=128))
 
 
