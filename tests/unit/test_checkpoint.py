@@ -13,6 +13,7 @@ import symsim
 from symsim.cost import QUANTISABLE
 from symsim.errors import ConfigError, DeploymentError
 from symsim.explain import OpLine, breakdown
+from symsim.family import find_family
 from symsim.library import load_library
 from symsim.symbols import put_in
 from symsim.tree import Clause, Layers, Node, Repeat, Statement, When
@@ -289,6 +290,17 @@ def test_hf_quant_config_beside_the_config(tmp_path: Path) -> None:
     assert lines(costs)["layer.attention.o_proj"].format == "fp8 per tensor x fp8 @ fp8"
     assert symsim.cache(tmp_path).per_token == 2 * 8 * 128 * 64
     assert symsim.cache(tmp_path, kv="bf16").per_token == 2 * 8 * 128 * 64 * 2
+
+
+def test_a_checkpoint_is_read_once_until_its_files_change(tmp_path: Path) -> None:
+    config(tmp_path, QWEN3_32B)
+    plain = find_family(tmp_path).quantization
+    assert find_family(tmp_path).quantization is plain
+    (tmp_path / "hf_quant_config.json").write_text(json.dumps({"quantization": {"quant_algo": "FP8"}}))
+    assert find_family(tmp_path).quantization.default.name == "fp8 per tensor x fp8"
+    config(tmp_path, QWEN3_32B, {"quant_method": "mxfp4"})
+    (tmp_path / "hf_quant_config.json").unlink()
+    assert find_family(tmp_path).quantization.method == "mxfp4"
 
 
 def test_nvfp4_cache_takes_its_scales(tmp_path: Path) -> None:
