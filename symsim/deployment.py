@@ -93,8 +93,10 @@ class Deployment:
         """For a sentence: 128 GPUs on 16 nodes, fp8 GEMMs, ..."""
         gpus = "one GPU" if self.world_size == 1 else f"{self.world_size} GPUs"
         parts = [gpus if self.num_nodes == 1 else f"{gpus} on {self.num_nodes} nodes"]
-        parts += [f"tensor parallel over {self.tp}"] if self.tp > 1 else []
-        parts += [f"{self.gemm} GEMMs", f"{self.kv} KV cache"]
+        degrees = (("tensor", self.tp), ("context", self.cp), ("pipeline", self.pp), ("expert", self.ep or 1))
+        parts += [f"{name} parallel over {degree}" for name, degree in degrees if degree > 1]
+        parts.append("weights as in the checkpoint" if self.gemm == CHECKPOINT else f"{self.gemm} GEMMs")
+        parts.append("KV cache as in the checkpoint" if self.kv == CHECKPOINT else f"{self.kv} KV cache")
         if self.world_size > 1:
             parts.append("experts reached through DeepEP" if self.comm == "deepep" else "all-reduce between layers")
         return ", ".join([*parts, *(["two batches overlapped"] if self.overlap == "two-batch" else [])])

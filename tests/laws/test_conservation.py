@@ -60,10 +60,24 @@ def amounts(costs: symsim.Costs, of: Callable[[Cost], object], workload: dict[st
 
 def compiled(model: str, deployment: symsim.Deployment) -> symsim.Costs:
     try:
-        return symsim.compile(model, "h800", deployment, "roofline")
+        costs = symsim.compile(model, "h800", deployment, "roofline")
     except DeploymentError:
         assume(False)
         raise
+    assume(costs.bound.values.get("G", deployment.tp) >= deployment.tp)  # else KV heads are held more than once
+    return costs
+
+
+@pytest.mark.parametrize(("tp", "heads"), [(1, 4), (2, 2), (4, 1), (8, 1), (16, 1)])
+def test_a_kv_head_is_held_by_every_gpu_that_has_queries_for_it(tp: int, heads: int) -> None:
+    """Qwen3-30B-A3B has 4 KV heads of 128, 32 query heads and 2,048 channels."""
+    costs = symsim.compile("qwen3-30b-a3b", "h800", symsim.Deployment(tp, tp=tp, num_nodes=max(1, tp // 8)), "roofline")
+    values = costs.bound.symbols()
+    (qkv,) = [op for op in costs.decode.graph.ops if op.label == "qkv_proj"]
+    (held,) = costs.decode.costs[qkv.name].weight.values()
+    assert held.xreplace(values) == 2048 * (32 // tp + 2 * heads) * 128
+    (cache,) = [item.amount["kv"] for item in costs.decode.graph.residents if item.kind == "cache"]
+    assert cache.xreplace(values) == 2 * heads * 128
 
 
 @given(st.sampled_from(bundled_models()), deployments)

@@ -193,7 +193,7 @@ def test_levers_gain_ten_percent(model: symsim.Costs, tpot_ms: int, s: int) -> N
 def test_an_answer_in_closed_form_is_printed_in_the_remaining_symbols() -> None:
     answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to TPOT <= 30 ms with S = 4096, O = 2048")
     assert answer.closed_form is not None
-    assert answer.closed_form.startswith(r"B = \left\lfloor{\frac{- t_{\mathrm{sched}} + \mathrm{TPOT}_{\max}}{")
+    assert answer.closed_form.startswith(r"B = \left\lfloor{\frac{\mathrm{TPOT}_{\max} - t_{\mathrm{sched}}}{")
 
 
 def test_throughput_is_certified_too() -> None:

@@ -211,7 +211,7 @@ def test_nothing_feasible_is_no_answer(capsys: pytest.CaptureFixture[str]) -> No
         (["--over", "B=1:9:*1"], "low not above high"),
         (["--over", "B=0,4"], "B = 0 must be a whole number"),
         (["--over", "Z=1,2"], "no axis Z"),
-        (["--over", "ep=1,2"], "follows from the deployment"),
+        (["--over", "dp=1,2"], "no axis dp"),
         (["--over", "hbm_bandwidth=3 TB"], "no unit of B/s"),
         (["--over", "B=1:10000000"], "more than 1,000,000"),
         (["--over", "gemm=fp7"], "nothing of the sweep can be compiled"),

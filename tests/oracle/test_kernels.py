@@ -4,10 +4,12 @@ import math
 from pathlib import Path
 
 import pytest
+import sympy
 
 import symsim
 from symsim.cost import costs
 from symsim.errors import SymsimError
+from symsim.graph import DEGREES
 from symsim.library import load_library
 from symsim.lower import lower
 from symsim.paths import GRAPHS
@@ -72,8 +74,9 @@ def test_messages_are_operators_of_a_graph(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "split.graph").write_text(DISAGGREGATED)
     library = load_library("mine", (tmp_path,))
-    graph = lower(library.models["split"], library, "decode", {})
-    priced, _ = costs(graph, library, {})
+    alone = {symbol(degree): sympy.S.One for degree in DEGREES}
+    graph = lower(library.models["split"], library, "decode", alone)
+    priced, _ = costs(graph, library, alone)
     sent = {op.label: priced[op.name].link_bytes for op in graph.ops}
     batch, width = symbol("B"), architecture_symbol("D")
     assert sent == {"there": batch * width * symbol("b_fp8"), "back": batch * width * symbol("b_bf16")}
