@@ -14,9 +14,12 @@ from symsim.paths import CONFIGS, shown
 from symsim.tree import Library, Model
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ModelConfig:
-    """One config.json: where it is from (as shown to the user), its keys, and the file itself."""
+    """One config.json: where it is from (as shown to the user), its keys, and the file itself.
+
+    Equal to itself only, so that what is read from a config can be cached by it.
+    """
 
     path: str
     keys: Mapping[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from symsim.errors import UnreadKey, UnsupportedArchitecture
 from symsim.library import load_library
 from symsim.paths import GRAPHS
 from symsim.quantization import Quantization
-from symsim.quantization_config import keys_beside, places, read_quantization
+from symsim.quantization_config import keys_beside, places, read_quantization, stamp_beside
 from symsim.sizes import Sizes, described, read_sizes
 from symsim.tree import Library, Model
 
@@ -37,14 +37,21 @@ class Family:
     def quantization(self) -> Quantization:
         """The formats of the checkpoint. Raises ConfigError for what is not understood."""
         file = self.config.file
-        beside = None if file is None else keys_beside(file)
-        return read_quantization(self.config.keys, self.config.path, beside)
+        return _quantization(self.config, None if file is None else stamp_beside(file))
 
     @property
     def states_quantization(self) -> tuple[str, ...]:
         """The keys, and the file beside the config, that say how it is quantised, in one phrase; or none."""
         found = places(self.config.keys, self.config.file)
         return (f"{self.config.path}: {' and '.join(found)}",) if found else ()
+
+
+@lru_cache(maxsize=64)
+def _quantization(config: ModelConfig, stamp: tuple[int, int] | None) -> Quantization:
+    """Cached by the config and the state of the file beside it: a checkpoint may list tens of thousands of layers, and
+    is compiled for many devices and deployments."""
+    beside = None if config.file is None or stamp is None else keys_beside(config.file)
+    return read_quantization(config.keys, config.path, beside)
 
 
 def find_family(

@@ -9,7 +9,7 @@ import networkx as nx
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra import Scope, condition, expression, priced
+from symsim.algebra import Priced, Scope, condition, expression, priced
 from symsim.errors import ConfigError, CycleError, Span, UndefinedName, did_you_mean
 from symsim.graph import DEGREES, SHARED, Guard, Op, OpGraph, Phase, Refusal, Resident, Whole, verify
 from symsim.kinds import Kind
@@ -189,7 +189,7 @@ def _lower_all(
             case Refuse(test, sentence, span):
                 _refuse(condition(test, scope), sentence, span, found)
             case Clause():
-                found.residents.append(_resident(statement, scope, place))
+                found.residents.append(_resident(statement, scope, place, found))
 
 
 def _lower_layers(
@@ -313,8 +313,11 @@ def global_scope(scope: Scope) -> dict[str, Expr]:
     return {name: scope[name] for name in (*KNOWN, *STEP)}
 
 
-def _resident(clause: Clause, scope: Scope, place: _Place) -> Resident:
-    amount = priced(clause, scope, count=clause.name in ("report", "reserve"))
+def _resident(clause: Clause, scope: Scope, place: _Place, found: _Found) -> Resident:
+    amount: Priced = priced(clause, scope, count=clause.name in ("report", "reserve"))
+    stored = _format(place.stage, tuple(place.inside + module for module in clause.modules), found)
+    if stored is not None:
+        amount = {stored.weight.name: sympy.Add(*amount.values())}
     words = (clause.name, clause.key, place.body, place.stage)
     window = None if clause.window is None else expression(clause.window, scope)
     return Resident(*words, amount, place.repeat, place.body_repeat, clause.span, place.part, window)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from symsim.errors import Span
-from symsim.tree import Layers, Library, Model, Node, Repeat, Statement, When
+from symsim.tree import Clause, Layers, Library, Model, Node, Repeat, Statement, When
 
 LAYERS = "layers"
 """In `modules:`, the list that holds the layers of the model; its entries are numbered from 0."""
@@ -20,7 +20,7 @@ def modules(
             case Node() if statement.op in library.blocks:
                 block = library.blocks[statement.op]
                 yield from modules(block.body, library, decided, within(inside, statement.modules))
-            case Node():
+            case Node() | Clause():
                 yield from (inside + module for module in statement.modules)
             case When(_, then, otherwise, span):
                 taken = {True: then, False: otherwise, None: (*then, *otherwise)}[decided.get(span)]

@@ -55,6 +55,15 @@ def places(keys: Mapping[str, Any], config: Path | None) -> tuple[str, ...]:
     return (*found, *([_BESIDE] if config is not None and _beside(config).is_file() else []))
 
 
+def stamp_beside(config: Path) -> tuple[int, int] | None:
+    """Time and size of hf_quant_config.json in the folder of a config.json, or None where there is none."""
+    path = _beside(config)
+    if not path.is_file():
+        return None
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
 def keys_beside(config: Path) -> Mapping[str, Any] | None:
     """The keys of hf_quant_config.json in the folder of a config.json, or None where there is none."""
     path = _beside(config)

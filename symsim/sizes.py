@@ -49,13 +49,13 @@ def read_sizes(config: ModelConfig, model: Model, library: Library) -> Sizes:
     layered = [binding for binding in model.bindings if binding.layer is not None]
     for binding in model.bindings:
         if binding.layer is None:
-            values[binding.symbol], sources[binding.symbol] = _bind(binding, keys, values, config.path, model)
+            values[binding.symbol], sources[binding.symbol] = _bind(binding, keys, values, sources, config.path, model)
     counts = layer_counts(model, values)
     layers: dict[str, tuple[Any, ...]] = {}
     for binding in layered:
         found = [_chosen(binding, keys, values, config.path, model, i) for i in range(max(counts, default=0))]
-        layers[binding.symbol] = tuple(value for value, _ in found)
-        sources[binding.symbol] = ", ".join(dict.fromkeys(source for _, source in found))
+        layers[binding.symbol] = tuple(value for value, _, _ in found)
+        sources[binding.symbol] = ", ".join(dict.fromkeys(source for _, source, _ in found))
     found = kinds(model, values, layers)
     for kind in found:
         if kind.symbol is not None:
@@ -165,9 +165,14 @@ def _look(keys: Mapping[str, Any], values: Mapping[str, int], layer: tuple[str, 
 
 
 def _bind(
-    binding: Binding, keys: Mapping[str, Any], values: Mapping[str, int], path: str, model: Model
+    binding: Binding,
+    keys: Mapping[str, Any],
+    values: Mapping[str, int],
+    sources: Mapping[str, str],
+    path: str,
+    model: Model,
 ) -> tuple[int, str]:
-    value, source = _chosen(binding, keys, values, path, model)
+    value, source, expression = _chosen(binding, keys, values, path, model)
     default = next(reversed(binding.defaults), None)
     spelled = binding.choices[0].name if isinstance(binding.choices[0], Name) else binding.symbol
     key = spelled if source.startswith(("default ", "null ")) else source
@@ -176,7 +181,22 @@ def _bind(
     least = (
         0 if isinstance(default, Number) or binding.null is not None or not isinstance(binding.choices[0], Name) else 1
     )
-    return _whole(value, path, key, least), source
+    if _is_whole(value, least):
+        return int(value), source
+    number = json.dumps(float(value) if isinstance(value, Fraction) else value)
+    if isinstance(expression, Name):
+        raise ConfigError(f"{path}: {key} = {number} is not a whole number of at least {least}")
+    given = ", ".join(_given(expression, keys, values, sources))
+    expected = f"expected a whole number of at least {least}"
+    raise ConfigError(f"{path}: {given} give {number} for {binding.symbol} ({binding.span}); {expected}")
+
+
+def _given(
+    expression: Expression, keys: Mapping[str, Any], values: Mapping[str, int], sources: Mapping[str, str]
+) -> Iterator[str]:
+    """`key = value` of what an expression is computed from; a size that was read before by the key it is from."""
+    for name in dict.fromkeys(name.name for name in names(expression)):
+        yield f"{sources[name]} = {values[name]}" if name in values else f"{name} = {_short(_key(name, keys))}"
 
 
 def _chosen(
@@ -186,24 +206,24 @@ def _chosen(
     path: str,
     model: Model,
     layer: int | None = None,
-) -> tuple[Any, str]:
-    """The value of the first choice that is there, and the keys it was read from."""
+) -> tuple[Any, str, Expression]:
+    """The value of the first choice that is there, the keys it was read from, and the choice."""
     index = None if binding.layer is None or layer is None else (binding.layer, layer)
     look = _look(keys, values, index)
-    found: dict[str, Any] = {}
+    found: dict[str, tuple[Any, Expression]] = {}
     null = False
     for choice in binding.choices:
         try:
-            found[_text(choice, values, index)] = evaluate(choice, look)
+            found[_text(choice, values, index)] = evaluate(choice, look), choice
         except Absent as absent:
             null = null or NULL in absent.args[1:]
-    if len({repr(value) for value in found.values()}) > 1:
-        stated = ", ".join(f"{key} = {value!r}" for key, value in found.items())
+    if len({repr(value) for value, _ in found.values()}) > 1:
+        stated = ", ".join(f"{key} = {value!r}" for key, (value, _) in found.items())
         raise ConfigError(f"{path}: {stated} name the same size and disagree; keep one")
-    for source, value in found.items():
-        return value, source
+    for source, (value, choice) in found.items():
+        return value, source, choice
     if null and binding.null is not None:
-        return evaluate(binding.null, look), f"null {_text(binding.choices[0], values, index)}"
+        return evaluate(binding.null, look), f"null {_text(binding.choices[0], values, index)}", binding.null
     for default in binding.defaults:
         if null and isinstance(default, Number) and default.value != 0:
             continue  # what a config class fills in for an absent key is not what null means
@@ -211,7 +231,7 @@ def _chosen(
             value = evaluate(default, look)
         except Absent:
             continue
-        return value, f"default of {_text(binding.choices[0], values, index)}"
+        return value, f"default of {_text(binding.choices[0], values, index)}", default
     wanted = " or ".join(f"`{_text(choice, values, index)}`" for choice in binding.choices)
     found_none = "is null" if null else "is absent"
     hint = did_you_mean(_text(binding.choices[0], values, index), [key for key in keys if keys[key] is not None])
@@ -227,10 +247,7 @@ def _text(choice: Expression, values: Mapping[str, int], index: tuple[str, int] 
     return ", ".join(dict.fromkeys(read or found)) or "the graph text"
 
 
-def _whole(value: Any, path: str, key: str, least: int) -> int:
-    """The value as an integer. A size may be zero only where the graph says `else` with a number, or computes it."""
+def _is_whole(value: Any, least: int) -> bool:
+    """Whether it can be a size, which may be zero only where the graph says `else` with a number, or computes it."""
     number = isinstance(value, (int, Fraction)) and not isinstance(value, bool)
-    if number and value >= least and Fraction(value).denominator == 1:
-        return int(value)
-    text = json.dumps(float(value)) if isinstance(value, Fraction) else json.dumps(value)
-    raise ConfigError(f"{path}: {key} = {text} is not a whole number of at least {least}")
+    return number and value >= least and Fraction(value).denominator == 1

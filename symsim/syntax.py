@@ -158,11 +158,11 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def clause(self, name: Token, key: Token | None, cost: tuple[Priced, ...]) -> Clause:
         return Clause(str(name), None if key is None else str(key), cost, self.places.of(name))
 
-    def resident(self, name: Token, window: Any, cost: tuple[Priced, ...]) -> Clause:
+    def resident(self, name: Token, window: Any, cost: tuple[Priced, ...], modules: Any) -> Clause:
         span = self.places.of(name)
         if window is not None and name != "cache":
             raise GraphSyntaxError(span, f"only a cache saturates at a window; `{name}` takes no [...]")
-        return Clause(str(name), None, cost, span, window)
+        return Clause(str(name), None, cost, span, window, modules or ())
 
     def report(self, name: Token, cost: tuple[Priced, ...]) -> Clause:
         return Clause("report", str(name), cost, self.places.of(name))

@@ -88,7 +88,7 @@ class Priced:
 class Clause:
     """What a kernel costs, what a block keeps resident, or a figure that is only reported.
 
-    window: of a cache, the tokens after which it holds no more.
+    window: of a cache, the tokens after which it holds no more; modules: of weights, the linear layers that they are.
     """
 
     name: str
@@ -96,6 +96,7 @@ class Clause:
     cost: tuple[Priced, ...]
     span: Span
     window: Expression | None = None
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

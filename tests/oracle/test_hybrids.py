@@ -68,7 +68,8 @@ def test_what_is_not_described_is_refused_by_name(name: str, changes: dict[str, 
 
 def test_experts_that_no_whole_number_of_meets_a_token_are_refused(tmp_path: Path) -> None:
     """12 of 640 experts are chosen, 512 of which are real: 9.6 on average."""
-    with pytest.raises(SymsimError, match=r"9\.6 is not a whole number"):
+    given = "moe_topk = 12, n_routed_experts = 512, zero_expert_num = 128"
+    with pytest.raises(SymsimError, match=rf"{given} give 9\.6 for k \(.*\); expected a whole number"):
         find_family(write(tmp_path, "longcat_flash-Chat", zero_expert_num=128))
 
 
@@ -139,3 +140,50 @@ def test_sparse_attention_of_minimax_m3_reads_no_more_than_its_blocks(tmp_path: 
     assert selecting
     assert all(cores[name].xreplace(dict(costs.bound.symbols())) == 2 * 32 for name in selecting)
     assert all(cores[name] == 0 for name in cores if name not in selecting)
+
+
+# kinds of layers whose attention has rotary positions, and those whose has none
+POSITIONS = [
+    ("jamba-v0.1", {}, set(), {"full"}),
+    ("nemotron_h-base", {}, set(), {"full"}),
+    ("zamba2-2.7B", {}, set(), {"hybrid"}),
+    ("zamba2-2.7B", {"use_mem_rope": True}, {"hybrid"}, set()),
+    ("granitemoehybrid-4.0-h-tiny", {"position_embedding_type": "nope"}, set(), {"full"}),
+    ("granitemoehybrid-4.0-h-tiny", {"position_embedding_type": "rope"}, {"full"}, set()),
+    ("llama4-default", {}, {"chunked"}, {"full"}),
+    ("falcon_h1-7B", {}, {"layer"}, set()),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "rotary", "none"), POSITIONS, ids=str)
+def test_where_attention_has_rotary_positions(
+    name: str, changes: dict[str, Any], rotary: set[str], none: set[str], tmp_path: Path
+) -> None:
+    costs = symsim.compile(write(tmp_path, name, **changes), "h800", cost_model="roofline")
+    ops = costs.decode.graph.ops
+    attending = {op.body.split("_")[0] for op in ops if op.kernel == "gqa_decode"}
+    rotated = {op.body.split("_")[0] for op in ops if op.label.endswith("rope")}
+    assert (rotated, attending - rotated) == (rotary, none)
+
+
+def test_mixers_side_by_side_share_one_all_reduce(tmp_path: Path) -> None:
+    """Falcon-H1: attention and Mamba-2 read the same input; their sum is reduced once, and that of the FFN."""
+    path = write(tmp_path, "falcon_h1-7B")
+    costs = symsim.compile(path, "h800", symsim.Deployment(world_size=2, tp=2), "roofline")
+    ops = [op.name for op in costs.decode.graph.ops if op.kernel == "ring_all_reduce"]
+    assert ops == ["embedding.out.all_reduce", "layer.sum.sum.all_reduce", "layer.ffn.out.all_reduce"]
+
+
+def test_adapters_of_all_layers_take_the_format_of_the_checkpoint(tmp_path: Path) -> None:
+    """Zamba2: a layer runs its own adapters and holds them all; in fp8 with one scale each a weight is a byte."""
+
+    def sizes(rank: int, **stated: Any) -> tuple[int, int]:
+        path = write(tmp_path, "zamba2-adapter", adapter_rank=rank, **stated)
+        costs = symsim.compile(path, "h800", cost_model="roofline")
+        held = symsim.memory.weights(costs.decode.graph, costs.decode.costs)
+        return params(path).total, int(held.xreplace(dict(costs.bound.symbols())))
+
+    fp8 = {"quantization_config": {"quant_method": "modelopt", "quant_algo": "FP8"}}
+    for stated, width in (({}, 2), (fp8, 1)):
+        (few, narrow), (many, wide) = sizes(16, **stated), sizes(32, **stated)
+        assert wide - narrow == (many - few) * width

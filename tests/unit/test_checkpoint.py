@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import symsim
+from symsim.cost import QUANTISABLE
 from symsim.errors import ConfigError, DeploymentError
 from symsim.explain import OpLine, breakdown
+from symsim.family import find_family
 from symsim.library import load_library
 from symsim.symbols import put_in
-from symsim.tree import Block, Node, Repeat, Statement, When
+from symsim.tree import Clause, Layers, Node, Repeat, Statement, When
 from tests.laws.test_units import OF, dimension
 from tests.unit.test_quantization import AWQ, FP8, GPT_OSS, GPTQ, QWEN_STATIC, W8A8, glm_5_2
 
@@ -290,6 +292,17 @@ def test_hf_quant_config_beside_the_config(tmp_path: Path) -> None:
     assert symsim.cache(tmp_path, kv="bf16").per_token == 2 * 8 * 128 * 64 * 2
 
 
+def test_a_checkpoint_is_read_once_until_its_files_change(tmp_path: Path) -> None:
+    config(tmp_path, QWEN3_32B)
+    plain = find_family(tmp_path).quantization
+    assert find_family(tmp_path).quantization is plain
+    (tmp_path / "hf_quant_config.json").write_text(json.dumps({"quantization": {"quant_algo": "FP8"}}))
+    assert find_family(tmp_path).quantization.default.name == "fp8 per tensor x fp8"
+    config(tmp_path, QWEN3_32B, {"quant_method": "mxfp4"})
+    (tmp_path / "hf_quant_config.json").unlink()
+    assert find_family(tmp_path).quantization.method == "mxfp4"
+
+
 def test_nvfp4_cache_takes_its_scales(tmp_path: Path) -> None:
     stated = {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_quant_algo": "NVFP4"}
     assert symsim.cache(config(tmp_path, QWEN3_32B, stated)).per_token == 2 * 8 * 128 * 64 * 9 // 16
@@ -328,32 +341,39 @@ def test_narrower_weights_never_take_longer_at_an_equal_peak(
     assert found == sorted(found, reverse=True)
 
 
-def _nodes(body: tuple[Statement, ...]) -> list[Node]:
-    found: list[Node] = []
+def _written(body: tuple[Statement, ...]) -> list[Node | Clause]:
+    """The nodes and the residents of a body, whatever is decided."""
+    found: list[Node | Clause] = []
     for statement in body:
         match statement:
-            case Node():
+            case Node() | Clause():
                 found.append(statement)
             case When():
-                found += _nodes((*statement.body, *statement.otherwise))
-            case Repeat():
-                found += _nodes(statement.body)
+                found += _written((*statement.body, *statement.otherwise))
+            case Repeat() | Layers():
+                found += _written(statement.body)
             case _:
                 pass
     return found
 
 
-def test_every_weight_that_may_be_quantised_names_its_modules() -> None:
-    library = load_library("roofline")
-    quantisable = {
-        name
-        for name, kernel in library.kernels.items()
-        if "name='w'" in repr(kernel.body) or "'listed'" in repr(kernel.body)
-    }
-    assert {"gemm", "bmm", "grouped_gemm", "gemm_listed"} <= quantisable
-    nodes = [node for name in library.blocks for node in _nodes(library.blocks[name].body)]
-    assert not [str(node.span) for node in nodes if node.op in quantisable and not node.modules]
-    assert isinstance(library.blocks["gqa"], Block)
+def _quantisable(rule: object) -> bool:
+    return any(f"precision=Name(name='{name}'" in repr(rule) for name in QUANTISABLE)
+
+
+LIBRARY = load_library("roofline")
+
+
+@pytest.mark.parametrize("name", [*LIBRARY.blocks, *LIBRARY.models])
+def test_every_weight_that_may_be_quantised_names_its_modules(name: str) -> None:
+    """In blocks, and in what models write themselves: whose weights they are decides their format."""
+    kernels = {name for name, kernel in LIBRARY.kernels.items() if _quantisable(kernel.body)}
+    assert {"gemm", "bmm", "grouped_gemm", "gemm_listed"} <= kernels
+    body = LIBRARY.blocks[name].body if name in LIBRARY.blocks else LIBRARY.models[name].body
+    written = _written(body)
+    assert written
+    held = [it for it in written if (it.op in kernels if isinstance(it, Node) else _quantisable(it.cost))]
+    assert not [str(it.span) for it in held if not it.modules]
 
 
 def test_every_step_has_the_unit_that_it_states(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""Whose weights the operators of every family hold, against the names in checkpoints of the real classes.
+
+The names are data, so neither torch nor transformers are needed here.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import symsim
+from symsim.family import Family, find_family
+from symsim.library import load_library
+from symsim.module_names import core
+from symsim.modules import stored_as
+
+FOLDER = Path(__file__).parent
+
+
+def read(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text())["records"]
+
+
+CONFIGS = {record["name"]: record["config"] for name in ("families.json", "hybrids.json") for record in read(name)}
+RECORDS = read("modules.json")
+
+
+def named(family: Family, path: Path) -> set[str]:
+    """The paths under which checkpoints store the weights of the operators of both phases, wrappers apart."""
+    costs = symsim.compile(path, "h800", symsim.Deployment(gemm="bf16", kv="bf16"), "roofline")
+    ops = [op for phase in (costs.prefill, costs.decode) for op in phase.graph.ops]
+    held = {(module, bool(op.body)) for op in ops for module in op.modules}
+    stored = (stored_as(module, family.model, family.library, in_layer=inside) for module, inside in held)
+    return {core(path) for paths in stored for path in paths}
+
+
+@pytest.mark.parametrize(
+    "record", RECORDS, ids=lambda record: f"{record['family']}-{len(record['modules'])}-of-{record['modules'][0]}"
+)
+def test_operators_hold_the_weights_of_the_checkpoint(record: dict[str, Any], tmp_path: Path) -> None:
+    """Every matrix of the class is some operator's, and every operator's weights are in the class."""
+    stated = record["config"]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIGS[stated] if isinstance(stated, str) else stated))
+    family = find_family(path)
+    assert family.model.name == record["family"]
+    assert named(family, path) == set(record["modules"])
+
+
+def test_every_family_is_compared() -> None:
+    assert {record["family"] for record in RECORDS} == set(load_library("roofline").models)
