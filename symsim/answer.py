@@ -161,8 +161,8 @@ def _objective(query: Query) -> str:
     return f"solve {limits} for {query.variable}" if query.goal == "solve" else f"{query.goal} {query.variable}"
 
 
-def _metric(limit: Limit, value: float | None) -> str:
-    return "no usable measurement" if value is None else format_quantity(value, limit.form.unit, digits=6)
+def _metric(limit: Limit, value: float | None, digits: int = 6) -> str:
+    return "no usable measurement" if value is None else format_quantity(value, limit.form.unit, digits=digits)
 
 
 def _shown(name: str, value: float) -> str:
@@ -188,12 +188,17 @@ def _sentence(
         end = "smallest value there is" if query.goal == "min" else "largest value tried"
         return f"{text} is the {end}; no constraint binds."
     metric = tight.text.split()[0]
-    text += f", bound by {tight.text}: {metric} is {_metric(tight, at)}"
+    told_apart = (n for n in (6, 9, 12) if _metric(tight, at, n) != _metric(tight, after, n))
+    digits = next(told_apart, 12) if _whole(name) else 6
+    text += f", bound by {tight.text}: {metric} is {_metric(tight, at, digits)}"
     if _whole(name):
-        text += f", and {_metric(tight, after)} at {name} = {_shown(name, beyond)}"
+        text += f", and {_metric(tight, after, digits)} at {name} = {_shown(name, beyond)}"
+    if query.goal == "solve" and _whole(name) and at != float(tight.bound):
+        text += f"; no whole {name} gives exactly {tight.text.partition('= ')[2]}, this is the last at or below it"
     if len(ranges) > 1:
         parts = ", ".join(f"{low:,.0f} to {high:,.0f}" if high else f"{low:,.0f} and up" for low, high in ranges)
-        text += f"; measured tables make {metric} jump, and {name} is feasible in {parts}"
+        holds = "on this side of it" if query.goal == "solve" else "feasible"
+        text += f"; measured tables make {metric} jump, and {name} is {holds} in {parts}"
     return f"{text}."
 
 
@@ -231,7 +236,10 @@ def unbounded(
 ) -> Answer:
     name = query.variable
     stated = ", ".join(limit.text for limit in limits)
-    status, sentence = Status.UNBOUNDED, f"{query.goal} {name} has no bound: {stated} hold however far it goes."
+    status, sentence = (
+        Status.UNBOUNDED,
+        f"{query.goal} {name} has no bound that was found: {stated} still met far beyond use.",
+    )
     if query.goal == "solve":
         status, sentence = Status.INFEASIBLE, f"{stated} for no {name}: it stays on one side however far {name} goes."
     return Answer(

@@ -75,9 +75,14 @@ def find_model(config: ModelConfig, library: Library) -> Model:
         raise UnsupportedArchitecture(
             f"{config.path}: neither `architectures` nor `model_type` names a model; is it a model's config.json?"
         )
-    for name in named:
-        if name in library.serving:
-            return library.models[library.serving[name]]
+    for stated in _levels(config, library):
+        served = {name: library.serving.get(name) for name in stated}
+        if len({model for model in served.values() if model is not None}) > 1:
+            one, other = list(served)[:2]
+            raise ConfigError(f"{config.path} says that it is {one} and that it is {other}; keep the one that it is")
+        first = library.serving.get(next(iter(served), ""))
+        if first is not None and None not in list(served.values())[: max(1, len(served) - 1)]:
+            return library.models[first]
     hint = did_you_mean(named[0], library.serving)
     raise UnsupportedArchitecture(
         f"{config.path}: the {library.name} graphs do not describe {named[0]} ({hint}); graphs/README.md shows how to "
@@ -87,14 +92,18 @@ def find_model(config: ModelConfig, library: Library) -> Model:
 
 def stated_names(config: ModelConfig, library: Library) -> list[str]:
     """Every name by which a config says what it is, the most telling first."""
+    return [name for level in _levels(config, library) for name in level]
+
+
+def _levels(config: ModelConfig, library: Library) -> list[list[str]]:
+    """Architectures, then the model_type, of the config and of its language model where that is a section of its own."""
     nested = section_of(config, library)
-    levels = [config.keys] if nested is None else [config.keys, config.keys[nested]]
-    stated: list[Any] = []
-    for keys in levels:
+    found: list[list[str]] = []
+    for keys in [config.keys] if nested is None else [config.keys, config.keys[nested]]:
         architectures: Any = keys.get("architectures")
-        stated += architectures if isinstance(architectures, list) else []
-        stated.append(keys.get("model_type"))
-    return [name for name in stated if isinstance(name, str)]
+        stated = [*(cast(list[Any], architectures) if isinstance(architectures, list) else []), keys.get("model_type")]
+        found.append([name for name in stated if isinstance(name, str)])
+    return found
 
 
 def section_of(config: ModelConfig, library: Library) -> str | None:

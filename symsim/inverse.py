@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 import sympy
+from sympy.core.function import AppliedUndef
 
 from symsim.answer import Answer, Limit, room_at, symbol_of
 from symsim.explain import numbers
 from symsim.regime import binding_arms, root
 from symsim.render.latex import expression_latex
 from symsim.sheet import sheet
-from symsim.symbols import KNOWN, WORKLOAD
+from symsim.symbols import KNOWN, WORKLOAD, put_in
 
 FARTHEST = 8.0
 """Inputs that would have to change by more than this factor are not named."""
@@ -21,6 +22,8 @@ FARTHEST = 8.0
 
 def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     """LaTeX of the answer in the remaining symbols, on the piece it lies on; None where measured rows cut it off.
+
+    Look-ups along the unknown stand as the figure of the row that answers there.
 
     The bound stands as a symbol of its own, TPOT_max; a whole number is the floor (or ceiling) of the root.
     """
@@ -41,6 +44,9 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     whole = name in KNOWN and KNOWN[name].integer
     if not (value <= exact * (1 + 1e-12) < value + 1 if whole else math.isclose(value, exact, rel_tol=1e-6)):
         return None
+    held = [call for call in found.atoms(AppliedUndef) if unknown in call.free_symbols]
+    figures = numbers(tuple(held), {**values, "bound": float(tight.bound)}, form.context) if held else []
+    found = put_in(found, {call: sympy.Float(figure, 6) for call, figure in zip(held, figures, strict=True)})
     text = expression_latex(sympy.floor(found) if whole else found, sheet(form, "symbolic", ""))
     sign = KNOWN[name].latex if name in KNOWN else name
     limit = (

@@ -43,6 +43,8 @@ def followed(
     if missing:
         along = " and ".join(variables)
         raise SymsimError(f"{form.name} along {along} needs a value for {', '.join(missing)}")
+    if "C" in variables and "C" not in point and {"S", "O"} <= at.keys():
+        values["C"] = int(at["S"]) + int(at["O"]) // 2
     return form, point, {**dict.fromkeys(variables, 1), **values}
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sympy import Expr, Rational
 
 from symsim.closed_form import ClosedForm
+from symsim.errors import SymsimError
 from symsim.formula import Formula
 from symsim.local_form import crossing, crossing_text, exact_at, followed
 from symsim.scan import Scan, scanned
@@ -23,6 +24,9 @@ from symsim.symbols import KNOWN, WORKLOAD, symbol
 
 FINENESS = 4001
 """Points between the ends of a real symbol's range, spaced by equal ratios; borders between them are then bisected."""
+
+LONGEST = 2**20
+"""Whole numbers that are looked at, one by one, at the most."""
 
 SPAN = 64.0
 """A real symbol is looked at from its value / SPAN to its value x SPAN, unless a range is asked for."""
@@ -77,7 +81,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Regimes:
-    """All pieces of one metric in one symbol. latex: the metric's sign; at: the point; here: the piece it is in."""
+    """All pieces of one metric in one symbol.
+
+    latex: the metric's sign; at: the point; here: the piece it is in, -1 where it is outside of the range.
+    """
 
     metric: str
     latex: str
@@ -92,6 +99,8 @@ class Regimes:
     @property
     def to_next(self) -> tuple[float | None, float | None]:
         """How far the point is from the piece below and the piece above."""
+        if self.here < 0:
+            return None, None
         here, value = self.pieces[self.here], self.at[self.variable]
         below = value - here.low if self.here > 0 else None
         return below, (self.pieces[self.here + 1].low - value if self.here + 1 < len(self.pieces) else None)
@@ -134,7 +143,7 @@ def regimes(
     tokens unless a range is given.  Raises SymsimError for a symbol that the metric does not have.
     """
     form, point, values = followed(formula.form, (variable,), at)
-    here = float(values[variable] if variable in point or variable not in WORKLOAD else low or 1)
+    here = float(low or 1 if variable in WORKLOAD and variable not in point else values[variable])
     values[variable] = here
     scan = scanned(form, values, {variable: _grid(variable, here, low, high)})
     starts = scan.starts()
@@ -144,7 +153,7 @@ def regimes(
         pieces = _touching(pieces, scan.grid[-1])
     inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
     stated = {**point, variable: here}
-    where = inside[0] if inside else 0
+    where = inside[0] if inside else -1
     words = (form.name, form.derivation.result.latex, form.unit, variable, KNOWN[variable].unit, formula.subject)
     return Regimes(*words, stated, where, tuple(pieces))
 
@@ -156,7 +165,10 @@ def _whole(variable: str) -> bool:
 def _grid(variable: str, here: float, low: float | None, high: float | None) -> NDArray[np.float64]:
     if _whole(variable):
         last = 1024 if variable == "B" else 131_072
-        return np.arange(int(low or 1), int(high or max(last, here)) + 1, dtype=float)
+        ends = low or 1, high or max(last, here)
+        if any(end != int(end) for end in ends) or ends[1] - ends[0] >= LONGEST:
+            raise SymsimError(f"{variable} is looked at from one whole number to another, at most {LONGEST:,} of them")
+        return np.arange(int(ends[0]), int(ends[1]) + 1, dtype=float)
     return np.geomspace(low or here / SPAN, high or here * SPAN, FINENESS)
 
 

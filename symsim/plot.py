@@ -42,10 +42,13 @@ def save(figure: Any, file: str | Path, note: str = "symsim") -> None:
     ending = Path(file).suffix.lstrip(".")
     if ending not in known:
         raise SymsimError(f"{file}: cannot draw a picture as {ending or 'a file without an ending'!r}; e.g. tpot.pdf")
-    figure.savefig(
-        file, bbox_inches="tight", metadata={"Creator": note, "CreationDate": None} if ending == "pdf" else None
-    )
-    _pyplot().close(figure)
+    about = {"Creator": note, "CreationDate": None} if ending == "pdf" else None
+    try:
+        figure.savefig(file, bbox_inches="tight", metadata=about)
+    except OSError as error:
+        raise SymsimError(f"{file}: cannot be written: {error.strerror}") from None
+    finally:
+        _pyplot().close(figure)
 
 
 def save_regimes(found: Regimes, limit: float | None, fits: float | None, file: str | Path, note: str = "") -> None:

@@ -96,6 +96,7 @@ class _Question(Transformer[Token, Any]):
 
     def start(self, question: tuple[Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
         goal, variable, span, constraints = question
+        variable = "hbm_capacity" if variable == "capacity" else variable
         return Query(goal, variable, span, constraints, fixed or {})
 
 

@@ -6,6 +6,7 @@ differ and both are given.  Look-ups are held as they are, and whole-number roun
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -36,7 +37,8 @@ KINDS = ("workload", "hardware", "convention")
 class Sensitivity:
     """One input. derivative, elasticity: (from below, from above), equal away from kinks; SI units.
 
-    gain: relative change of the metric when the input is 10 % larger, look-ups included; None for whole numbers.
+    gain: relative change of the metric when the input is 10 % larger (whole numbers: the next above), look-ups
+    included; None for sizes of models and deployments.  A table's value is a factor on all its figures.
     expression, latex: the derivative as a formula, on the side from above.
     """
 
@@ -75,6 +77,9 @@ def sensitivities(
     others = {name: value for name, value in at.items() if name in form.symbols and name not in point}
     derivation, tables = _with_table_factors(form.derivation)
     values = {**form.values(point), **others, **dict.fromkeys(tables.values(), 1.0)}
+    missing = [name for name in form.symbols if name not in values]
+    if missing:
+        raise SymsimError(f"{form.name} needs a value for {', '.join(missing)}")
     usual = [name for name, info in form.symbols.items() if info.kind in KINDS and name in values]
     known = {**dict.fromkeys(form.symbols), **tables}
     for name in names:
@@ -111,8 +116,9 @@ def _sensitivity(
     below, above = (_numbers((("slope", side),), "slope", values, form.context) for side in sides)
     info = KNOWN.get(name) or form.symbols.get(name)
     more = None
-    if info is None or not info.integer:
-        more = _numbers(steps, steps[-1][0], {**values, own: value * 1.1}, form.context) / metric - 1
+    if info is None or not info.integer or name in WORKLOAD:
+        larger = value * 1.1 if info is None or not info.integer else math.ceil(value * 1.1)
+        more = _numbers(steps, steps[-1][0], _moved(values, own, larger), form.context) / metric - 1
     meaning, unit = (signatures()[name].meaning, "1") if info is None else (info.meaning, info.unit)
     factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
     shown = put_in(sides[1], factors)
@@ -120,6 +126,12 @@ def _sensitivity(
     return Sensitivity(
         name, meaning, unit, value, (below, above), elasticity, more, str(shown), expression_latex(shown, printed)
     )
+
+
+def _moved(values: Mapping[str, Any], name: str, value: float) -> Mapping[str, Any]:
+    """The point with another number, and the mean context that follows from it."""
+    moved = {**values, name: value}
+    return {**moved, "C": moved["S"] + moved["O"] // 2} if {"S", "O"} <= moved.keys() else moved
 
 
 def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context: Context) -> Expr:

@@ -44,8 +44,8 @@ from symsim.tables import scaling, signatures
 DEFAULTS: Mapping[str, int] = {"B": 64, "S": 4096, "O": 2048, "T": 4096}
 """Workload that stands in where a question names none; S, O and T as InferSim's flags. Every use is stated."""
 
-LARGEST = 2**40
-"""Whole numbers beyond this count as unbounded."""
+LARGEST = 2**50
+"""Whole numbers are looked for up to here; beyond, floats would soon skip some."""
 
 
 SIZES: Mapping[str, tuple[int, ...]] = {
@@ -171,6 +171,9 @@ def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Lim
         unit = KNOWN[name].unit if name in KNOWN else "1"
         value = quantity.value(unit)
         fixed[name] = int(value) if value.denominator == 1 else float(value)
+        for form in found:
+            if name in form.symbols:
+                form.check(name, fixed[name])
     needed = {name for name in known if name in WORKLOAD} - {query.variable} - set(fixed)
     assumed: dict[str, float] = {name: DEFAULTS[name] for name in sorted(needed)}
     point = {**fixed, **assumed}

@@ -155,6 +155,8 @@ def _combinations(
 ) -> tuple[dict[str, tuple[Any, ...]], list[tuple[str, Deployment | SymsimError]], frozenset[str]]:
     """Dimensions that are compiled for, every combination of them, and which were given as one value."""
     chosen = tuple(map(str, [devices] if isinstance(devices, (str, Path)) else devices))
+    for device in chosen:  # a name that is not known is a slip, not a point without an answer
+        load_device(device)
     alone = deployment or Deployment()
     bases = [alone] if isinstance(alone, Deployment) else list(alone)
     sizes = {name: _listed(values) for name, values in grid.items() if name in _FIELDS}

@@ -15,13 +15,15 @@ from symsim.errors import SymsimError
 
 @dataclass(frozen=True, slots=True)
 class RealCounts:
-    """What the real class has. layers: parameters of each; flops: of a prefill, without routed experts."""
+    """What the real class has. layers: parameters of each; flops: of a prefill, without routed experts; None, and why,
+    where the class does not run without values."""
 
     total: int
     embedding: int
     lm_head: int
     layers: tuple[int, ...]
-    flops: int
+    flops: int | None
+    why: str | None = None
 
 
 def count(config: ModelConfig, batch: int, seq: int) -> RealCounts:
@@ -32,17 +34,26 @@ def count(config: ModelConfig, batch: int, seq: int) -> RealCounts:
     torch, counter = _extra("torch"), _extra("torch.utils.flop_counter").FlopCounterMode(display=False)
     model = _model(config)
     tokens = torch.zeros((batch, seq), dtype=torch.long, device="meta")
-    with counter, torch.no_grad():
-        model(input_ids=tokens, use_cache=True)  # without a cache some classes look at values, which meta has none of
+    flops, why = None, None
+    try:
+        with counter, torch.no_grad():
+            model(
+                input_ids=tokens, use_cache=True
+            )  # without a cache some classes look at values, which meta has none of
+        flops = int(counter.get_total_flops())
+    except (RuntimeError, TypeError, ValueError, NotImplementedError, IndexError, AttributeError) as error:
+        why = f"{type(model).__name__} does not run on the meta device ({str(error).splitlines()[0]})"
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     lists = [list(module) for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
-    layers: list[Any] = next((found for found in lists if len(found) == model.config.num_hidden_layers), [])
+    depths = {getattr(model.config, name, None) for name in ("num_layers", "num_hidden_layers")}
+    layers: list[Any] = next((found for found in lists if len(found) in depths), [])
     return RealCounts(
         _weights(model),
         embedding.weight.numel(),
         0 if head is None else head.weight.numel(),
         tuple(map(_weights, layers)),
-        int(counter.get_total_flops()),
+        flops,
+        why,
     )
 
 
@@ -58,7 +69,10 @@ def _model(config: ModelConfig) -> Any:
     known = _extra("transformers.models.auto.configuration_auto").CONFIG_MAPPING
     kind = config.keys.get("model_type")
     if kind not in known:
-        raise SymsimError(f"{config.path}: transformers {transformers.__version__} has no model_type {kind!r}")
+        named = next((getattr(transformers, name, None) for name in config.keys.get("architectures") or ()), None)
+        if named is None:
+            raise SymsimError(f"{config.path}: transformers {transformers.__version__} has no model_type {kind!r}")
+        kind = named.config_class.model_type
     keys = {key: value for key, value in config.keys.items() if key not in ("quantization_config", "auto_map")}
     stated = known[kind].from_dict(keys).get_text_config()
     with torch.device("meta"):

@@ -40,7 +40,7 @@ def _range(name: str, values: str, text: str) -> Any:
         raise SymsimError(f"--over {text!r}: expected low:high, low:high:step or low:high:*factor, low not above high")
     count = np.log(high / low) / np.log(by) if factor else (high - low) / by
     if count > LONGEST:
-        raise SymsimError(f"--over {text!r} has {count:,.0f} values, more than {LONGEST:,}; give a step")
+        raise SymsimError(f"--over {text!r} has {count + 1:,.0f} values, more than {LONGEST:,}; give a step")
     steps = np.arange(int(count + 1e-9) + 1)
     found = low * np.power(float(by), steps) if factor else low + steps * by
     return np.unique(np.rint(found).astype(int)) if _whole(name) else found

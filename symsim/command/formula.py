@@ -23,7 +23,12 @@ def add(commands: Any) -> None:
     ask.add_argument("--level", default="model", choices=["symbolic", "model", "numeric"])
     ask.add_argument("--format", default="text", choices=FORMATS)
     ask.add_argument("--breakdown", action="store_true", help="one line an operator, at the point of --at")
-    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point of the breakdown")
+    ask.add_argument(
+        "--at",
+        default="",
+        metavar="B=64,S=4096",
+        help="workload point of the breakdown, or of the value under the formula",
+    )
     ask.set_defaults(command=_formula)
 
 
@@ -55,7 +60,16 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
             write_json(formula.to_json(level))
         case _:
             write_text(formula.to_text(level))
+            if at:
+                print(f"\n{_value(formula, workload_point(at))}")
     return 0
+
+
+def _value(formula: Formula, point: Mapping[str, int]) -> str:
+    """The metric at a point, in words."""
+    own = {name: value for name, value in point.items() if name in formula.symbols}
+    value = format_quantity(formula.evaluate(**own), formula.unit, 6)
+    return f"{formula.name} = {value} at {', '.join(f'{name} = {x}' for name, x in own.items())}; {formula.subject}"
 
 
 def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_json: bool) -> int:
@@ -71,8 +85,7 @@ def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_j
         ("operator", "FLOPs", "HBM bytes", "link bytes", "time", "x", "bound by", *formats, "from"),
         [_cells(x, formats) for x in lines],
     )
-    at = ", ".join(f"{name} = {v}" for name, v in point.items() if name in formula.symbols)
-    print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} at {at}; {formula.subject}")
+    print(f"\n{_value(formula, point)}")
     return 0
 
 

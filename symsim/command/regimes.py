@@ -12,7 +12,8 @@ from symsim.pieces import Regimes, regimes
 from symsim.plot import save_plane, save_regimes, save_roofline
 from symsim.regime_map import Plane, plane
 from symsim.render.cases import latex_cases, piece_text, range_text
-from symsim.render.plane import binding_text, curve_text, latex_plane, polynomial_text
+from symsim.render.plane import binding_text, curve_text, latex_plane, point_text
+from symsim.render.terms import terms_text
 from symsim.show import write_table
 from symsim.symbols import KNOWN
 from symsim.units import format_quantity, parse_quantity
@@ -109,7 +110,7 @@ def _range(text: str, along: str) -> tuple[float | None, float | None]:
 
 def _write(found: Regimes) -> None:
     print(f"{found.metric} along {found.variable}\nof {found.subject}")
-    print(f"at {', '.join(f'{name} = {value:g}' for name, value in found.at.items())}\n")
+    print(f"at {point_text(found.at)}\n")
     rows = [
         (
             "here" if i == found.here else "",
@@ -132,22 +133,22 @@ def _write(found: Regimes) -> None:
 
 def _write_map(found: Plane) -> None:
     print(f"{found.metric} over {' and '.join(found.variables)}\nof {found.subject}")
-    print(f"at {', '.join(f'{name} = {value:g}' for name, value in found.at.items())}\n")
+    print(f"at {point_text(found.at)}\n")
     rows = [
         (
             "here" if i == found.here else "",
             f"{region.share:.1%}",
             binding_text(region, found.regions),
-            ", ".join(f"{n} = {format_quantity(x, '1', 6)}" for n, x in zip(found.variables, region.at, strict=True)),
+            point_text(dict(zip(found.variables, region.at, strict=True))),
             format_quantity(region.value, found.unit),
-            polynomial_text(region.expression, found.unit),
+            terms_text(region.expression, found.unit),
         )
         for i, region in enumerate(found.regions)
     ]
     write_table(("", "of the map", "what binds", "e.g. at", found.metric, "around there"), rows)
     for curve in found.curves:
         print(f"\n{curve_text(curve, found)}")
-    print(f"\nat the point {found.metric} = {polynomial_text(found.expression, found.unit)}")
+    print(f"\nat the point {found.metric} = {terms_text(found.expression, found.unit)}")
     for along in found.along:
         print(f"  {_distance(along)}")
 
@@ -156,4 +157,5 @@ def _distance(found: Regimes) -> str:
     below, above = (None if gap is None else format_quantity(gap, found.variable_unit, 6) for gap in found.to_next)
     sides = [f"{below} above the start of its piece" if below else "", f"{above} below the next" if above else ""]
     stated = " and ".join(side for side in sides if side) or "in the only piece"
-    return f"{found.variable} = {found.at[found.variable]:g} is {stated}"
+    where = point_text({found.variable: found.at[found.variable]})
+    return f"{where} is {stated if found.here >= 0 else 'outside of the range'}"

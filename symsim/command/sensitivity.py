@@ -10,6 +10,7 @@ from symsim.command.subject import add_subject, compiled, note, write_json
 from symsim.plot import save_tornado
 from symsim.sensitivity import Sensitivity, sensitivities
 from symsim.show import write_table
+from symsim.tables import signatures
 from symsim.units import format_quantity
 
 
@@ -38,6 +39,10 @@ def _sensitivity(
     if json:
         write_json({"metric": metric, "at": point, "inputs": [one.as_dict() for one in found]})
         return 0
+    formula = costs.metric(metric)
+    value = formula.evaluate(**{name: at for name, at in point.items() if name in formula.symbols})
+    used = ", ".join(f"{name} = {at}" for name, at in point.items() if name in formula.symbols)
+    print(f"{metric} = {format_quantity(value, formula.unit, 6)} at {used}\nof {formula.subject}\n")
     head = ("input", "value", f"10 % more: {metric}", "elasticity", "derivative (SI)", "meaning")
     write_table(head, [_cells(one) for one in found])
     if formulas:
@@ -52,4 +57,5 @@ def _cells(one: Sensitivity) -> tuple[str, ...]:
     below, above = (f"{side:+.4f}" for side in one.elasticity)
     slopes = [f"{side:+.4g}" for side in one.derivative]
     sided = (f"{below} to {above}", f"{slopes[0]} to {slopes[1]}") if one.kink else (above, slopes[1])
-    return one.name, format_quantity(one.value, one.unit, 6), gain, *sided, one.meaning
+    value = "all rows alike" if one.name in signatures() else format_quantity(one.value, one.unit, 6)
+    return one.name, value, gain, *sided, one.meaning

@@ -32,7 +32,7 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         for line in _levers(answer):
             print(f"  {line}")
         if answer.closed_form:
-            print(f"  closed form: {answer.closed_form}")
+            print(f"  closed form around there: {answer.closed_form}")
     if answer.assumed:
         stated = ", ".join(f"{name} = {value}" for name, value in answer.assumed.items())
         print(f"symsim: assumed {stated}; state others as `... with S = 8192`", file=sys.stderr)

@@ -64,7 +64,11 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
     wants_front = options["pareto"] or options["plot"] is not None
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     names += [name for name in NEEDS if name not in names] if wants_front else []
-    plan = _planned(dict(map(axis_of, over)), names, options)
+    axes = list(map(axis_of, over))
+    twice = [name for name, _ in axes if sum(name == other for other, _ in axes) > 1]
+    if twice:
+        raise SymsimError(f"--over names {twice[0]} twice; give all its values at once, e.g. B=1,2,4")
+    plan = _planned(dict(axes), names, options)
     summary, rows = summary_of(plan), list[Mapping[str, Any]]()
     if options["json"] and plan.points > LARGEST_JSON:
         raise SymsimError(f"{plan.points:,} points are too many for JSON; write them with --out FILE.parquet")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sympy
-from sympy import Expr
-from sympy.printing.latex import latex
-
 from symsim.pieces import Piece, Regimes
 from symsim.render.latex import quantity
+from symsim.render.terms import terms_latex, terms_text
 from symsim.symbols import KNOWN
 from symsim.units import format_quantity
 
@@ -50,16 +47,6 @@ def case_row(piece: Piece, found: Regimes) -> str:
     return f"{_written(piece, found, tex=True)} & {_condition(piece, found, KNOWN[found.variable].latex)}"
 
 
-def _factor(rest: Expr) -> str:
-    return "" if rest == 1 else " \\cdot " + latex(rest, mul_symbol="\\,")
-
-
-def _weight(term: tuple[Expr, Expr]) -> tuple[bool, int]:
-    """Constants before what grows, and what is taken off last."""
-    number, rest = term
-    return bool(number.is_negative), rest.count_ops(visual=False)  # pyright: ignore[reportReturnType]
-
-
 def _condition(piece: Piece, found: Regimes, variable: str) -> str:
     low, high = (_number(x, found.variable_unit) for x in (piece.low, piece.high))
     return f"{variable} = {low}" if low == high else f"{low} \\le {variable} \\le {high}"
@@ -70,12 +57,9 @@ def _number(value: float, unit: str) -> str:
 
 
 def _written(piece: Piece, found: Regimes, *, tex: bool) -> str:
-    if piece.affine is None and tex:
-        terms = [term.as_coeff_Mul() for term in sympy.Add.make_args(piece.expression)]
-        shown = [f"{_number(float(number), found.unit)}{_factor(rest)}" for number, rest in sorted(terms, key=_weight)]
-        return shown[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in shown[1:])
     if piece.affine is None:
-        return f"{piece.expression.evalf(6)} [{found.unit}]"
+        write = terms_latex if tex else terms_text
+        return write(piece.expression, found.unit)
     constant, slope = piece.affine
     terms = [(constant, ""), (slope, found.variable)]
     texts: list[str] = []

@@ -26,7 +26,7 @@ LEVELS = [
     {"closed_form"},
     {"explain", "sheet", "bound_tables", "answer", "flat", "scan"},
     {"compiled", "regime", "render.text", "render.latex", "render.python", "render.targets"},
-    {"render.html", "render.typst", "latex_syntax"},
+    {"render.html", "render.typst", "render.terms", "latex_syntax"},
     {"names", "normal_form"},
     {"differences"},
     {"inverse", "grid", "local_form"},
