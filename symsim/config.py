@@ -96,7 +96,7 @@ def stated_names(config: ModelConfig, library: Library) -> list[str]:
 
 
 def _levels(config: ModelConfig, library: Library) -> list[list[str]]:
-    """Architectures, then the model_type, of the config and of its language model where that is a section of its own."""
+    """Architectures, then the model_type, of the config, and of its language model where it is a section."""
     nested = section_of(config, library)
     found: list[list[str]] = []
     for keys in [config.keys] if nested is None else [config.keys, config.keys[nested]]:

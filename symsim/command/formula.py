@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         "--at",
         default="",
         metavar="B=64,S=4096",
-        help="workload point of the breakdown, or of the value under the formula",
+        help="workload point of the breakdown, or of a value",
     )
     ask.set_defaults(command=_formula)
 
