@@ -209,7 +209,7 @@ def _assembled(
     prefill, decode = (phase_of(served, phase, bound, rates, pad=fallback) for phase in ("prefill", "decode"))
     binding = context(chip, deployment, counting, tables, fallback=fallback)
     _check(deployment, (prefill, decode), bound)
-    assumed = [_whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
+    assumed = [whole_shards(phased, bound, pad=fallback) for phased in (prefill, decode)]
     assumptions = tuple(dict.fromkeys((*family.assumptions, *assumed[0], *assumed[1])))
     return Costs(family, chip, deployment, counting, bound, binding, prefill, decode, assumptions, served, asked)
 
@@ -257,7 +257,7 @@ def _has_experts(phased: Phased) -> bool:
     return ep in spoken or any(ep in cost.hbm_bytes.free_symbols for cost in phased.costs.values())
 
 
-def _whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:
+def whole_shards(phased: Phased, bound: Bound, *, pad: bool) -> list[str]:
     """What is padded so that shards are whole. Raises DeploymentError where they are not and nothing may be padded."""
     numbers = facts(bound, phased.graph.phase)
     meanings = {**bound.sources, **{name: info.meaning for name, info in KNOWN.items()}}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import sympy
 from sympy import Expr, Integer
 
-from symsim.api import phase_of
+from symsim.api import phase_of, whole_shards
 from symsim.binding import bind_model, facts
 from symsim.checkpoint import Served, serve
 from symsim.closed_form import ClosedForm
@@ -194,7 +194,9 @@ def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: 
 
 def _unsharded(family: Family) -> tuple[Phased, Mapping[Any, Expr]]:
     bound = bind_model(family.config, family.sizes, _BF16)
-    return phase_of(Served(family, _BF16), "decode", bound), bound.symbols()
+    phased = phase_of(Served(family, _BF16), "decode", bound)
+    whole_shards(phased, bound, pad=False)
+    return phased, bound.symbols()
 
 
 def _weights(phased: Phased) -> list[tuple[str, str, Expr, Expr]]:
