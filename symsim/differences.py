@@ -170,15 +170,10 @@ class Report:
         )
         mine, theirs = times((yours,), 1 / outer), times((derived.term,), 1 / outer)
         if len(mine) == 1 and len(theirs) == 1:
-            arms = _arms(mine[0]), _arms(theirs[0])
+            arms = _arms_of_both(mine[0], theirs[0])
             ratio = _ratio(mine[0], theirs[0])
-            if (
-                ratio is None
-                and arms[0] is not None
-                and arms[1] is not None
-                and mine[0].coefficient == theirs[0].coefficient
-            ):
-                return self.arms(step, arms[0], arms[1])
+            if ratio is None and arms is not None and mine[0].coefficient == theirs[0].coefficient:
+                return self.arms(step, *arms)
             if ratio is not None:
                 words = self.text(ratio * part), self.text(part)
                 return [self.of("wrong coefficient", step, *words, part)]
@@ -254,15 +249,24 @@ def _arms(term: Term) -> tuple[Sum, ...] | None:
             return None
 
 
+def _arms_of_both(one: Term, other: Term) -> tuple[tuple[Sum, ...], tuple[Sum, ...]] | None:
+    """The arms of two terms that are both one maximum, or both one minimum."""
+    arms = _arms(one), _arms(other)
+    if arms[0] is None or arms[1] is None or one.factors[0][0].head != other.factors[0][0].head:
+        return None
+    return arms[0], arms[1]
+
+
 def _ratio(yours: Term, derived: Term) -> Expr | None:
     """The number by which two terms differ, if they differ by a number only."""
     if same_factors(yours.factors, derived.factors):
         if derived.coefficient == 0 or same_coefficient(yours, derived):
             return None
         return _rational(yours.coefficient / derived.coefficient)
-    one, other = _arms(yours), _arms(derived)
-    if one is None or other is None or len(one) != len(other):
+    arms = _arms_of_both(yours, derived)
+    if arms is None or len(arms[0]) != len(arms[1]):
         return None
+    one, other = arms
     for arm in one:
         for target in other:
             if len(arm) == len(target) and same_factors(arm[0].factors, target[0].factors) and target[0].coefficient:

@@ -9,20 +9,21 @@ writing the same.  Formulas found equal are then evaluated at random points, tab
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
+from sympy.core.function import AppliedUndef
 
 from symsim.api import Costs
 from symsim.closed_form import ClosedForm
 from symsim.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
 from symsim.errors import LatexSyntaxError, SymsimError, UndefinedName
-from symsim.evaluate import program
 from symsim.latex_syntax import Equation, Literal, Reader, normal_name, passages
 from symsim.metrics import Derivation, Step
 from symsim.names import Names, names_of
@@ -207,19 +208,20 @@ class Judge:
         found = self.differences(step, yours, named, line)
         if found:
             found = self._plainest(step, yours, named, found, line)
+        if not found:
+            found = self._checked(step, side, literals, named, line)
         return found, not exact(yours)
 
     def differences(self, step: Step, yours: Sum, named: frozenset[Symbol], line: int) -> list[Difference]:
         """What is otherwise, where the derived formula keeps the named symbols and steps."""
         derived = self.derived(step, named)
         _, more, less = matched(yours, tuple(one.term for one in derived))
-        all_matched = not more
         more, less = self._mixed(more, less)
-        if not more and not less:
-            return self._checked(step, yours, derived, line, in_numbers=not all_matched)
-        if exact(yours) and _vanishes((*more, *_negative(less))):
+        if (not more and not less) or (exact(yours) and _vanishes((*more, *_negative(less)))):
             return []
-        return Report(self.ground, step, line).differences(more, [one for one in derived if one.term in less])
+        report = Report(self.ground, step, line)
+        found = report.differences(more, [one for one in derived if one.term in less])
+        return found or [self._other_value(report, expression(yours))]
 
     def _plainest(
         self, step: Step, yours: Sum, named: frozenset[Symbol], found: list[Difference], line: int
@@ -288,19 +290,26 @@ class Judge:
         return times((Term(term.coefficient, term.slack, ()),), put_in(bare, known))
 
     def _checked(
-        self, step: Step, yours: Sum, derived: list[Derived], line: int, *, in_numbers: bool
+        self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], named: frozenset[Symbol], line: int
     ) -> list[Difference]:
-        """Formulas found equal agree at random points, or something is wrong with the comparison."""
-        if not exact(yours):
-            return []
-        mine, theirs = expression(yours), expression(tuple(one.term for one in derived))
-        if in_numbers:
-            known = self.form.bound.symbols()
-            mine, theirs = put_in(mine, known), put_in(theirs, known)
-        if _agree(mine, theirs):
-            return []
-        report = Report(self.ground, step, line)
-        return [report.of("other value", step, report.text(mine), report.text(theirs), theirs)]
+        """Formulas found equal agree at random points, as far as their digits go, or the comparison went wrong.
+
+        Compared is what was read with what was derived, not their normal forms. Where numbers stand for symbols that
+        are also used, the symbols are numbers everywhere.
+        """
+        steps = {s.symbol: s for s in self.form.derivation.steps}
+        inside = {s: found for s, found in steps.items() if s not in named or s == step.symbol}
+        theirs = inlined(step.expr, {s: found for s, found in inside.items() if s != step.symbol})
+        known = self.form.bound.symbols()
+        for replaced in ({s: v for s, v in known.items() if s not in named}, known):
+            if _agree(side, put_in(theirs, replaced), literals, known):
+                return []
+            side = put_in(side, known)
+        return [self._other_value(Report(self.ground, step, line), expression(normal(side, literals)))]
+
+    def _other_value(self, report: Report, yours: Expr) -> Difference:
+        derived = report.step.expr
+        return report.of("other value", report.step, report.text(yours), report.text(derived), derived)
 
     def missing_step(self, step: Step) -> Difference:
         report = Report(self.ground, step, None)
@@ -348,28 +357,72 @@ def _vanishes(terms: Sequence[Term]) -> bool:
     return bool(sympy.expand(sympy.numer(sympy.together(sympy.Add(*map(plain, terms))))) == 0)
 
 
-def _agree(one: Expr, other: Expr) -> bool:
-    """Whether two expressions have equal values at random points, with random but consistent tables."""
-    compiled = program((("one", one), ("other", other)), ("one", "other"), "python")
+def _agree(one: Expr, other: Expr, literals: Mapping[Symbol, Literal], known: Mapping[Symbol, Expr]) -> bool:
+    """Whether two expressions have equal values at random points, with random but consistent tables.
+
+    one may hold literals: it may be off by what their digits leave open. At every other point the symbols that have a
+    number are that number, so that maxima and shares are met where they are used.
+    """
     draw = random.Random(0)
-    symbols = {s.name: s for s in one.free_symbols | other.free_symbols if isinstance(s, Symbol)}
+    symbols = sorted({s for s in one.free_symbols | other.free_symbols if isinstance(s, Symbol)}, key=str)
+    rounded = [s for s in symbols if s in literals]
+    met = 0
     for seed in range(POINTS):
-        values = {name: _drawn(symbols[name], draw) if name in symbols else 1 for name in compiled.inputs}
-        tables: dict[str, Callable[..., float]] = {name: _measured(name, seed) for name in compiled.tables}
+        values = {s: _drawn(s, draw) for s in symbols}
+        if seed % 2:
+            values |= {s: Fraction(int(known[s].p), int(known[s].q)) for s in symbols if s in known}  # pyright: ignore
+        values |= {s: literals[s].value for s in rounded}
         try:
-            mine, theirs = compiled.run(values, tables)
+            mine, theirs = _at(one, values, seed), _at(other, values, seed)
+            allowed = 1e-8 * max(abs(mine), abs(theirs))
+            for s in rounded:
+                off = literals[s].value * literals[s].slack
+                ends = (_at(one, {**values, s: values[s] + by}, seed) for by in (off, -off))
+                allowed += 1.001 * max(abs(end - mine) for end in ends)
+            if abs(mine - theirs) > allowed:
+                return False
         except (OverflowError, ZeroDivisionError, TypeError):  # a complex share of experts has no order
             continue
-        if isinstance(mine, complex) or isinstance(theirs, complex):
-            continue
-        if abs(mine - theirs) > 1e-8 * max(abs(mine), abs(theirs)):
-            return False
-    return True
+        met += 1
+    return met > 0
 
 
-def _drawn(s: Symbol, draw: random.Random) -> float:
-    return draw.randint(1, 4096) if s.is_integer else 10 ** draw.uniform(-3, 3)
+def _drawn(s: Symbol, draw: random.Random) -> Fraction:
+    return Fraction(draw.randint(1, 4096) if s.is_integer else 10 ** draw.uniform(-3, 3))
 
 
-def _measured(name: str, seed: int) -> Callable[..., float]:
-    return lambda *args: random.Random(f"{name}{seed}{[f'{arg:.9g}' for arg in args]}").uniform(0.05, 1)
+_EXACT_POWER = 64
+"""Greater powers are taken in floats."""
+
+
+def _at(expr: Expr, values: Mapping[Symbol, Fraction], seed: int) -> Any:
+    """The value of an expression at a point: exact where it can be, so that rounding down is where it should be.
+
+    A look-up answers with a random figure that its arguments decide.
+    """
+    if isinstance(expr, sympy.Rational):
+        return Fraction(int(expr.p), int(expr.q))
+    if isinstance(expr, Symbol):
+        return values[expr]
+    args = [_at(part, values, seed) for part in expr.args]  # pyright: ignore[reportArgumentType]
+    match expr:
+        case sympy.Add():
+            return sum(args)
+        case sympy.Mul():
+            return math.prod(args)
+        case sympy.Pow():
+            small = args[1] == int(args[1]) and abs(args[1]) <= _EXACT_POWER
+            return args[0] ** int(args[1]) if small else float(args[0]) ** float(args[1])
+        case sympy.Max():
+            return max(args)
+        case sympy.Min():
+            return min(args)
+        case sympy.floor():
+            return math.floor(args[0])
+        case sympy.ceiling():
+            return math.ceil(args[0])
+        case AppliedUndef():
+            shown = [f"{float(arg):.9g}" for arg in args]
+            return Fraction(random.Random(f"{expr.func}{seed}{shown}").uniform(0.05, 1))
+        case _:
+            return Fraction(float(expr))

@@ -3,6 +3,7 @@
 import pytest
 
 import symsim
+from symsim import verification
 from symsim.errors import LatexSyntaxError, UndefinedName
 from symsim.verification import verify
 
@@ -109,6 +110,39 @@ def test_steps_that_are_not_given() -> None:
 
 def test_values_of_symbols_are_passed_over() -> None:
     assert verify(r"36 t_{layer} + t_{sched} \\ B = 64", COSTS).passed_over == ("B",)
+
+
+ROOFS = r"(16384 B C/(P_{bf16} \mu_{GQA}(32,8,128,B,C)), 4096 B C/(W_{HBM}\eta_{HBM}))"
+GEMM = r"\left(\frac{301989888 B}{P_w\mu_{gemm}(B, 4096, 24576)}, \frac{150994944}{W_{HBM}\eta_{HBM}}\right)"
+
+
+@pytest.mark.parametrize(("name", "arms"), [("t_{core}", ROOFS), ("t_{experts}", GEMM)])
+def test_a_minimum_is_no_maximum(name: str, arms: str) -> None:
+    assert verify(rf"{name} = \max{arms}", COSTS).equal
+    found = verify(rf"{name} = \min{arms}", COSTS)
+    assert [one.kind for one in found.differences] == ["wrong term"]
+    found = verify(rf"{name} = 2 \min{arms}", COSTS)
+    assert not found.equal
+
+
+def test_a_minimum_of_stages_is_no_maximum() -> None:
+    text = r"\mathrm{TPOT} = 61 \cdot 2 \min(t_{attention}, t_{dispatch} + t_{experts} + t_{combine}) + 5\,\mathrm{ms}"
+    assert verify(text.replace("min(", "max("), V3).equal
+    assert not verify(text, V3).equal
+
+
+def test_what_the_normal_form_takes_as_equal_must_agree_at_random_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second look does not trust the first: also where numbers are rounded."""
+    monkeypatch.setattr(verification.Judge, "differences", lambda *_: [])
+    for text in (
+        r"36 t_{layer} + t_{sched}",
+        r"36.0 t_{layer} + 5.0\,\mathrm{ms}",
+        r"36 t_{layer} + 4.996\,\mathrm{ms}",
+    ):
+        expected = "4.996" not in text
+        assert verify(text, COSTS).equal is expected, text
+    for text in (r"35 t_{layer} + t_{sched}", r"36.2 t_{layer} + 5.0\,\mathrm{ms}", rf"t_{{core}} = \min{ROOFS}"):
+        assert [one.kind for one in verify(text, COSTS).differences] == ["other value"], text
 
 
 UNREADABLE = [
