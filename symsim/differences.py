@@ -36,8 +36,9 @@ from symsim.units import format_quantity
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that is otherwise. kind: missing term, extra term, missing arm, extra arm, wrong coefficient,
-    wrong term, missing step or other value; yours, derived: text; latex: of what should stand there (or should not).
+    wrong term, missing step, other value or wrong value (of a symbol, which then is `step`).
 
+    yours, derived: text; latex: of what should stand there (or should not).
     value: of what stands in `derived` (of an extra term: in `yours`) at the workload point, in `unit`; source: its
     operator and graph line; line: where the equation stands.
     """
@@ -58,6 +59,9 @@ class Difference:
         at = "" if self.value is None else f" ({format_quantity(self.value, self.unit, 6)} at the point)"
         where = f"{self.step}" + (f" (line {self.line})" if self.line else "")
         match self.kind:
+            case "wrong value":
+                where = f" (line {self.line})" if self.line else ""
+                return f"wrong value of {self.step}: you have {self.yours}, derived {self.derived}{where}"
             case "missing step":
                 return f"missing step: {self.step} = {self.derived}{at}"
             case "missing term" | "missing arm":

@@ -40,7 +40,8 @@ from symsim.normal_form import (
     times,
 )
 from symsim.sheet import sheet
-from symsim.symbols import put_in, step_symbol, symbol
+from symsim.symbols import KNOWN, put_in, step_symbol, symbol
+from symsim.units import format_quantity
 
 POINTS = 8
 """Random points at which formulas that were found equal are evaluated."""
@@ -51,7 +52,8 @@ class Verdict:
     """Whether a text's equations equal the derived ones.
 
     rounded: whether numbers were compared to the digits that were printed; steps: those that were compared; taken:
-    names of steps that the text uses but does not define; passed_over: equations that state the value of a symbol.
+    names of steps that the text uses but does not define; passed_over: symbols that are the reader's to choose (the
+    workload) and are given a value.
     """
 
     metric: str
@@ -101,6 +103,8 @@ def verify(
     checked: list[Step] = []
     named: set[Symbol] = set()
     rounded = False
+    for stated in read.stated:
+        differences += judge.wrong_values(stated, read.literals)
     for step, equation in read.equations:
         checked.append(step)
         for side in equation.sides:
@@ -118,7 +122,8 @@ def verify(
         left = []
     taken = tuple(step.symbol.name for step in left)
     parts = (form.name, costs.metric(metric).subject, dict(at), rounded, tuple(checked), taken)
-    return Verdict(*parts, read.stated, tuple(differences))
+    chosen = tuple(str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
+    return Verdict(*parts, chosen, tuple(differences))
 
 
 def _with_one_peak(costs: Costs, metric: str) -> ClosedForm:
@@ -131,11 +136,19 @@ _PEAK = symbol("peak_w")
 
 
 @dataclass(frozen=True, slots=True)
+class _Stated:
+    """An equation that gives a symbol (or a table's name) its value."""
+
+    symbol: Any
+    equation: Equation
+
+
+@dataclass(frozen=True, slots=True)
 class _Read:
     """Steps of the derivation with the sides that a text equates them to; stated: symbols that it gives a value."""
 
     equations: tuple[tuple[Step, Equation], ...]
-    stated: tuple[str, ...]
+    stated: tuple[_Stated, ...]
     literals: Mapping[Symbol, Literal]
 
 
@@ -151,7 +164,7 @@ def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symb
     steps = {step.symbol: step for step in derivation.steps}
     equations: list[tuple[Step, Equation]] = []
     definitions: dict[Expr, Expr] = {}
-    stated: list[str] = []
+    stated: list[_Stated] = []
     for passage, name in zip(found, lefts, strict=True):
         equation = reader.equation(passage)
         sides = tuple(put_in(side, {_PEAK: peak}) for side in equation.sides)
@@ -162,23 +175,21 @@ def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symb
         elif name is not None and normal_name(name) in own:
             definitions[own[normal_name(name)]] = sides[0]
         else:
-            stated.append(str(name))
+            stated.append(_Stated(peak if key == _PEAK else key, equation))
     used = {s for _, equation in equations for side in equation.sides for s in side.free_symbols}
     used |= {s for side in definitions.values() for s in side.free_symbols}
+    used |= {s for one in stated for side in one.equation.sides for s in side.free_symbols}
     for passage, name in zip(found, lefts, strict=True):
         if name is not None and normal_name(name) in own and own[normal_name(name)] not in used:
             message = f"{name} is no step of the derived formula, and nothing here uses it; {names.near(name)}"
             raise UndefinedName(reader.place(passage), message)
-    whole = tuple(
-        (
-            step,
-            Equation(
-                equation.name, tuple(_put_in_own(s, definitions, equation) for s in equation.sides), equation.span
-            ),
-        )
-        for step, equation in equations
-    )
-    return _Read(whole, tuple(stated), reader.literals)
+    whole = tuple((step, _whole(equation, definitions)) for step, equation in equations)
+    values = tuple(replace(one, equation=_whole(one.equation, definitions)) for one in stated)
+    return _Read(whole, values, reader.literals)
+
+
+def _whole(equation: Equation, definitions: Mapping[Expr, Expr]) -> Equation:
+    return replace(equation, sides=tuple(_put_in_own(side, definitions, equation) for side in equation.sides))
 
 
 def _put_in_own(side: Expr, definitions: Mapping[Expr, Expr], equation: Equation) -> Expr:
@@ -311,9 +322,32 @@ class Judge:
         derived = report.step.expr
         return report.of("other value", report.step, report.text(yours), report.text(derived), derived)
 
+    def wrong_values(self, stated: _Stated, literals: Mapping[Symbol, Literal]) -> list[Difference]:
+        """Where a symbol that has a number is said to be another one, in the digits that are printed."""
+        known = self.form.bound.symbols()
+        if stated.symbol not in known:
+            return []
+        right = known[stated.symbol]
+        sides = [put_in(side, known) for side in stated.equation.sides]
+        wrong = [side for side in sides if not alike(normal(side, literals), normal(right))]
+        return [self._wrong_value(stated, expression(normal(side, literals)), right) for side in wrong]
+
+    def _wrong_value(self, stated: _Stated, yours: Expr, derived: Expr) -> Difference:
+        name = stated.symbol.name
+        unit, said = KNOWN[name].unit if name in KNOWN else "1", str(stated.equation.name)
+        mine, theirs = (_number(value, unit, 6) for value in (yours, derived))
+        if mine == theirs:
+            mine, theirs = (_number(value, unit, 15) for value in (yours, derived))
+        source = self.form.bound.sources.get(name)
+        return Difference("wrong value", said, said, mine, theirs, said, unit, None, source, stated.equation.span.line)
+
     def missing_step(self, step: Step) -> Difference:
         report = Report(self.ground, step, None)
         return report.of("missing step", step, None, report.text(step.expr), step.expr)
+
+
+def _number(value: Expr, unit: str, digits: int) -> str:
+    return format_quantity(float(value), unit, digits) if value.is_number else str(value)
 
 
 def _below(step: Step, steps: Mapping[Symbol, Step]) -> list[Symbol]:

@@ -68,3 +68,11 @@ def test_a_comment_that_is_no_command(tmp_path: Path) -> None:
         assert done.returncode == 2, comment
         assert "a.tex: the comment `symsim formula" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_value_of_a_symbol_is_named() -> None:
+    formula = r"\mathrm{TPOT} = L t_{layer} + t_{sched} \\ L = 37 \\ B = 64"
+    done = run("verify", formula, "--model", "qwen3-8b")
+    assert done.returncode == 1
+    assert "wrong value of L: you have 37, derived 36" in done.stdout
+    assert "not compared: B\n" in done.stdout
