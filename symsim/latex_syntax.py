@@ -24,6 +24,12 @@ from symsim.units import DIMENSIONS
 DIGITS = 6
 """A whole number with a unit is taken as rounded at this digit, which is how symsim prints."""
 
+MOST_POWER = 1000
+"""The greatest exponent that is a number."""
+
+MOST_BITS = 10_000
+"""The longest number that a power may give."""
+
 Resolve = Callable[[str, Span], Any]
 """A name and its place -> a Symbol, or the class of a table's applied function."""
 
@@ -275,11 +281,16 @@ class _Build(Transformer[Token, Any]):
 
     def number(self, token: Token, unit: Token | None = None) -> Expr:
         text, _, exponent = re.sub(r"\\[, ]|[{},']", "", token).partition("e")
+        check_power(sympy.Integer(10), sympy.Integer(exponent or 0), self._span(token))
         value, factor = Fraction(text), _factor(unit) * Fraction(10) ** int(exponent or 0)
-        if "." in text:
+        digits = len(text.replace(".", "").lstrip("0"))
+        if "." in text and not value:
+            message = f"{token} may stand for any number that small; write 0 for exactly zero"
+            raise LatexSyntaxError(self._span(token), message)
+        if "." in text and digits > 1:
             slack = Fraction(1, 2 * 10 ** len(text.partition(".")[2]))
-        elif unit is not None or exponent:
-            slack = Fraction(10) ** (len(text) - DIGITS) / 2
+        elif "." in text or unit is not None or exponent:
+            slack = Fraction(10) ** (_places_before_point(value) - DIGITS) / 2
         else:
             return sympy.Integer(int(text))
         return self.reader.literal(value * factor, slack / value) if value else sympy.S.Zero
@@ -333,7 +344,9 @@ class _Build(Transformer[Token, Any]):
 
     def power(self, base: Any, exponent: Any, unit: Token | None = None) -> Expr:
         exact = {literal: _rational(known.value) for literal, known in self.reader.literals.items()}
-        raised = _value(exponent).xreplace(exact)
+        raised = cast(Expr, _value(exponent).xreplace(exact))
+        inner = base.bracket if isinstance(base, _Product) else base
+        check_power(cast(Expr, inner.xreplace(exact)), raised, self.reader.span(self.offset))
         factor = _rational(_factor(unit))
         if isinstance(base, _Product):
             return base.name * base.bracket**raised * factor
@@ -369,6 +382,30 @@ class _Build(Transformer[Token, Any]):
                 return _extreme("max" if larger else "min", (one, other))
         message = "cases can be compared where they are two rows whose condition says which of both is the larger"
         raise LatexSyntaxError(self.reader.span(self.offset), message)
+
+
+def check_power(base: Expr, exponent: Expr, span: Span) -> None:
+    """Raise LatexSyntaxError for a power that no formula has and that would take for ever to multiply out."""
+    if not exponent.is_number:
+        return
+    numbers = base.atoms(Rational)
+    if base == 0 and exponent.is_negative:
+        raise LatexSyntaxError(span, "divides by zero")
+    longest = max((max(abs(int(n.p)), int(n.q)).bit_length() for n in numbers if abs(n) != 1), default=0)
+    if abs(exponent) > MOST_POWER or abs(exponent) * longest > MOST_BITS:
+        raise LatexSyntaxError(span, f"a power here is too large to be worked out; exponents go up to {MOST_POWER}")
+
+
+def _places_before_point(value: Fraction) -> int:
+    """How many digits a number has before its point; 0 for 0.5, -1 for 0.05.
+
+    >>> [_places_before_point(Fraction(text)) for text in ("61", "5", "0.5", "0.05")]
+    [2, 1, 0, -1]
+    """
+    places = len(str(int(value))) if value >= 1 else 0
+    while 0 < value < Fraction(1, 10):
+        value, places = value * 10, places - 1
+    return places
 
 
 def _extreme(kind: str, arguments: tuple[Expr, ...]) -> Expr:

@@ -119,6 +119,27 @@ def same_atom(one: Atom, other: Atom) -> bool:
     return True
 
 
+def deviation(one: Sum, other: Sum) -> Fraction:
+    """The largest relative difference between the numbers of two forms that are alike."""
+    found = Fraction(0)
+    for mine, theirs in matched(one, other)[0]:
+        if theirs.coefficient:
+            found = max(found, abs(mine.coefficient / theirs.coefficient - 1))
+        for atom, power in mine.factors:
+            same = next(a for a, p in theirs.factors if p == power and same_atom(atom, a))
+            found = max(found, _deviation_of_parts(atom, same))
+    return found
+
+
+def _deviation_of_parts(one: Atom, other: Atom) -> Fraction:
+    found, rest = Fraction(0), list(other.parts)
+    for part in one.parts:
+        same = next(candidate for candidate in rest if alike(part, candidate))
+        rest.remove(same)
+        found = max(found, deviation(part, same))
+    return found
+
+
 def exact(form: Sum) -> bool:
     """Whether no rounded number is in it."""
     return all(term.slack == 0 and all(exact(part) for atom, _ in term.factors for part in atom.parts) for term in form)

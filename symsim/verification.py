@@ -23,8 +23,8 @@ from sympy.core.function import AppliedUndef
 from symsim.api import Costs
 from symsim.closed_form import ClosedForm
 from symsim.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
-from symsim.errors import LatexSyntaxError, SymsimError, UndefinedName
-from symsim.latex_syntax import Equation, Literal, Reader, normal_name, passages
+from symsim.errors import LatexSyntaxError, Span, SymsimError, UndefinedName
+from symsim.latex_syntax import Equation, Literal, Reader, check_power, normal_name, passages
 from symsim.metrics import Derivation, Step
 from symsim.names import Names, names_of
 from symsim.normal_form import (
@@ -32,6 +32,7 @@ from symsim.normal_form import (
     Sum,
     Term,
     alike,
+    deviation,
     exact,
     expression,
     matched,
@@ -51,7 +52,8 @@ POINTS = 8
 class Verdict:
     """Whether a text's equations equal the derived ones.
 
-    rounded: whether numbers were compared to the digits that were printed; steps: those that were compared; taken:
+    deviation: the largest relative difference of a number that its printed digits leave open, None where all numbers
+    are exact; steps: those that were compared; taken:
     names of steps that the text uses but does not define; passed_over: symbols that are the reader's to choose (the
     workload) and are given a value.
     """
@@ -59,7 +61,7 @@ class Verdict:
     metric: str
     subject: str
     at: Mapping[str, float]
-    rounded: bool
+    deviation: float | None
     steps: tuple[Step, ...]
     taken: tuple[str, ...]
     passed_over: tuple[str, ...]
@@ -69,9 +71,14 @@ class Verdict:
     def equal(self) -> bool:
         return not self.differences
 
+    @property
+    def rounded(self) -> bool:
+        """Whether numbers were compared to the digits that were printed."""
+        return self.deviation is not None
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        fields = ("metric", "subject", "at", "rounded", "taken", "passed_over")
+        fields = ("metric", "subject", "at", "rounded", "deviation", "taken", "passed_over")
         plain = {name: getattr(self, name) for name in fields}
         differences = [asdict(one) | {"sentence": one.sentence()} for one in self.differences]
         checked = [step.symbol.name for step in self.steps]
@@ -102,16 +109,18 @@ def verify(
     differences: list[Difference] = []
     checked: list[Step] = []
     named: set[Symbol] = set()
-    rounded = False
+    deviations: list[Fraction] = []
     for stated in read.stated:
-        differences += judge.wrong_values(stated, read.literals)
+        found, hidden = judge.wrong_values(stated, read.literals)
+        differences += found
+        deviations += hidden
     for step, equation in read.equations:
         checked.append(step)
         for side in equation.sides:
             named |= {s for s in side.free_symbols if isinstance(s, Symbol)}
-            found, only_digits = judge.compared(step, side, read.literals, equation.span.line)
+            found, hidden = judge.compared(step, side, read.literals, equation.span.line)
             differences += found
-            rounded |= only_digits
+            deviations += hidden
     if not checked:
         lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
         raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
@@ -121,7 +130,7 @@ def verify(
         differences += [judge.missing_step(step) for step in left]
         left = []
     taken = tuple(step.symbol.name for step in left)
-    parts = (form.name, costs.metric(metric).subject, dict(at), rounded, tuple(checked), taken)
+    parts = (form.name, costs.metric(metric).subject, dict(at), _worst(deviations), tuple(checked), taken)
     chosen = tuple(str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
     return Verdict(*parts, chosen, tuple(differences))
 
@@ -196,8 +205,19 @@ def _put_in_own(side: Expr, definitions: Mapping[Expr, Expr], equation: Equation
     for _ in range(len(definitions) + 1):
         if not side.free_symbols & set(definitions):
             return side
+        _check_powers(side, definitions, equation.span)
         side = put_in(side, definitions)
     raise LatexSyntaxError(equation.span, "a name here is defined by itself")
+
+
+def _check_powers(side: Expr, definitions: Mapping[Expr, Expr], span: Span) -> Expr:
+    """What a side becomes with names put in, where no power is too large."""
+    if side in definitions or not side.args:
+        return definitions.get(side, side)
+    args = [_check_powers(part, definitions, span) for part in side.args]  # pyright: ignore[reportArgumentType]
+    if isinstance(side, sympy.Pow):
+        check_power(args[0], args[1], span)
+    return put_in(side, definitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +232,8 @@ class Judge:
 
     def compared(
         self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], line: int
-    ) -> tuple[list[Difference], bool]:
-        """What is otherwise in one equation, and whether numbers were compared to their printed digits only."""
+    ) -> tuple[list[Difference], list[Fraction]]:
+        """What is otherwise in one equation, and how far numbers are off that were compared to their printed digits."""
         yours = normal(side, literals)
         named = frozenset(s for s in side.free_symbols if isinstance(s, Symbol))
         found = self.differences(step, yours, named, line)
@@ -221,7 +241,18 @@ class Judge:
             found = self._plainest(step, yours, named, found, line)
         if not found:
             found = self._checked(step, side, literals, named, line)
-        return found, not exact(yours)
+        return found, [] if exact(yours) else [self._deviation(step, yours, named)]
+
+    def _deviation(self, step: Step, yours: Sum, named: frozenset[Symbol]) -> Fraction:
+        """How far the numbers are off that correspond, those that stand for symbols included."""
+        derived = tuple(one.term for one in self.derived(step, named))
+        found = deviation(yours, derived)
+        _, more, less = matched(yours, derived)
+        for term in more:
+            mine = self._in_numbers(term)
+            same = next((other for other in map(self._in_numbers, less) if alike(mine, other)), None)
+            found = max(found, deviation(mine, same) if same is not None else found)
+        return found
 
     def differences(self, step: Step, yours: Sum, named: frozenset[Symbol], line: int) -> list[Difference]:
         """What is otherwise, where the derived formula keeps the named symbols and steps."""
@@ -322,15 +353,19 @@ class Judge:
         derived = report.step.expr
         return report.of("other value", report.step, report.text(yours), report.text(derived), derived)
 
-    def wrong_values(self, stated: _Stated, literals: Mapping[Symbol, Literal]) -> list[Difference]:
-        """Where a symbol that has a number is said to be another one, in the digits that are printed."""
+    def wrong_values(
+        self, stated: _Stated, literals: Mapping[Symbol, Literal]
+    ) -> tuple[list[Difference], list[Fraction]]:
+        """Where a symbol that has a number is said to be another one, in the digits that are printed; how far those
+        that are not are off."""
         known = self.form.bound.symbols()
         if stated.symbol not in known:
-            return []
+            return [], []
         right = known[stated.symbol]
-        sides = [put_in(side, known) for side in stated.equation.sides]
-        wrong = [side for side in sides if not alike(normal(side, literals), normal(right))]
-        return [self._wrong_value(stated, expression(normal(side, literals)), right) for side in wrong]
+        sides = [normal(put_in(side, known), literals) for side in stated.equation.sides]
+        wrong = [side for side in sides if not alike(side, normal(right))]
+        hidden = [deviation(side, normal(right)) for side in sides if side not in wrong and not exact(side)]
+        return [self._wrong_value(stated, expression(side), right) for side in wrong], hidden
 
     def _wrong_value(self, stated: _Stated, yours: Expr, derived: Expr) -> Difference:
         name = stated.symbol.name
@@ -344,6 +379,10 @@ class Judge:
     def missing_step(self, step: Step) -> Difference:
         report = Report(self.ground, step, None)
         return report.of("missing step", step, None, report.text(step.expr), step.expr)
+
+
+def _worst(deviations: Sequence[Fraction]) -> float | None:
+    return float(max(deviations)) if deviations else None
 
 
 def _number(value: Expr, unit: str, digits: int) -> str:

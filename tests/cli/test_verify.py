@@ -76,3 +76,15 @@ def test_a_wrong_value_of_a_symbol_is_named() -> None:
     assert done.returncode == 1
     assert "wrong value of L: you have 37, derived 36" in done.stdout
     assert "not compared: B\n" in done.stdout
+
+
+def test_what_rounding_hides_is_told() -> None:
+    done = run("verify", r"36.1 t_{layer} + t_{sched}", "--model", "qwen3-8b")
+    assert done.returncode == 1
+    done = run("verify", r"t_{sched} = 5.01\,\mathrm{ms} \\ 36 t_{layer} + t_{sched}", "--model", "qwen3-8b")
+    assert done.returncode == 1
+    done = run("verify", r"W_{HBM} = 4.41\,\mathrm{TB/s} \\ 36 t_{layer} + t_{sched}", "--model", "qwen3-8b")
+    assert done.returncode == 1
+    done = run("verify", r"W_{HBM} = 4.4\,\mathrm{TB/s} \\ 36 t_{layer} + t_{sched}", "--model", "qwen3-8b")
+    assert done.returncode == 0
+    assert "rounded numbers agree within 0.044 %" in done.stdout

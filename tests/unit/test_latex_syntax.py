@@ -169,7 +169,41 @@ def test_what_the_normal_form_takes_as_equal_must_agree_at_random_points(monkeyp
         assert [one.kind for one in verify(text, COSTS).differences] == ["other value"], text
 
 
+@pytest.mark.parametrize("rounded", [r"0.01\,\mathrm{s}", r"0.01", r"0.1 \times 10^{-1}", r"1e-2", r"4.\,\mathrm{ms}"])
+def test_a_number_of_one_digit_is_no_rounding(rounded: str) -> None:
+    """0.01 s is not 5 ms, though 5 ms rounds to it."""
+    rounded = rounded.replace("4.", "4.0")
+    assert not verify(rf"36 t_{{layer}} + {rounded}", COSTS).equal
+    assert verify(r"36 t_{layer} + 0.005\,\mathrm{s}", COSTS).equal
+
+
+def test_a_coefficient_of_one_digit_is_no_rounding() -> None:
+    text = r"t_{experts} = \max(301989888 B/(P_w\mu_{gemm}(B, 4096, 24576)), 0.2\times10^9/(W_{HBM}\eta_{HBM}))"
+    assert not verify(text, COSTS).equal
+    found = verify(text.replace("0.2", "0.15"), COSTS)
+    assert found.equal
+    assert found.deviation == pytest.approx(1 - 0.15e9 / 150994944, rel=0.01)
+
+
+def test_how_far_rounding_is_off_where_all_is_in_numbers() -> None:
+    text = r"t_{o proj} = 111\,\mathrm{ns} \cdot \frac{B}{\mu_{gemm}(B, 4096, 4096)}"
+    assert not verify(text, COSTS).equal
+    found = verify(text.replace("111", "110.7"), COSTS)
+    assert found.equal
+    assert found.deviation == pytest.approx(2.44e-5, rel=0.01)
+    assert verify(r"36 t_{layer} + t_{sched}", COSTS).deviation is None
+
+
 UNREADABLE = [
+    (r"36^{99999999999} t_{layer}", 1, "a power here is too large"),
+    (r"(2 B)^{99999999999}", 1, "a power here is too large"),
+    (r"1.5^{99999} t_{layer}", 1, "a power here is too large"),
+    (r"((36^{900})^{900})^{900} t_{layer}", 1, "a power here is too large"),
+    (r"36 t_{layer} + 1e99999999", 16, "a power here is too large"),
+    (r"36^x t_{layer} \\ x = 99999999999", 1, "a power here is too large"),
+    (r"x^{999} t_{layer} \\ x = y^{999} \\ y = 36", 1, "a power here is too large"),
+    (r"36 t_{layer} + t_{sched} + 0.0 B", 28, "write 0 for exactly zero"),
+    (r"36 t_{layer} + 0^{-1}", 1, "divides by zero"),
     (r"36 t_{layer} +", 15, "ends where a term"),
     (r"\sqrt{36} t_{layer}", 1, r"`\sqrt` is not read"),
     (r"36 t_{layr} + t_{sched}", 4, r"did you mean t_{\mathrm{layer}}"),
