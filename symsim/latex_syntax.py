@@ -88,9 +88,24 @@ _MARK = re.compile(r"^[ \t]*% symsim formula (.*)$", re.MULTILINE)
 _NEXT = re.compile(rf"^[ \t]*%(?: symsim formula | {END})", re.MULTILINE)
 
 
+def displayed(text: str) -> bool:
+    """Whether a text has displayed equations."""
+    return _DISPLAY.search(_without_comments(text)) is not None
+
+
+def inputs(text: str) -> list[str]:
+    r"""The files in the same folder that a text has in with \input or \include."""
+    return re.findall(r"\\(?:input|include)\s*\{\s*([^{}/\s]+)\s*\}", _without_comments(text))
+
+
+def _without_comments(text: str) -> str:
+    """Comments blanked, so that every place stays."""
+    return re.sub(r"(?<!\\)%[^\n]*", _blank, text)
+
+
 def passages(text: str) -> list[Passage]:
     """The equations of a text, in order: every display, or all of it where there is none."""
-    clean = re.sub(r"(?<!\\)%[^\n]*", lambda found: " " * len(found.group()), text)
+    clean = _without_comments(text)
     displays = [
         (found.start(i), found.end(i)) for found in _DISPLAY.finditer(clean) for i in (2, 3, 4) if found.group(i)
     ]

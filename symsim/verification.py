@@ -20,7 +20,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
-from symsim.api import Costs
+from symsim.api import METRICS, Costs
 from symsim.closed_form import ClosedForm
 from symsim.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
 from symsim.errors import LatexSyntaxError, Span, SymsimError, UndefinedName
@@ -190,11 +190,23 @@ def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symb
     used |= {s for one in stated for side in one.equation.sides for s in side.free_symbols}
     for passage, name in zip(found, lefts, strict=True):
         if name is not None and normal_name(name) in own and own[normal_name(name)] not in used:
-            message = f"{name} is no step of the derived formula, and nothing here uses it; {names.near(name)}"
+            message = f"{name} is no step of the derived formula, and nothing here uses it; {_hint(name, names)}"
             raise UndefinedName(reader.place(passage), message)
     whole = tuple((step, _whole(equation, definitions)) for step, equation in equations)
+    for step, equation in whole:
+        if any(step.symbol in side.free_symbols for side in equation.sides):
+            raise LatexSyntaxError(equation.span, f"{equation.name or step.latex} is defined by itself")
     values = tuple(replace(one, equation=_whole(one.equation, definitions)) for one in stated)
     return _Read(whole, values, reader.literals)
+
+
+def _hint(name: str, names: Names) -> str:
+    """Another metric is asked for by its name; everything else may be misspelled."""
+    bare = normal_name(name).lower().replace("_", "")
+    metrics = [metric for metric in METRICS if metric.replace("_", "") == bare or metric.partition("_")[0] == bare]
+    if metrics:
+        return f"for another metric say {' or '.join('--metric ' + metric.replace('_', '-') for metric in metrics)}"
+    return names.near(name)
 
 
 def _whole(equation: Equation, definitions: Mapping[Expr, Expr]) -> Equation:

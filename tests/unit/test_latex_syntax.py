@@ -195,6 +195,11 @@ def test_how_far_rounding_is_off_where_all_is_in_numbers() -> None:
 
 
 UNREADABLE = [
+    (r"\mathrm{TPOT} = \mathrm{TPOT}", 1, r"\mathrm{TPOT} is defined by itself"),
+    (r"36 t_{layer} + \mathrm{TPOT}", 1, r"\mathrm{TPOT} is defined by itself"),
+    (r"t_{layer} = x \\ x = t_{layer}", 1, "t_{layer} is defined by itself"),
+    (r"\mathrm{TTFT} = 36 t_{layer}", 1, "say --metric ttft"),
+    (r"\mathrm{TGS} = 36 t_{layer}", 1, "say --metric tgs-decode or --metric tgs-prefill"),
     (r"36^{99999999999} t_{layer}", 1, "a power here is too large"),
     (r"(2 B)^{99999999999}", 1, "a power here is too large"),
     (r"1.5^{99999} t_{layer}", 1, "a power here is too large"),
