@@ -17,6 +17,7 @@ from sympy import Expr, Rational, Symbol
 from symsim.errors import LatexSyntaxError, Span, SymsimError
 from symsim.paths import GRAMMAR
 from symsim.render.latex import END
+from symsim.symbols import put_in
 from symsim.syntax import Places
 from symsim.tables import signatures
 from symsim.units import DIMENSIONS
@@ -239,6 +240,11 @@ class Reader:
         line = before.count("\n") + 1
         return Places(self.path, self.text).at(line, at - (before.rfind("\n") + 1) + 1)
 
+    def exact(self, expr: Expr) -> Expr:
+        """With rounded numbers as they were printed."""
+        numbers = {literal: _rational(known.value) for literal, known in self.literals.items()}
+        return put_in(expr, numbers)
+
     def literal(self, value: Fraction, slack: Fraction) -> Symbol:
         name = Symbol(f"literal_{len(self.literals)}", positive=True)
         self.literals[name] = Literal(value, slack)
@@ -331,8 +337,10 @@ class _Build(Transformer[Token, Any]):
         if len(arguments) != len(wanted):
             message = f"{token} is looked up by {', '.join(wanted)}: {len(wanted)} arguments, found {len(arguments)}"
             raise LatexSyntaxError(self._span(token), message)
-        exact = {literal: _rational(known.value) for literal, known in self.reader.literals.items()}
-        return function(*(argument.xreplace(exact) for argument in arguments))
+        return function(*map(self._exact, arguments))
+
+    def _exact(self, expr: Expr) -> Expr:
+        return self.reader.exact(expr)
 
     def sums(self, *parts: Any) -> tuple[Expr, ...]:
         return tuple(map(_value, parts))
@@ -353,15 +361,14 @@ class _Build(Transformer[Token, Any]):
         return _value(left) * _value(right)
 
     def div(self, left: Any, right: Any) -> Expr:
-        if _value(right) == 0:
+        if self._exact(_value(right)) == 0:
             raise LatexSyntaxError(self.reader.span(self.offset), "divides by zero")
         return _value(left) / _value(right)
 
     def power(self, base: Any, exponent: Any, unit: Token | None = None) -> Expr:
-        exact = {literal: _rational(known.value) for literal, known in self.reader.literals.items()}
-        raised = cast(Expr, _value(exponent).xreplace(exact))
+        raised = self._exact(_value(exponent))
         inner = base.bracket if isinstance(base, _Product) else base
-        check_power(cast(Expr, inner.xreplace(exact)), raised, self.reader.span(self.offset))
+        check_power(self._exact(inner), raised, self.reader.span(self.offset))
         factor = _rational(_factor(unit))
         if isinstance(base, _Product):
             return base.name * base.bracket**raised * factor

@@ -192,11 +192,11 @@ def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symb
         if name is not None and normal_name(name) in own and own[normal_name(name)] not in used:
             message = f"{name} is no step of the derived formula, and nothing here uses it; {_hint(name, names)}"
             raise UndefinedName(reader.place(passage), message)
-    whole = tuple((step, _whole(equation, definitions)) for step, equation in equations)
+    whole = tuple((step, _whole(equation, definitions, reader)) for step, equation in equations)
     for step, equation in whole:
         if any(step.symbol in side.free_symbols for side in equation.sides):
             raise LatexSyntaxError(equation.span, f"{equation.name or step.latex} is defined by itself")
-    values = tuple(replace(one, equation=_whole(one.equation, definitions)) for one in stated)
+    values = tuple(replace(one, equation=_whole(one.equation, definitions, reader)) for one in stated)
     return _Read(whole, values, reader.literals)
 
 
@@ -209,15 +209,18 @@ def _hint(name: str, names: Names) -> str:
     return names.near(name)
 
 
-def _whole(equation: Equation, definitions: Mapping[Expr, Expr]) -> Equation:
-    return replace(equation, sides=tuple(_put_in_own(side, definitions, equation) for side in equation.sides))
+def _whole(equation: Equation, definitions: Mapping[Expr, Expr], reader: Reader) -> Equation:
+    """An equation with the steps that only the text has put in."""
+    exact = {name: reader.exact(side) for name, side in definitions.items()}
+    sides = tuple(_put_in_own(side, definitions, exact, equation) for side in equation.sides)
+    return replace(equation, sides=sides)
 
 
-def _put_in_own(side: Expr, definitions: Mapping[Expr, Expr], equation: Equation) -> Expr:
+def _put_in_own(side: Expr, definitions: Mapping[Expr, Expr], exact: Mapping[Expr, Expr], equation: Equation) -> Expr:
     for _ in range(len(definitions) + 1):
         if not side.free_symbols & set(definitions):
             return side
-        _check_powers(side, definitions, equation.span)
+        _check_powers(side, exact, equation.span)
         side = put_in(side, definitions)
     raise LatexSyntaxError(equation.span, "a name here is defined by itself")
 

@@ -195,6 +195,8 @@ def test_how_far_rounding_is_off_where_all_is_in_numbers() -> None:
 
 
 UNREADABLE = [
+    (r"36 t_{layer} + \frac{B}{1.0 - 1.0}", 1, "divides by zero"),
+    (r"36 t_{layer} + B/x \\ x = 1.0 - 1.0", 1, "divides by zero"),
     (r"\mathrm{TPOT} = \mathrm{TPOT}", 1, r"\mathrm{TPOT} is defined by itself"),
     (r"36 t_{layer} + \mathrm{TPOT}", 1, r"\mathrm{TPOT} is defined by itself"),
     (r"t_{layer} = x \\ x = t_{layer}", 1, "t_{layer} is defined by itself"),
