@@ -74,6 +74,12 @@ _LEFT = re.compile(
 """A name, and what it is written to depend on."""
 
 
+_GAP = r"(?:\\q?quad(?![A-Za-z])|\\[,;:! ]|[\s&~])*"
+_WHERE = r"\\(?:text|mbox|textrm|mathrm)\s*\{\s*(?:where|with|and)\s*\}"
+_NEXT_EQUATION = re.compile(rf"(?:(?<!\\)[,;]{_GAP}(?:{_WHERE})?|{_WHERE}){_GAP}(?=(?:{_LEFT.pattern})\s*=)")
+"""What stands between two equations of one row: a comma, or `where`."""
+
+
 def marked(text: str) -> list[tuple[str, str]]:
     """The parts of a text that say which command derives them: its words, and the text with all else blanked."""
     found: list[tuple[str, str]] = []
@@ -136,12 +142,19 @@ def _equations(text: str, start: int) -> list[Passage]:
 
 
 def _rows(text: str) -> Iterator[tuple[int, int]]:
-    r"""Ranges between `\\` that stand outside of cases."""
+    r"""Ranges between `\\` that stand outside of cases, and between equations that share a row."""
     low, outside = 0, _outside_cases(text)
-    for found in _ROW.finditer(outside):
-        yield low, found.start()
-        low = found.end()
+    between = [found for found in _NEXT_EQUATION.finditer(outside) if not _depth(outside[: found.start()])]
+    for found in sorted((*_ROW.finditer(outside), *between), key=lambda found: found.start()):
+        if found.start() >= low:
+            yield low, found.start()
+            low = found.end()
     yield low, len(text)
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at the end of a text."""
+    return sum(text.count(opening) for opening in "({[") - sum(text.count(closing) for closing in ")}]")
 
 
 def _outside_cases(text: str) -> str:

@@ -31,6 +31,12 @@ EQUAL = [
     r"C = \frac{(S + \lfloor \tfrac{O}{2} \rfloor)(S + O)^2}{(O + S)(S + O)}",
     r"t_{attention} = t_{core} + t_{o proj} + t_{qkv proj}",
     r"36 t_{layer} + 5e-3",
+    r"C = S + \operatorname{floor}(O/2)",
+    r"t_{layer} = t_{attn} + t_{experts}",
+    r"t_{layer} = x + t_{experts}, x = t_{core} + t_{qkv proj} + t_{o proj}",
+    r"t_{layer} = x + t_{experts}, \quad \text{where } x = t_{attn}",
+    r"\[ t_{layer}(B, S) = x + t_{experts} \quad\text{ with }\quad x(B, S) = t_{attn}. \]",
+    r"\[ t_{layer} = x + t_{experts} \\ \text{where } x = t_{attn}, L = 36 \]",
 ]
 
 
