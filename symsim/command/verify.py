@@ -116,7 +116,7 @@ def _sentences(found: Verdict) -> str:
     if found.taken:
         lines.append(f"  not given here, taken as derived: {', '.join(found.taken)}")
     if found.passed_over:
-        lines.append(f"  values that are yours to choose, not compared: {', '.join(found.passed_over)}")
+        lines.append(f"  values of workload symbols and tables, not compared: {', '.join(found.passed_over)}")
     if not found.equal and found.at:
         lines.append(f"  the point is {', '.join(f'{name} = {value}' for name, value in found.at.items())}")
     return "\n".join(lines)

@@ -147,6 +147,12 @@ def test_a_stated_value_is_compared_to_its_printed_digits() -> None:
     assert verify(r"L t_{layer} + t_{sched} \\" + stated, COSTS).equal
 
 
+def test_a_great_power_of_a_sum_is_not_multiplied_out() -> None:
+    assert not verify(r"C = S + \lfloor O/2 \rfloor + (B + S + O)^{900}", COSTS).equal
+    text = r"C = \frac{(S + \lfloor O/2 \rfloor)(B + S + O)^{900}}{(B + S + O)^{900}}"
+    assert verify(text, COSTS).equal
+
+
 ROOFS = r"(16384 B C/(P_{bf16} \mu_{GQA}(32,8,128,B,C)), 4096 B C/(W_{HBM}\eta_{HBM}))"
 GEMM = r"\left(\frac{301989888 B}{P_w\mu_{gemm}(B, 4096, 24576)}, \frac{150994944}{W_{HBM}\eta_{HBM}}\right)"
 
