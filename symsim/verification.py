@@ -29,6 +29,7 @@ from symsim.metrics import Derivation, Step
 from symsim.names import Names, names_of
 from symsim.normal_form import (
     Atom,
+    Digits,
     Sum,
     Term,
     alike,
@@ -343,8 +344,9 @@ class Judge:
     def _in_numbers(self, term: Term) -> Sum:
         """A term with every symbol that has a number replaced; what is rounded stays so."""
         known = self.form.bound.symbols()
-        bare = expression(replace(term, coefficient=Fraction(1)))
-        return times((Term(term.coefficient, term.slack, ()),), put_in(bare, known))
+        taken: dict[Symbol, Digits] = {}
+        bare = expression(replace(term, coefficient=Fraction(1), slack=Fraction(0)), taken)
+        return times((Term(term.coefficient, term.slack, ()),), put_in(bare, known), taken)
 
     def _checked(
         self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], named: frozenset[Symbol], line: int

@@ -197,6 +197,16 @@ def test_a_coefficient_of_one_digit_is_no_rounding() -> None:
     assert found.deviation == pytest.approx(1 - 0.15e9 / 150994944, rel=0.01)
 
 
+def test_rounded_numbers_beside_symbols_that_have_numbers() -> None:
+    """D is named, so that 4096 is compared as its number; the other arm stays rounded."""
+    text = r"t_{experts} = \max(301989888 B/(P_w\mu_{gemm}(B, D, 24576)), 0.15\times10^9/(W_{HBM}\eta_{HBM}))"
+    found = verify(text, COSTS)
+    assert found.equal, [one.sentence() for one in found.differences]
+    assert found.deviation == pytest.approx(1 - 0.15e9 / 150994944)
+    assert not verify(text.replace("0.15", "0.16"), COSTS).equal
+    assert not verify(text.replace("max", "min"), COSTS).equal
+
+
 def test_how_far_rounding_is_off_where_all_is_in_numbers() -> None:
     text = r"t_{o proj} = 111\,\mathrm{ns} \cdot \frac{B}{\mu_{gemm}(B, 4096, 4096)}"
     assert not verify(text, COSTS).equal
