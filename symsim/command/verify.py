@@ -110,9 +110,10 @@ def _sentences(found: Verdict) -> str:
     checked = f"{count} equation{'s' if count > 1 else ''} compared"
     lines = [f"{found.metric}: {'equal' if found.equal else 'differs'} ({checked}), of {found.subject}"]
     lines += [f"  {one.sentence()}" for one in found.differences]
-    if found.deviation is not None:
-        within = f"within {100 * found.deviation:.2g} %" if found.deviation else "exactly"
-        lines.append(f"  rounded numbers agree {within}{'' if found.equal else ' where they do'}")
+    if found.deviation:
+        lines.append(f"  rounded numbers agree within {100 * found.deviation:.2g} %")
+    elif found.rounded and found.equal:
+        lines.append("  rounded numbers agree exactly")
     if found.taken:
         lines.append(f"  not given here, taken as derived: {', '.join(found.taken)}")
     if found.passed_over:
