@@ -36,8 +36,9 @@ from symsim.units import format_quantity
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that is otherwise. kind: missing term, extra term, missing arm, extra arm, wrong coefficient,
-    wrong term, missing step or other value; yours, derived: text; latex: of what should stand there (or should not).
+    wrong term, missing step, other value or wrong value (of a symbol, which then is `step`).
 
+    yours, derived: text; latex: of what should stand there (or should not).
     value: of what stands in `derived` (of an extra term: in `yours`) at the workload point, in `unit`; source: its
     operator and graph line; line: where the equation stands.
     """
@@ -58,6 +59,9 @@ class Difference:
         at = "" if self.value is None else f" ({format_quantity(self.value, self.unit, 6)} at the point)"
         where = f"{self.step}" + (f" (line {self.line})" if self.line else "")
         match self.kind:
+            case "wrong value":
+                where = f" (line {self.line})" if self.line else ""
+                return f"wrong value of {self.step}: you have {self.yours}, derived {self.derived}{where}"
             case "missing step":
                 return f"missing step: {self.step} = {self.derived}{at}"
             case "missing term" | "missing arm":
@@ -170,15 +174,10 @@ class Report:
         )
         mine, theirs = times((yours,), 1 / outer), times((derived.term,), 1 / outer)
         if len(mine) == 1 and len(theirs) == 1:
-            arms = _arms(mine[0]), _arms(theirs[0])
+            arms = _arms_of_both(mine[0], theirs[0])
             ratio = _ratio(mine[0], theirs[0])
-            if (
-                ratio is None
-                and arms[0] is not None
-                and arms[1] is not None
-                and mine[0].coefficient == theirs[0].coefficient
-            ):
-                return self.arms(step, arms[0], arms[1])
+            if ratio is None and arms is not None and mine[0].coefficient == theirs[0].coefficient:
+                return self.arms(step, *arms)
             if ratio is not None:
                 words = self.text(ratio * part), self.text(part)
                 return [self.of("wrong coefficient", step, *words, part)]
@@ -254,15 +253,24 @@ def _arms(term: Term) -> tuple[Sum, ...] | None:
             return None
 
 
+def _arms_of_both(one: Term, other: Term) -> tuple[tuple[Sum, ...], tuple[Sum, ...]] | None:
+    """The arms of two terms that are both one maximum, or both one minimum."""
+    arms = _arms(one), _arms(other)
+    if arms[0] is None or arms[1] is None or one.factors[0][0].head != other.factors[0][0].head:
+        return None
+    return arms[0], arms[1]
+
+
 def _ratio(yours: Term, derived: Term) -> Expr | None:
     """The number by which two terms differ, if they differ by a number only."""
     if same_factors(yours.factors, derived.factors):
         if derived.coefficient == 0 or same_coefficient(yours, derived):
             return None
         return _rational(yours.coefficient / derived.coefficient)
-    one, other = _arms(yours), _arms(derived)
-    if one is None or other is None or len(one) != len(other):
+    arms = _arms_of_both(yours, derived)
+    if arms is None or len(arms[0]) != len(arms[1]):
         return None
+    one, other = arms
     for arm in one:
         for target in other:
             if len(arm) == len(target) and same_factors(arm[0].factors, target[0].factors) and target[0].coefficient:

@@ -17,12 +17,19 @@ from sympy import Expr, Rational, Symbol
 from symsim.errors import LatexSyntaxError, Span, SymsimError
 from symsim.paths import GRAMMAR
 from symsim.render.latex import END
+from symsim.symbols import put_in
 from symsim.syntax import Places
 from symsim.tables import signatures
 from symsim.units import DIMENSIONS
 
 DIGITS = 6
 """A whole number with a unit is taken as rounded at this digit, which is how symsim prints."""
+
+MOST_POWER = 1000
+"""The greatest exponent that is a number."""
+
+MOST_BITS = 10_000
+"""The longest number that a power may give."""
 
 Resolve = Callable[[str, Span], Any]
 """A name and its place -> a Symbol, or the class of a table's applied function."""
@@ -67,6 +74,12 @@ _LEFT = re.compile(
 """A name, and what it is written to depend on."""
 
 
+_GAP = r"(?:\\q?quad(?![A-Za-z])|\\[,;:! ]|[\s&~])*"
+_WHERE = r"\\(?:text|mbox|textrm|mathrm)\s*\{\s*(?:where|with|and)\s*\}"
+_NEXT_EQUATION = re.compile(rf"(?:(?<!\\)[,;]{_GAP}(?:{_WHERE})?|{_WHERE}){_GAP}(?=(?:{_LEFT.pattern})\s*=)")
+"""What stands between two equations of one row: a comma, or `where`."""
+
+
 def marked(text: str) -> list[tuple[str, str]]:
     """The parts of a text that say which command derives them: its words, and the text with all else blanked."""
     found: list[tuple[str, str]] = []
@@ -82,9 +95,24 @@ _MARK = re.compile(r"^[ \t]*% symsim formula (.*)$", re.MULTILINE)
 _NEXT = re.compile(rf"^[ \t]*%(?: symsim formula | {END})", re.MULTILINE)
 
 
+def displayed(text: str) -> bool:
+    """Whether a text has displayed equations."""
+    return _DISPLAY.search(_without_comments(text)) is not None
+
+
+def inputs(text: str) -> list[str]:
+    r"""The files in the same folder that a text has in with \input or \include."""
+    return re.findall(r"\\(?:input|include)\s*\{\s*([^{}/\s]+)\s*\}", _without_comments(text))
+
+
+def _without_comments(text: str) -> str:
+    """Comments blanked, so that every place stays."""
+    return re.sub(r"(?<!\\)%[^\n]*", _blank, text)
+
+
 def passages(text: str) -> list[Passage]:
     """The equations of a text, in order: every display, or all of it where there is none."""
-    clean = re.sub(r"(?<!\\)%[^\n]*", lambda found: " " * len(found.group()), text)
+    clean = _without_comments(text)
     displays = [
         (found.start(i), found.end(i)) for found in _DISPLAY.finditer(clean) for i in (2, 3, 4) if found.group(i)
     ]
@@ -114,12 +142,19 @@ def _equations(text: str, start: int) -> list[Passage]:
 
 
 def _rows(text: str) -> Iterator[tuple[int, int]]:
-    r"""Ranges between `\\` that stand outside of cases."""
+    r"""Ranges between `\\` that stand outside of cases, and between equations that share a row."""
     low, outside = 0, _outside_cases(text)
-    for found in _ROW.finditer(outside):
-        yield low, found.start()
-        low = found.end()
+    between = [found for found in _NEXT_EQUATION.finditer(outside) if not _depth(outside[: found.start()])]
+    for found in sorted((*_ROW.finditer(outside), *between), key=lambda found: found.start()):
+        if found.start() >= low:
+            yield low, found.start()
+            low = found.end()
     yield low, len(text)
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at the end of a text."""
+    return sum(text.count(opening) for opening in "({[") - sum(text.count(closing) for closing in ")}]")
 
 
 def _outside_cases(text: str) -> str:
@@ -218,6 +253,11 @@ class Reader:
         line = before.count("\n") + 1
         return Places(self.path, self.text).at(line, at - (before.rfind("\n") + 1) + 1)
 
+    def exact(self, expr: Expr) -> Expr:
+        """With rounded numbers as they were printed."""
+        numbers = {literal: _rational(known.value) for literal, known in self.literals.items()}
+        return put_in(expr, numbers)
+
     def literal(self, value: Fraction, slack: Fraction) -> Symbol:
         name = Symbol(f"literal_{len(self.literals)}", positive=True)
         self.literals[name] = Literal(value, slack)
@@ -275,11 +315,16 @@ class _Build(Transformer[Token, Any]):
 
     def number(self, token: Token, unit: Token | None = None) -> Expr:
         text, _, exponent = re.sub(r"\\[, ]|[{},']", "", token).partition("e")
+        check_power(sympy.Integer(10), sympy.Integer(exponent or 0), self._span(token))
         value, factor = Fraction(text), _factor(unit) * Fraction(10) ** int(exponent or 0)
-        if "." in text:
+        digits = len(text.replace(".", "").lstrip("0"))
+        if "." in text and not value:
+            message = f"{token} may stand for any number that small; write 0 for exactly zero"
+            raise LatexSyntaxError(self._span(token), message)
+        if "." in text and digits > 1:
             slack = Fraction(1, 2 * 10 ** len(text.partition(".")[2]))
-        elif unit is not None or exponent:
-            slack = Fraction(10) ** (len(text) - DIGITS) / 2
+        elif "." in text or unit is not None or exponent:
+            slack = Fraction(10) ** (_places_before_point(value) - DIGITS) / 2
         else:
             return sympy.Integer(int(text))
         return self.reader.literal(value * factor, slack / value) if value else sympy.S.Zero
@@ -305,8 +350,10 @@ class _Build(Transformer[Token, Any]):
         if len(arguments) != len(wanted):
             message = f"{token} is looked up by {', '.join(wanted)}: {len(wanted)} arguments, found {len(arguments)}"
             raise LatexSyntaxError(self._span(token), message)
-        exact = {literal: _rational(known.value) for literal, known in self.reader.literals.items()}
-        return function(*(argument.xreplace(exact) for argument in arguments))
+        return function(*map(self._exact, arguments))
+
+    def _exact(self, expr: Expr) -> Expr:
+        return self.reader.exact(expr)
 
     def sums(self, *parts: Any) -> tuple[Expr, ...]:
         return tuple(map(_value, parts))
@@ -327,13 +374,14 @@ class _Build(Transformer[Token, Any]):
         return _value(left) * _value(right)
 
     def div(self, left: Any, right: Any) -> Expr:
-        if _value(right) == 0:
+        if self._exact(_value(right)) == 0:
             raise LatexSyntaxError(self.reader.span(self.offset), "divides by zero")
         return _value(left) / _value(right)
 
     def power(self, base: Any, exponent: Any, unit: Token | None = None) -> Expr:
-        exact = {literal: _rational(known.value) for literal, known in self.reader.literals.items()}
-        raised = _value(exponent).xreplace(exact)
+        raised = self._exact(_value(exponent))
+        inner = base.bracket if isinstance(base, _Product) else base
+        check_power(self._exact(inner), raised, self.reader.span(self.offset))
         factor = _rational(_factor(unit))
         if isinstance(base, _Product):
             return base.name * base.bracket**raised * factor
@@ -369,6 +417,30 @@ class _Build(Transformer[Token, Any]):
                 return _extreme("max" if larger else "min", (one, other))
         message = "cases can be compared where they are two rows whose condition says which of both is the larger"
         raise LatexSyntaxError(self.reader.span(self.offset), message)
+
+
+def check_power(base: Expr, exponent: Expr, span: Span) -> None:
+    """Raise LatexSyntaxError for a power that no formula has and that would take for ever to multiply out."""
+    if not exponent.is_number:
+        return
+    numbers = base.atoms(Rational)
+    if base == 0 and exponent.is_negative:
+        raise LatexSyntaxError(span, "divides by zero")
+    longest = max((max(abs(int(n.p)), int(n.q)).bit_length() for n in numbers if abs(n) != 1), default=0)
+    if abs(exponent) > MOST_POWER or abs(exponent) * longest > MOST_BITS:
+        raise LatexSyntaxError(span, f"a power here is too large to be worked out; exponents go up to {MOST_POWER}")
+
+
+def _places_before_point(value: Fraction) -> int:
+    """How many digits a number has before its point; 0 for 0.5, -1 for 0.05.
+
+    >>> [_places_before_point(Fraction(text)) for text in ("61", "5", "0.5", "0.05")]
+    [2, 1, 0, -1]
+    """
+    places = len(str(int(value))) if value >= 1 else 0
+    while 0 < value < Fraction(1, 10):
+        value, places = value * 10, places - 1
+    return places
 
 
 def _extreme(kind: str, arguments: tuple[Expr, ...]) -> Expr:

@@ -52,6 +52,14 @@ class Term:
     factors: Factors
 
 
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """A rounded number taken out of a normal form."""
+
+    value: Fraction
+    slack: Fraction
+
+
 Sum = tuple[Term, ...]
 Known = Mapping[Symbol, Rounded]
 
@@ -61,9 +69,9 @@ def normal(expr: Expr, known: Known | None = None) -> Sum:
     return _Normal(known or {}).of(expr)
 
 
-def times(form: Sum, by: Expr) -> Sum:
+def times(form: Sum, by: Expr, known: Known | None = None) -> Sum:
     """The normal form of a product; what is rounded stays so."""
-    return _times(form, normal(by))
+    return _times(form, normal(by, known))
 
 
 def alike(one: Sum, other: Sum) -> bool:
@@ -119,24 +127,49 @@ def same_atom(one: Atom, other: Atom) -> bool:
     return True
 
 
+def deviation(one: Sum, other: Sum) -> Fraction:
+    """The largest relative difference between the numbers of two forms that are alike."""
+    found = Fraction(0)
+    for mine, theirs in matched(one, other)[0]:
+        if theirs.coefficient:
+            found = max(found, abs(mine.coefficient / theirs.coefficient - 1))
+        for atom, power in mine.factors:
+            same = next(a for a, p in theirs.factors if p == power and same_atom(atom, a))
+            found = max(found, _deviation_of_parts(atom, same))
+    return found
+
+
+def _deviation_of_parts(one: Atom, other: Atom) -> Fraction:
+    found, rest = Fraction(0), list(other.parts)
+    for part in one.parts:
+        same = next(candidate for candidate in rest if alike(part, candidate))
+        rest.remove(same)
+        found = max(found, deviation(part, same))
+    return found
+
+
 def exact(form: Sum) -> bool:
     """Whether no rounded number is in it."""
     return all(term.slack == 0 and all(exact(part) for atom, _ in term.factors for part in atom.parts) for term in form)
 
 
-def expression(form: Sum | Term) -> Expr:
-    """The normal form as sympy, rounded numbers as they were printed."""
+def expression(form: Sum | Term, taken: dict[Symbol, Digits] | None = None) -> Expr:
+    """The normal form as sympy, rounded numbers as they were printed; or as symbols, which are then put in `taken`."""
     if isinstance(form, tuple):
-        return sympy.Add(*map(expression, form))
-    number = Rational(form.coefficient.numerator, form.coefficient.denominator)
-    powers = [_atom_expression(atom) ** Rational(p.numerator, p.denominator) for atom, p in form.factors]
+        return sympy.Add(*(expression(term, taken) for term in form))
+    number: Expr = Rational(form.coefficient.numerator, form.coefficient.denominator)
+    if taken is not None and form.slack:
+        digits = Symbol(f"digits_{len(taken)}", positive=True)
+        taken[digits] = Digits(form.coefficient, form.slack)
+        number = digits
+    powers = [_atom_expression(atom, taken) ** Rational(p.numerator, p.denominator) for atom, p in form.factors]
     return sympy.Mul(number, *powers)
 
 
-def _atom_expression(atom: Atom) -> Expr:
+def _atom_expression(atom: Atom, taken: dict[Symbol, Digits] | None) -> Expr:
     if atom.symbol is not None:
         return atom.symbol
-    parts = [expression(part) for part in atom.parts]
+    parts = [expression(part, taken) for part in atom.parts]
     match atom.head:
         case "max":
             return cast(Expr, sympy.Max(*parts, evaluate=False))

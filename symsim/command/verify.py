@@ -7,11 +7,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from symsim.api import METRICS
+from symsim.api import METRICS, Costs
 from symsim.command.point import workload_point
 from symsim.command.subject import add_deployment, add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
-from symsim.latex_syntax import marked
+from symsim.latex_syntax import displayed, inputs, marked
 from symsim.verification import Verdict, verify
 
 
@@ -29,20 +29,24 @@ def add(commands: Any) -> None:
 
 
 def _verify(*, text: str, model: str | None, metric: str, at: str, json: bool, **subject: Any) -> int:
-    path, content = _content(text)
     if model is not None:
-        parts = [({**subject, "model": model, "metric": metric}, content)]
+        parts = [({**subject, "model": model, "metric": metric}, *_only_text(text))]
     else:
-        parts = [(_said(command, path), part) for command, part in marked(content)]
+        read = _texts(text)
+        parts = [(_said(command, path), path, part) for path, content in read for command, part in marked(content)]
         if not parts:
             hint = "name it with --model (and --device ...), or verify what `symsim formula --format latex` prints"
-            raise SymsimError(f"{path} does not say which model it is about; {hint}")
+            raise SymsimError(f"{read[0][0]} does not say which model it is about; {hint}")
     point = workload_point(at)
     verdicts: list[Verdict] = []
-    for words, part in parts:
+    found: dict[str, Costs] = {}
+    noted: set[str] = set()
+    for words, path, part in parts:
         asked = words.pop("metric")
-        costs = compiled(words)
-        note(costs.metric(asked).form.stand_ins)
+        costs = found[str(words)] = found.get(str(words)) or compiled(words)
+        stand_ins = [sentence for sentence in costs.metric(asked).form.stand_ins if sentence not in noted]
+        note(stand_ins)
+        noted.update(stand_ins)
         used = {name: value for name, value in point.items() if name in costs.metric(asked).symbols}
         given = [step for verdict in verdicts for step in verdict.steps]
         verdicts.append(verify(part, costs, asked, path, given, **used))
@@ -52,6 +56,25 @@ def _verify(*, text: str, model: str | None, metric: str, at: str, json: bool, *
     else:
         print("\n\n".join(map(_sentences, verdicts)))
     return 0 if all(verdict.equal for verdict in verdicts) else 1
+
+
+def _only_text(text: str) -> tuple[str, str]:
+    """The one text with equations. Raises SymsimError where a file inputs several."""
+    read = _texts(text)
+    others = [one for one in read[1:] if displayed(one[1])]
+    if displayed(read[0][1]) or not others:
+        return read[0]
+    if len(others) > 1:
+        raise SymsimError(f"{text} has no equations of its own; verify one of {', '.join(path for path, _ in others)}")
+    return others[0]
+
+
+def _texts(text: str) -> list[tuple[str, str]]:
+    r"""The text, then the files in its folder that it has in with \\input, each with what to call it."""
+    path, content = _content(text)
+    folder = Path(path).parent
+    names = dict.fromkeys(f"{name.removesuffix('.tex')}.tex" for name in inputs(content)) if path == text else {}
+    return [(path, content), *(_content(str(folder / name)) for name in names if (folder / name).is_file())]
 
 
 def _content(text: str) -> tuple[str, str]:
@@ -87,12 +110,14 @@ def _sentences(found: Verdict) -> str:
     checked = f"{count} equation{'s' if count > 1 else ''} compared"
     lines = [f"{found.metric}: {'equal' if found.equal else 'differs'} ({checked}), of {found.subject}"]
     lines += [f"  {one.sentence()}" for one in found.differences]
-    if found.rounded:
-        lines.append("  rounded numbers were compared to the digits that are printed")
+    if found.deviation:
+        lines.append(f"  rounded numbers agree within {100 * found.deviation:.2g} %")
+    elif found.rounded and found.equal:
+        lines.append("  rounded numbers agree exactly")
     if found.taken:
         lines.append(f"  not given here, taken as derived: {', '.join(found.taken)}")
     if found.passed_over:
-        lines.append(f"  values of symbols, not compared: {', '.join(found.passed_over)}")
+        lines.append(f"  values of workload symbols and tables, not compared: {', '.join(found.passed_over)}")
     if not found.equal and found.at:
         lines.append(f"  the point is {', '.join(f'{name} = {value}' for name, value in found.at.items())}")
     return "\n".join(lines)

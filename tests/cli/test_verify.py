@@ -68,3 +68,42 @@ def test_a_comment_that_is_no_command(tmp_path: Path) -> None:
         assert done.returncode == 2, comment
         assert "a.tex: the comment `symsim formula" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_value_of_a_symbol_is_named() -> None:
+    formula = r"\mathrm{TPOT} = L t_{layer} + t_{sched} \\ L = 37 \\ B = 64"
+    done = run("verify", formula, "--model", "qwen3-8b")
+    assert done.returncode == 1
+    assert "wrong value of L: you have 37, derived 36" in done.stdout
+    assert "not compared: B\n" in done.stdout
+
+
+def test_what_rounding_hides_is_told() -> None:
+    formula = r"\mathrm{TPOT} = 36 t_{layer} + t_{sched} \\ W_{HBM} = 4.4\,\mathrm{TB/s}"
+    done = run("verify", formula, "--model", "qwen3-8b")
+    assert done.returncode == 0
+    assert "rounded numbers agree within 0.044 %" in done.stdout
+    assert run("verify", formula.replace("4.4", "4.41"), "--model", "qwen3-8b").returncode == 1
+
+
+def test_a_file_that_has_the_section_in(tmp_path: Path) -> None:
+    """What `symsim paper` writes: main.tex inputs section.tex, which says what it derives."""
+    assert run("paper", "qwen3-8b", "--out", str(tmp_path / "paper")).returncode == 0
+    done = run("verify", "paper/main.tex", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(": equal") == 6
+    notes = done.stderr.splitlines()
+    assert len(notes) == len(set(notes)) > 0
+
+
+def test_a_file_of_ones_own_that_has_another_in(tmp_path: Path) -> None:
+    (tmp_path / "main.tex").write_text("\\begin{document}\n% \\input{old}\n\\input{section}\n\\end{document}\n")
+    (tmp_path / "section.tex").write_text("Text.\n\\[ \\mathrm{TPOT} = 35 t_{layer} + t_{sched} \\]\n")
+    done = run("verify", "main.tex", "--model", "qwen3-8b", folder=tmp_path)
+    assert done.returncode == 1
+    assert "(line 2): you have 35*t_layer" in done.stdout
+    (tmp_path / "main.tex").write_text("\\input{section}\n\\input{other.tex}\n")
+    (tmp_path / "other.tex").write_text("\\[ C = S \\]")
+    done = run("verify", "main.tex", "--model", "qwen3-8b", folder=tmp_path)
+    assert done.returncode == 2
+    assert "verify one of section.tex, other.tex" in done.stderr

@@ -3,6 +3,7 @@
 import pytest
 
 import symsim
+from symsim import verification
 from symsim.errors import LatexSyntaxError, UndefinedName
 from symsim.verification import verify
 
@@ -30,6 +31,12 @@ EQUAL = [
     r"C = \frac{(S + \lfloor \tfrac{O}{2} \rfloor)(S + O)^2}{(O + S)(S + O)}",
     r"t_{attention} = t_{core} + t_{o proj} + t_{qkv proj}",
     r"36 t_{layer} + 5e-3",
+    r"C = S + \operatorname{floor}(O/2)",
+    r"t_{layer} = t_{attn} + t_{experts}",
+    r"t_{layer} = x + t_{experts}, x = t_{core} + t_{qkv proj} + t_{o proj}",
+    r"t_{layer} = x + t_{experts}, \quad \text{where } x = t_{attn}",
+    r"\[ t_{layer}(B, S) = x + t_{experts} \quad\text{ with }\quad x(B, S) = t_{attn}. \]",
+    r"\[ t_{layer} = x + t_{experts} \\ \text{where } x = t_{attn}, L = 36 \]",
 ]
 
 
@@ -107,11 +114,125 @@ def test_steps_that_are_not_given() -> None:
     assert missing == {("missing step", "t_attention"), ("missing step", "t_experts")}
 
 
-def test_values_of_symbols_are_passed_over() -> None:
-    assert verify(r"36 t_{layer} + t_{sched} \\ B = 64", COSTS).passed_over == ("B",)
+def test_values_of_workload_symbols_are_the_readers_choice() -> None:
+    found = verify(r"36 t_{layer} + t_{sched} \\ B = 64 \\ L = 36 \\ S = 4096", COSTS)
+    assert found.equal
+    assert found.passed_over == ("B", "S")
+
+
+@pytest.mark.parametrize(
+    ("stated", "yours", "derived"),
+    [
+        ("L = 37", "37", "36"),
+        (r"L = 36 = 37", "37", "36"),
+        (r"L = x \\ x = 37", "37", "36"),
+        (r"L = B", "B", "36"),
+        (r"t_{sched} = 7\,\mathrm{ms}", "7 ms", "5 ms"),
+        (r"P_w = 5\,\mathrm{TFLOP/s}", "5 TFLOP/s", "303.104 TFLOP/s"),
+        (r"W_{HBM} = 4\,\mathrm{TB/s}", "4 TB/s", "4.39805 TB/s"),
+        (r"W_{HBM} = 4.41\,\mathrm{TB/s}", "4.41 TB/s", "4.39805 TB/s"),
+        (r"b_w = 2\,\mathrm{B}", "2 B", "1 B"),
+        (r"p_{tp} = 8", "8", "1"),
+    ],
+)
+def test_a_stated_value_that_contradicts_the_derived_one(stated: str, yours: str, derived: str) -> None:
+    text = r"\mathrm{TPOT} = L t_{layer} + t_{sched} \\" + "\n" + stated
+    (one,) = verify(text, COSTS).differences
+    assert (one.kind, one.yours, one.derived, one.line) == ("wrong value", yours, derived, 2)
+    assert one.sentence().startswith(f"wrong value of {one.step}: you have {yours}, derived {derived}")
+
+
+def test_a_stated_value_is_compared_to_its_printed_digits() -> None:
+    stated = r"W_{HBM} = 4.40\,\mathrm{TB/s} \\ P_w = 303.1\,\mathrm{TFLOP/s} \\ L = 36 \\ D = 32 d"
+    assert verify(r"L t_{layer} + t_{sched} \\" + stated, COSTS).equal
+
+
+def test_a_great_power_of_a_sum_is_not_multiplied_out() -> None:
+    assert not verify(r"C = S + \lfloor O/2 \rfloor + (B + S + O)^{900}", COSTS).equal
+    text = r"C = \frac{(S + \lfloor O/2 \rfloor)(B + S + O)^{900}}{(B + S + O)^{900}}"
+    assert verify(text, COSTS).equal
+
+
+ROOFS = r"(16384 B C/(P_{bf16} \mu_{GQA}(32,8,128,B,C)), 4096 B C/(W_{HBM}\eta_{HBM}))"
+GEMM = r"\left(\frac{301989888 B}{P_w\mu_{gemm}(B, 4096, 24576)}, \frac{150994944}{W_{HBM}\eta_{HBM}}\right)"
+
+
+@pytest.mark.parametrize(("name", "arms"), [("t_{core}", ROOFS), ("t_{experts}", GEMM)])
+def test_a_minimum_is_no_maximum(name: str, arms: str) -> None:
+    assert verify(rf"{name} = \max{arms}", COSTS).equal
+    found = verify(rf"{name} = \min{arms}", COSTS)
+    assert [one.kind for one in found.differences] == ["wrong term"]
+    found = verify(rf"{name} = 2 \min{arms}", COSTS)
+    assert not found.equal
+
+
+def test_a_minimum_of_stages_is_no_maximum() -> None:
+    text = r"\mathrm{TPOT} = 61 \cdot 2 \min(t_{attention}, t_{dispatch} + t_{experts} + t_{combine}) + 5\,\mathrm{ms}"
+    assert verify(text.replace("min(", "max("), V3).equal
+    assert not verify(text, V3).equal
+
+
+def test_what_the_normal_form_takes_as_equal_must_agree_at_random_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second look does not trust the first: also where numbers are rounded."""
+    monkeypatch.setattr(verification.Judge, "differences", lambda *_: [])
+    for text in (r"36 t_{layer} + t_{sched}", r"36.0 t_{layer} + 5.0\,\mathrm{ms}"):
+        assert verify(text, COSTS).equal, text
+    for text in (r"35 t_{layer} + t_{sched}", r"36.2 t_{layer} + 5.0\,\mathrm{ms}", rf"t_{{core}} = \min{ROOFS}"):
+        assert [one.kind for one in verify(text, COSTS).differences] == ["other value"], text
+
+
+@pytest.mark.parametrize("rounded", [r"0.01\,\mathrm{s}", r"0.01", r"0.1 \times 10^{-1}", r"1e-2", r"4.\,\mathrm{ms}"])
+def test_a_number_of_one_digit_is_no_rounding(rounded: str) -> None:
+    """0.01 s is not 5 ms, though 5 ms rounds to it."""
+    rounded = rounded.replace("4.", "4.0")
+    assert not verify(rf"36 t_{{layer}} + {rounded}", COSTS).equal
+    assert verify(r"36 t_{layer} + 0.005\,\mathrm{s}", COSTS).equal
+
+
+def test_a_coefficient_of_one_digit_is_no_rounding() -> None:
+    text = r"t_{experts} = \max(301989888 B/(P_w\mu_{gemm}(B, 4096, 24576)), 0.2\times10^9/(W_{HBM}\eta_{HBM}))"
+    assert not verify(text, COSTS).equal
+    found = verify(text.replace("0.2", "0.15"), COSTS)
+    assert found.equal
+    assert found.deviation == pytest.approx(1 - 0.15e9 / 150994944, rel=0.01)
+
+
+def test_rounded_numbers_beside_symbols_that_have_numbers() -> None:
+    """D is named, so that 4096 is compared as its number; the other arm stays rounded."""
+    text = r"t_{experts} = \max(301989888 B/(P_w\mu_{gemm}(B, D, 24576)), 0.15\times10^9/(W_{HBM}\eta_{HBM}))"
+    found = verify(text, COSTS)
+    assert found.equal, [one.sentence() for one in found.differences]
+    assert found.deviation == pytest.approx(1 - 0.15e9 / 150994944)
+    assert not verify(text.replace("0.15", "0.16"), COSTS).equal
+    assert not verify(text.replace("max", "min"), COSTS).equal
+
+
+def test_how_far_rounding_is_off_where_all_is_in_numbers() -> None:
+    text = r"t_{o proj} = 111\,\mathrm{ns} \cdot \frac{B}{\mu_{gemm}(B, 4096, 4096)}"
+    assert not verify(text, COSTS).equal
+    found = verify(text.replace("111", "110.7"), COSTS)
+    assert found.equal
+    assert found.deviation == pytest.approx(2.44e-5, rel=0.01)
+    assert verify(r"36 t_{layer} + t_{sched}", COSTS).deviation is None
 
 
 UNREADABLE = [
+    (r"36 t_{layer} + \frac{B}{1.0 - 1.0}", 1, "divides by zero"),
+    (r"36 t_{layer} + B/x \\ x = 1.0 - 1.0", 1, "divides by zero"),
+    (r"\mathrm{TPOT} = \mathrm{TPOT}", 1, r"\mathrm{TPOT} is defined by itself"),
+    (r"36 t_{layer} + \mathrm{TPOT}", 1, r"\mathrm{TPOT} is defined by itself"),
+    (r"t_{layer} = x \\ x = t_{layer}", 1, "t_{layer} is defined by itself"),
+    (r"\mathrm{TTFT} = 36 t_{layer}", 1, "say --metric ttft"),
+    (r"\mathrm{TGS} = 36 t_{layer}", 1, "say --metric tgs-decode or --metric tgs-prefill"),
+    (r"36^{99999999999} t_{layer}", 1, "a power here is too large"),
+    (r"(2 B)^{99999999999}", 1, "a power here is too large"),
+    (r"1.5^{99999} t_{layer}", 1, "a power here is too large"),
+    (r"((36^{900})^{900})^{900} t_{layer}", 1, "a power here is too large"),
+    (r"36 t_{layer} + 1e99999999", 16, "a power here is too large"),
+    (r"36^x t_{layer} \\ x = 99999999999", 1, "a power here is too large"),
+    (r"x^{999} t_{layer} \\ x = y^{999} \\ y = 36", 1, "a power here is too large"),
+    (r"36 t_{layer} + t_{sched} + 0.0 B", 28, "write 0 for exactly zero"),
+    (r"36 t_{layer} + 0^{-1}", 1, "divides by zero"),
     (r"36 t_{layer} +", 15, "ends where a term"),
     (r"\sqrt{36} t_{layer}", 1, r"`\sqrt` is not read"),
     (r"36 t_{layr} + t_{sched}", 4, r"did you mean t_{\mathrm{layer}}"),
