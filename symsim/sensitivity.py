@@ -23,7 +23,7 @@ from symsim.metrics import Derivation
 from symsim.regime import binding_arms
 from symsim.render.latex import expression_latex
 from symsim.sheet import Sheet, sheet
-from symsim.symbols import KNOWN, WORKLOAD, put_in, symbol
+from symsim.symbols import KNOWN, WORKLOAD, put_in
 from symsim.tables import Context, signatures
 
 STEP = 1e-9
@@ -72,7 +72,7 @@ def sensitivities(
     A measured table is an input of its own, by its function's name: all its figures grow alike.
     Raises SymsimError for a name that the metric does not have.
     """
-    form = _with_one_peak(costs, metric)
+    form = costs.with_one_peak(metric)
     point = {name: int(value) for name, value in at.items() if name in WORKLOAD and name in form.symbols}
     others = {name: value for name, value in at.items() if name in form.symbols and name not in point}
     derivation, tables = _with_table_factors(form.derivation)
@@ -89,12 +89,6 @@ def sensitivities(
     printed = sheet(form, "symbolic", "")
     found = [_sensitivity(form, derivation, name, tables.get(name, name), values, printed) for name in chosen]
     return tuple(sorted(found, key=lambda one: -max(map(abs, one.elasticity))))
-
-
-def _with_one_peak(costs: Costs, metric: str) -> ClosedForm:
-    """The metric with the peak of the weight GEMMs named as the device's own, so that a faster peak is one input."""
-    form = costs.metric(metric).form
-    return ClosedForm(form.derivation.substituted({symbol("peak_w"): costs.peak}), form.bound, form.context)
 
 
 def _with_table_factors(derivation: Derivation) -> tuple[Derivation, Mapping[str, str]]:
