@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from typing import NoReturn
 
 from symsim.errors import SymsimError
@@ -60,7 +59,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of the command that is asked for; of all of them where none is."""
     parser = _Parser(prog="symsim", description="A symbolic cost-model compiler for LLM inference.")
-    parser.add_argument("--version", action="version", version=f"symsim {version('symsim-llm')}")
+    stated = f"symsim {import_module('importlib.metadata').version('symsim-llm')}" if "--version" in words else ""
+    parser.add_argument("--version", action="version", version=stated)  # looked up when asked for: it takes a while
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     asked = next((word for word in words if not word.startswith("-")), None)
     known = COMMANDS.get(asked or "")
