@@ -15,6 +15,9 @@ from symsim.paths import GRAMMAR
 from symsim.syntax import Places, expectation
 from symsim.units import parse_quantity
 
+_SHORT = {"capacity": "hbm_capacity"}
+"""What people write -> the symbol that they mean."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -33,6 +36,11 @@ class Quantity:
             return Fraction(str(self.number)) if bare else parse_quantity(text, dimension)
         except BadUnit as error:
             raise QuerySyntaxError(self.span, str(error)) from None
+
+    @property
+    def symbol(self) -> str | None:
+        """The symbol that is meant; None for a number."""
+        return None if self.name is None else _SHORT.get(self.name, self.name)
 
     def __str__(self) -> str:
         return self.name or f"{self.number} {self.unit or ''}".strip()
@@ -96,7 +104,7 @@ class _Question(Transformer[Token, Any]):
 
     def start(self, question: tuple[Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
         goal, variable, span, constraints = question
-        variable = "hbm_capacity" if variable == "capacity" else variable
+        variable = _SHORT.get(str(variable), str(variable))
         return Query(goal, variable, span, constraints, fixed or {})
 
 
@@ -119,8 +127,13 @@ def parse_query(text: str) -> Query:
 
 
 def parse_limits(text: str) -> tuple[Constraint, ...]:
-    """Constraints by themselves, e.g. `TPOT <= 50 ms, memory <= capacity`. Raises QuerySyntaxError as questions do."""
-    return _parsed(text, "limits", "constraints read, e.g.: TPOT <= 50 ms, memory <= capacity")
+    """Constraints by themselves, e.g. `TPOT <= 50 ms, memory <= capacity`; blank for none.
+
+    Raises QuerySyntaxError as questions do.
+    """
+    return (
+        () if not text.strip() else _parsed(text, "limits", "constraints read, e.g.: TPOT <= 50 ms, memory <= capacity")
+    )
 
 
 def _parsed(text: str, start: str, example: str) -> Any:

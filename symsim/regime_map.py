@@ -131,7 +131,8 @@ def plane(formula: Formula, variables: tuple[str, str], ranges: tuple[Ends, Ends
     scan = scanned(form, values, dict(zip(variables, (x, y), strict=True)))
     kinds, index = np.unique(scan.chosen, axis=0, return_inverse=True)
     index = index.reshape(len(ys), len(xs))
-    metric = np.asarray(formula_values(formula, variables, (x, y), point)).reshape(index.shape)
+    others = {name: value for name, value in point.items() if name not in variables}
+    metric = np.asarray(form.function([*variables, *others])(x, y, *others.values())).reshape(index.shape)
     regions = tuple(_region(form, scan, values, metric, index == i, (xs, ys)) for i in range(len(kinds)))
     mine = scanned(form, values, {name: np.array([here[name]]) for name in variables})
     there = np.flatnonzero((kinds == mine.chosen[0]).all(axis=1))
@@ -152,15 +153,6 @@ def plane(formula: Formula, variables: tuple[str, str], ranges: tuple[Ends, Ends
         exact_at(form, mine, values, 0),
         (lines[0], lines[1]),
     )
-
-
-def formula_values(
-    formula: Formula, variables: tuple[str, str], points: tuple[NDArray[Any], NDArray[Any]], point: Mapping[str, float]
-) -> Any:
-    """The metric at pairs of points, all other symbols as at the point."""
-    form, given, _ = followed(formula.form, variables, point)
-    others = {name: value for name, value in given.items() if name not in variables}
-    return form.function([*variables, *others])(*points, *others.values())
 
 
 def _grid(name: str, here: float, low: float | None, high: float | None) -> NDArray[np.float64]:

@@ -18,8 +18,6 @@ from symsim.errors import ConfigError, MissingConfigKey, did_you_mean
 from symsim.kinds import Kind, kinds, layer_counts
 from symsim.tree import Binding, Expression, Library, Model, Name, Number
 
-Value = int | str | list[Any] | bool | float
-
 
 @dataclass(frozen=True, slots=True)
 class Sizes:

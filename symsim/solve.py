@@ -159,7 +159,7 @@ def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Lim
         )
     found = [form_of(constraint, forms) for constraint in query.constraints]
     known = set[str]().union(*(form.symbols for form in found))
-    bounds = {"hbm_capacity" if c.bound.name == "capacity" else c.bound.name for c in query.constraints}
+    bounds = {c.bound.symbol for c in query.constraints}
     if query.variable not in known | bounds and not (query.variable in SIZES and resize is not None):
         metrics = ", ".join(c.metric for c in query.constraints)
         hint = did_you_mean(query.variable, known)
@@ -202,19 +202,18 @@ def form_of(constraint: Constraint, forms: Forms) -> ClosedForm:
 def _limit(constraint: Constraint, form: ClosedForm, fixed: Mapping[str, float]) -> Limit:
     sense = -1 if constraint.relation == ">=" else 1
     own = {name: value for name, value in fixed.items() if name in form.symbols}
-    name = "hbm_capacity" if constraint.bound.name == "capacity" else constraint.bound.name
-    return Limit(str(constraint), form, bound_of(constraint.bound, form), sense, own, name)
+    return Limit(str(constraint), form, bound_of(constraint.bound, form), sense, own, constraint.bound.symbol)
 
 
 def bound_of(quantity: Quantity, form: ClosedForm) -> Fraction:
     """The bound in the metric's SI unit. Raises QuerySyntaxError for a unit of another dimension."""
-    if quantity.name is None:
+    name = quantity.symbol
+    if name is None:
         return quantity.value(form.unit)
-    name = "hbm_capacity" if quantity.name == "capacity" else quantity.name
     values = form.bound.values
     if name not in values or (name in KNOWN and KNOWN[name].unit != form.unit):
         fitting = {known for known in values if known in KNOWN and KNOWN[known].unit == form.unit}
-        hint = did_you_mean(quantity.name, fitting | {"capacity"})
+        hint = did_you_mean(str(quantity), fitting | {"capacity"})
         raise QuerySyntaxError(quantity.span, f"{quantity.name} is no quantity in {form.unit}; {hint}")
     return values[name]
 

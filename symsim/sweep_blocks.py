@@ -66,7 +66,7 @@ def evaluate_block(
     for host in _hosts(case, names):
         values |= _over(case, host, names, axes)
     codes = np.zeros(shape, dtype=np.int16)
-    for i, constraint in enumerate(parse_limits(limits) if limits.strip() else ()):
+    for i, constraint in enumerate(parse_limits(limits)):
         codes[(codes == FEASIBLE) & ~_met(case, constraint, axes)] = UNUSABLE + 1 + i
     for found in values.values():
         codes[(codes == FEASIBLE) & np.isnan(found)] = UNUSABLE
@@ -79,9 +79,9 @@ def evaluate_block(
 def _met(case: Case, constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:
     """Where a constraint holds; its bound may be an axis of its own."""
     form = form_of(constraint, compiled(case).forms)
-    name = "hbm_capacity" if constraint.bound.name == "capacity" else str(constraint.bound.name)
+    name = constraint.bound.symbol
     bound: Any = float(bound_of(constraint.bound, form))
-    if name in axes:
+    if name is not None and name in axes:
         bound = axes[name].reshape([-1 if axis == name else 1 for axis in axes])
     found = _over(case, form.name, (form.name,), axes)[form.name]
     with np.errstate(invalid="ignore"):

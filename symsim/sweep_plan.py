@@ -98,7 +98,7 @@ def plan_sweep(
     outer, built, scalars = _combinations(devices, options.get("deployment"), grid)
     cases, costs, refusals = _compile_all(model, built, options)
     subject_to = options.get("subject_to", "memory <= capacity")
-    constraints = parse_limits(subject_to) if subject_to.strip() else ()
+    constraints = parse_limits(subject_to)
     first = next(iter(costs.values()))
     names = tuple(dict.fromkeys(first.metric(name).name for name in options.get("metrics", METRICS)))
     forms = [form for found in costs.values() for form in _forms(found, names, constraints)]
@@ -188,7 +188,7 @@ def _inner(
 ) -> tuple[Axes, Mapping[str, int], frozenset[str]]:
     """Axes of symbols, workload that the grid leaves out, and which axes were given as one value."""
     known = set[str]().union(*(form.symbols for form in forms))
-    bounds = {"hbm_capacity" if c.bound.name == "capacity" else str(c.bound.name) for c in constraints}
+    bounds = {str(c.bound.symbol) for c in constraints}
     axes: dict[str, NDArray[np.float64]] = {}
     for name, values in grid.items():
         if name in _FIELDS:

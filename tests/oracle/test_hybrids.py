@@ -3,7 +3,7 @@
 The counts are data, so neither torch nor transformers are needed here; `symsim check-model` counts them anew.
 """
 
-import json
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +13,19 @@ import symsim
 from symsim.counts import cache, flops, params
 from symsim.errors import SymsimError
 from symsim.family import find_family
-from tests.oracle.check_transformers import check
+from tests.oracle.counted import compared, records
+from tests.oracle.counted import write as write_changed
 
-COUNTED = json.loads(Path(__file__).with_name("hybrids.json").read_text())
-SHAPES = ("prefill_b1_s128", "prefill_b4_s256")
+COUNTED = records("hybrids.json")
 
 
-@pytest.mark.parametrize("counted", COUNTED["records"], ids=lambda counted: counted["name"])
+@pytest.mark.parametrize("counted", COUNTED, ids=lambda counted: counted["name"])
 def test_counts_are_those_of_the_real_class(counted: dict[str, Any]) -> None:
-    layers = [{"all of it": each} for count, each in counted["layers"] for _ in range(count)]
-    work: dict[str, Any] | None = None
-    if counted["flops"]:
-        work = {shape: {"counted": n} for shape, n in zip(SHAPES, counted["flops"], strict=True)}
-        work["routed_experts_counted"] = False
-    outcome, words = check({**counted, "layers": layers, "flops": work})
+    outcome, words = compared(counted)
     assert outcome == "exact", words
 
 
-def write(folder: Path, name: str, **changes: Any) -> Path:
-    """The recorded config of a model, changed, as a file."""
-    config = next(record["config"] for record in COUNTED["records"] if record["name"] == name)
-    path = folder / "config.json"
-    path.write_text(json.dumps({**config, **changes}))
-    return path
+write = functools.partial(write_changed, COUNTED)
 
 
 REFUSED = [
