@@ -10,22 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from symsim.answer import Answer
-    from symsim.api import Costs, compile
-    from symsim.comparison import Comparison, compare, crossings
-    from symsim.counts import Cache, Parameters, cache, flops, params
-    from symsim.deployment import Deployment
+    from symsim.analysis.comparison import Comparison, compare, crossings
+    from symsim.analysis.regime_map import RegimeMap, regime_map
+    from symsim.analysis.regimes import Regimes, regimes
+    from symsim.analysis.sensitivity import Sensitivity, sensitivities
     from symsim.errors import SymsimError
-    from symsim.formula import Formula
-    from symsim.front import FrontPoint, pareto
-    from symsim.kernel_costs import KernelCosts, kernel
-    from symsim.pieces import Regimes, regimes
-    from symsim.publication import paper
-    from symsim.regime_map import Plane, plane
-    from symsim.report import Report, simulate
-    from symsim.sensitivity import Sensitivity, sensitivities
-    from symsim.sweeping import sweep, sweep_to_file
-    from symsim.verification import Difference, Verdict, verify
+    from symsim.infersim.report import Report, simulate
+    from symsim.inputs.deployment import Deployment
+    from symsim.pipeline.counts import Cache, Parameters, cache, flops, params
+    from symsim.pipeline.formula import Formula
+    from symsim.pipeline.kernel_costs import KernelCosts, kernel
+    from symsim.pipeline.pipeline import Costs, compile
+    from symsim.publication.write import paper
+    from symsim.search.pareto import FrontPoint, pareto
+    from symsim.search.run import sweep, sweep_to_file
+    from symsim.solve.answer import Answer
+    from symsim.verification.check import Difference, Verdict, verify
 
 __all__ = [
     "Answer",
@@ -38,7 +38,7 @@ __all__ = [
     "FrontPoint",
     "KernelCosts",
     "Parameters",
-    "Plane",
+    "RegimeMap",
     "Regimes",
     "Report",
     "Sensitivity",
@@ -53,7 +53,7 @@ __all__ = [
     "paper",
     "params",
     "pareto",
-    "plane",
+    "regime_map",
     "regimes",
     "sensitivities",
     "simulate",
@@ -63,22 +63,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "answer": ("Answer",),
-    "api": ("Costs", "compile"),
-    "comparison": ("Comparison", "compare", "crossings"),
-    "counts": ("Cache", "Parameters", "cache", "flops", "params"),
-    "deployment": ("Deployment",),
+    "solve.answer": ("Answer",),
+    "pipeline.pipeline": ("Costs", "compile"),
+    "analysis.comparison": ("Comparison", "compare", "crossings"),
+    "pipeline.counts": ("Cache", "Parameters", "cache", "flops", "params"),
+    "inputs.deployment": ("Deployment",),
     "errors": ("SymsimError",),
-    "formula": ("Formula",),
-    "front": ("FrontPoint", "pareto"),
-    "kernel_costs": ("KernelCosts", "kernel"),
-    "pieces": ("Regimes", "regimes"),
-    "publication": ("paper",),
-    "regime_map": ("Plane", "plane"),
-    "report": ("Report", "simulate"),
-    "sensitivity": ("Sensitivity", "sensitivities"),
-    "sweeping": ("sweep", "sweep_to_file"),
-    "verification": ("Difference", "Verdict", "verify"),
+    "pipeline.formula": ("Formula",),
+    "search.pareto": ("FrontPoint", "pareto"),
+    "pipeline.kernel_costs": ("KernelCosts", "kernel"),
+    "analysis.regimes": ("Regimes", "regimes"),
+    "publication.write": ("paper",),
+    "analysis.regime_map": ("RegimeMap", "regime_map"),
+    "infersim.report": ("Report", "simulate"),
+    "analysis.sensitivity": ("Sensitivity", "sensitivities"),
+    "search.run": ("sweep", "sweep_to_file"),
+    "verification.check": ("Difference", "Verdict", "verify"),
 }
 """Module -> what it has of the public names; it is imported when one of them is first asked for."""
 

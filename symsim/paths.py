@@ -17,6 +17,6 @@ REFERENCES = ROOT / "references"
 PUBLISHED = ROOT / "examples" / "published.toml"
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """The path as a user should see it: relative to the data folders when it is one of ours."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from symsim.algebra.symbols import KNOWN
+from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError
-from symsim.symbols import KNOWN
-from symsim.units import parse_quantity
 
 LONGEST = 10**6
 """Values of one axis at the most; a range with more is taken for a slip."""

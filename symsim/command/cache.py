@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from symsim.algebra.units import format_quantity
 from symsim.command.point import workload_point
 from symsim.command.subject import KV_HELP, PRECISIONS, add_model, family_of, write_json
-from symsim.counts import Cache, cache
-from symsim.show import write_table, write_text
-from symsim.units import format_quantity
+from symsim.pipeline.counts import Cache, cache
+from symsim.render.terminal import write_table, write_text
 
 
 def add(commands: Any) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from symsim.command.real_counts import count
 from symsim.command.subject import add_model, family_of, note, write_json
-from symsim.counts import flops, params
-from symsim.show import write_table
-from symsim.transformers_counts import count
+from symsim.pipeline.counts import flops, params
+from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:

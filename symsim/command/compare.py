@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from symsim.api import METRICS, Costs
+from symsim.algebra.units import format_quantity
+from symsim.analysis.comparison import Comparison, Crossing, Term, compare, crossings
 from symsim.command.point import workload_point
 from symsim.command.subject import add_deployment, compiled, write_json
-from symsim.comparison import Comparison, Crossing, Term, compare, crossings
-from symsim.conventions import CONVENTIONS
 from symsim.errors import SymsimError
-from symsim.hardware import bundled_devices
-from symsim.show import write_table
-from symsim.units import format_quantity
+from symsim.inputs.cost_model import COST_MODELS
+from symsim.inputs.device import bundled_devices
+from symsim.pipeline.pipeline import METRICS, Costs
+from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:
@@ -48,7 +48,7 @@ def _compare(
 
 
 def _kind(name: str) -> str:
-    if name in CONVENTIONS:
+    if name in COST_MODELS:
         return "cost model"
     return "device" if name.lower() in bundled_devices() or name.endswith(".toml") else "model"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from symsim.algebra.units import format_quantity
 from symsim.command.subject import add_model, family_of, write_json
-from symsim.counts import flops
-from symsim.show import write_table
-from symsim.units import format_quantity
+from symsim.pipeline.counts import flops
+from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symsim.api import METRICS, Costs
+from symsim.algebra.units import format_quantity
 from symsim.command.point import workload_point
 from symsim.command.subject import add_subject, compiled, note, write_json
-from symsim.explain import OpLine, breakdown
-from symsim.formula import Formula
-from symsim.show import write_table, write_text
-from symsim.units import format_quantity
+from symsim.formula.breakdown import OpLine, breakdown
+from symsim.pipeline.formula import Formula
+from symsim.pipeline.pipeline import METRICS, Costs
+from symsim.render.terminal import write_table, write_text
 
 FORMATS = ("text", "latex", "markdown", "mathml", "typst", "json", "python", "c", "javascript", "excel")
 

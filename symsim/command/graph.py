@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from symsim.command.subject import add_subject, compiled, write_json
-from symsim.graph import OpGraph, annotated
-from symsim.show import write_table
+from symsim.model.op_graph import OpGraph, annotated
+from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from symsim.algebra.units import format_quantity
 from symsim.command.subject import write_json
-from symsim.config import bundled_models, load_config
-from symsim.conventions import CONVENTIONS
-from symsim.hardware import bundled_devices, load_device
-from symsim.library import load_library
-from symsim.show import write_table
-from symsim.tables import rows, signatures
-from symsim.units import format_quantity
+from symsim.inputs.config import bundled_models, load_config
+from symsim.inputs.cost_model import COST_MODELS
+from symsim.inputs.device import bundled_devices, load_device
+from symsim.language.library import load_library
+from symsim.render.terminal import write_table
+from symsim.tables.table import rows, signatures
 
 
 def add(commands: Any) -> None:
@@ -41,7 +41,7 @@ def _models() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 def _families() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     found = [
         (model.name, ", ".join(model.serves), cost_model, str(model.span))
-        for cost_model in CONVENTIONS
+        for cost_model in COST_MODELS
         for model in load_library(cost_model).models.values()
     ]
     return ("family", "architectures and model types", "cost model", "defined at"), found
@@ -74,7 +74,7 @@ def _tables() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 def _kernels() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     found = [
         (kernel.name, ", ".join(kernel.params), cost_model, str(kernel.span))
-        for cost_model in CONVENTIONS
+        for cost_model in COST_MODELS
         for kernel in load_library(cost_model).kernels.values()
     ]
     return ("kernel", "sizes", "cost model", "defined at"), found

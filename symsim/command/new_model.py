@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from symsim.command.subject import add_graphs
-from symsim.config import load_config
-from symsim.draft import draft
-from symsim.library import load_library
+from symsim.inputs.config import load_config
+from symsim.language.library import load_library
+from symsim.model.draft import draft
 from symsim.paths import GRAPHS
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from symsim.algebra.units import parse_quantity
 from symsim.command.point import workload_point
 from symsim.command.subject import add_subject, compiled
-from symsim.publication import paper
-from symsim.units import parse_quantity
+from symsim.publication.write import paper
 
 
 def add(commands: Any) -> None:

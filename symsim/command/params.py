@@ -6,8 +6,8 @@ from itertools import chain, groupby
 from typing import Any
 
 from symsim.command.subject import add_model, family_of, write_json
-from symsim.counts import PARTS, Parameters, params
-from symsim.show import write_table
+from symsim.pipeline.counts import PARTS, Parameters, params
+from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.api import METRICS, Costs
+from symsim.algebra.symbols import KNOWN
+from symsim.algebra.units import format_quantity, parse_quantity
+from symsim.analysis.regime_map import RegimeMap, regime_map
+from symsim.analysis.regimes import Regimes, regimes
 from symsim.command.point import workload_point
 from symsim.command.subject import add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
-from symsim.pieces import Regimes, regimes
-from symsim.plot import save_plane, save_regimes, save_roofline
-from symsim.regime_map import Plane, plane
-from symsim.render.cases import latex_cases, piece_text, range_text
-from symsim.render.plane import binding_text, curve_text, latex_plane, point_text
-from symsim.render.terms import terms_text
-from symsim.show import write_table
-from symsim.symbols import KNOWN
-from symsim.units import format_quantity, parse_quantity
+from symsim.notation.terms import terms_text
+from symsim.pipeline.pipeline import METRICS, Costs
+from symsim.render.plot import save_plane, save_regimes, save_roofline
+from symsim.render.regime_map import binding_text, curve_text, latex_plane, point_text
+from symsim.render.regimes import latex_cases, piece_text, range_text
+from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:
@@ -62,7 +62,7 @@ def _regimes(
         raise SymsimError(f"--along {along} --range {range}: expected one symbol or two, and a range for each, or none")
     ends = [_range(text, name) for name, text in zip(symbols, ranges, strict=True)]
     if len(symbols) == 2:
-        _map(plane(formula, (symbols[0], symbols[1]), (ends[0], ends[1]), **point), format, plot, limit)
+        _map(regime_map(formula, (symbols[0], symbols[1]), (ends[0], ends[1]), **point), format, plot, limit)
     else:
         _line(costs, regimes(formula, along, *ends[0], **point), format, plot, limit)
     if roofline is not None:
@@ -84,7 +84,7 @@ def _line(costs: Costs, found: Regimes, format: str, plot: str | None, limit: fl
             _write(found)
 
 
-def _map(found: Plane, format: str, plot: str | None, limit: float | None) -> None:
+def _map(found: RegimeMap, format: str, plot: str | None, limit: float | None) -> None:
     if plot is not None:
         save_plane(found, limit, plot)
     match format:
@@ -131,7 +131,7 @@ def _write(found: Regimes) -> None:
     print(f"\n{_distance(found)}")
 
 
-def _write_map(found: Plane) -> None:
+def _write_map(found: RegimeMap) -> None:
     print(f"{found.metric} over {' and '.join(found.variables)}\nof {found.subject}")
     print(f"at {point_text(found.at)}\n")
     rows = [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.api import METRICS
+from symsim.algebra.units import format_quantity
+from symsim.analysis.sensitivity import Sensitivity, sensitivities
 from symsim.command.point import workload_point
 from symsim.command.subject import add_subject, compiled, note, write_json
-from symsim.plot import save_tornado
-from symsim.sensitivity import Sensitivity, sensitivities
-from symsim.show import write_table
-from symsim.tables import signatures
-from symsim.units import format_quantity
+from symsim.pipeline.pipeline import METRICS
+from symsim.render.plot import save_tornado
+from symsim.render.terminal import write_table
+from symsim.tables.table import signatures
 
 
 def add(commands: Any) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.command.subject import add_fallback, add_tables, note, write_json
-from symsim.deployment import SM_RATIO
-from symsim.report import simulate
-from symsim.show import report_text, write_text
+from symsim.infersim.report import simulate
+from symsim.infersim.text import report_text
+from symsim.inputs.deployment import SM_RATIO
+from symsim.render.terminal import write_text
 
 
 def add(commands: Any) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from symsim.answer import Answer, Status
+from symsim.algebra.units import format_quantity
 from symsim.command.subject import add_subject, compiled, note, write_json
-from symsim.inverse import FARTHEST
-from symsim.units import format_quantity
+from symsim.solve.answer import Answer, Status
+from symsim.solve.levers import FARTHEST
 
 
 def add(commands: Any) -> None:

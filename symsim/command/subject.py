@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from symsim.api import Costs, compile
-from symsim.conventions import CONVENTIONS, VINTAGES
-from symsim.deployment import SM_RATIO, Deployment, Precision
-from symsim.family import Family, find_family
+from symsim.inputs.cost_model import COST_MODELS, VINTAGES
+from symsim.inputs.deployment import SM_RATIO, Deployment, Precision
+from symsim.model.family import Family, find_family
+from symsim.pipeline.pipeline import Costs, compile
 
 PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
@@ -56,7 +56,7 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -
     ask.add_argument("--overlap", default="none", choices=["none", "two-batch"])
     ask.add_argument("--enable-tbo", dest="overlap", action="store_const", const="two-batch")
     ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
-    ask.add_argument("--cost-model", default=cost_model, choices=sorted(CONVENTIONS))
+    ask.add_argument("--cost-model", default=cost_model, choices=sorted(COST_MODELS))
     add_tables(ask)
     add_graphs(ask)
     add_fallback(ask)

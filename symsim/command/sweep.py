@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from symsim.api import METRICS
+from symsim.algebra.symbols import KNOWN
+from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
 from symsim.command.subject import add_subject, deployment_of, note, write_json
 from symsim.errors import SymsimError
-from symsim.front import NEEDS, FrontPoint
-from symsim.plot import save_front
-from symsim.show import write_table
-from symsim.sweep_blocks import FEASIBLE, Block
-from symsim.sweep_files import check_ending, write
-from symsim.sweep_plan import Plan, plan_sweep
-from symsim.sweeping import Summary, blocks_of, rows_of, run_blocks, summary_of
-from symsim.symbols import KNOWN
-from symsim.units import format_quantity
+from symsim.pipeline.pipeline import METRICS
+from symsim.render.plot import save_front
+from symsim.render.terminal import write_table
+from symsim.search.blocks import FEASIBLE, Block
+from symsim.search.files import check_ending, write
+from symsim.search.pareto import NEEDS, FrontPoint
+from symsim.search.plan import Plan, plan_sweep
+from symsim.search.run import Summary, blocks_of, rows_of, run_blocks, summary_of
 
 PRINTED = 40
 """Points of a sweep that are printed one by one; larger ones are summed up."""

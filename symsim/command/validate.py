@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.command.subject import write_json
-from symsim.published import compare_published
-from symsim.show import write_table
+from symsim.infersim.published import compare_published
+from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:

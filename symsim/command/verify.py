@@ -7,12 +7,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from symsim.api import METRICS, Costs
 from symsim.command.point import workload_point
 from symsim.command.subject import add_deployment, add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
-from symsim.latex_syntax import displayed, inputs, marked
-from symsim.verification import Verdict, verify
+from symsim.pipeline.pipeline import METRICS, Costs
+from symsim.verification.check import Verdict, verify
+from symsim.verification.latex_reader import displayed, inputs, marked
 
 
 def add(commands: Any) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 import symsim
-from symsim.config import bundled_models
-from symsim.conventions import CONVENTIONS
-from symsim.sweep_plan import plan_sweep
-from symsim.sweeping import run_blocks
+from symsim.inputs.config import bundled_models
+from symsim.inputs.cost_model import COST_MODELS
+from symsim.search.plan import plan_sweep
+from symsim.search.run import run_blocks
 
 RUNS = 5
 
@@ -97,7 +97,7 @@ def rate(grid: Mapping[str, Any], backend: Any, limits: str) -> float:
 def cold_compile(model: str, cost_model: str) -> float:
     """Seconds of the first compile of a process, with every import done before; all metrics derived."""
     code = AS_INSTALLED + (
-        "import time, symsim, symsim.api, symsim.cli; start = time.perf_counter(); "
+        "import time, symsim, symsim.pipeline.pipeline, symsim.cli; start = time.perf_counter(); "
         f"costs = symsim.compile({model!r}, 'h800', cost_model={cost_model!r}); "
         "costs.tpot.expr, costs.ttft.expr, costs.memory.expr; print(time.perf_counter() - start)"
     )
@@ -127,7 +127,7 @@ def processes() -> None:
 
 def compiles() -> None:
     found = {
-        (model, cost_model): cold_compile(model, cost_model) for model in bundled_models() for cost_model in CONVENTIONS
+        (model, cost_model): cold_compile(model, cost_model) for model in bundled_models() for cost_model in COST_MODELS
     }
     slowest = max(found, key=lambda pair: found[pair])
     line(found[slowest], f"first compile, slowest of {len(found)}: {', '.join(slowest)}; wanted: 500 ms at most")

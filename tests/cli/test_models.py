@@ -9,7 +9,7 @@ import pytest
 
 from symsim.cli import main
 from symsim.command import check_model
-from symsim.transformers_counts import RealCounts
+from symsim.command.real_counts import RealCounts
 
 FAMILY = """
 model acorn for AcornForCausalLM:

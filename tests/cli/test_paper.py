@@ -9,7 +9,7 @@ import pytest
 import typst
 
 import symsim
-from symsim.references import cited, entries
+from symsim.publication.bibliography import cited, entries
 from tests.cli.test_cli import run
 
 LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")

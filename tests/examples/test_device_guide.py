@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from symsim.hardware import load_device
+from symsim.inputs.device import load_device
 from symsim.paths import HARDWARE
 
 GUIDE = (HARDWARE / "README.md").read_text()

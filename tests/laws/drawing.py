@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 import symsim
-from symsim.config import bundled_models
-from symsim.conventions import CONVENTIONS
+from symsim.inputs.config import bundled_models
+from symsim.inputs.cost_model import COST_MODELS
 
 DEPLOYMENTS: list[dict[str, Any]] = [
     {},
@@ -48,7 +48,7 @@ costs = st.one_of(
         devices,
         st.integers(0, len(DEPLOYMENTS) - 1),
         vintages,
-        st.sampled_from(sorted(CONVENTIONS)),
+        st.sampled_from(sorted(COST_MODELS)),
     ),
     *(
         st.builds(mixed, st.sampled_from(models), devices, st.just(number), vintages)

@@ -1,6 +1,6 @@
 """Small configs of every way to attend, to mix and to route that the `roofline` graphs know, beside the bundled models.
 
-Sizes are powers of two, so that most deployments divide them; layers follow the families' real patterns.
+Architecture are powers of two, so that most deployments divide them; layers follow the families' real patterns.
 """
 
 import functools

@@ -12,12 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import symsim
-from symsim.config import bundled_models
-from symsim.cost import Cost
+from symsim.algebra.symbols import symbol
+from symsim.cost.kernel_cost import Cost
+from symsim.cost.memory import weights
 from symsim.errors import DeploymentError
-from symsim.explain import numbers
-from symsim.memory import weights
-from symsim.symbols import symbol
+from symsim.formula.breakdown import numbers
+from symsim.inputs.config import bundled_models
 
 ON_EVERY_GPU = {
     "norm",

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sympy.core.function import AppliedUndef
 
 import symsim
-from symsim.api import METRICS
 from symsim.errors import EmptyTable
-from symsim.explain import numbers
+from symsim.formula.breakdown import numbers
+from symsim.pipeline.pipeline import METRICS
 from tests.laws.drawing import costs, workloads
 
 metrics = st.sampled_from(METRICS)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import symsim
+from symsim.algebra.direction import direction
 from symsim.errors import EmptyTable
-from symsim.monotone import direction
 from tests.laws.drawing import DEPLOYMENTS, compiled, costs, workloads
 
 HARDWARE = ("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth", "peak_w", "peak_bf16", "hbm_efficiency")

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from sympy import Expr
 
 import symsim
-from symsim.config import bundled_models
-from symsim.cost import Cost, in_bytes
+from symsim.algebra.symbols import symbol
+from symsim.cost.kernel_cost import Cost, in_bytes
+from symsim.cost.metrics import PricedPhase
 from symsim.errors import DeploymentError
-from symsim.graph import Resident
-from symsim.metrics import Phased
-from symsim.symbols import symbol
+from symsim.inputs.config import bundled_models
+from symsim.model.op_graph import Resident
 from tests.laws.families import CONFIGS, compiled
 
 MODELS = sorted([*CONFIGS, *bundled_models()])
@@ -67,7 +67,9 @@ def number(amount: Expr, costs: symsim.Costs, **workload: int) -> Fraction:
     return Fraction(int(found.p), int(found.q))  # type: ignore[attr-defined]
 
 
-def by_operator(phase: Phased, costs: symsim.Costs, of: Callable[[Cost], Expr], **workload: int) -> dict[str, Fraction]:
+def by_operator(
+    phase: PricedPhase, costs: symsim.Costs, of: Callable[[Cost], Expr], **workload: int
+) -> dict[str, Fraction]:
     """Operator -> its amount on one GPU in one step, over all its repeats; where there is any."""
     found = {op.name: number(of(phase.costs[op.name]) * op.repeat, costs, **workload) for op in phase.graph.ops}
     return {name: amount for name, amount in found.items() if amount}
@@ -79,7 +81,7 @@ def stages_full(name: str, pp: int) -> Fraction:
     return Fraction(math.ceil(Fraction(layers, pp)) * pp, layers)
 
 
-def in_layers(phase: Phased) -> set[str]:
+def in_layers(phase: PricedPhase) -> set[str]:
     return {op.name for op in phase.graph.ops if op.body}
 
 

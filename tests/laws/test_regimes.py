@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from sympy import Integer
 
 import symsim
+from symsim.algebra.symbols import symbol
+from symsim.analysis.regime_map import regime_map
+from symsim.analysis.regimes import Regimes, regimes
 from symsim.cli import main
-from symsim.config import bundled_models
 from symsim.errors import EmptyTable, SymsimError
-from symsim.pieces import Regimes, regimes
-from symsim.regime_map import plane
-from symsim.render.cases import latex_cases
-from symsim.render.plane import latex_plane
-from symsim.symbols import symbol
+from symsim.inputs.config import bundled_models
+from symsim.render.regime_map import latex_plane
+from symsim.render.regimes import latex_cases
 from tests.laws.drawing import DEPLOYMENTS, compiled
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
@@ -111,7 +111,7 @@ def test_a_map_is_exact_at_its_point_and_in_its_regions(
 ) -> None:
     formula = compiled(model, "h800", deployment, "2025-10", cost_model).tpot
     try:
-        map_ = plane(formula, ("B", "S"), ((1, 600), (1, 70_000)), B=b, S=s, O=2048)
+        map_ = regime_map(formula, ("B", "S"), ((1, 600), (1, 70_000)), B=b, S=s, O=2048)
     except EmptyTable:
         assume(False)
     x, y = symbol("B"), symbol("S")
@@ -129,7 +129,7 @@ def test_a_map_is_exact_at_its_point_and_in_its_regions(
 
 def test_the_curve_between_compute_and_memory_is_the_formula_one_writes() -> None:
     """Attention of a decode step: 4 H d C / (peak MFU) against 2 G d C b / bandwidth; neither has C in its ratio."""
-    map_ = plane(symsim.compile("qwen3-8b", "h20").tpot, ("hbm_bandwidth", "B"), ((1e12, 8e12), (1, 256)), **POINT)
+    map_ = regime_map(symsim.compile("qwen3-8b", "h20").tpot, ("hbm_bandwidth", "B"), ((1e12, 8e12), (1, 256)), **POINT)
     core = next(curve for curve in map_.curves if curve.step == "t_core")
     assert {core.was, core.now} == {"memory", "compute"}
     assert core.closed_form == "G*peak_bf16*b_kv*mfu_gqa_decode(H/tp, G/tp, d, B, C)/(2*H*hbm_efficiency)"
@@ -157,7 +157,7 @@ def test_distance_to_the_next_piece() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex, which CI installs")
 def test_cases_compile(tmp_path: Path) -> None:
     map_ = regimes(symsim.compile("deepseek-v3", "h800", cost_model="roofline").tpot, "B", **POINT)
-    both = plane(symsim.compile("deepseek-v3", "h800").tpot, ("B", "S"), ((1, 256), (1, 8192)), **POINT)
+    both = regime_map(symsim.compile("deepseek-v3", "h800").tpot, ("B", "S"), ((1, 256), (1, 8192)), **POINT)
     body = f"{latex_cases(map_)}\n{latex_plane(both)}"
     text = "\\documentclass{article}\\usepackage{amsmath}\\begin{document}\n" + body + "\n\\end{document}"
     (tmp_path / "cases.tex").write_text(text)

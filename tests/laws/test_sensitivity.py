@@ -8,11 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import symsim
+from symsim.analysis.sensitivity import sensitivities
 from symsim.cli import main
-from symsim.closed_form import ClosedForm
 from symsim.errors import EmptyTable
-from symsim.regime import binding_arms
-from symsim.sensitivity import sensitivities
+from symsim.formula.binding_piece import binding_arms
+from symsim.formula.closed_form import ClosedForm
 from tests.laws.drawing import costs, workloads
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 4096}

@@ -6,8 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import symsim
-from symsim.answer import Status
 from symsim.errors import EmptyTable
+from symsim.solve.answer import Status
 from tests.laws.drawing import compiled, costs
 
 LIMIT = 3000

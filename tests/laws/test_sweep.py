@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import symsim
 from symsim.cli import main
 from symsim.errors import EmptyTable, SymsimError
-from symsim.grid import gridded
-from symsim.nearest import nearest_rows
-from symsim.sweep_plan import plan_sweep
-from symsim.sweeping import dataset, run_blocks, summary_of
+from symsim.formula.grid import gridded
+from symsim.search.plan import plan_sweep
+from symsim.search.run import dataset, run_blocks, summary_of
+from symsim.tables.nearest import nearest_rows
 from tests.laws.drawing import costs
 
 METRICS = ("tpot", "ttft", "tgs_decode", "tgs_prefill", "memory", "max_batch")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sympy.core.function import AppliedUndef
 
 import symsim
-from symsim.api import METRICS
-from symsim.tables import signatures
+from symsim.pipeline.pipeline import METRICS
+from symsim.tables.table import signatures
 from tests.laws.drawing import costs
 
 Dimension = tuple[int, int]  # powers of the byte and of the second

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sympy import Expr
 
 import symsim
-from symsim.api import METRICS
-from symsim.metrics import Step
-from symsim.render.latex import latex_text
-from symsim.sheet import Sheet
-from symsim.verification import Verdict, verify
+from symsim.cost.metrics import Step
+from symsim.notation.latex import latex_text
+from symsim.notation.layout import Layout
+from symsim.pipeline.pipeline import METRICS
+from symsim.verification.check import Verdict, verify
 from tests.laws.drawing import costs
 
 levels = st.sampled_from(["symbolic", "model", "numeric"])
@@ -39,12 +39,12 @@ def _places(expr: Expr) -> list[tuple[Expr, Expr]]:
     return [*own, *inner]  # pyright: ignore[reportReturnType]
 
 
-def _changed(sheet: Sheet, step: Step, expr: Expr) -> str:
+def _changed(sheet: Layout, step: Step, expr: Expr) -> str:
     steps = tuple(replace(s, expr=expr) if s is step else s for s in sheet.steps)
     return latex_text(replace(sheet, steps=steps))
 
 
-def _draw_place(data: st.DataObject, sheet: Sheet) -> tuple[Step, Expr, Expr]:
+def _draw_place(data: st.DataObject, sheet: Layout) -> tuple[Step, Expr, Expr]:
     places = [(step, node, term) for step in sheet.steps for node, term in _places(step.expr)]
     assume(places)
     return data.draw(st.sampled_from(places))
@@ -59,7 +59,7 @@ def _names(found: Verdict, step: Step) -> bool:
 def test_a_dropped_term_is_found_and_named(
     data: st.DataObject, compiled: symsim.Costs, metric: str, level: str
 ) -> None:
-    sheet = compiled.metric(metric).sheet(level)
+    sheet = compiled.metric(metric).layout(level)
     step, node, term = _draw_place(data, sheet)
     kept = node.func(*(part for part in node.args if part != term))
     found = verify(_changed(sheet, step, step.expr.xreplace({node: kept})), compiled, metric)
@@ -75,7 +75,7 @@ def test_a_dropped_term_is_found_and_named(
 def test_a_changed_coefficient_is_found_and_named(
     data: st.DataObject, compiled: symsim.Costs, metric: str, level: str, factor: Expr
 ) -> None:
-    sheet = compiled.metric(metric).sheet(level)
+    sheet = compiled.metric(metric).layout(level)
     step, node, term = _draw_place(data, sheet)
     changed = node.func(*(part * factor if part == term else part for part in node.args), evaluate=False)
     found = verify(_changed(sheet, step, step.expr.xreplace({node: changed})), compiled, metric)

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from symsim.counts import flops, params
 from symsim.errors import SymsimError
-from symsim.family import find_family
+from symsim.model.family import find_family
+from symsim.pipeline.counts import flops, params
 
 ATTENTION = ("self_attn", "attn", "self_attention", "linear_attn", "mamba", "attn_hc")
 FFN = ("mlp", "feed_forward", "router", "experts", "ffn_hc")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import symsim
-from symsim.counts import cache
 from symsim.errors import SymsimError
-from symsim.family import find_family
+from symsim.model.family import find_family
+from symsim.pipeline.counts import cache
 from tests.oracle.counted import compared, records
 from tests.oracle.counted import write as write_changed
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import symsim
-from symsim.counts import cache, flops, params
 from symsim.errors import SymsimError
-from symsim.family import find_family
+from symsim.model.family import find_family
+from symsim.pipeline.counts import cache, flops, params
 from tests.oracle.counted import compared, records
 from tests.oracle.counted import write as write_changed
 
@@ -71,7 +71,7 @@ def test_layers_that_share_a_block_hold_it_once(tmp_path: Path) -> None:
     assert found.layers[18]["shared"] + found.layers[24]["shared"] == 2 * 182_197_760 + 128 * (2560 + 2 * 10240)
     assert sum(sum(layer.values()) for layer in found.layers) > found.total
     costs = symsim.compile(path, "h800", cost_model="roofline")
-    held = symsim.memory.weights(costs.decode.graph, costs.decode.costs)
+    held = symsim.cost.memory.weights(costs.decode.graph, costs.decode.costs)
     assert held.xreplace(dict(costs.bound.symbols())) == 2 * found.total
 
 
@@ -82,7 +82,7 @@ def test_what_the_class_holds_for_experts_without_work_is_not_held(tmp_path: Pat
     unused = 28 * 256 * 2 * 2048 * 6144
     assert sum(layer["unused"] for layer in found.layers) == unused
     costs = symsim.compile(path, "h800", cost_model="roofline")
-    held = symsim.memory.weights(costs.decode.graph, costs.decode.costs).xreplace(dict(costs.bound.symbols()))
+    held = symsim.cost.memory.weights(costs.decode.graph, costs.decode.costs).xreplace(dict(costs.bound.symbols()))
     assert 0 < held - 2 * (found.total - unused) <= 28 * 768 * 4  # the router's corrections, fp32, are no parameters
 
 
@@ -170,7 +170,7 @@ def test_adapters_of_all_layers_take_the_format_of_the_checkpoint(tmp_path: Path
     def sizes(rank: int, **stated: Any) -> tuple[int, int]:
         path = write(tmp_path, "zamba2-adapter", adapter_rank=rank, **stated)
         costs = symsim.compile(path, "h800", cost_model="roofline")
-        held = symsim.memory.weights(costs.decode.graph, costs.decode.costs)
+        held = symsim.cost.memory.weights(costs.decode.graph, costs.decode.costs)
         return params(path).total, int(held.xreplace(dict(costs.bound.symbols())))
 
     fp8 = {"quantization_config": {"quant_method": "modelopt", "quant_algo": "FP8"}}

@@ -7,13 +7,13 @@ import pytest
 import sympy
 
 import symsim
-from symsim.cost import costs
+from symsim.algebra.symbols import architecture_symbol, symbol
+from symsim.cost.kernel_cost import costs
 from symsim.errors import SymsimError
-from symsim.graph import DEGREES
-from symsim.library import load_library
-from symsim.lower import lower
+from symsim.language.library import load_library
+from symsim.model.lower import lower
+from symsim.model.op_graph import DEGREES
 from symsim.paths import GRAPHS
-from symsim.symbols import architecture_symbol, symbol
 
 SIZES = {"h": 128, "q": 1, "r": 512, "dr": 64, "topk": 2048}  # DeepSeek-V3.2
 

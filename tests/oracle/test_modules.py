@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import symsim
-from symsim.family import Family, find_family
-from symsim.library import load_library
-from symsim.module_names import core
-from symsim.modules import stored_as
+from symsim.language.library import load_library
+from symsim.model.family import Family, find_family
+from symsim.model.weight_paths import stored_as
+from symsim.quantization.patterns import core
 
 FOLDER = Path(__file__).parent
 

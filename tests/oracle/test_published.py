@@ -3,7 +3,7 @@
 import pytest
 
 import symsim
-from symsim.published import compare_published
+from symsim.infersim.published import compare_published
 
 # set-up, tokens/GPU/s that InferSim's README prints
 PUBLISHED = {
@@ -17,7 +17,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("found", compare_published(), ids=lambda found: found.name)
-def test_published_throughput_to_the_digit(found: symsim.published.Comparison) -> None:
+def test_published_throughput_to_the_digit(found: symsim.infersim.published.Comparison) -> None:
     assert round(found.ours) == found.reference == PUBLISHED[found.name]
 
 

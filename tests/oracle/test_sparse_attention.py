@@ -54,15 +54,15 @@ def sparse_only(dense: symsim.Costs, sparse: symsim.Costs) -> list[float]:
 
 def _mfu(table: str, context: int) -> float:
     """The figure of the row nearest to batch 64 and the context, as the 2026-05 rules look it up for bf16 KV."""
-    from symsim.lookup import bind
-    from symsim.tables import Context
+    from symsim.tables.lookup import bind
+    from symsim.tables.table import TableContext
 
     shapes = {
         "mla_decode": (128.0, 512.0, 64.0),
         "dsa_logits_decode": (64.0, 128.0, 1.0),
         "dsa_attn_decode": (128.0, 576.0, 2048.0),
     }
-    return bind(f"mfu_{table}", shapes[table], Context("H800", "2026-05", "bf16", 0.35))(64, context)
+    return bind(f"mfu_{table}", shapes[table], TableContext("H800", "2026-05", "bf16", 0.35))(64, context)
 
 
 @pytest.mark.parametrize("model", ["deepseek-v3", "deepseek-v3.2"])

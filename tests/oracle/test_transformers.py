@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from symsim.counts import flops, params
+from symsim.pipeline.counts import flops, params
 from tests.oracle.check_transformers import check
 
 RECORDS = Path(__file__).parents[3] / "shared" / "oracle" / "transformers.json"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from symsim.binding import Bound, facts
-from symsim.config import ModelConfig
-from symsim.cost import costs, in_bytes
+from symsim.cost.kernel_cost import costs, in_bytes
 from symsim.errors import SourceError
-from symsim.library import load_library
-from symsim.lower import lower
-from symsim.query import Query, parse_query
-from symsim.sizes import read_sizes
-from symsim.tree import Expression, Name
+from symsim.formula.binding import Numbers, deciding_numbers
+from symsim.inputs.config import ModelConfig
+from symsim.language.library import load_library
+from symsim.language.query import Query, parse_query
+from symsim.language.tree import Expression, Name
+from symsim.model.architecture import read_architecture
+from symsim.model.lower import lower
 
 HERE = Path(__file__).parent
 
@@ -38,9 +38,9 @@ def graph_text(text: str, folder: Path) -> str:
     _ = [*library.kernels.values(), *library.blocks.values()]  # text is parsed when asked for
     (model,) = library.models.values()
     stated = {name.name: 64 for binding in model.bindings for name in map(single_name, binding.choices) if name}
-    sizes = read_sizes(ModelConfig("tiny.json", stated | {"num_hidden_layers": 6}), model, library)
+    sizes = read_architecture(ModelConfig("tiny.json", stated | {"num_hidden_layers": 6}), model, library)
     deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0, "pp": 1, "cp": 1}
-    numbers = facts(Bound({**sizes.values, **deployment}, {}), "decode")  # type: ignore[arg-type]
+    numbers = deciding_numbers(Numbers({**sizes.values, **deployment}, {}), "decode")  # type: ignore[arg-type]
     graph = lower(model, library, "decode", numbers, sizes.kinds)
     priced, _ = costs(graph, library, numbers)
     lines: list[str] = []

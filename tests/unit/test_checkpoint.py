@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import symsim
-from symsim.cost import QUANTISABLE
+from symsim.algebra.symbols import substitute
+from symsim.cost.kernel_cost import QUANTISABLE
 from symsim.errors import ConfigError, DeploymentError
-from symsim.explain import OpLine, breakdown
-from symsim.family import find_family
-from symsim.library import load_library
-from symsim.symbols import put_in
-from symsim.tree import Clause, Layers, Node, Repeat, Statement, When
+from symsim.formula.breakdown import OpLine, breakdown
+from symsim.language.library import load_library
+from symsim.language.tree import Clause, Layers, Node, Repeat, Statement, When
+from symsim.model.family import find_family
 from tests.laws.test_units import OF, dimension
 from tests.unit.test_quantization import AWQ, FP8, GPT_OSS, GPTQ, QWEN_STATIC, W8A8, glm_5_2
 
@@ -99,7 +99,7 @@ def weights(costs: symsim.Costs) -> Fraction:
     """Bytes of all weights of one copy, exactly."""
     values: dict[Any, Any] = {}
     for step in costs.memory.form.derivation.substituted(costs.bound.symbols()).steps:
-        values[step.symbol] = put_in(step.expr, values)
+        values[step.symbol] = substitute(step.expr, values)
         if step.symbol.name == "weights":
             return Fraction(int(values[step.symbol].p), int(values[step.symbol].q))
     raise AssertionError
@@ -109,7 +109,7 @@ def lines(costs: symsim.Costs) -> dict[str, OpLine]:
     return {line.name: line for line in breakdown(costs.decode, costs.tpot.form, POINT)}
 
 
-# Sizes of the published files, and what of them is no weight of the language model as its config describes it.
+# Architecture of the published files, and what of them is no weight of the language model as its config describes it.
 PUBLISHED = [
     (GPT_OSS_20B, GPT_OSS, 13_761_264_768, 0, "huggingface.co/openai/gpt-oss-20b, total_size of its safetensors index"),
     (LLAMA_3_8B, AWQ, 5.73e9, 0.001, "huggingface.co/casperhansen/llama-3-8b-instruct-awq: 5.73 GB in two files"),

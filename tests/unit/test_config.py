@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import symsim
-from symsim.config import load_config
 from symsim.errors import ConfigError, MissingConfigKey, SymsimError, UnsupportedArchitecture
+from symsim.inputs.config import load_config
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import symsim
-from symsim.config import load_config
 from symsim.errors import SymsimError, UnreadKey, UnsupportedArchitecture
+from symsim.inputs.config import load_config
 
 LLAMA_405B = {
     "architectures": ["LlamaForCausalLM"],

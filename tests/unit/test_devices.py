@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from symsim.hardware import bundled_devices, load_device
-from symsim.units import parse_quantity
+from symsim.algebra.units import parse_quantity
+from symsim.inputs.device import bundled_devices, load_device
 
 HOPPER = "NVIDIA H100 datasheet"
 BLACKWELL = "NVIDIA HGX platform specifications / 8"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from symsim.formats import elements, stored
-from symsim.gemm_rate import gemm_rate
-from symsim.hardware import BLOCK_FORMATS, PRECISIONS, bundled_devices, load_device
-from symsim.quantization import BF16, LayerFormat
+from symsim.inputs.device import BLOCK_FORMATS, PRECISIONS, bundled_devices, load_device
+from symsim.quantization.formats import elements, stored
+from symsim.quantization.layers import BF16, LayerFormat
+from symsim.quantization.multiply import gemm_rate
 
 FP8 = LayerFormat(stored("fp8", 128, 128, 32), "fp8")
 NVFP4 = LayerFormat(stored("nvfp4"), "nvfp4")

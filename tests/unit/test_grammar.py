@@ -3,8 +3,8 @@
 import pytest
 from lark import Lark
 
+from symsim.language.graph_text import _Indentation
 from symsim.paths import GRAMMAR
-from symsim.syntax import _Indentation
 
 
 @pytest.mark.parametrize(("name", "postlex"), [("graph", _Indentation()), ("query", None)])

@@ -7,7 +7,7 @@ import pytest
 
 import symsim
 from symsim.errors import BadUnit, DataError, DeploymentError, SymsimError, UnknownField
-from symsim.hardware import bundled_devices, load_device
+from symsim.inputs.device import bundled_devices, load_device
 
 # Spec of the reference, section 1: TFLOP/s bf16 and fp8, default MFU, memory GB, HBM, NVLink and RDMA GB/s.
 REFERENCE = {

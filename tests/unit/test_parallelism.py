@@ -7,7 +7,7 @@ import pytest
 
 import symsim
 from symsim.errors import DeploymentError
-from symsim.explain import OpLine, breakdown
+from symsim.formula.breakdown import OpLine, breakdown
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
 LLAMA_405B = {

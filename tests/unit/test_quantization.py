@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symsim.errors import ConfigError, DataError
-from symsim.formats import elements, stored
 from symsim.paths import ROOT
-from symsim.quantization import Quantization
-from symsim.quantization_config import keys_beside, read_quantization
+from symsim.quantization.formats import elements, stored
+from symsim.quantization.layers import Quantization
+from symsim.quantization.reader import keys_beside, read_quantization
 
 Q = "model.layers.{layer}.self_attn.q_proj"
 UP = "model.layers.{layer}.mlp.up_proj"

@@ -3,7 +3,7 @@
 import pytest
 
 import symsim
-from symsim.explain import OpLine, breakdown
+from symsim.formula.breakdown import OpLine, breakdown
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
 

@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symsim.errors import EmptyTable
-from symsim.lookup import NO_ROW, Lookup, bind
 from symsim.paths import MFU, ROOT
-from symsim.tables import Context, rows, signatures
+from symsim.tables.lookup import NO_ROW, Lookup, bind
+from symsim.tables.table import TableContext, rows, signatures
 
 SHARED = ROOT.parent / "shared" / "mfu"
 DEFAULTS = {"H20": 0.6, "H800": 0.35, "H200": 0.4, "GB200": 0.5}
 DATES = {"2025-10": "2025-10-15", "2026-05": "9999"}
 
 
-def context(device: str = "H20", vintage: str = "2026-05", kv: str = "bf16", **more: object) -> Context:
-    return Context(device, vintage, kv, DEFAULTS[device], **more)  # type: ignore[arg-type]
+def context(device: str = "H20", vintage: str = "2026-05", kv: str = "bf16", **more: object) -> TableContext:
+    return TableContext(device, vintage, kv, DEFAULTS[device], **more)  # type: ignore[arg-type]
 
 
 # Facts, read off the files by eye.
@@ -305,7 +305,7 @@ def figure(line: dict[str, str]) -> float:
     return max(round(float(line[name]), 3) for name in columns) or math.nan
 
 
-def expected(function: str, shape: tuple[float, ...], asked: tuple[float, ...], about: Context) -> float | None:
+def expected(function: str, shape: tuple[float, ...], asked: tuple[float, ...], about: TableContext) -> float | None:
     """The value; NaN for a zero row; None where nothing may answer."""
     file, columns, axes, *rules = TABLES[function]
     rule = rules[about.vintage == "2026-05"]
@@ -356,7 +356,7 @@ def shapes(function: str) -> list[tuple[float, ...]]:
 
 
 @st.composite
-def questions(draw: st.DrawFn) -> tuple[str, tuple[float, ...], list[tuple[float, ...]], Context]:
+def questions(draw: st.DrawFn) -> tuple[str, tuple[float, ...], list[tuple[float, ...]], TableContext]:
     """A table, a shape that is mostly measured, points that often lie on, beside and beyond its rows."""
     function = draw(st.sampled_from(sorted(TABLES)))
     file, _, axes, *_ = TABLES[function]
@@ -388,7 +388,7 @@ def same(ours: float, theirs: float) -> bool:
 @settings(max_examples=500, deadline=None)
 @given(questions())
 def test_look_ups_are_the_rules_of_the_specification(
-    question: tuple[str, tuple[float, ...], list[tuple[float, ...]], Context],
+    question: tuple[str, tuple[float, ...], list[tuple[float, ...]], TableContext],
 ) -> None:
     function, shape, points, about = question
     answers = [expected(function, shape, point, about) for point in points]
@@ -413,7 +413,7 @@ def test_look_ups_are_the_rules_of_the_specification(
 @settings(max_examples=200, deadline=None)
 @given(questions(), st.floats(1, 1e5))
 def test_nothing_changes_beyond_the_settled_point(
-    question: tuple[str, tuple[float, ...], list[tuple[float, ...]], Context], more: float
+    question: tuple[str, tuple[float, ...], list[tuple[float, ...]], TableContext], more: float
 ) -> None:
     function, shape, points, about = question
     try:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from symsim.algebra.units import DIMENSIONS, format_quantity, parse_quantity
 from symsim.errors import BadUnit
-from symsim.units import DIMENSIONS, format_quantity, parse_quantity
 
 FACTS = [
     ("4.0 TB/s", "B/s", 4 * 10**12),

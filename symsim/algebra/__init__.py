@@ -1,0 +1,1 @@
+"""Exact maths that knows nothing of LLMs: units, symbols, directions, normal forms, code."""

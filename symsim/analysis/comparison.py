@@ -1,0 +1,231 @@
+"""Two compiled models side by side: what changes between them, term by term, and where they cross."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from sympy import Expr
+
+from symsim.algebra.symbols import KNOWN, SymbolInfo, symbol
+from symsim.cost.metrics import Derivation
+from symsim.errors import SymsimError, did_you_mean
+from symsim.formula.binding_piece import binding_arms, root
+from symsim.formula.closed_form import ClosedForm, Level
+from symsim.formula.program import program, scalar_tables
+from symsim.notation.latex import expression_latex
+from symsim.notation.layout import Layout, laid_out
+from symsim.notation.text import expression_text
+from symsim.pipeline.pipeline import Costs
+
+LONGEST = 2**18
+"""Crossings are looked for at every whole number up to here, which is beyond every measured row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One named step in both formulas. difference: B - A as text; a, b: its text in each; None where it has none.
+
+    value_a, value_b: its SI value at the point, zero where the formula has no such step.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    a: str | None
+    b: str | None
+    difference: str
+    value_a: float
+    value_b: float
+
+    @property
+    def change(self) -> float:
+        return self.value_b - self.value_a
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A symbol of both formulas with different numbers behind it, in SI units."""
+
+    info: SymbolInfo
+    value_a: float
+    value_b: float
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where B starts (or stops) being smaller than A. closed_form: on the piece that holds there, or None.
+
+    variable <= before: one side; from after on: the other. value: the closed form's number; jump: whether measured
+    rows change between before and after, so that the metrics jump past each other instead of meeting.
+    """
+
+    variable: str
+    before: int
+    after: int
+    smaller_after: str
+    value: float | None
+    closed_form: str | None
+    latex: str | None
+    jump: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """terms run from the metric down; only those whose formula or figure differs are `changed`."""
+
+    metric: str
+    unit: str
+    a: str
+    b: str
+    at: Mapping[str, int]
+    terms: tuple[Term, ...]
+    inputs: tuple[Input, ...]
+
+    @property
+    def changed(self) -> tuple[Term, ...]:
+        return tuple(term for term in self.terms if term.difference != "0" or term.change)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, every float at full precision."""
+        inputs = [{"symbol": i.info.name, "unit": i.info.unit, "a": i.value_a, "b": i.value_b} for i in self.inputs]
+        terms = [{**asdict(term), "change": term.change} for term in self.terms]
+        return {"metric": self.metric, "unit": self.unit, "a": self.a, "b": self.b, "at": dict(self.at)} | {
+            "terms": terms,
+            "inputs": inputs,
+        }
+
+
+def compare(a: Costs, b: Costs, metric: str = "tpot", **at: int) -> Comparison:
+    """What changes from A to B, at a workload point.
+
+    Formulas are compared in symbols where every symbol means the same number in both, or differs only in hardware
+    and constants; architecture and deployment numbers are put in where they differ.
+    """
+    one, other = a.metric(metric), b.metric(metric)
+    level = _level(one.form, other.form)
+    left, right = one.form.level(level), other.form.level(level)
+    point = {name: value for name, value in at.items() if name in {*one.symbols, *other.symbols}}
+    values = [_step_values(form, point) for form in (one.form, other.form)]
+    both = _sheet(left, right, level)
+    return Comparison(
+        one.name,
+        one.unit,
+        one.subject,
+        other.subject,
+        point,
+        tuple(_term(name, left, right, both, *values) for name in _names(left, right)),
+        _inputs(one.form, other.form),
+    )
+
+
+def crossings(a: Costs, b: Costs, metric: str = "tpot", variable: str = "C", **at: int) -> tuple[Crossing, ...]:
+    """Every whole number of a workload symbol (or C, the mean context) past which the smaller metric is another.
+
+    A crossing's closed form is the root of B - A on the piece where the same arms of all maxima bind.
+    Raises SymsimError for a symbol that the metric does not move with.
+    """
+    one, other = (_without(costs.metric(metric).form, variable) for costs in (a, b))
+    known = {name for form in (one, other) for name in form.symbols}
+    if variable not in known or KNOWN[variable].kind != "workload":
+        workload = {name for name in known if name in KNOWN and KNOWN[name].kind == "workload"}
+        raise SymsimError(f"{metric} has no crossing in {variable}; {did_you_mean(variable, workload)}")
+    fixed = {name: value for name, value in at.items() if name in known and name != variable}
+    points = np.arange(1, LONGEST + 1, dtype=float)
+    own = [{name: value for name, value in fixed.items() if name in form.symbols} for form in (one, other)]
+    curves = [
+        np.broadcast_to(form.function([variable, *held])(points, *held.values()), points.shape)
+        for form, held in zip((one, other), own, strict=True)
+    ]
+    smaller = curves[1] < curves[0]
+    edges = np.flatnonzero(smaller[1:] != smaller[:-1]) + 1
+    return tuple(_crossing(one, other, variable, int(edge), bool(smaller[edge]), fixed) for edge in edges)
+
+
+def _crossing(
+    one: ClosedForm, other: ClosedForm, variable: str, before: int, smaller: bool, fixed: Mapping[str, int]
+) -> Crossing:
+    level = _level(one, other)
+    at = {**fixed, variable: before + 1}
+    values = {**one.values({}), **other.values({}), **at}
+    pieces = [
+        binding_arms(form.level(level), {**form.values({}), **at}, form.context).inlined() for form in (one, other)
+    ]
+    found = root(pieces[1] - pieces[0], symbol(variable), before + 1, values, one.context)
+    letter = "B" if smaller else "A"
+    if found is None:
+        return Crossing(variable, before, before + 1, letter, None, None, None, True)
+    terms = (("root", found),)
+    compiled = program(terms, ("root",), "python")
+    value = float(compiled.run(values, scalar_tables(compiled.tables, one.context))[0])
+    met = before <= value <= before + 1
+    printed = [laid_out(form, level, "") for form in (one, other)]
+    joined = replace(
+        printed[0],
+        symbols=(*printed[0].symbols, *printed[1].symbols),
+        tables=(*printed[0].tables, *printed[1].tables),
+    )
+    words = expression_text(found, "", joined), expression_latex(found, joined)
+    return Crossing(variable, before, before + 1, letter, value, *words, not met)
+
+
+def _without(form: ClosedForm, variable: str) -> ClosedForm:
+    """The mean context as an input of its own, when it is what is asked for."""
+    if variable != "C":
+        return form
+    kept = tuple(step for step in form.derivation.steps if step.symbol.name != "C")
+    return ClosedForm(form.derivation.keeping(kept), form.bound, form.context)
+
+
+def _level(one: ClosedForm, other: ClosedForm) -> Level:
+    """symbolic, unless an architecture or deployment symbol of both stands for two numbers."""
+    shared = set(one.symbols) & set(other.symbols)
+    rates = ("hardware", "convention", "workload")
+    sizes = [n for n in shared if one.symbols[n].kind not in rates and one.symbols[n].unit != "FLOP/s"]
+    clash = [name for name in sizes if one.bound.values[name] != other.bound.values[name]]
+    return "model" if clash else "symbolic"
+
+
+def _names(left: Derivation, right: Derivation) -> list[str]:
+    """Steps of either, from the metric down."""
+    ordered = [step.symbol.name for step in reversed(right.steps)]
+    return ordered + [step.symbol.name for step in reversed(left.steps) if step.symbol.name not in ordered]
+
+
+def _term(
+    name: str,
+    left: Derivation,
+    right: Derivation,
+    both: Layout,
+    values_a: Mapping[str, float],
+    values_b: Mapping[str, float],
+) -> Term:
+    before, after = (next((s for s in d.steps if s.symbol.name == name), None) for d in (left, right))
+    step = after or before
+    assert step is not None
+    a, b = (None if s is None else expression_text(s.expr, s.unit, both) for s in (before, after))
+    change: Expr = (after.expr if after else 0) - (before.expr if before else 0)  # pyright: ignore
+    values = values_a.get(name, 0.0), values_b.get(name, 0.0)
+    return Term(name, step.unit, step.meaning, a, b, expression_text(change, step.unit, both), *values)
+
+
+def _sheet(left: Derivation, right: Derivation, level: Level) -> Layout:
+    """The steps of both, to print expressions in."""
+    own = {step.symbol.name: step for step in (*left.steps, *right.steps)}
+    joined = Derivation(right.name, right.meaning, tuple(own.values()), ())
+    return Layout("", level, joined, joined.steps, (), (), {}, ())
+
+
+def _step_values(form: ClosedForm, point: Mapping[str, int]) -> Mapping[str, float]:
+    steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
+    compiled = program(steps, tuple(name for name, _ in steps), "python")
+    found = compiled.run(form.values(point), scalar_tables(compiled.tables, form.context))
+    return dict(zip(compiled.outputs, map(float, found), strict=True))
+
+
+def _inputs(one: ClosedForm, other: ClosedForm) -> tuple[Input, ...]:
+    shared = [name for name in one.symbols if name in other.symbols and name in one.bound.values]
+    pairs = [(one.symbols[n], one.bound.values[n], other.bound.values[n]) for n in shared]
+    return tuple(Input(info, float(was), float(now)) for info, was, now in pairs if was != now)

@@ -1,0 +1,231 @@
+"""Regime map: the exact pieces of a metric along one symbol, what binds on each, and where and why they change.
+
+Two things make a piece end: the other arm of a maximum starts to bind, or another measured row answers.  The first kind
+of border has a closed form, the root of the difference of both arms; the second is a line of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+from sympy import Expr, Rational
+
+from symsim.algebra.symbols import KNOWN, WORKLOAD, symbol
+from symsim.errors import SymsimError
+from symsim.formula.closed_form import ClosedForm
+from symsim.formula.local_form import crossing, exact_at, followed
+from symsim.formula.scan import Scan, scanned
+from symsim.notation.crossing import crossing_text
+from symsim.pipeline.formula import Formula
+
+FINENESS = 4001
+"""Points between the ends of a real symbol's range, spaced by equal ratios; borders between them are then bisected."""
+
+LONGEST = 2**20
+"""Whole numbers that are looked at, one by one, at the most."""
+
+SPAN = 64.0
+"""A real symbol is looked at from its value / SPAN to its value x SPAN, unless a range is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """Where a piece starts. step: the named step that changes; was, now: what bound it, or the table that answers.
+
+    closed_form, latex: the border as a formula where an arm starts to bind; None at a change of measured rows, which
+    may make another arm bind at once.  root: the value of the closed form, of which a whole number is the next above.
+    """
+
+    at: float
+    step: str
+    was: str
+    now: str
+    closed_form: str | None
+    latex: str | None
+    root: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """From low to high, both included (whole numbers) or touching (real). borders: what changed at low.
+
+    binds: step -> compute, memory, link, or the step that is longer; expression: the metric on this piece, exact and
+    in SI units; affine: (constant, slope) where it is one.
+    """
+
+    low: float
+    high: float
+    borders: tuple[Border, ...]
+    binds: Mapping[str, str]
+    expression: Expr
+    affine: tuple[float, float] | None
+
+    @property
+    def value_low(self) -> float:
+        return self.value(self.low)
+
+    @property
+    def value_high(self) -> float:
+        return self.value(self.high)
+
+    def value(self, at: float) -> float:
+        """The metric at a point of the piece."""
+        (variable,) = self.expression.free_symbols or (sympy.Symbol("none"),)
+        exact = Rational(str(at)) if isinstance(at, int) else sympy.Float(at, 17)
+        return float(self.expression.xreplace({variable: exact}))  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True, slots=True)
+class Regimes:
+    """All pieces of one metric in one symbol.
+
+    latex: the metric's sign; at: the point; here: the piece it is in, -1 where it is outside of the range.
+    """
+
+    metric: str
+    latex: str
+    unit: str
+    variable: str
+    variable_unit: str
+    subject: str
+    at: Mapping[str, float]
+    here: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def to_next(self) -> tuple[float | None, float | None]:
+        """How far the point is from the piece below and the piece above."""
+        if self.here < 0:
+            return None, None
+        here, value = self.pieces[self.here], self.at[self.variable]
+        below = value - here.low if self.here > 0 else None
+        return below, (self.pieces[self.here + 1].low - value if self.here + 1 < len(self.pieces) else None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        pieces = [
+            {
+                "low": piece.low,
+                "high": piece.high,
+                "value_low": piece.value_low,
+                "value_high": piece.value_high,
+                "binds": dict(piece.binds),
+                "expression": str(piece.expression),
+                "affine": piece.affine,
+                "borders": [
+                    {
+                        "at": b.at,
+                        "step": b.step,
+                        "was": b.was,
+                        "now": b.now,
+                        "closed_form": b.closed_form,
+                        "root": b.root,
+                    }
+                    for b in piece.borders
+                ],
+            }
+            for piece in self.pieces
+        ]
+        head = {"metric": self.metric, "unit": self.unit, "variable": self.variable, "at": dict(self.at)}
+        return {**head, "here": self.here, "to_next": self.to_next, "pieces": pieces}
+
+
+def regimes(
+    formula: Formula, variable: str, low: float | None = None, high: float | None = None, **at: float
+) -> Regimes:
+    """The exact piecewise form of a metric along one workload symbol, C (mean context) or real symbol.
+
+    at: the point, which fixes all other symbols.  Whole-number symbols are looked at from 1 to 1024 (B) or 131,072
+    tokens unless a range is given.  Raises SymsimError for a symbol that the metric does not have.
+    """
+    form, point, values = followed(formula.form, (variable,), at)
+    here = float(low or 1 if variable in WORKLOAD and variable not in point else values[variable])
+    values[variable] = here
+    scan = scanned(form, values, {variable: _grid(variable, here, low, high)})
+    starts = scan.starts()
+    stops = [*(start - 1 for start in starts[1:]), len(scan.grid) - 1]
+    pieces = [_piece(form, scan, variable, values, start, stop) for start, stop in zip(starts, stops, strict=True)]
+    if not _whole(variable):
+        pieces = _touching(pieces, scan.grid[-1])
+    inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
+    stated = {**point, variable: here}
+    where = inside[0] if inside else -1
+    words = (form.name, form.derivation.result.latex, form.unit, variable, KNOWN[variable].unit, formula.subject)
+    return Regimes(*words, stated, where, tuple(pieces))
+
+
+def _whole(variable: str) -> bool:
+    return KNOWN[variable].integer
+
+
+def _grid(variable: str, here: float, low: float | None, high: float | None) -> NDArray[np.float64]:
+    if _whole(variable):
+        last = 1024 if variable == "B" else 131_072
+        ends = low or 1, high or max(last, here)
+        if any(end != int(end) for end in ends) or ends[1] - ends[0] >= LONGEST:
+            raise SymsimError(f"{variable} is looked at from one whole number to another, at most {LONGEST:,} of them")
+        return np.arange(int(ends[0]), int(ends[1]) + 1, dtype=float)
+    return np.geomspace(low or here / SPAN, high or here * SPAN, FINENESS)
+
+
+def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int, stop: int) -> Piece:
+    x = symbol(variable)
+    expression = exact_at(form, scan, values, start)
+    affine = None
+    if expression.is_polynomial(x) and sympy.Poly(expression, x).degree() <= 1:
+        affine = float(expression.coeff(x, 0)), float(expression.coeff(x, 1))  # pyright: ignore[reportArgumentType]
+    steps = [step for step, _ in scan.maxima]
+    binds = dict(zip(steps, scan.labels(start), strict=True))
+    borders = () if start == 0 else _borders(form, scan, variable, values, start)
+    low = float(scan.grid[start]) if _whole(variable) or not borders else borders[0].at
+    return Piece(_number(variable, low), _number(variable, scan.grid[stop]), borders, binds, expression, affine)
+
+
+def _number(variable: str, value: float) -> float:
+    return int(value) if _whole(variable) else float(value)
+
+
+def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int) -> tuple[Border, ...]:
+    """What changes between a point of the grid and the one before it."""
+    found: list[Border] = []
+    low = float(scan.grid[start])
+    sides = zip(scan.maxima, scan.labels(start - 1), scan.labels(start), strict=True)
+    for i, ((step, node), was, now) in enumerate(sides):
+        if scan.chosen[start - 1, i] != scan.chosen[start, i]:
+            found.append(_flip(form, scan, (step, node, was, now), variable, values, start))
+    for constant, was, now in zip(scan.constants, *scan.figures[start - 1 : start + 1], strict=True):
+        if was != now:
+            found.append(Border(low, str(constant), f"{was:.6g}", f"{now:.6g}", None, None))
+    return tuple(found)
+
+
+def _flip(
+    form: ClosedForm,
+    scan: Scan,
+    change: tuple[str, Expr, str, str],
+    variable: str,
+    values: Mapping[str, Any],
+    start: int,
+) -> Border:
+    """The border of two arms: the root of their difference, in all symbols."""
+    step, node, was, now = change
+    low = float(scan.grid[start])
+    crossed = crossing(form, scan, node, variable, values, start)
+    if crossed is None:
+        return Border(low, step, was, now, None, None)
+    found, where = crossed
+    if not float(scan.grid[start - 1]) <= where <= low * (1 + 1e-9):  # the arms cross elsewhere: a row made them jump
+        return Border(low, step, was, now, None, None)
+    border = low if _whole(variable) else where
+    return Border(border, step, was, now, *crossing_text(form, found), where)
+
+
+def _touching(pieces: list[Piece], last: float) -> list[Piece]:
+    """Pieces of a real symbol reach to where the next one starts."""
+    ends = [*(piece.low for piece in pieces[1:]), float(last)]
+    return [Piece(p.low, end, p.borders, p.binds, p.expression, p.affine) for p, end in zip(pieces, ends, strict=True)]

@@ -1,0 +1,152 @@
+"""How a metric answers to each of its inputs: exact derivatives, elasticities, and what 10 % more would bring.
+
+Derivatives are those of the piece of the formula that holds around the point (`formula.binding_piece`); at a kink
+both sides are given.  Look-ups are held as they are, and whole-number rounding is left out: floor(x) moves as x.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import sympy
+from sympy import Expr, Symbol
+from sympy.core.function import AppliedUndef
+
+from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute
+from symsim.cost.metrics import Derivation
+from symsim.errors import SymsimError, did_you_mean
+from symsim.formula.binding_piece import binding_arms
+from symsim.formula.closed_form import ClosedForm
+from symsim.formula.program import program, scalar_tables
+from symsim.notation.latex import expression_latex
+from symsim.notation.layout import Layout, laid_out
+from symsim.pipeline.pipeline import Costs
+from symsim.tables.table import TableContext, signatures
+
+STEP = 1e-9
+"""How far to either side of a point, relative, its pieces are looked for."""
+
+KINDS = ("workload", "hardware", "convention")
+"""Kinds of symbols that are inputs unless others are asked for; sizes of models and deployments are whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """One input. derivative, elasticity: (from below, from above), equal away from kinks; SI units.
+
+    gain: relative change of the metric when the input is 10 % larger (whole numbers: the next above), look-ups
+    included; None for sizes of models and deployments.  A table's value is a factor on all its figures.
+    expression, latex: the derivative as a formula, on the side from above.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    value: float
+    derivative: tuple[float, float]
+    elasticity: tuple[float, float]
+    gain: float | None
+    expression: str
+    latex: str
+
+    @property
+    def kink(self) -> bool:
+        """Whether the two sides differ."""
+        below, above = self.elasticity
+        return abs(below - above) > 1e-9 * max(abs(below), abs(above))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "kink": self.kink}
+
+
+def sensitivities(
+    costs: Costs, metric: str = "tpot", names: Sequence[str] = (), **at: float
+) -> tuple[Sensitivity, ...]:
+    """Every input of a metric, the one that moves it most first. names: only these; architecture sizes are allowed.
+
+    at: the workload point; any other symbol may be overridden too.
+    A measured table is an input of its own, by its function's name: all its figures grow alike.
+    Raises SymsimError for a name that the metric does not have.
+    """
+    form = costs.with_one_peak(metric)
+    point = {name: int(value) for name, value in at.items() if name in WORKLOAD and name in form.symbols}
+    others = {name: value for name, value in at.items() if name in form.symbols and name not in point}
+    derivation, tables = _with_table_factors(form.derivation)
+    values = {**form.values(point), **others, **dict.fromkeys(tables.values(), 1.0)}
+    missing = [name for name in form.symbols if name not in values]
+    if missing:
+        raise SymsimError(f"{form.name} needs a value for {', '.join(missing)}")
+    usual = [name for name, info in form.symbols.items() if info.kind in KINDS and name in values]
+    known = {**dict.fromkeys(form.symbols), **tables}
+    for name in names:
+        if name not in known:
+            raise SymsimError(f"{form.name} has no input {name}; {did_you_mean(name, known)}")
+    chosen = names or [*usual, *tables]
+    printed = laid_out(form, "symbolic", "")
+    found = [_sensitivity(form, derivation, name, tables.get(name, name), values, printed) for name in chosen]
+    return tuple(sorted(found, key=lambda one: -max(map(abs, one.elasticity))))
+
+
+def _with_table_factors(derivation: Derivation) -> tuple[Derivation, Mapping[str, str]]:
+    """Every look-up times a factor of its table; table -> the factor's name."""
+    calls = {call for step in derivation.steps for call in step.expr.atoms(AppliedUndef)}
+    factors = {str(call.func): f"factor_{call.func}" for call in sorted(calls, key=str)}
+    scaled = {call: call * Symbol(factors[str(call.func)], positive=True) for call in calls}
+    return derivation.mapped(lambda expr: substitute(expr, scaled)), factors
+
+
+def _sensitivity(
+    form: ClosedForm, derivation: Derivation, name: str, own: str, values: Mapping[str, Any], printed: Layout
+) -> Sensitivity:
+    """own: the symbol's name in the derivation."""
+    value = float(values[own])
+    sides = [_slope(derivation, own, {**values, own: value * (1 + step)}, form.context) for step in (-STEP, STEP)]
+    steps = tuple((step.symbol.name, step.expr) for step in derivation.steps)
+    metric = _numbers(steps, steps[-1][0], values, form.context)
+    below, above = (_numbers((("slope", side),), "slope", values, form.context) for side in sides)
+    info = KNOWN.get(name) or form.symbols.get(name)
+    more = None
+    if info is None or not info.integer or name in WORKLOAD:
+        larger = value * 1.1 if info is None or not info.integer else math.ceil(value * 1.1)
+        more = _numbers(steps, steps[-1][0], _moved(values, own, larger), form.context) / metric - 1
+    meaning, unit = (signatures()[name].meaning, "1") if info is None else (info.meaning, info.unit)
+    factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
+    shown = substitute(sides[1], factors)
+    elasticity = (below * value / metric, above * value / metric)
+    return Sensitivity(
+        name, meaning, unit, value, (below, above), elasticity, more, str(shown), expression_latex(shown, printed)
+    )
+
+
+def _moved(values: Mapping[str, Any], name: str, value: float) -> Mapping[str, Any]:
+    """The point with another number, and the mean context that follows from it."""
+    moved = {**values, name: value}
+    return {**moved, "C": moved["S"] + moved["O"] // 2} if {"S", "O"} <= moved.keys() else moved
+
+
+def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context: TableContext) -> Expr:
+    """The derivative of the piece that holds at a point, look-ups held."""
+    piece = binding_arms(derivation, values, context).inlined()
+    held: dict[Expr, Expr] = {call: sympy.Dummy(positive=True) for call in piece.atoms(AppliedUndef)}
+    outside = substitute(piece, held)
+    rounded: dict[Expr, Expr] = {part: sympy.Dummy(positive=True) for part in outside.atoms(sympy.floor, sympy.ceiling)}
+    held_all = substitute(outside, rounded)
+    variable = next((s for s in outside.free_symbols if str(s) == name), None)
+    if variable is None:
+        return sympy.S.Zero
+    slope = sympy.diff(held_all, variable)
+    for part, dummy in rounded.items():  # floor(x) moves as x, and stays where it is
+        slope += sympy.diff(held_all, dummy) * sympy.diff(part.args[0], variable)
+    back = {dummy: expr for found in (rounded, held) for expr, dummy in found.items()}
+    return substitute(substitute(cast(Expr, slope), back), back)
+
+
+def _numbers(
+    steps: tuple[tuple[str, Expr], ...], output: str, values: Mapping[str, Any], context: TableContext
+) -> float:
+    compiled = program(steps, (output,), "python")
+    return float(compiled.run(values, scalar_tables(compiled.tables, context))[0])

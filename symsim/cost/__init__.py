@@ -1,0 +1,1 @@
+"""Operator graph -> FLOPs, bytes, time and memory; metrics as derivations of named steps."""

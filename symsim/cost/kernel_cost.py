@@ -1,0 +1,207 @@
+"""Kernel contract -> Cost of every operator: FLOPs, bytes and messages, exact and symbolic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import sympy
+from sympy import Expr
+
+from symsim.algebra.symbols import KNOWN, LINKS, symbol, weight_symbol
+from symsim.errors import Span, UndefinedName, did_you_mean
+from symsim.language.symbolic import Priced, Scope, condition, expression, priced
+from symsim.language.tree import Clause, Kernel, Let, Library, Part, When
+from symsim.model.lower import Facts, decide, step_scope
+from symsim.model.op_graph import Guard, Op, OpGraph, Phase
+from symsim.quantization.layers import LayerFormat
+
+_AMOUNTS = ("flops", "read", "write", "weight")
+_NUMBERS = ("mfu", "touch", "time", "latency")
+COUNTED = ("linear", "attention", "convolution", "routed_experts")
+"""What matrix-product FLOPs are counted as."""
+
+PLAIN = ("bf16", "fp8", "fp32", "kv")
+QUANTISABLE: tuple[str, ...] = ("w", "listed")
+"""Weights at the precision of the deployment; those that stay in bf16 unless the checkpoint lists them."""
+
+NAMED = (*PLAIN, *QUANTISABLE)
+"""The precisions that a graph may name."""
+
+Rates = Mapping[LayerFormat, str]
+"""Format of a linear layer -> the precision at whose peak the device multiplies it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One execution of an operator on one GPU.
+
+    flops: FLOPs at each precision; read, write, weight: elements moved at each precision, weights streamed once;
+    touch: share of the weights that is streamed; send: link -> elements; mfu: share of peak, or None where the
+    device's default stands in; time: measured seconds of computing, beside what FLOPs give; latency: seconds that
+    nothing hides; counted: kind -> matrix-product FLOPs of the published implementation, where a kernel states them
+    apart; part: under what the kernel's weights are always listed; clauses: clause name -> its graph line.
+    """
+
+    flops: Priced = field(default_factory=dict[str | None, Expr])
+    read: Priced = field(default_factory=dict[str | None, Expr])
+    write: Priced = field(default_factory=dict[str | None, Expr])
+    weight: Priced = field(default_factory=dict[str | None, Expr])
+    touch: Expr = sympy.S.One
+    send: Mapping[str, Priced] = field(default_factory=dict[str, Priced])
+    mfu: Expr | None = None
+    time: Expr = sympy.S.Zero
+    latency: Expr = sympy.S.Zero
+    counted: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
+    part: str = ""
+    clauses: Mapping[str, Span] = field(default_factory=dict[str, Span])
+
+    @property
+    def total_flops(self) -> Expr:
+        """FLOPs at any precision."""
+        return sympy.Add(*self.flops.values())
+
+    @property
+    def hbm_bytes(self) -> Expr:
+        """Bytes moved to and from HBM."""
+        return in_bytes(self.read) + in_bytes(self.write) + self.touch * in_bytes(self.weight)
+
+    @property
+    def link_bytes(self) -> Expr:
+        """Bytes sent over all links."""
+        return sympy.Add(*(in_bytes(amount) for amount in self.send.values()))
+
+
+def in_bytes(amount: Priced) -> Expr:
+    """Elements at each precision -> bytes."""
+    return sympy.Add(*(symbol(weight_symbol(str(precision))) * elements for precision, elements in amount.items()))
+
+
+def causal_pairs(phase: Phase, cp: Expr = sympy.S.One) -> Mapping[str, Expr]:
+    """`pairs`, the (query, key) pairs of one GPU's step, and `pairs(W)`, those of them that a window of W keeps.
+
+    A decode step has C keys for each new token. A prefill of S tokens has 1 + ... + S = S (S + 1)/2 pairs for each of
+    its T/S sequences; a window leaves min(i, W) keys to the i-th token, which sums to m (S - (m - 1)/2) with
+    m = min(S, W).
+
+    With context parallelism a rank meets all B queries with its 1/cp of the context. In prefill each rank has an early
+    and a late chunk of a sequence, so that pairs are shared evenly (Llama 3, arXiv:2407.21783, section 3.3.2).
+    """
+    window = sympy.Symbol("window", integer=True, positive=True)
+    if phase == "decode":
+        batch, context = symbol("B") / cp, symbol("C")
+        return {"pairs": batch * context, "pairs()": sympy.Lambda(window, batch * sympy.Min(context, window))}
+    tokens, length = symbol("T"), symbol("S")
+    most = sympy.Min(length, window)
+    inside = sympy.Lambda(window, tokens / length * most * (length - (most - 1) / 2))
+    return {"pairs": tokens * (length + 1) / 2, "pairs()": inside}
+
+
+def costs(
+    graph: OpGraph, library: Library, facts: Facts, step: Scope | None = None, rates: Rates | None = None
+) -> tuple[Mapping[str, Cost], tuple[Guard, ...]]:
+    """The cost of every operator by name, and the conditions its kernels decided.
+
+    step: what stands in for the work of a step, `pairs` among it; rates: where a checkpoint gives weights their format.
+    Raises UndefinedName and PrecisionMissing at their place in the graph text.
+    """
+    guards: dict[sympy.Basic, bool] = {}
+    cp = graph.degrees["cp"]
+    work = {**graph.degrees, **step_scope(graph.phase, cp), **causal_pairs(graph.phase, cp), **(step or {})}
+    scope = {**{name: symbol(name) for name in KNOWN}, **work}
+    found = {op.name: _cost(op, library.kernels[op.kernel], scope, facts, guards) for op in graph.ops}
+    found = {op.name: _stored(found[op.name], op, rates) for op in graph.ops}
+    return found, tuple(Guard(test, outcome) for test, outcome in guards.items())
+
+
+def _cost(op: Op, kernel: Kernel, work: Scope, facts: Facts, guards: dict[sympy.Basic, bool]) -> Cost:
+    scope = {**work, **op.shape}
+    fields: dict[str, object] = {}
+    keyed: dict[str, dict[str, Clause]] = {"send": {}, "counted": {}}
+    clauses = {clause.name: clause for clause in _chosen(kernel.body, scope, facts, guards, keyed)}
+    for name, clause in clauses.items():
+        if name in _AMOUNTS:
+            fields[name] = _known_precisions(clause, priced(clause, scope))
+        elif name in _NUMBERS:
+            fields[name] = _plain(clause, scope)
+    send = {link: _known_precisions(clause, priced(clause, scope)) for link, clause in keyed["send"].items()}
+    counted = {kind: _plain(clause, scope) for kind, clause in keyed["counted"].items()}
+    spans = {name: clause.span for name, clause in clauses.items()}
+    part = next((rule.name for rule in kernel.body if isinstance(rule, Part)), "")
+    return Cost(**fields, send=send, counted=counted, part=part, clauses=spans)  # pyright: ignore[reportArgumentType]
+
+
+def _stored(cost: Cost, op: Op, rates: Rates | None) -> Cost:
+    """The cost with weights in the format of their module, multiplied at the peak that the device has for it."""
+    used = {*cost.flops, *cost.read, *cost.write, *cost.weight}
+    if used.isdisjoint(QUANTISABLE):
+        return cost
+    if rates is None:
+        stored = peaks = {"listed": "bf16"}
+    elif op.format is None:
+        raise UndefinedName(op.origin, f"`of` is missing: whose weights {op.label} multiplies by decides their format")
+    else:
+        stored = dict.fromkeys(QUANTISABLE, op.format.weight.name)
+        peaks = dict.fromkeys(QUANTISABLE, rates[op.format])
+    moved = {name: _renamed(getattr(cost, name), stored) for name in ("read", "write", "weight")}
+    return replace(cost, flops=_renamed(cost.flops, peaks), **moved)
+
+
+def _renamed(amounts: Priced, names: Mapping[str, str]) -> Priced:
+    """Amounts under other names of their precisions, summed where two become one."""
+    found: dict[str | None, Expr] = {}
+    for precision, amount in amounts.items():
+        name = names.get(str(precision), precision)
+        found[name] = found.get(name, sympy.S.Zero) + amount
+    return found
+
+
+def _chosen(
+    body: tuple[Clause | When | Part | Let, ...],
+    scope: dict[str, Expr],
+    facts: Facts,
+    guards: dict[sympy.Basic, bool],
+    keyed: dict[str, dict[str, Clause]],
+) -> list[Clause]:
+    """The clauses that apply; those with a key go into `keyed` too, messages by link and counted FLOPs by kind."""
+    chosen: list[Clause] = []
+    for rule in body:
+        match rule:
+            case Let():
+                scope[rule.name] = expression(rule.value, scope)
+            case When():
+                branch = rule.body if decide(condition(rule.condition, scope), facts, guards) else rule.otherwise
+                chosen += _chosen(branch, scope, facts, guards, keyed)  # pyright: ignore[reportArgumentType]
+            case Part():
+                pass
+            case Clause():
+                _check_clause(rule, keyed)
+                if rule.name in keyed:
+                    keyed[rule.name][str(rule.key)] = rule
+                chosen.append(rule)
+    return chosen
+
+
+def _check_clause(clause: Clause, keyed: Mapping[str, object]) -> None:
+    if clause.name == "send" and clause.key not in LINKS:
+        raise UndefinedName(clause.span, f"there is no link {clause.key}; {did_you_mean(str(clause.key), LINKS)}")
+    if clause.name == "counted" and clause.key not in COUNTED:
+        known = did_you_mean(str(clause.key), COUNTED)
+        raise UndefinedName(clause.span, f"FLOPs are not counted as {clause.key}; {known}")
+    known = (*_AMOUNTS, *_NUMBERS, *keyed)
+    if clause.name not in known:
+        raise UndefinedName(clause.span, f"a kernel has no clause {clause.name}; {did_you_mean(clause.name, known)}")
+
+
+def _known_precisions(clause: Clause, amount: Priced) -> Priced:
+    for precision in amount:
+        if precision not in NAMED:
+            known = did_you_mean(str(precision), NAMED)
+            raise UndefinedName(clause.span, f"there is no precision {precision}; {known}")
+    return amount
+
+
+def _plain(clause: Clause, scope: Scope) -> Expr:
+    if len(clause.cost) != 1 or clause.cost[0].precision is not None:
+        raise UndefinedName(clause.span, f"`{clause.name}` is a plain number, without `@ precision`")
+    return expression(clause.cost[0].amount, scope)

@@ -1,0 +1,281 @@
+"""TTFT, TPOT, TGS, memory and the largest batch as derivations: named steps from operators up to the metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import sympy
+from sympy import Expr, Symbol
+
+from symsim.algebra.symbols import step_symbol, substitute, symbol
+from symsim.cost.kernel_cost import Cost
+from symsim.cost.memory import repeated, reserved, resident, stages_behind, weights_by_stage, windowed
+from symsim.cost.roofline import Time, time
+from symsim.cost.schedule import batches, overlaps, serial, two_batch
+from symsim.errors import InternalError
+from symsim.model.op_graph import Guard, Op, OpGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`symbol = expr`: one named sub-term. op: the operator whose time it is, if one's; origin: its graph line."""
+
+    symbol: Symbol
+    expr: Expr
+    unit: str
+    meaning: str
+    latex: str
+    op: str | None = None
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derivation:
+    """A metric as steps in order of evaluation (each uses earlier ones); the last step is the metric itself.
+
+    guards: the conditions under which it holds.
+    """
+
+    name: str
+    meaning: str
+    steps: tuple[Step, ...]
+    guards: tuple[Guard, ...]
+
+    @property
+    def result(self) -> Step:
+        return self.steps[-1]
+
+    def inlined(self) -> Expr:
+        """The metric as one expression, every step put in."""
+        values: dict[Expr, Expr] = {}
+        for step in self.steps:
+            values[step.symbol] = substitute(step.expr, values)
+        return values[self.result.symbol]
+
+    def substituted(self, values: Mapping[Symbol, Expr]) -> Derivation:
+        """The same derivation with symbols replaced by numbers."""
+        return self.mapped(lambda expr: substitute(expr, values))
+
+    def mapped(self, change: Callable[[Expr], Expr]) -> Derivation:
+        """The same steps with every expression changed."""
+        return self.keeping(tuple(replace(step, expr=change(step.expr)) for step in self.steps))
+
+    def keeping(self, steps: tuple[Step, ...]) -> Derivation:
+        """The same metric, derived by these steps."""
+        return replace(self, steps=steps)
+
+    def free(self) -> tuple[Symbol, ...]:
+        """Symbols that are not steps, by name."""
+        own = {step.symbol for step in self.steps}
+        found = {s for step in self.steps for s in step.expr.free_symbols if s not in own}
+        return tuple(sorted((s for s in found if isinstance(s, Symbol)), key=lambda s: s.name))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PricedPhase:
+    """One phase, priced: its graph, costs and times by operator name; guards: the conditions under which it holds."""
+
+    graph: OpGraph
+    costs: Mapping[str, Cost]
+    overlapped: bool
+    guards: tuple[Guard, ...]
+
+    def times(self) -> Mapping[str, Time]:
+        return {name: time(cost) for name, cost in self.costs.items()}
+
+    def passes(self, op: Op) -> Expr:
+        """How often a step executes an operator: a token passes the layers of every pipeline stage."""
+        return op.repeat * (self.graph.degrees["pp"] if op.body else sympy.S.One)
+
+
+def priced_phase(
+    graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard, ...], two_batches: bool
+) -> PricedPhase:
+    """A phase, overlapped when asked and when its layers can be. decided: what pricing the kernels decided."""
+    overlapped = two_batches and any(overlaps(stages) for stages in _bodies(graph).values())
+    return PricedPhase(graph, costs, overlapped, tuple(dict.fromkeys((*graph.guards, *decided))))
+
+
+def ttft(phase: PricedPhase) -> Derivation:
+    """Time to first token: one prefill iteration of T tokens per GPU, inputs of S tokens, all stages. Seconds."""
+    return Derivation("ttft", "time to first token", _step_time(phase, "TTFT", "time to first token"), phase.guards)
+
+
+def tpot(phase: PricedPhase) -> Derivation:
+    """Time per output token: one decode step of B sequences per GPU. Seconds.
+
+    With pp pipeline stages as many batches are in flight, so a token waits for the fullest stage at each of them.
+    """
+    return Derivation("tpot", "time per output token", _step_time(phase, "TPOT", "time per output token"), phase.guards)
+
+
+def tgs(phase: PricedPhase, of: Derivation) -> Derivation:
+    """Tokens per GPU and second of a phase. Both of two overlapped batches count.
+
+    pp batches are in flight on pp stages, so stages do not change the rate but through their time.
+    """
+    tokens = symbol("T") if phase.graph.phase == "prefill" else symbol("B") / phase.graph.degrees["cp"]
+    rate = batches(phase.overlapped) * tokens / (symbol("tp") * of.result.symbol)
+    meaning = f"tokens per GPU and second, {phase.graph.phase}"
+    step = Step(step_symbol("TGS"), rate, "tokens/s", meaning, "\\mathrm{TGS}")
+    return Derivation(f"tgs_{phase.graph.phase}", meaning, (*of.steps, step), phase.guards)
+
+
+def memory(phase: PricedPhase) -> Derivation:
+    """Bytes of the fullest GPU: weights, reserves, caches of B sequences of S + O tokens for each batch in flight."""
+    steps = _memory_steps(phase)
+    caches = _in_flight(phase) * symbol("B") * step_symbol("cache_per_sequence")
+    total = step_symbol("weights") + reserved(phase.graph) + caches
+    result = Step(step_symbol("memory"), total, "B", "memory used on one GPU", "M")
+    return Derivation("memory", result.meaning, (*steps, result), phase.guards)
+
+
+def max_batch(phase: PricedPhase) -> Derivation:
+    """The largest decode batch per GPU whose caches fit beside weights and reserves."""
+    space = symbol("hbm_capacity") - step_symbol("weights") - reserved(phase.graph)
+    room = Step(step_symbol("cache_space"), space, "B", "memory left for caches", "M_{\\mathrm{cache}}")
+    batch = sympy.floor(room.symbol / (_in_flight(phase) * step_symbol("cache_per_sequence")))
+    meaning = "largest decode batch per GPU that fits in memory"
+    result = Step(step_symbol("B_max"), batch, "1", meaning, "B_{\\max}")
+    return Derivation("max_batch", meaning, (*_memory_steps(phase), room, result), phase.guards)
+
+
+def _in_flight(phase: PricedPhase) -> Expr:
+    """Batches whose caches a GPU holds: one for each pipeline stage."""
+    return phase.graph.degrees["pp"]
+
+
+def cache(phase: PricedPhase) -> Derivation:
+    """Bytes of KV cache and state of one sequence of S + O tokens."""
+    caches, each = _cache_steps(phase.graph)
+    return Derivation("cache", each.meaning, (*caches, each), phase.guards)
+
+
+def _memory_steps(phase: PricedPhase) -> tuple[Step, ...]:
+    """Weights of one GPU by layer and stage, then what a token and a sequence keep.
+
+    The first pipeline stage holds what stands before the layers, the last one what stands behind them: the fullest GPU
+    holds the larger of both.
+    """
+    graph = phase.graph
+    steps: list[Step] = []
+    layers: list[tuple[Expr, Expr]] = []
+    ends: tuple[list[Expr], list[Expr]] = [], []
+    behind = stages_behind(graph) if graph.degrees["pp"] != 1 else frozenset[str]()
+    for (body, repeat), stages in weights_by_stage(graph, phase.costs).items():
+        amounts = {stage: amount for stage, amount in stages.items() if amount != 0}
+        parts = [
+            _named(steps, [f"w_{stage}", f"w_{body}_{stage}"], amount, f"weights of {stage}", unit="B")
+            for stage, amount in amounts.items()
+        ]
+        if body and len(parts) > 1:
+            parts = [_named(steps, [f"w_{body}"], sympy.Add(*parts), f"weights of one {body}", unit="B")]
+        if body or graph.degrees["pp"] == 1:
+            layers += [(part, repeat) for part in parts]
+        else:
+            for stage, part in zip(amounts, parts, strict=True):
+                ends[stage in behind].append(part)
+    total = "resident weights of one GPU"
+    larger = sympy.Max(*(sympy.Add(*end) for end in ends if end), evaluate=False) if any(ends) else sympy.S.Zero
+    held = Step(step_symbol("weights"), repeated(layers) + larger, "B", total, "M_{\\mathrm{weights}}")
+    caches, each = _cache_steps(graph)
+    return *steps, held, *caches, each
+
+
+def _cache_steps(graph: OpGraph) -> tuple[tuple[Step, ...], Step]:
+    """What a token keeps; where windows saturate, what a windowed one keeps; and what a sequence does."""
+    held = symbol("S") + symbol("O")
+    amount, latex = resident(graph, "cache"), "m_{\\mathrm{token}}"
+    token = Step(step_symbol("cache_per_token"), amount, "B", "KV cache of one token, all layers", latex)
+    steps, cache = [token], held * token.symbol + resident(graph, "state")
+    for i, (window, bytes_) in enumerate(windowed(graph).items()):
+        name = "cache_per_windowed_token" + (f"_{i + 1}" if i else "")
+        meaning = f"KV cache of one token, layers with a window of {window}"
+        latex = f"m_{{\\mathrm{{window{i + 1 if i else ''}}}}}"
+        steps.append(Step(step_symbol(name), bytes_, "B", meaning, latex))
+        cache += sympy.Min(held, window) * steps[-1].symbol
+    meaning = "KV cache and state of one sequence at its full length"
+    return tuple(steps), Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
+
+
+def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:
+    """Body -> stage -> operators, in the order of the graph text."""
+    found: dict[str, dict[str, list[Op]]] = {}
+    for op in graph.ops:
+        found.setdefault(op.body, {}).setdefault(op.stage, []).append(op)
+    return found
+
+
+def _step_time(phase: PricedPhase, name: str, meaning: str) -> tuple[Step, ...]:
+    """Operator times -> stage times -> body times -> the time of one step."""
+    times = phase.times()
+    bodies = _bodies(phase.graph)
+    steps: list[Step] = []
+    total: list[Expr] = []
+    for body, stages in bodies.items():
+        repeat = next(iter(stages.values()))[0].body_repeat
+        if repeat == 0:  # in the graph to be looked at, never executed
+            continue
+        if not body:
+            total += [_once(ops, times, phase, steps) for ops in stages.values()]
+            continue
+        stage_times = {stage: _stage(ops, times, steps) for stage, ops in stages.items()}
+        paired = phase.overlapped and overlaps(stages)
+        whole = two_batch(stage_times, phase.graph.phase) if paired else serial(stage_times)
+        layer = _named(steps, [f"t_{body}"], whole, f"one {body}, two batches overlapped" if paired else f"one {body}")
+        total.append(phase.graph.degrees["pp"] * repeat * layer * (1 if paired else batches(phase.overlapped)))
+    steps.append(Step(step_symbol(name), sympy.Add(*total), "s", meaning, f"\\mathrm{{{name}}}"))
+    return (*_context(steps), *steps)
+
+
+def _once(ops: list[Op], times: Mapping[str, Time], phase: PricedPhase, steps: list[Step]) -> Expr:
+    """What one step does besides its layers: work for each overlapped batch, plain latency (a scheduler's) once."""
+    if all(times[op.name].total == times[op.name].latency for op in ops):
+        return sympy.Add(*(times[op.name].latency * op.repeat for op in ops))
+    return batches(phase.overlapped) * _stage(ops, times, steps)
+
+
+def _stage(ops: list[Op], times: Mapping[str, Time], steps: list[Step]) -> Symbol:
+    """The time of one stage; a stage of several operators, or of one repeated, becomes steps of its own."""
+    stage, body = ops[0].stage, ops[0].body
+    names = [f"t_{stage}", f"t_{body}_{stage}"]
+    if len(ops) == 1 and ops[0].repeat == ops[0].body_repeat:
+        return _named(steps, names, times[ops[0].name].total, ops[0].name, ops[0])
+    parts: list[Expr] = []
+    reserved = {step.symbol.name for step in steps} | set(names)
+    for op in ops:
+        wanted = [f"t_{op.label}", f"t_{stage}_{op.label}", f"t_{body}_{stage}_{op.label}"]
+        own = [name for name in wanted if name not in reserved or _of(steps, name) is not None]
+        parts.append(op.repeat / op.body_repeat * _named(steps, own, times[op.name].total, op.name, op))
+    return _named(steps, names, sympy.Add(*parts), f"{stage} of one layer" if body else stage)
+
+
+def _of(steps: list[Step], name: str) -> Step | None:
+    return next((step for step in steps if step.symbol.name == name), None)
+
+
+def _named(
+    steps: list[Step], names: list[str], expr: Expr, meaning: str, op: Op | None = None, unit: str = "s"
+) -> Symbol:
+    """The step of this amount: one of these names that stands for the same expression, else the first that is free."""
+    for name in names:
+        found = _of(steps, name)
+        if found is None:
+            letter, _, words = name.replace("_", "\\,").partition("\\,")
+            latex = f"{letter}_{{\\mathrm{{{words}}}}}"
+            of = (None, None) if op is None else (op.name, str(op.origin))
+            steps.append(Step(step_symbol(name), expr, unit, meaning, latex, *of))
+            return steps[-1].symbol
+        if found.expr == expr:
+            return found.symbol
+    raise InternalError("metrics", f"no name is left for {meaning}")
+
+
+def _context(steps: list[Step]) -> tuple[Step, ...]:
+    """The mean context length while decoding, where a step uses it: S + O/2, whole tokens."""
+    context = symbol("C")
+    if not any(context in step.expr.free_symbols for step in steps):
+        return ()
+    mean = sympy.floor(symbol("S") + symbol("O") / 2)
+    return (Step(context, mean, "tokens", "mean context length while decoding", "C"),)

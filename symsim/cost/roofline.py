@@ -1,0 +1,58 @@
+"""Cost -> Time of every operator: the roofline, and time on links.
+
+compute = FLOPs / (peak x MFU); memory = bytes / (HBM bandwidth x its achievable share); link = bytes / (link
+bandwidth x its achievable share). Williams, Waterman, Patterson: "Roofline", CACM 52(4), 2009.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy
+from sympy import Expr
+
+from symsim.algebra.symbols import symbol
+from symsim.cost.kernel_cost import Cost, in_bytes
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds of one execution: what computes and what moves through HBM overlap, links and latency do not."""
+
+    compute: Expr
+    memory: Expr
+    link: Expr
+    latency: Expr
+
+    @cached_property
+    def total(self) -> Expr:
+        """max(compute, memory) + link + latency; the Max stays binary and unevaluated (sympy is slow on more)."""
+        if self.compute == 0 or self.memory == 0:
+            busy = self.compute + self.memory
+        else:
+            busy = sympy.Max(self.compute, self.memory, evaluate=False)
+        return busy + self.link + self.latency
+
+
+def time(cost: Cost) -> Time:
+    """Seconds of one execution of an operator.
+
+    >>> from symsim.algebra.symbols import symbol
+    >>> time(Cost(read={"fp8": symbol("B")})).total
+    B*b_fp8/(hbm_bandwidth*hbm_efficiency)
+    """
+    mfu = symbol("default_mfu") if cost.mfu is None else cost.mfu
+    compute = cost.time + sympy.Add(*(flops / (_peak(str(at)) * mfu) for at, flops in cost.flops.items()))
+    memory = cost.hbm_bytes / _rate("hbm")
+    link = sympy.Add(*(in_bytes(amount) / _rate(name) for name, amount in cost.send.items()))
+    return Time(compute, memory, link, cost.latency)
+
+
+def _peak(precision: str) -> Expr:
+    return symbol(f"peak_{precision}")
+
+
+def _rate(link: str) -> Expr:
+    """Achievable bytes per second of HBM or a link."""
+    return symbol(f"{link}_bandwidth") * symbol(f"{link}_efficiency")

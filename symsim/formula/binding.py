@@ -1,0 +1,160 @@
+"""Config sizes, device, deployment and convention -> the number behind every symbol, with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sympy import Expr, Rational, Symbol
+
+from symsim.algebra.symbols import KNOWN, LINKS, PRECISIONS, architecture_symbol, symbol
+from symsim.algebra.units import format_quantity
+from symsim.errors import DeploymentError
+from symsim.inputs.config import ModelConfig
+from symsim.inputs.cost_model import CostModel
+from symsim.inputs.deployment import CHECKPOINT, Deployment
+from symsim.inputs.device import Device
+from symsim.model.architecture import Architecture
+from symsim.model.lower import Facts
+from symsim.quantization.formats import Format
+from symsim.tables.table import TableContext
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """name -> exact value in SI units, and where it is from."""
+
+    values: Mapping[str, Fraction]
+    sources: Mapping[str, str]
+
+    def symbols(self) -> Mapping[Symbol, Expr]:
+        """The same values keyed by Symbol, as exact Rationals."""
+        return {
+            (symbol(name) if name in KNOWN else architecture_symbol(name)): Rational(value.numerator, value.denominator)
+            for name, value in self.values.items()
+        }
+
+
+def bind_model(
+    config: ModelConfig,
+    sizes: Architecture,
+    deployment: Deployment,
+    stored: Mapping[str, tuple[Format, str]] | None = None,
+) -> Numbers:
+    """What is known without a device: architecture and deployment. stored: symbol -> format of weights and cache that
+    the checkpoint gives, and where from. Its deployment has every precision decided."""
+    return _bound(_architecture(config, sizes) | _deployment(deployment) | _formats(stored or {}))
+
+
+def bind_all(
+    config: ModelConfig,
+    sizes: Architecture,
+    device: Device,
+    deployment: Deployment,
+    cost_model: CostModel,
+    stored: Mapping[str, tuple[Format, str]] | None = None,
+) -> Numbers:
+    """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants."""
+    rows = (
+        _architecture(config, sizes) | _hardware(device, cost_model) | _deployment(deployment) | _formats(stored or {})
+    )
+    for name, value in cost_model.constants.items():
+        rows[name] = value, cost_model.sources[name]
+    if deployment.gemm == CHECKPOINT:
+        return _bound(_converted(rows, device, cost_model))
+    precision = f"peak_{deployment.gemm}"
+    if precision not in rows:
+        supported = ", ".join(device.precisions)
+        raise DeploymentError(
+            f"{device.name} has no {deployment.gemm} peak ({supported} only); choose another gemm precision, or state "
+            f"{precision} in {device.path.name}"
+        )
+    rows["peak_w"] = rows[precision]
+    return _bound(_converted(rows, device, cost_model))
+
+
+def _converted(
+    rows: dict[str, tuple[Fraction, str]], device: Device, cost_model: CostModel
+) -> dict[str, tuple[Fraction, str]]:
+    """Where the cost model reads formats: what the device has no units for runs at its bf16 peak, converted first."""
+    source = f"hardware/{device.path.name}: no such units, so converted first and multiplied in bf16"
+    narrow = PRECISIONS[PRECISIONS.index("bf16") + 1 :] if cost_model.reads_checkpoint else ()
+    return {f"peak_{name}": (rows["peak_bf16"][0], source) for name in narrow} | rows
+
+
+def _formats(stored: Mapping[str, tuple[Format, str]]) -> dict[str, tuple[Fraction, str]]:
+    return {
+        name: (kind.bytes_per_weight, f"{origin}: {kind.element.source}") for name, (kind, origin) in stored.items()
+    }
+
+
+def _architecture(config: ModelConfig, sizes: Architecture) -> dict[str, tuple[Fraction, str]]:
+    return {name: (Fraction(value), f"{config.path}: {sizes.keys[name]}") for name, value in sizes.values.items()}
+
+
+def _bound(rows: Mapping[str, tuple[Fraction, str]]) -> Numbers:
+    return Numbers({k: v for k, (v, _) in rows.items()}, {k: source for k, (_, source) in rows.items()})
+
+
+def deciding_numbers(bound: Numbers, phase: str) -> Facts:
+    """The integers that decide conditions of the graph text."""
+    flags = {"prefill": Fraction(phase == "prefill"), "decode": Fraction(phase == "decode")}
+    values = {**bound.values, **flags}
+    whole = {name: value for name, value in values.items() if value.denominator == 1 and name not in _RATES}
+    return Numbers(whole, {}).symbols()
+
+
+def table_context(
+    device: Device, deployment: Deployment, cost_model: CostModel, vintage: str, *, fallback: bool = False
+) -> TableContext:
+    """What binds table look-ups besides their arguments."""
+    default = float(device.assume["mfu"])
+    figures = tuple((name, float(value)) for name, value in device.figures.items()) if fallback else None
+    return TableContext(
+        device.key, vintage, str(deployment.kv), default, cost_model.name, cost_model.mfu_decimals, figures
+    )
+
+
+_WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}
+_RATES = frozenset(name for name, info in KNOWN.items() if info.kind in ("hardware", "convention"))
+
+
+def _hardware(device: Device, cost_model: CostModel) -> dict[str, tuple[Fraction, str]]:
+    rows: dict[str, tuple[Fraction, str]] = {}
+    for name, info in KNOWN.items():
+        figure = device.figure(name, cost_model.name) if info.kind == "hardware" else None
+        if figure is None:
+            continue
+        factor = cost_model.scale.get(info.unit, Fraction(1))
+        counted = f", counted x {float(factor):.10g} ({cost_model.sources[info.unit]})" if factor != 1 else ""
+        assumed = ", assumed" if name in device.assumed else ""
+        rows[name] = (
+            figure * factor,
+            f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{assumed}{counted}",
+        )
+    for field in ("hbm_bandwidth", *(f"{link}_bandwidth" for link in LINKS), "clock"):
+        share = device.achievable.get(field, Fraction(1))
+        origin = "achievable, assumed" if f"{field} achievable" in device.assumed else "achievable"
+        rows[f"{field.removesuffix('_bandwidth')}_efficiency"] = share, f"hardware/{device.path.name}: {origin}"
+    rows["default_mfu"] = device.assume["mfu"], f"hardware/{device.path.name}: assume"
+    return rows
+
+
+def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
+    values = {
+        "world_size": Fraction(deployment.world_size),
+        "nodes": Fraction(deployment.num_nodes),
+        **{degree: Fraction(getattr(deployment, degree)) for degree in ("tp", "cp", "dp", "pp")},
+        "ep": Fraction(deployment.experts_over),
+        "sm_ratio": Fraction(deployment.sm_ratio),
+        "deepep": Fraction(deployment.comm == "deepep"),
+        "two_batch": Fraction(deployment.overlap == "two-batch"),
+        **{
+            f"b_{name}": Fraction(_WIDTHS[held])
+            for name, held in (("w", deployment.gemm), ("kv", deployment.kv))
+            if held in _WIDTHS
+        },
+    }
+    fixed = {f"b_{precision}": (Fraction(width), "definition") for precision, width in _WIDTHS.items()}
+    return {**{name: (value, "deployment") for name, value in values.items()}, **fixed}

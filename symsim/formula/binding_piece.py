@@ -1,0 +1,88 @@
+"""The piece of a formula that holds around a point: every maximum replaced by the arm that binds there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import sympy
+from sympy import Expr, Symbol
+from sympy.core.function import AppliedUndef
+
+from symsim.cost.metrics import Derivation
+from symsim.formula.breakdown import numbers
+from symsim.formula.program import program, scalar_tables
+from symsim.tables.table import TableContext
+
+Extreme = sympy.Max | sympy.Min
+
+
+def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: TableContext) -> Derivation:
+    """The derivation with no maximum or minimum left, as it is at a point. values: name -> number of every symbol.
+
+    Look-ups stay applied functions.  On ties the arm that is written first is taken; both give the same value.
+    """
+    steps = tuple((step.symbol.name, step.expr) for step in derivation.steps)
+    nodes = sorted({node for _, expr in steps for node in expr.atoms(sympy.Max, sympy.Min)}, key=str)
+    arms = {node: cast(tuple[Expr, ...], tuple(sorted(node.args, key=str))) for node in nodes}
+    terms = tuple((f"arm_{i}_{j}", arm) for i, node in enumerate(nodes) for j, arm in enumerate(arms[node]))
+    compiled = program((*steps, *terms), tuple(name for name, _ in terms), "python") if terms else None
+    found = iter(() if compiled is None else compiled.run(values, scalar_tables(compiled.tables, context)))
+    figures = {node: [next(found) for _ in arms[node]] for node in nodes}
+
+    def binding(node: Extreme) -> Expr:
+        best = max(figures[node]) if isinstance(node, sympy.Max) else min(figures[node])
+        return arms[node][figures[node].index(best)]
+
+    def pinned(expr: Expr) -> Expr:
+        if isinstance(expr, (sympy.Max, sympy.Min)):
+            return pinned(binding(expr))
+        if not expr.has(sympy.Max, sympy.Min):
+            return expr
+        return expr.func(*map(pinned, cast(tuple[Expr, ...], expr.args)))
+
+    return derivation.mapped(pinned)
+
+
+def root(expr: Expr, variable: Symbol, near: float, values: Mapping[str, Any], context: TableContext) -> Expr | None:
+    """Where the expression is zero, solved for the variable: the solution nearest to a point, or None.
+
+    Look-ups are held as they are; the expression must be a quotient of polynomials, the upper of degree two at most.
+    """
+    calls = {call: sympy.Dummy(f"look_up_{i}", positive=True) for i, call in enumerate(expr.atoms(AppliedUndef))}
+    back = {dummy: call for call, dummy in calls.items()}
+    held = sympy.expand(expr.xreplace(calls))
+    straight = _straight(held, variable)
+    answers = [straight] if straight is not None else _curved(held, variable)
+    found = [cast(Expr, answer.xreplace(back)) for answer in answers]
+    at = {**values, variable.name: near}
+    scored = [(abs(numbers((answer,), at, context)[0] - near), answer) for answer in found]
+    return min(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def _straight(expr: Expr, variable: Symbol) -> Expr | None:
+    """The root of slope * variable + rest, its terms left as they are; factors that all of them share cancel."""
+    parts: dict[Expr, list[Expr]] = {variable: [], sympy.S.One: []}
+    for term in sympy.Add.make_args(expr):
+        without, power = term.as_independent(variable, as_Add=False)
+        if power not in parts:
+            return None
+        parts[power].append(without)
+    slope, rest = (sympy.Add(*found) for found in parts.values())
+    if slope == 0:
+        return None
+    terms = [term.as_powers_dict() for part in (slope, rest) for term in sympy.Add.make_args(part)]
+    shared = [s for s in slope.free_symbols if all(powers[s] == terms[0][s] for powers in terms)]
+    common = sympy.Mul(*(cast(Expr, s) ** terms[0][s] for s in shared))
+    minus = [part.as_coeff_Mul()[0].is_negative for part in (*sympy.Add.make_args(rest), *sympy.Add.make_args(-slope))]
+    sign = -1 if 2 * sum(map(bool, minus)) > len(minus) else 1  # most terms should read as positive
+    above = sympy.Add(*(sign * term / common for term in sympy.Add.make_args(rest)))
+    return above / sympy.Add(*(-sign * term / common for term in sympy.Add.make_args(slope)))
+
+
+def _curved(expr: Expr, variable: Symbol) -> list[Expr]:
+    numerator, _ = sympy.fraction(sympy.together(expr))
+    if not numerator.is_polynomial(variable):
+        return []
+    polynomial = sympy.Poly(numerator, variable)
+    return list(sympy.roots(polynomial)) if polynomial.degree() in (1, 2) else []

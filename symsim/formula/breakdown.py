@@ -1,0 +1,108 @@
+"""Breakdown: every operator of a phase at a workload point, what bounds it, and where each number is from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sympy import Expr, Tuple
+from sympy.core.function import AppliedUndef
+
+from symsim.cost.kernel_cost import Cost
+from symsim.cost.metrics import PricedPhase
+from symsim.cost.roofline import Time
+from symsim.formula.closed_form import ClosedForm
+from symsim.formula.program import positions, program, scalar_tables
+from symsim.model.op_graph import Op
+from symsim.tables.lookup import Found, bind
+from symsim.tables.table import TableContext
+
+
+@dataclass(frozen=True, slots=True)
+class OpLine:
+    """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step, on
+    all stages of a pipeline together.
+
+    bound: compute, memory, link or latency, whichever takes longest; format: of its weights and activations, and the
+    peak they are multiplied at, where a checkpoint gives them; source: its graph line and measured rows.
+    """
+
+    name: str
+    kernel: str
+    flops: float
+    hbm_bytes: float
+    link_bytes: float
+    intensity: float | None
+    seconds: float
+    times: float
+    bound: str
+    source: str
+    format: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def breakdown(phase: PricedPhase, form: ClosedForm, workload: Mapping[str, int]) -> tuple[OpLine, ...]:
+    """Operators in the order of the graph text. Raises EmptyTable where a measured row cannot be used."""
+    values = form.values(workload)
+    times = phase.times()
+    lines: list[OpLine] = []
+    for op in phase.graph.ops:
+        cost, time = phase.costs[op.name], times[op.name]
+        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, phase.passes(op), *_parts(time))
+        flops, hbm, link, seconds, repeat, *parts = numbers(terms, values, form.context)
+        bound = _BOUNDS[max(range(len(parts)), key=parts.__getitem__)]
+        rows = [found.sentence() for found in look_ups(time, values, form.context)]
+        keys = form.keys_of(Tuple(*op.shape.values()))
+        source = "; ".join([f"{op.origin} ({', '.join(keys)})" if keys else str(op.origin), *rows])
+        intensity = flops / hbm if hbm else None
+        lines.append(
+            OpLine(op.name, op.kernel, flops, hbm, link, intensity, seconds, repeat, bound, source, _format(op, cost))
+        )
+    return tuple(lines)
+
+
+def _format(op: Op, cost: Cost) -> str | None:
+    """The format of an operator's weights as the checkpoint has it, and the peaks of its FLOPs."""
+    if op.format is None:
+        return None
+    return f"{op.format.name} @ {', '.join(str(precision) for precision in cost.flops)}"
+
+
+_BOUNDS = ("compute", "memory", "link", "latency")
+
+
+def _parts(time: Time) -> tuple[Expr, ...]:
+    return time.compute, time.memory, time.link, time.latency
+
+
+def numbers(terms: tuple[Expr, ...], values: Mapping[str, Any], context: TableContext) -> list[float]:
+    """The values of expressions at a point."""
+    steps = tuple((f"term_{i}", term) for i, term in enumerate(terms))
+    compiled = program(steps, tuple(name for name, _ in steps), "python")
+    return [float(value) for value in compiled.run(values, scalar_tables(compiled.tables, context))]
+
+
+def defaults_at(form: ClosedForm, workload: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence for every look-up of a formula that no measured row of its own answers at a workload point."""
+    values = form.values(workload)
+    calls = {call for step in form.derivation.steps for call in step.expr.atoms(AppliedUndef)}
+    found = [found_at(call, values, form.context).default for call in sorted(calls, key=str)]
+    return tuple(dict.fromkeys(sentence for sentence in found if sentence is not None))
+
+
+def look_ups(time: Time, values: Mapping[str, Any], context: TableContext) -> list[Found]:
+    """Where every measured figure in an operator's time is from."""
+    calls = sorted({call for part in _parts(time) for call in part.atoms(AppliedUndef)}, key=str)
+    return [found_at(call, values, context) for call in calls]
+
+
+def found_at(call: AppliedUndef, values: Mapping[str, Any], context: TableContext) -> Found:
+    """What answers a look-up at a point."""
+    name = str(call.func)
+    arguments = numbers(tuple(call.args), values, context)  # pyright: ignore[reportArgumentType]
+    shape, axes = positions(name)
+    lookup = bind(name, tuple(arguments[i] for i in shape), context)
+    return lookup.explain(*(arguments[i] for i in axes))

@@ -1,0 +1,195 @@
+"""ClosedForm: a derivation with the numbers behind its symbols, evaluated at points or compiled to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+from typing import Any, Literal
+
+import numpy as np
+from sympy import Basic, Expr, Integer, Symbol
+from sympy.core.function import AppliedUndef
+
+from symsim.algebra.symbols import KNOWN, WORKLOAD, SymbolInfo, subscripted
+from symsim.cost.metrics import Derivation
+from symsim.errors import DeploymentError, EmptyTable, SymsimError, did_you_mean
+from symsim.formula.binding import Numbers
+from symsim.formula.program import Program, array_tables, positions, program, scalar_tables
+from symsim.inputs.deployment import positive_integer
+from symsim.tables.lookup import bind
+from symsim.tables.table import TableContext
+
+Level = Literal["symbolic", "model", "numeric"]
+"""symbolic: all symbols stay; model: the model's and the deployment's numbers in, hardware and the cost model's own
+constants as symbols; numeric: only workload symbols left."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """A metric in closed form. Values are SI: seconds, bytes, tokens per second.
+
+    derivation: the named steps; bound: the number behind every symbol but the workload's; context: binds tables.
+    """
+
+    derivation: Derivation
+    bound: Numbers
+    context: TableContext
+
+    @property
+    def name(self) -> str:
+        return self.derivation.name
+
+    @property
+    def unit(self) -> str:
+        """SI unit of the value: s, B, tokens/s or 1."""
+        return self.derivation.result.unit
+
+    @cached_property
+    def expr(self) -> Expr:
+        """The whole formula as one sympy expression in all its symbols."""
+        return self.derivation.inlined()
+
+    @cached_property
+    def symbols(self) -> Mapping[str, SymbolInfo]:
+        """Name -> unit, meaning and LaTeX of every symbol in the formula."""
+        return {s.name: self._info(s.name) for s in self.derivation.free()}
+
+    def level(self, level: Level) -> Derivation:
+        """The derivation with numbers put in as far as the level says, as exact Rationals."""
+        match level:
+            case "symbolic":
+                return self.derivation
+            case "model":
+                kinds = ("hardware", "convention")
+                keep = {"peak_w", *(name for name, info in KNOWN.items() if info.kind in kinds)}
+                return self.derivation.substituted(
+                    {s: value for s, value in self.bound.symbols().items() if s.name not in keep}
+                )
+            case "numeric":
+                return self.derivation.substituted(self.bound.symbols())
+
+    def evaluate(self, **values: float) -> float:
+        """The value at a workload point, e.g. B=64, S=4096, O=2048; any other symbol may be overridden too.
+
+        Raises SymsimError for unknown or missing symbols, EmptyTable where a measured row cannot be used.
+        """
+        numbers = self._numbers(values)
+        compiled = self._program("python")
+        answer = compiled.run(numbers, scalar_tables(compiled.tables, self.context))[0]
+        return float(answer)
+
+    def function(self, names: Sequence[str]) -> Callable[..., Any]:
+        """A vectorised function of the named symbols, in that order, broadcasting as NumPy does.
+
+        Points where a measured row cannot be used give NaN.
+        """
+        for name in names:
+            self._known(name)
+        fixed = self._numbers({}, given=names)
+        compiled = self._program("numpy")
+        tables = array_tables(compiled.tables, self.context)
+
+        def evaluate_array(*points: Any) -> Any:
+            arrays = [np.asarray(point, dtype=float) for point in points]
+            values = {**fixed, **dict(zip(names, arrays, strict=True))}
+            with np.errstate(invalid="ignore", divide="ignore"):
+                answer = compiled.run(values, tables)[0]
+            shape = np.broadcast_shapes(*(array.shape for array in arrays))
+            return np.broadcast_to(answer, shape).copy() if shape else float(answer)
+
+        return evaluate_array
+
+    @cached_property
+    def stand_ins(self) -> tuple[str, ...]:
+        """A sentence for every table that does not answer at all for this device: what is used in its place."""
+        calls = {call for step in self.level("numeric").steps for call in step.expr.atoms(AppliedUndef)}
+        shapes = {(str(call.func), tuple(call.args[i] for i in positions(str(call.func))[0])) for call in calls}
+        found: set[str] = set()
+        for name, shape in shapes:
+            if all(size.is_number for size in shape):
+                try:
+                    lookup = bind(name, tuple(float(size) for size in shape), self.context)  # pyright: ignore
+                except EmptyTable as error:
+                    found.add(str(error))
+                else:
+                    found |= {sentence for sentence in (lookup.missing, lookup.assumed) if sentence is not None}
+        return tuple(sorted(found))
+
+    def config_keys(self, step: str) -> tuple[str, ...]:
+        """The config keys behind a step's architecture symbols, e.g. hidden_size."""
+        (expr,) = (found.expr for found in self.derivation.steps if found.symbol.name == step)
+        return self.keys_of(expr)
+
+    def keys_of(self, expr: Basic) -> tuple[str, ...]:
+        """The config keys behind the architecture symbols of an expression."""
+        names = sorted(s.name for s in expr.free_symbols if isinstance(s, Symbol))
+        return tuple(self._info(name).meaning for name in names if name not in KNOWN and name in self.bound.sources)
+
+    def values(self, workload: Mapping[str, int]) -> Mapping[str, Any]:
+        """The number behind every symbol at a workload point, the mean context C included."""
+        numbers: dict[str, Any] = {
+            name: int(value) if value.denominator == 1 else float(value) for name, value in self.bound.values.items()
+        }
+        numbers |= {name: _checked(name, value) for name, value in workload.items()}
+        if "S" in workload and "O" in workload:
+            numbers["C"] = workload["S"] + workload["O"] // 2
+        return numbers
+
+    def check(self, name: str, value: float) -> None:
+        """Raise SymsimError unless the symbol may take this value with all others as they are."""
+        self._numbers({name: value}, given=tuple(self.symbols))
+
+    def _program(self, dialect: str) -> Program:
+        steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
+        return program(steps, (steps[-1][0],), dialect)
+
+    def _numbers(self, values: Mapping[str, float], given: Sequence[str] = ()) -> dict[str, Any]:
+        numbers = dict(self.values({}))
+        for name, value in values.items():
+            numbers[self._known(name)] = _checked(name, value)
+        if {"world_size", "tp", "pp", "cp"} & set(values):
+            following = _following(numbers, self.values({}))
+            numbers |= {name: found for name, found in following.items() if name not in values}
+        self._check_guards({name for name in values if name not in WORKLOAD}, numbers)
+        missing = [name for name in self.symbols if name not in numbers and name not in given]
+        if missing:
+            needs = ", ".join(f"{name} ({self._info(name).meaning})" for name in missing)
+            raise SymsimError(f"{self.name} needs a value for {needs}")
+        return numbers
+
+    def _check_guards(self, changed: set[str], numbers: Mapping[str, Any]) -> None:
+        """A formula was decided for one kind of deployment; a symbol may not be overridden out of it."""
+        for guard in self.derivation.guards:
+            sizes = {s: Integer(numbers[s.name]) for s in guard.symbols() if s.name in numbers}
+            if changed & {s.name for s in sizes} and not guard.holds(sizes):
+                raise SymsimError(f"{self.name} was derived for {guard}; compile it for the other deployment instead")
+
+    def _known(self, name: str) -> str:
+        if name in self.symbols or name in WORKLOAD:
+            return name
+        raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, {*self.symbols, *WORKLOAD})}")
+
+    def _info(self, name: str) -> SymbolInfo:
+        if name in KNOWN:
+            return KNOWN[name]
+        source = self.bound.sources.get(name, "")
+        return SymbolInfo(name, "architecture", "1", source.rpartition(": ")[2], subscripted(name), integer=True)
+
+
+def _following(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What other sizes of the deployment follow: dp, and ep where experts spread over all GPUs that tp leaves."""
+    stage = numbers["world_size"] // (numbers["tp"] * numbers["pp"])
+    spread = compiled["ep"] * compiled["tp"] * compiled["pp"] == compiled["world_size"]
+    return {"dp": stage // numbers["cp"], "ep": stage if spread else numbers["ep"]}
+
+
+def _checked(name: str, value: object) -> Any:
+    """A number for a symbol: workload symbols are whole and at least 1, all others above zero."""
+    number = float(value) if isinstance(value, Real) else -1.0
+    if name in KNOWN and KNOWN[name].integer:
+        return positive_integer(name, int(number) if number.is_integer() and number > 0 else value)
+    if not number > 0:
+        raise DeploymentError(f"{name} = {value!r} must be a number above zero")
+    return value

@@ -1,0 +1,189 @@
+"""A metric over the outer product of axes: every part is computed on the axes it depends on, and on no others.
+
+Sums, products and maxima are split so that what depends on fewer axes is done first; a look-up is done once for its own
+axes.  Where some axes enter only through one step (S and O through the mean context C), the rest is computed for the
+distinct values of that step and spread out at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Add, Expr, Max, Min, Mul, Symbol
+from sympy.core.function import AppliedUndef
+
+from symsim.formula.closed_form import ClosedForm
+from symsim.formula.numba_backend import fused
+from symsim.formula.program import Steps, array_tables, program
+from symsim.tables.table import TableContext
+
+Axes = Mapping[str, NDArray[np.float64]]
+"""Symbol -> its values, one dimension each; their order is the order of the result's dimensions."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gridded:
+    """Steps of a metric made ready for a set of axes.
+
+    shared: the step through which `folded` axes enter, if there is one; outputs: the steps that are asked for; last:
+    the steps that depend on all axes, where numba is to compute them in one pass (they are then not among `steps`).
+    """
+
+    context: TableContext
+    axes: tuple[str, ...]
+    folded: tuple[str, ...]
+    shared: tuple[str, Expr] | None
+    steps: Steps
+    outputs: tuple[str, ...]
+    last: Steps = ()
+
+    def values(self, axes: Axes) -> Mapping[str, NDArray[np.float64]]:
+        """Every output in SI units at every point, NaN where a measured row cannot be used.
+
+        Results have the axes of this metric, in their order.
+        """
+        if self.shared is None:
+            return self._values({name: axes[name] for name in self.axes})
+        name, step = self.shared
+        given = _spread({name: axes[name] for name in self.folded})
+        inner = program(((name, step),), (name,), "numpy").run(given, {})[0]
+        distinct, which = _distinct(np.asarray(inner))
+        kept = [axis for axis in self.axes if axis not in self.folded]
+        found = self._values({**{axis: axes[axis] for axis in kept}, name: distinct})
+        order = [*kept, *self.folded]
+        back = [order.index(axis) for axis in self.axes]
+        return {output: np.take(values, which, axis=-1).transpose(back) for output, values in found.items()}
+
+    def _values(self, axes: Axes) -> dict[str, NDArray[np.float64]]:
+        last = fused(self.last, tuple(name for name in self.outputs if name in dict(self.last))) if self.last else None
+        given = {name for name in last.inputs if name not in axes} if last else set[str]()
+        first = program(self.steps, tuple(sorted({*given, *self.outputs} & dict(self.steps).keys())), "numpy")
+        known: dict[str, Any] = dict(_spread(axes))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            known |= zip(first.outputs, first.run(known, array_tables(first.tables, self.context)), strict=True)
+            known |= zip(last.outputs, last.run(known, {}), strict=True) if last else ()
+        shape = tuple(map(len, axes.values()))
+        return {name: np.broadcast_to(known[name], shape) for name in self.outputs}
+
+
+def gridded(form: ClosedForm, names: Sequence[str], also: Sequence[str] = (), *, numba: bool = False) -> Gridded:
+    """Split a metric for axes along these symbols; every other symbol must have a number behind it.
+
+    Names that the metric does not have are left out. also: earlier steps to give besides the metric; numba: compile
+    what depends on all axes.
+    """
+    axes = tuple(name for name in names if name in form.symbols)
+    numbers = {s: v for s, v in form.bound.symbols().items() if s.name not in axes}
+    steps = [(step.symbol.name, step.expr) for step in form.derivation.substituted(numbers).steps]
+    outputs = (*also, steps[-1][0])
+    shared = next((step for step in steps[:-1] if _only_way(step, steps, axes)), None)
+    folded = tuple(axis for axis in axes if shared is not None and axis in _names(shared[1]))
+    inner = tuple(axis for axis in axes if axis not in folded) + (() if shared is None else (shared[0],))
+    split = _Split(inner)
+    first = split.of([step for step in steps if step != shared])
+    last = split.last() if numba else ()
+    return Gridded(form.context, axes, folded, shared, tuple(s for s in first if s not in last), outputs, last)
+
+
+def _only_way(step: tuple[str, Expr], steps: Steps | list[tuple[str, Expr]], axes: tuple[str, ...]) -> bool:
+    """Whether two axes or more enter the metric only through this step."""
+    inside = _names(step[1])
+    own = inside & set(axes)
+    return len(own) > 1 and own == inside and not any(own & _names(expr) for name, expr in steps if name != step[0])
+
+
+def _names(expr: Expr) -> set[str]:
+    return {s.name for s in expr.free_symbols if isinstance(s, Symbol)}
+
+
+def _spread(axes: Axes) -> dict[str, NDArray[np.float64]]:
+    """Each axis along a dimension of its own."""
+    count = len(axes)
+    return {
+        name: np.asarray(values, dtype=float).reshape([-1 if i == at else 1 for i in range(count)])
+        for at, (name, values) in enumerate(axes.items())
+    }
+
+
+def _distinct(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distinct values, rising, and which of them stands where; whole numbers close to each other without sorting."""
+    low, high = values.min(), values.max()
+    if high - low > 4 * values.size or (values != np.floor(values)).any():
+        found, which = np.unique(values, return_inverse=True)
+        return found, which.reshape(values.shape)
+    offsets = (values - low).astype(np.int64)
+    there = np.zeros(int(high - low) + 1, dtype=bool)
+    there[offsets] = True
+    return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[offsets]
+
+
+@dataclass(slots=True)
+class _Split:
+    """Takes steps apart by the axes that each part depends on."""
+
+    axes: tuple[str, ...]
+    depends: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    found: list[tuple[str, Expr]] = field(default_factory=list[tuple[str, Expr]])
+    known: dict[Expr, Symbol] = field(default_factory=dict[Expr, Symbol])
+
+    def of(self, steps: Sequence[tuple[str, Expr]]) -> Steps:
+        for name, expr in steps:
+            self._add(name, self._rewritten(expr))
+        return tuple(self.found)
+
+    def last(self) -> Steps:
+        """Steps along all axes that are no look-ups and that no look-up needs."""
+        needed = {name for _, expr in self.found for call in expr.atoms(AppliedUndef) for name in _names(call)}
+        own: list[tuple[str, Expr]] = []
+        for name, expr in reversed(self.found):
+            if expr.has(AppliedUndef) or name in needed or self.depends[name] != frozenset(self.axes):
+                needed |= _names(expr)
+            else:
+                own.append((name, expr))
+        return tuple(reversed(own))
+
+    def _add(self, name: str, expr: Expr) -> None:
+        self.found.append((name, expr))
+        self.depends[name] = self._axes_of(expr)
+
+    def _axes_of(self, expr: Expr) -> frozenset[str]:
+        names = _names(expr)
+        return frozenset(names & set(self.axes)).union(*(self.depends.get(name, frozenset()) for name in names))
+
+    def _named(self, expr: Expr) -> Expr:
+        if expr.is_Atom:
+            return expr
+        if expr not in self.known:
+            self.known[expr] = Symbol(f"part_{len(self.known)}")
+            self._add(self.known[expr].name, expr)
+        return self.known[expr]
+
+    def _rewritten(self, expr: Expr) -> Expr:
+        if expr.is_Atom:
+            return expr
+        args = [self._rewritten(argument) for argument in cast(tuple[Expr, ...], expr.args)]
+        match expr:
+            case Add() | Mul():
+                return self._grouped(expr.func, args)
+            case Max() | Min():
+                return self._grouped(lambda *found: expr.func(*found, evaluate=False), args)
+            case AppliedUndef():
+                return self._named(expr.func(*args))
+            case _:
+                return expr.func(*args)
+
+    def _grouped(self, join: Callable[..., Any], args: list[Expr]) -> Expr:
+        """Arguments with few axes are joined first; plain numbers go with the first that has one."""
+        groups: dict[frozenset[str], list[Expr]] = {}
+        for argument in args:
+            groups.setdefault(self._axes_of(argument), []).append(argument)
+        ordered = [groups[key] for key in sorted(groups, key=lambda key: (len(key), sorted(key)))]
+        while len(ordered) > 1:
+            first, second, *rest = ordered
+            joined = first if all(part.is_Number for part in first) else [self._named(cast(Expr, join(*first)))]
+            ordered = [[*joined, *second], *rest]
+        return cast(Expr, join(*ordered[0]))

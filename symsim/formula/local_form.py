@@ -1,0 +1,91 @@
+"""A metric as it is around one point of a scan: exact, without maxima and look-ups; and where two arms cross."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import sympy
+from sympy import Expr, Rational
+from sympy.core.function import AppliedUndef
+
+from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute, symbol
+from symsim.errors import EmptyTable, SymsimError, did_you_mean
+from symsim.formula.binding_piece import root
+from symsim.formula.breakdown import numbers
+from symsim.formula.closed_form import ClosedForm
+from symsim.formula.scan import Scan, arms_of, per_unit, pinned
+
+
+def followed(
+    form: ClosedForm, variables: Sequence[str], at: Mapping[str, float]
+) -> tuple[ClosedForm, dict[str, float], dict[str, Any]]:
+    """A metric made ready to be followed along symbols: its form, the point of `at`, and a number for every symbol.
+
+    The mean context C becomes an input of its own where it is followed.  Variables without a value in the point or of
+    the device start at 1.  Raises SymsimError for one that the metric does not have, or a symbol without a value.
+    """
+    kept = tuple(step for step in form.derivation.steps if step.symbol.name not in variables)
+    form = ClosedForm(form.derivation.keeping(kept), form.bound, form.context)
+    for name in variables:
+        if name not in form.symbols or name not in KNOWN:
+            usable = [known for known in form.symbols if known in KNOWN]
+            raise SymsimError(f"{form.name} has no symbol {name} to follow; {did_you_mean(name, usable)}")
+        if KNOWN[name].integer and KNOWN[name].kind != "workload":
+            raise SymsimError(f"{name} is a choice of the deployment; compile the others and compare")
+    point = {name: value for name, value in at.items() if name in form.symbols}
+    values: dict[str, Any] = {**form.values({n: int(v) for n, v in point.items() if n in WORKLOAD}), **point}
+    missing = [name for name in form.symbols if name not in values and name not in variables]
+    if missing:
+        along = " and ".join(variables)
+        raise SymsimError(f"{form.name} along {along} needs a value for {', '.join(missing)}")
+    if "C" in variables and "C" not in point and {"S", "O"} <= at.keys():
+        values["C"] = int(at["S"]) + int(at["O"]) // 2
+    return form, point, {**dict.fromkeys(variables, 1), **values}
+
+
+def exact_at(form: ClosedForm, scan: Scan, values: Mapping[str, Any], at: int) -> Expr:
+    """The metric in the symbols of the scan alone: arms, roundings and look-ups as they are at a point of it.
+
+    Raises EmptyTable where a measured row cannot be used.
+    """
+    fixed: dict[Expr, Expr] = {}
+    for constant, figure in zip(scan.constants, scan.figures[at], strict=True):
+        if np.isnan(figure):
+            where = ", ".join(f"{name} = {points[at]:g}" for name, points in scan.axes.items())
+            raise EmptyTable(f"{constant.func} has no row that can be used at {where}")
+        fixed[constant] = _exact(float(figure)) * constant / per_unit(constant) if figure else sympy.S.Zero
+        if not isinstance(constant, AppliedUndef):
+            fixed[constant] = Rational(round(float(figure)))
+    exact = {s: v for s, v in form.bound.symbols().items() if s.name not in scan.axes}
+    given = [n for n in form.symbols if n in KNOWN and n not in scan.axes and n in values]
+    point = {**exact, **{symbol(n): _exact(values[n]) for n in given}}
+    numeric = pinned(form, scan, at).mapped(lambda expr: substitute(substitute(expr, fixed), point))
+    return cast(Expr, sympy.expand(numeric.inlined()))
+
+
+def _exact(value: float) -> Rational:
+    """The number that people write: 0.15 is 3/20."""
+    return cast(Rational, Rational(repr(value)) if isinstance(value, float) else Rational(value))
+
+
+def crossing(
+    form: ClosedForm, scan: Scan, node: Expr, variable: str, values: Mapping[str, Any], at: int
+) -> tuple[Expr, float] | None:
+    """Where two arms of a maximum are equal: the variable in all other symbols, and its value near a point of the scan.
+
+    None where the arms have no such form.
+    """
+    arms = arms_of(node)
+    inner = {s.symbol: s.expr for s in pinned(form, scan, at).steps if s.unit == "s"}
+    while any(arm.free_symbols & set(inner) for arm in arms):
+        arms = tuple(substitute(arm, inner) for arm in arms)
+    if len(arms) != 2 or any(arm.has(sympy.Max, sympy.Min) for arm in arms):
+        return None
+    here = {name: float(points[at]) for name, points in scan.axes.items()}
+    point = {**values, **{name: int(x) if KNOWN[name].integer else x for name, x in here.items()}}
+    if "C" not in scan.axes and "S" in point and "O" in point:
+        point["C"] = point["S"] + point["O"] // 2
+    found = root(arms[1] - arms[0], symbol(variable), here[variable], point, form.context)
+    return None if found is None else (found, numbers((found,), point, form.context)[0])

@@ -1,0 +1,106 @@
+"""Derivations -> numbers. Floats enter here and nowhere else.
+
+A derivation is printed once as a plain Python function, compiled, and then called with the value of every symbol and
+one bound look-up per table function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Expr
+from sympy.core.function import AppliedUndef
+
+from symsim.algebra.code_printer import code
+from symsim.tables.lookup import bind
+from symsim.tables.table import TableContext, signatures
+
+Steps = tuple[tuple[str, Expr], ...]
+"""name -> expression, in order of evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Compiled steps: `run(values, functions)` gives the named outputs in order."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tables: tuple[str, ...]
+    run: Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[Any, ...]]
+
+
+@lru_cache(maxsize=256)
+def program(steps: Steps, outputs: tuple[str, ...], dialect: str) -> Program:
+    """Steps as one compiled function of the symbols that no step defines."""
+    defined = {name for name, _ in steps}
+    inputs = sorted({s.name for _, expr in steps for s in expr.free_symbols} - defined)  # pyright: ignore
+    tables = sorted({str(call.func) for _, expr in steps for call in expr.atoms(AppliedUndef)})
+    lines = [f"def run({', '.join([*inputs, *tables])}):"]
+    lines += [f"    {name} = {code(expr, dialect)}" for name, expr in steps]
+    lines.append(f"    return ({''.join(f'{name}, ' for name in outputs)})")
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(lines), f"<symsim {outputs[-1]}>", "exec"), dict(_NAMES[dialect]), names)
+    function = names["run"]
+
+    def run(values: Mapping[str, Any], functions: Mapping[str, Any]) -> tuple[Any, ...]:
+        return function(*(values[name] for name in inputs), *(functions[name] for name in tables))
+
+    return Program(tuple(inputs), outputs, tuple(tables), run)
+
+
+_NAMES: Mapping[str, Mapping[str, Any]] = {
+    "python": {"floor": math.floor, "ceil": math.ceil, "log": math.log},
+    "numpy": {"floor": np.floor, "ceil": np.ceil, "log": np.log, "maximum": np.maximum, "minimum": np.minimum},
+}
+
+
+def scalar_tables(names: Sequence[str], context: TableContext) -> Mapping[str, Callable[..., float]]:
+    """Table functions of numbers. They raise EmptyTable where the tables cannot answer."""
+    return {name: _scalar(name, context) for name in names}
+
+
+def array_tables(names: Sequence[str], context: TableContext) -> Mapping[str, Callable[..., NDArray[np.float64]]]:
+    """Table functions of arrays, broadcasting. NaN where a row cannot be used."""
+    return {name: _array(name, context) for name in names}
+
+
+def _scalar(name: str, context: TableContext) -> Callable[..., float]:
+    shape, axes = positions(name)
+
+    def look_up(*args: float) -> float:
+        return bind(name, tuple(args[i] for i in shape), context)(*(args[i] for i in axes))
+
+    return look_up
+
+
+def _array(name: str, context: TableContext) -> Callable[..., NDArray[np.float64]]:
+    shape, axes = positions(name)
+
+    def look_up(*args: Any) -> NDArray[np.float64]:
+        fixed = [np.asarray(args[i], dtype=float) for i in shape]
+        points = [np.asarray(args[i], dtype=float) for i in axes]
+        if all(size.ndim == 0 for size in fixed):
+            return bind(name, tuple(float(size) for size in fixed), context).array(*points)
+        full = np.broadcast_arrays(*fixed, *points)
+        answer = np.empty(full[0].shape)
+        sizes = np.stack([size.ravel() for size in full[: len(fixed)]], axis=1)
+        for row in np.unique(sizes, axis=0):
+            here = (sizes == row).all(axis=1).reshape(answer.shape)
+            answer[here] = bind(name, tuple(map(float, row)), context).array(*(p[here] for p in full[len(fixed) :]))
+        return answer
+
+    return look_up
+
+
+@lru_cache(maxsize=64)
+def positions(name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which arguments of a table function are its shape, and which are looked up along axes."""
+    signature = signatures()[name]
+    index = {argument: i for i, argument in enumerate(signature.args)}
+    return tuple(index[a] for a in signature.shape_args), tuple(index[a] for a in signature.axes)

@@ -1,0 +1,1 @@
+"""Files and flags -> frozen values: configs, deployments, devices, cost models."""

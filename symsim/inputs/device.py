@@ -1,0 +1,202 @@
+"""hardware/*.toml -> Device. Figures are the datasheet's, exact, in SI units; shares and assumptions stay apart."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from symsim.algebra.symbols import PRECISIONS
+from symsim.algebra.units import parse_quantity
+from symsim.errors import BadUnit, DataError, UnknownField, did_you_mean
+from symsim.paths import HARDWARE, display_path
+
+FIELDS: Mapping[str, str] = {
+    **{f"peak_{precision}": "FLOP/s" for precision in PRECISIONS},
+    "hbm_capacity": "B",
+    "hbm_bandwidth": "B/s",
+    "nvlink_bandwidth": "B/s",
+    "rdma_bandwidth": "B/s",
+    "gpus_per_node": "1",
+    "sm_count": "1",
+    "clock": "Hz",
+}
+"""Field of a device file's datasheet -> its dimension."""
+
+CONVERSIONS = ("cycles_fp8_to_half", "cycles_half_to_fp32", "cycles_fp32_to_bf16", "cycles_bf16_by_fp32")
+"""Cycles of one SM for one element."""
+
+_REQUIRED = ("peak_bf16", "hbm_capacity", "hbm_bandwidth")
+_SHARES: Mapping[str, str] = dict.fromkeys(("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth", "clock"), "1")
+_CYCLES: Mapping[str, str] = dict.fromkeys(CONVERSIONS, "1")
+_SECTIONS = ("name", "source", "block_scales", "datasheet", "conversion", "achievable", "assume", "cost_model")
+_COUNTS = ("gpus_per_node", "sm_count")
+BLOCK_FORMATS = ("nvfp4", "mxfp4", "mxfp8")
+"""Formats with a scale for each small group of elements, which matrix units may apply by themselves."""
+
+GPUS_PER_NODE = 8
+"""Where a device file does not say: DGX, HGX and OAM systems hold eight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One accelerator. key: its value in the `device` column of measured tables; figures: field -> SI value.
+
+    achievable: field -> share of the figure that is reached; assume: what stands in for what no datasheet or table
+    says; assumed: fields of figures and `FIELD achievable` of shares that are assumed, not printed or measured;
+    block_scales: formats whose group scales the matrix units apply; overrides: cost model -> field -> the figure that
+    it uses instead.
+    """
+
+    name: str
+    key: str
+    path: Path
+    source: str
+    figures: Mapping[str, Fraction]
+    achievable: Mapping[str, Fraction]
+    assume: Mapping[str, Fraction]
+    assumed: frozenset[str]
+    block_scales: tuple[str, ...]
+    overrides: Mapping[str, Mapping[str, Fraction]]
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs that `nvlink_bandwidth` connects: a server, or a rack or pod whose links are one domain."""
+        return int(self.figures.get("gpus_per_node", GPUS_PER_NODE))
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions that its matrix units multiply, widest first: those with a peak rate (fp32: any units)."""
+        return tuple(name for name in PRECISIONS if f"peak_{name}" in self.figures)
+
+    def figure(self, field: str, cost_model: str) -> Fraction | None:
+        """The field as a cost model uses it, or None where the file does not state it."""
+        return self.overrides.get(cost_model, {}).get(field, self.figures.get(field))
+
+
+def bundled_devices() -> tuple[str, ...]:
+    """Names of the devices that ship with symsim."""
+    return tuple(sorted(path.stem for path in HARDWARE.glob("*.toml")))
+
+
+def load_device(device: str | Path) -> Device:
+    """A bundled name in any case, or a path to a device TOML.
+
+    Raises DataError (UnknownField, BadUnit) naming the file, its line and the key.
+
+    >>> float(load_device("H20").figures["hbm_bandwidth"])
+    4000000000000.0
+    """
+    name = str(device).lower()
+    if name in bundled_devices():
+        return _bundled(name)
+    path = Path(device)
+    if not path.is_file():
+        hint = did_you_mean(name, bundled_devices())
+        raise DataError(f"no device {str(device)!r}: neither a bundled name nor a TOML file; {hint}")
+    return _read(path)
+
+
+@cache
+def _bundled(name: str) -> Device:
+    return _read(HARDWARE / f"{name}.toml")
+
+
+def _read(path: Path) -> Device:
+    text = path.read_text(encoding="utf-8")
+    try:
+        data = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{display_path(path)}: not TOML: {error}") from None
+    file = _File(display_path(path), text)
+    file.check(data, _SECTIONS)
+    printed = file.quantities("datasheet", data, FIELDS) | file.quantities("conversion", data, _CYCLES)
+    for field in _REQUIRED:
+        if field not in printed:
+            raise DataError(f"{file.path}: [datasheet] has no {field}, which every device needs")
+    measured = file.quantities("achievable", data, _SHARES)
+    assume = file.quantities("assume", data, {**FIELDS, "mfu": "1"}, apart="achievable")
+    if "mfu" not in assume:
+        raise DataError(f"{file.path}: [assume] has no mfu; state the share of peak to take where no table answers")
+    guessed = file.quantities("assume.achievable", data, _SHARES)
+    figures = file.joined(printed, {field: value for field, value in assume.items() if field != "mfu"}, "datasheet")
+    shares = file.joined(measured, guessed, "achievable")
+    assumed = frozenset((*(assume.keys() - {"mfu"}), *(f"{field} achievable" for field in guessed)))
+    scales = file.names("block_scales", data, BLOCK_FORMATS)
+    overrides = {model: file.quantities(f"cost_model.{model}", data, FIELDS) for model in data.get("cost_model", {})}
+    name, source = str(data.get("name", path.stem)), str(data.get("source", "no source stated"))
+    return Device(name, path.stem.upper(), path, source, figures, shares, assume, assumed, scales, overrides)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A device file with its text, to find the line of a key."""
+
+    path: str
+    text: str
+
+    def at(self, key: str, section: str = "") -> str:
+        """`file:line` of a key, in a section where one is named."""
+        current = ""
+        for number, line in enumerate(self.text.splitlines(), start=1):
+            if header := re.match(r"\[([\w.-]+)\]", line):
+                current = header[1]
+            if line.split("=")[0].strip() == key and section in ("", current):
+                return f"{self.path}:{number}"
+        return self.path
+
+    def check(self, rows: Mapping[str, Any], known: Any, section: str = "") -> None:
+        for key in rows:
+            if key not in known:
+                raise UnknownField(f"{self.at(key, section)}: there is no field {key}; {did_you_mean(key, known)}")
+
+    def names(self, key: str, data: Mapping[str, Any], known: tuple[str, ...]) -> tuple[str, ...]:
+        found = data.get(key, [])
+        if not isinstance(found, list):
+            raise DataError(f"{self.at(key)}: {key} = {found!r} must be a list of names: {', '.join(known)}")
+        for name in cast(list[object], found):
+            if name not in known:
+                raise UnknownField(f"{self.at(key)}: {key}: there is no {name}; {did_you_mean(str(name), known)}")
+        return tuple(cast(list[str], found))
+
+    def quantities(
+        self, section: str, data: Mapping[str, Any], dimensions: Mapping[str, str], apart: str = ""
+    ) -> dict[str, Fraction]:
+        """The figures of a section such as `cost_model.infersim`; `apart`: a section inside it that is read apart."""
+        rows: Any = data
+        for name in section.split("."):
+            rows = rows.get(name, {})
+            if not isinstance(rows, dict):
+                raise DataError(f"{self.path}: expected a section [{section}] of `field = value`, found {rows!r}")
+        table = {key: value for key, value in cast(dict[str, Any], rows).items() if key != apart}
+        self.check(table, dimensions, section)
+        return {key: self.quantity(key, value, dimensions[key], section) for key, value in table.items()}
+
+    def quantity(self, key: str, value: Any, dimension: str, section: str) -> Fraction:
+        try:
+            number = parse_quantity(str(value), dimension)
+        except BadUnit as error:
+            raise BadUnit(f"{self.at(key, section)}: {key}: {error}") from None
+        if number <= 0:
+            raise DataError(f"{self.at(key, section)}: {key} = {value} must be above zero")
+        if number > 1 and (section.endswith("achievable") or key == "mfu"):
+            raise DataError(f"{self.at(key, section)}: {key} = {float(number)} is a share and cannot exceed 1")
+        if key in _COUNTS and number.denominator != 1:
+            raise DataError(f"{self.at(key, section)}: {key} = {value} must be a whole number")
+        return number
+
+    def joined(
+        self, stated: Mapping[str, Fraction], guessed: Mapping[str, Fraction], section: str
+    ) -> dict[str, Fraction]:
+        """Both, where nothing is said twice."""
+        for field in guessed:
+            if field in stated:
+                where = self.at(field, section)
+                raise DataError(f"{where}: {field} is in [{section}] and assumed as well; keep one")
+        return {**stated, **guessed}

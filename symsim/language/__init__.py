@@ -1,0 +1,1 @@
+"""Text -> tree -> values: the languages of graphs and of questions."""

@@ -1,0 +1,139 @@
+"""Expressions of the graph language evaluated in plain Python, on the numbers, strings and lists of a config.
+
+What a `config:` section computes and what kind each layer is are decided here, a layer at a time; formulas are made
+in symsim.language.symbolic.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+from symsim.errors import ConfigError, Span, UndefinedName, did_you_mean
+from symsim.language.tree import Binary, Call, Expression, Index, Items, Name, Negative, Not, Number, Text
+
+Look = Callable[[Name], Any]
+"""The value behind a name. Raises Absent for a key that the config does not have."""
+
+NULL = "null"
+
+
+class Absent(LookupError):
+    """A config key that is absent, null or "auto": the next choice of the graph text stands in."""
+
+
+_OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": lambda left, right: Fraction(left) / Fraction(right),
+    "%": operator.mod,
+    "**": operator.pow,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "ceil": math.ceil,
+    "count": lambda items, value, before=None: list(items)[:before].count(value),
+    "floor": math.floor,
+    "len": len,
+    "max": max,
+    "min": min,
+}
+
+
+def evaluate(node: Expression, look: Look) -> Any:
+    """The value of an expression: a number, a string, a list or a truth.
+
+    Raises Absent, and ConfigError where an operation does not suit the config's values.
+    """
+    try:
+        return _value(node, look)
+    except (TypeError, ValueError, ZeroDivisionError, IndexError) as error:
+        raise ConfigError(f"{_place(node)}: the config's values do not suit this line: {error}") from None
+
+
+def _value(node: Expression, look: Look) -> Any:
+    match node:
+        case Number(value):
+            return value
+        case Text(value, _):
+            return value
+        case Name():
+            return look(node)
+        case Items(items, _):
+            return [_value(item, look) for item in items]
+        case Index(name, index):
+            return _entry(look(name), _value(index, look), name)
+        case Negative(operand):
+            return -_value(operand, look)
+        case Not(operand):
+            return not _value(operand, look)
+        case Call(function, args, span):
+            if function not in _FUNCTIONS:
+                raise UndefinedName(span, f"there is no function {function} here; {did_you_mean(function, _FUNCTIONS)}")
+            return _FUNCTIONS[function](*(_value(argument, look) for argument in args))
+        case Binary("and", left, right):
+            return bool(_value(left, look)) and bool(_value(right, look))
+        case Binary("or", left, right):
+            return bool(_value(left, look)) or bool(_value(right, look))
+        case Binary("in", left, right):
+            return _value(left, look) in _value(right, look)
+        case Binary("==" | "!=" as relation, left, Name("null", _)):
+            return (_given(left, look) is None) is (relation == "==")
+        case Binary(operation, left, right):
+            return _OPERATIONS[operation](_value(left, look), _value(right, look))
+
+
+def _given(node: Expression, look: Look) -> Any:
+    """The value, None where the config says null; only an absent key is Absent."""
+    try:
+        return _value(node, look)
+    except Absent as absent:
+        if absent.args[1:] == (NULL,):
+            return None
+        raise
+
+
+def _entry(found: Any, index: Any, name: Name) -> Any:
+    if not isinstance(found, (list, str, tuple)):
+        raise ConfigError(f"{name.span}: {name.name} is no list in this config, but {found!r}")
+    if not found:  # an empty list says nothing about any layer
+        raise Absent(name.name)
+    if not 0 <= index < len(found):
+        raise ConfigError(
+            f"{name.span}: {name.name} has {len(found)} entries in this config, and none for layer {index}"
+        )
+    return found[int(index)]
+
+
+def _place(node: Expression) -> Span | str:
+    return next((name.span for name in names(node)), "graph text")
+
+
+def names(node: Expression) -> Iterator[Name]:
+    """The names that an expression mentions, left to right, `null` apart."""
+    match node:
+        case Name():
+            if node.name != NULL:
+                yield node
+        case Index(name, index):
+            yield name
+            yield from names(index)
+        case Items(items, _) | Call(_, items, _):
+            for item in items:
+                yield from names(item)
+        case Binary(_, left, right):
+            yield from names(left)
+            yield from names(right)
+        case Negative(operand) | Not(operand):
+            yield from names(operand)
+        case _:
+            return

@@ -1,0 +1,389 @@
+"""Text of the graph language -> frozen syntax tree (`tree.py`), with errors that show the place and the remedy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from threading import Lock
+from typing import Any
+
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark.exceptions import VisitError
+from lark.indenter import Indenter
+
+from symsim.errors import GraphSyntaxError, Span, SymsimError
+from symsim.language.tree import (
+    Alias,
+    Binary,
+    Binding,
+    Block,
+    Call,
+    Clause,
+    Expect,
+    Expression,
+    Index,
+    Items,
+    Kernel,
+    Layers,
+    Let,
+    Model,
+    Name,
+    Named,
+    Negative,
+    Node,
+    Not,
+    Number,
+    Part,
+    Priced,
+    Refuse,
+    Renames,
+    Repeat,
+    Require,
+    Text,
+    When,
+)
+from symsim.paths import GRAMMAR
+
+
+class _Indentation(Indenter):  # lark declares these as properties and documents them as class attributes
+    NL_type = "_NL"  # pyright: ignore
+    OPEN_PAREN_types: list[str] = []  # pyright: ignore  # noqa: RUF012  (lark asks for lists)
+    CLOSE_PAREN_types: list[str] = []  # pyright: ignore  # noqa: RUF012
+    INDENT_type = "_INDENT"  # pyright: ignore
+    DEDENT_type = "_DEDENT"  # pyright: ignore
+    tab_len = 4  # pyright: ignore
+
+
+class Places:
+    """Turns a token into the Span of its place in one text."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines() or [""]
+
+    def at(self, line: int, column: int) -> Span:
+        shown_line = self.lines[min(line, len(self.lines)) - 1]
+        return Span(self.path, line, column, shown_line)
+
+    def of(self, token: Token) -> Span:
+        return self.at(token.line or 1, token.column or 1)
+
+
+@v_args(inline=True)
+class Arithmetic(Transformer[Token, Any]):
+    """Expressions and conditions; both languages build on it."""
+
+    def __init__(self, places: Places) -> None:
+        super().__init__()
+        self.places = places
+
+    def number(self, token: Token) -> Number:
+        return Number(Fraction(str(token)))
+
+    def text(self, token: Token) -> Text:
+        return Text(str(token)[1:-1], self.places.of(token))
+
+    def name(self, *tokens: Token) -> Name:
+        return Name(".".join(map(str, tokens)), self.places.of(tokens[0]))
+
+    def index(self, name: Name, index: Any) -> Index:
+        return Index(name, index)
+
+    def items(self, bracket: Token, found: Any) -> Items:
+        return Items(found or (), self.places.of(bracket))
+
+    def exprs(self, *items: Any) -> tuple[Any, ...]:
+        return items
+
+    def call(self, token: Token, args: Any) -> Call:
+        return Call(str(token), args or (), self.places.of(token))
+
+    def neg(self, operand: Any) -> Negative:
+        return Negative(operand)
+
+    def negate(self, operand: Any) -> Not:
+        return Not(operand)
+
+    def compare(self, left: Any, relation: Token, right: Any) -> Binary:
+        return Binary(str(relation), left, right)
+
+    def add(self, left: Any, right: Any) -> Binary:
+        return Binary("+", left, right)
+
+    def sub(self, left: Any, right: Any) -> Binary:
+        return Binary("-", left, right)
+
+    def mul(self, left: Any, right: Any) -> Binary:
+        return Binary("*", left, right)
+
+    def div(self, left: Any, right: Any) -> Binary:
+        return Binary("/", left, right)
+
+    def mod(self, left: Any, right: Any) -> Binary:
+        return Binary("%", left, right)
+
+    def pow(self, left: Any, right: Any) -> Binary:
+        return Binary("**", left, right)
+
+    def both(self, left: Any, right: Any) -> Binary:
+        return Binary("and", left, right)
+
+    def either(self, left: Any, right: Any) -> Binary:
+        return Binary("or", left, right)
+
+    def within(self, left: Any, right: Any) -> Binary:
+        return Binary("in", left, right)
+
+
+# Lark prefixes the aliases of an imported grammar with its name.
+_ATOMS = ("number", "text", "name", "index", "items", "exprs", "call")
+_OPERATIONS = ("neg", "negate", "compare", "within", "add", "sub", "mul", "div", "mod", "pow", "both", "either")
+for _alias in (*_ATOMS, *_OPERATIONS):
+    setattr(Arithmetic, f"expr__{_alias}", getattr(Arithmetic, _alias))
+
+
+@v_args(inline=True)
+class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the class)
+    def names(self, *tokens: Token) -> tuple[Token, ...]:
+        return tokens
+
+    def priced(self, amount: Any, precision: Token | None) -> Priced:
+        return Priced(amount, None if precision is None else self.name(precision))
+
+    def cost(self, *items: Priced) -> tuple[Priced, ...]:
+        return items
+
+    def clause(self, name: Token, key: Token | None, cost: tuple[Priced, ...]) -> Clause:
+        return Clause(str(name), None if key is None else str(key), cost, self.places.of(name))
+
+    def resident(self, name: Token, window: Any, cost: tuple[Priced, ...], modules: Any) -> Clause:
+        span = self.places.of(name)
+        if window is not None and name != "cache":
+            raise GraphSyntaxError(span, f"only a cache saturates at a window; `{name}` takes no [...]")
+        return Clause(str(name), None, cost, span, window, modules or ())
+
+    def report(self, name: Token, cost: tuple[Priced, ...]) -> Clause:
+        return Clause("report", str(name), cost, self.places.of(name))
+
+    def otherwise(self, name: Token | None, *body: Any) -> tuple[Token | None, tuple[Any, ...]]:
+        return name, body
+
+    def otherwise_when(self, *branch: Any) -> tuple[None, tuple[When]]:
+        return None, (self.when(*branch),)
+
+    def when(self, condition: Any, name: Token | None, *rest: Any) -> When:
+        *body, otherwise = rest
+        other, otherwise = otherwise or (None, ())
+        names = (name and str(name), other and str(other))
+        return When(condition, tuple(body), otherwise, _span_of(condition), names)
+
+    def layers(self, count: Any, index: Token, *body: Any) -> Layers:
+        return Layers(count, str(index), body, self.places.of(index))
+
+    def part(self, name: Token) -> Part:
+        return Part(str(name), self.places.of(name))
+
+    def param(self, name: Token, default: Any) -> tuple[str, Any]:
+        return str(name), default
+
+    def params(self, *params: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
+        return params
+
+    def args(self, *args: Any) -> tuple[Any, ...]:
+        return args
+
+    def named(self, name: Token, value: Any) -> Named:
+        return Named(str(name), value, self.places.of(name))
+
+    def node(self, name: Token, op: Token, inputs: Any, shape: Any, modules: Any) -> Node:
+        return Node(str(name), str(op), tuple(map(str, inputs)), shape, self.places.of(op), modules or ())
+
+    def modules(self, *paths: Token) -> tuple[str, ...]:
+        return tuple(map(str, paths))
+
+    def rename(self, paths: tuple[str, ...], found: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        return dict.fromkeys(paths, found)
+
+    def renames(self, *rows: dict[str, tuple[str, ...]]) -> Renames:
+        return Renames({path: found for row in rows for path, found in row.items()})
+
+    def alias(self, name: Token, value: Token) -> Alias:
+        return Alias(str(name), str(value), self.places.of(value))
+
+    def repeat(self, count: Any, name: Token, *body: Any) -> Repeat:
+        return Repeat(count, str(name), body, self.places.of(name))
+
+    def let(self, name: Token, value: Any) -> Let:
+        return Let(str(name), value, self.places.of(name))
+
+    def require(self, divisor: Any, dividend: Any) -> Require:
+        return Require(divisor, dividend, _span_of(divisor))
+
+    def refuse(self, condition: Any, sentence: Token) -> Refuse:
+        return Refuse(condition, json.loads(str(sentence)), _span_of(condition))
+
+    def choices(self, *choices: Any) -> tuple[Any, ...]:
+        return choices
+
+    def defaults(self, *choices: Any) -> tuple[Any, ...]:
+        return choices
+
+    def binding(self, symbol: Token, layer: Token | None, choices: Any, null: Any, defaults: Any) -> Binding:
+        return Binding(str(symbol), layer and str(layer), choices, null, defaults, self.places.of(symbol))
+
+    def json(self, token: Token) -> object:
+        return json.loads(str(token))
+
+    def expect(self, key: Name, *values: object) -> Expect:
+        return Expect(key.name, values, key.span)
+
+    def keynames(self, *keys: Name) -> frozenset[str]:
+        return frozenset(key.name for key in keys)
+
+    def ignore(self, keys: frozenset[str]) -> frozenset[str]:
+        return keys
+
+    def config(self, section: Token | None, *rows: Any) -> tuple[str | None, tuple[Any, ...]]:
+        return (None if section is None else str(section)), rows
+
+    def kernel(self, name: Token, params: Any, *body: Any) -> Kernel:
+        return Kernel(str(name), *_sizes(params), body, self.places.of(name))
+
+    def block(self, name: Token, inputs: Any, params: Any, output: Token, *body: Any) -> Block:
+        sizes, defaults = _sizes(params)
+        return Block(str(name), tuple(map(str, inputs)), sizes, defaults, str(output), body, self.places.of(name))
+
+    def model(self, name: Token, serves: Any, *body: Any) -> Model:
+        configs = [entry for entry in body if isinstance(entry, tuple)]
+        renames = {path: found for entry in body if isinstance(entry, Renames) for path, found in entry.paths.items()}
+        statements = tuple(entry for entry in body if not isinstance(entry, (tuple, Renames)))
+        span = self.places.of(name)
+        if len(configs) != 1:
+            raise GraphSyntaxError(span, f"model {name} needs exactly one `config:` section, found {len(configs)}")
+        section, rows = configs[0]
+        bindings = tuple(row for row in rows if isinstance(row, Binding))
+        expects = tuple(row for row in rows if isinstance(row, Expect))
+        ignores = frozenset[str]().union(*(row for row in rows if isinstance(row, frozenset)))
+        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, ignores, renames, statements, span)
+
+    def keys(self, kind: Token, *rows: frozenset[str]) -> tuple[str, frozenset[str]]:
+        return str(kind), frozenset().union(*rows)
+
+    def start(self, *items: Any) -> tuple[Any, ...]:
+        return items
+
+
+def _sizes(params: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, ...], dict[str, Expression]]:
+    """Names of parameters, and the defaults of those that have one."""
+    return tuple(name for name, _ in params), {name: default for name, default in params if default is not None}
+
+
+def _span_of(expression: Any) -> Span:
+    """The first place that an expression names; conditions and divisors always name something."""
+    return next(spans(expression), Span("", 1))
+
+
+def spans(expression: Any) -> Iterator[Span]:
+    """The places of all names and calls in an expression, left to right."""
+    match expression:
+        case Name(_, span):
+            yield span
+        case Call(_, args, span):
+            yield span
+            for argument in args:
+                yield from spans(argument)
+        case Index(name, index):
+            yield name.span
+            yield from spans(index)
+        case Items(items, _):
+            for item in items:
+                yield from spans(item)
+        case Binary(_, left, right):
+            yield from spans(left)
+            yield from spans(right)
+        case Negative(operand) | Not(operand):
+            yield from spans(operand)
+        case _:
+            return
+
+
+@cache
+def _parser() -> Lark:
+    return Lark.open(
+        str(GRAMMAR / "graph.lark"),
+        parser="lalr",
+        postlex=_Indentation(),
+        propagate_positions=True,
+        maybe_placeholders=True,
+    )
+
+
+_PARSING = Lock()
+"""The parser counts indentation as it goes, so threads (of a cluster's worker) take turns."""
+
+
+def parse_graph(text: str, path: str, line: int = 1) -> tuple[Any, ...]:
+    """Kernels, blocks, models and keys of one graph text. line: where in its file the text begins.
+
+    Raises GraphSyntaxError with file, line, column, a caret and what was expected.
+    """
+    text = "\n" * (line - 1) + text
+    places = Places(path, text)
+    try:
+        with _PARSING:
+            tree = _parser().parse(text + "\n")
+        return _Graph(places).transform(tree)
+    except UnexpectedInput as error:
+        raise GraphSyntaxError(places.at(max(error.line, 1), max(error.column, 1)), expectation(error)) from None
+    except VisitError as error:
+        if isinstance(error.orig_exc, SymsimError):
+            raise error.orig_exc from None
+        raise
+
+
+_READABLE = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "LPAR": "(",
+    "RPAR": ")",
+    "EQUAL": "=",
+    "COLON": ":",
+    "SEMICOLON": ";",
+    "COMMA": ",",
+    "_NL": "the end of the line",
+    "_INDENT": "an indented line",
+    "_DEDENT": "a line indented less",
+    "AT": "@",
+    "PLUS": "+",
+    "MINUS": "-",
+    "STAR": "*",
+    "SLASH": "/",
+    "__ANON_0": "->",
+    "__ANON_1": "**",
+    "LSQB": "[",
+    "RSQB": "]",
+    "VBAR": "|",
+    "OF": "of",
+    "MODULE": "a module path",
+    "RELATION": "a comparison",
+    "STRING": "a text in quotes",
+    "GOAL": "max or min",
+    "UNIT": "a unit",
+    "$END": "the end of the text",
+}
+
+
+def expectation(error: UnexpectedInput) -> str:
+    """One sentence: what was found and what would have been right."""
+    match error:
+        case UnexpectedToken(token=token, accepts=accepts, expected=expected):
+            found = "the end of the line" if token.type == "_NL" else f"`{token}`" if token.strip() else "the end"
+            wanted: set[str] = set(accepts or expected)
+        case UnexpectedCharacters(char=char, allowed=allowed):
+            found, wanted = f"`{char}`", set(allowed or ())
+        case _:
+            return "the text ends too early"
+    words = sorted(_READABLE.get(name, name.lower()) for name in wanted)
+    return f"found {found}, expected {' or '.join(words)}"

@@ -1,0 +1,146 @@
+"""Text of a question -> Query. The language is grammar/query.lark; errors point at the place in the question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any, Literal
+
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
+
+from symsim.algebra.units import parse_quantity
+from symsim.errors import BadUnit, QuerySyntaxError, Span
+from symsim.language.graph_text import Places, expectation
+from symsim.paths import GRAMMAR
+
+_SHORT = {"capacity": "hbm_capacity"}
+"""What people write -> the symbol that they mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with its unit as written (None: bare), or the name of a symbol."""
+
+    number: str | None
+    unit: str | None
+    name: str | None
+    span: Span
+
+    def value(self, dimension: str) -> Fraction:
+        """Exact SI value. Raises QuerySyntaxError when the unit is missing or of another dimension."""
+        text = f"{self.number} {self.unit or ''}".strip()
+        bare = self.unit is None and dimension in ("1", "tokens")
+        try:
+            return Fraction(str(self.number)) if bare else parse_quantity(text, dimension)
+        except BadUnit as error:
+            raise QuerySyntaxError(self.span, str(error)) from None
+
+    @property
+    def symbol(self) -> str | None:
+        """The symbol that is meant; None for a number."""
+        return None if self.name is None else _SHORT.get(self.name, self.name)
+
+    def __str__(self) -> str:
+        return self.name or f"{self.number} {self.unit or ''}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """`metric <= quantity` or `metric >= quantity`."""
+
+    metric: str
+    relation: Literal["<=", ">=", "="]
+    bound: Quantity
+    span: Span
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.relation} {self.bound}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """goal: max or min of `variable` subject to constraints; `solve` asks for metric = value."""
+
+    goal: Literal["max", "min", "solve"]
+    variable: str
+    span: Span
+    constraints: tuple[Constraint, ...]
+    fixed: Mapping[str, Quantity]
+
+
+@v_args(inline=True)
+class _Question(Transformer[Token, Any]):
+    def __init__(self, places: Places) -> None:
+        super().__init__()
+        self.places = places
+
+    def quantity(self, first: Token, unit: Token | None = None) -> Quantity:
+        span = self.places.of(first)
+        if first.type == "NAME":
+            return Quantity(None, None, str(first), span)
+        return Quantity(str(first), None if unit is None else str(unit), None, span)
+
+    def constraint(self, metric: Token, relation: Token, bound: Quantity) -> Constraint:
+        return Constraint(str(metric), str(relation), bound, self.places.of(metric))  # pyright: ignore
+
+    def binding(self, name: Token, value: Quantity) -> tuple[str, Quantity]:
+        return str(name), value
+
+    def bindings(self, *rows: tuple[str, Quantity]) -> dict[str, Quantity]:
+        return dict(rows)
+
+    def optimise(self, goal: Token, variable: Token, *constraints: Constraint | None) -> Any:
+        kept = tuple(c for c in constraints if c is not None)
+        return str(goal), str(variable), self.places.of(variable), kept
+
+    def solve(self, metric: Token, value: Quantity, variable: Token) -> Any:
+        equation = Constraint(str(metric), "=", value, self.places.of(metric))
+        return "solve", str(variable), self.places.of(variable), (equation,)
+
+    def limits(self, *constraints: Constraint) -> tuple[Constraint, ...]:
+        return constraints
+
+    def start(self, question: tuple[Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
+        goal, variable, span, constraints = question
+        variable = _SHORT.get(str(variable), str(variable))
+        return Query(goal, variable, span, constraints, fixed or {})
+
+
+@cache
+def _parser() -> Lark:
+    return Lark.open(str(GRAMMAR / "query.lark"), parser="lalr", maybe_placeholders=True, start=["start", "limits"])
+
+
+def parse_query(text: str) -> Query:
+    """The question as a Query.
+
+    Raises QuerySyntaxError with the place, a caret and what was expected.
+
+    >>> parse_query("max B subject to TPOT <= 50 ms with S = 4096").constraints[0].bound.value("s")
+    Fraction(1, 20)
+    """
+    return _parsed(
+        text, "start", "a question reads, e.g.: max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096"
+    )
+
+
+def parse_limits(text: str) -> tuple[Constraint, ...]:
+    """Constraints by themselves, e.g. `TPOT <= 50 ms, memory <= capacity`; blank for none.
+
+    Raises QuerySyntaxError as questions do.
+    """
+    return (
+        () if not text.strip() else _parsed(text, "limits", "constraints read, e.g.: TPOT <= 50 ms, memory <= capacity")
+    )
+
+
+def _parsed(text: str, start: str, example: str) -> Any:
+    places = Places("query", text)
+    try:
+        return _Question(places).transform(_parser().parse(text, start=start))
+    except UnexpectedInput as error:
+        at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+        column = len(text) + 1 if at_end or error.column < 1 else error.column
+        raise QuerySyntaxError(places.at(1, column), f"{expectation(error)}; {example}") from None

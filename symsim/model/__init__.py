@@ -1,0 +1,1 @@
+"""Config + graph text -> the operator graph of a model."""

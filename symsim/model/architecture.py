@@ -1,0 +1,252 @@
+"""What a model of a graph library reads from a config: its sizes, and what kinds of layers it has.
+
+Nothing is defaulted silently: an absent key is an error unless the graph itself says `else`, two spellings that
+disagree are an error, and every key that no graph line read is known by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, cast
+
+from symsim.errors import ConfigError, MissingConfigKey, did_you_mean
+from symsim.inputs.config import ModelConfig
+from symsim.language.decide import NULL, Absent, Look, evaluate, names
+from symsim.language.tree import Binding, Expression, Library, Model, Name, Number
+from symsim.model.layer_kinds import LayerKind, kinds, layer_counts
+from symsim.model.match import section_of
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The architecture numbers of one config under one model of a library.
+
+    values: symbol -> integer; keys: symbol -> the config key it was read from, or the default's text;
+    unread: `key = value` of keys that may change cost and that the graph does not describe; omitted: keys it leaves
+    out on purpose; kinds: the kinds of layers, each with the indices of its layers.
+    """
+
+    values: Mapping[str, int]
+    keys: Mapping[str, str]
+    unread: tuple[str, ...]
+    omitted: tuple[str, ...]
+    kinds: tuple[LayerKind, ...] = ()
+
+
+def read_architecture(config: ModelConfig, model: Model, library: Library) -> Architecture:
+    """Read what the model's `config:` section asks for.
+
+    Raises MissingConfigKey for an absent key, ConfigError for a value that is no whole number, or two spellings
+    of one key that disagree.
+    """
+    keys = _keys(config, model, library)
+    values: dict[str, int] = {}
+    sources: dict[str, str] = {}
+    layered = [binding for binding in model.bindings if binding.layer is not None]
+    for binding in model.bindings:
+        if binding.layer is None:
+            values[binding.symbol], sources[binding.symbol] = _bind(binding, keys, values, sources, config.path, model)
+    counts = layer_counts(model, values)
+    layers: dict[str, tuple[Any, ...]] = {}
+    for binding in layered:
+        found = [_chosen(binding, keys, values, config.path, model, i) for i in range(max(counts, default=0))]
+        layers[binding.symbol] = tuple(value for value, _, _ in found)
+        sources[binding.symbol] = ", ".join(dict.fromkeys(source for _, source, _ in found))
+    found = kinds(model, values, layers)
+    for kind in found:
+        if kind.symbol is not None:
+            values[kind.symbol] = len(kind.layers)
+            of = ", ".join(dict.fromkeys(sources[name] for name in kind.decided_by))
+            sources[kind.symbol] = f"{of}: {len(kind.layers)} of {kind.count} layers"
+    unread, omitted = _unread(keys, config, model, library)
+    return Architecture(values, sources, unread, omitted, found)
+
+
+def _keys(config: ModelConfig, model: Model, library: Library) -> Mapping[str, Any]:
+    """The keys that the model sees: of a multimodal config those of its language model, as transformers hands them on.
+
+    A model that names a section itself also sees the keys around it.
+    """
+    section = section_of(config, library)
+    if section is not None:
+        return cast(Mapping[str, Any], config.keys[section])
+    own = config.keys.get(model.section) if model.section else None
+    return {**config.keys, **cast(Mapping[str, Any], own)} if isinstance(own, dict) else config.keys
+
+
+def described(model: Model) -> set[str]:
+    """Config keys that the model's `config:` section names; of a dotted key also the section it is in."""
+    expressions = [choice for binding in model.bindings for choice in _written(binding)]
+    read = {name.name for expression in expressions for name in names(expression)}
+    read |= {expect.key for expect in model.expects} | model.ignores
+    return read | {name.partition(".")[0] for name in read}
+
+
+def _written(binding: Binding) -> Iterator[Expression]:
+    yield from binding.choices
+    yield from binding.defaults
+    if binding.null is not None:
+        yield binding.null
+
+
+def _unread(
+    keys: Mapping[str, Any], config: ModelConfig, model: Model, library: Library
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`key = value` of what the graph does not describe, and the keys that it leaves out; see Architecture."""
+    read = described(model)
+    odd = [expect.key for expect in model.expects if not _expected(_key(expect.key, keys), expect.values)]
+    known = read | library.neutral | library.omitted | library.sections
+    unknown = [
+        key
+        for key, value in _flat(keys, read)
+        if key not in known and value is not None and not (key in library.off and not value)
+    ]
+    stated = tuple(f"{key} = {_short(_key(key, keys))}" for key in sorted({*odd, *unknown}))
+    around = {**config.keys, **keys}
+    omitted = sorted(key for key in library.omitted - read if around.get(key))
+    return stated, tuple(omitted)
+
+
+def _expected(value: Any, allowed: tuple[object, ...]) -> bool:
+    """Whether a key has one of the values that the graph describes; so must every entry of a list."""
+    if value is None or value in allowed:
+        return True
+    return isinstance(value, list) and bool(value) and all(entry in allowed for entry in cast(list[Any], value))
+
+
+def _short(value: Any, width: int = 60) -> str:
+    """A value as a sentence shows it; long lists are cut."""
+    text = repr(value)
+    return text if len(text) <= width else f"{text[: width - 4]} ..."
+
+
+def _flat(keys: Mapping[str, Any], read: set[str]) -> Iterator[tuple[str, Any]]:
+    """Keys with their values; those of a section that is read by dotted keys one by one."""
+    for key, value in keys.items():
+        if isinstance(value, dict) and any(name.startswith(f"{key}.") for name in read):
+            yield from ((f"{key}.{inner}", entry) for inner, entry in cast(Mapping[str, Any], value).items())
+        else:
+            yield key, value
+
+
+def _key(name: str, keys: Mapping[str, Any]) -> Any:
+    found: Any = keys
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _has(name: str, keys: Mapping[str, Any]) -> bool:
+    section, _, last = name.rpartition(".")
+    holder = _key(section, keys) if section else keys
+    return isinstance(holder, Mapping) and last in holder
+
+
+def _look(keys: Mapping[str, Any], values: Mapping[str, int], layer: tuple[str, int] | None) -> Look:
+    """Names of a `config:` line: the layer's index, sizes read before, else keys of the config."""
+
+    def look(name: Name) -> Any:
+        if layer is not None and name.name == layer[0]:
+            return layer[1]
+        if name.name in values:
+            return values[name.name]
+        value = _key(name.name, keys)
+        if value is None or value == "auto":
+            raise Absent(name.name, NULL) if _has(name.name, keys) and value is None else Absent(name.name)
+        if isinstance(value, float):
+            return Fraction(str(value)) if abs(value) < float("inf") else value
+        return value
+
+    return look
+
+
+def _bind(
+    binding: Binding,
+    keys: Mapping[str, Any],
+    values: Mapping[str, int],
+    sources: Mapping[str, str],
+    path: str,
+    model: Model,
+) -> tuple[int, str]:
+    value, source, expression = _chosen(binding, keys, values, path, model)
+    default = next(reversed(binding.defaults), None)
+    spelled = binding.choices[0].name if isinstance(binding.choices[0], Name) else binding.symbol
+    key = spelled if source.startswith(("default ", "null ")) else source
+    if isinstance(value, bool) and (default is not None or not isinstance(binding.choices[0], Name)):
+        return int(value), source  # a switch: the default says so, or a condition
+    least = (
+        0 if isinstance(default, Number) or binding.null is not None or not isinstance(binding.choices[0], Name) else 1
+    )
+    if _is_whole(value, least):
+        return int(value), source
+    number = json.dumps(float(value) if isinstance(value, Fraction) else value)
+    if isinstance(expression, Name):
+        raise ConfigError(f"{path}: {key} = {number} is not a whole number of at least {least}")
+    given = ", ".join(_given(expression, keys, values, sources))
+    expected = f"expected a whole number of at least {least}"
+    raise ConfigError(f"{path}: {given} give {number} for {binding.symbol} ({binding.span}); {expected}")
+
+
+def _given(
+    expression: Expression, keys: Mapping[str, Any], values: Mapping[str, int], sources: Mapping[str, str]
+) -> Iterator[str]:
+    """`key = value` of what an expression is computed from; a size that was read before by the key it is from."""
+    for name in dict.fromkeys(name.name for name in names(expression)):
+        yield f"{sources[name]} = {values[name]}" if name in values else f"{name} = {_short(_key(name, keys))}"
+
+
+def _chosen(
+    binding: Binding,
+    keys: Mapping[str, Any],
+    values: Mapping[str, int],
+    path: str,
+    model: Model,
+    layer: int | None = None,
+) -> tuple[Any, str, Expression]:
+    """The value of the first choice that is there, the keys it was read from, and the choice."""
+    index = None if binding.layer is None or layer is None else (binding.layer, layer)
+    look = _look(keys, values, index)
+    found: dict[str, tuple[Any, Expression]] = {}
+    null = False
+    for choice in binding.choices:
+        try:
+            found[_text(choice, values, index)] = evaluate(choice, look), choice
+        except Absent as absent:
+            null = null or NULL in absent.args[1:]
+    if len({repr(value) for value, _ in found.values()}) > 1:
+        stated = ", ".join(f"{key} = {value!r}" for key, (value, _) in found.items())
+        raise ConfigError(f"{path}: {stated} name the same size and disagree; keep one")
+    for source, (value, choice) in found.items():
+        return value, source, choice
+    if null and binding.null is not None:
+        return evaluate(binding.null, look), f"null {_text(binding.choices[0], values, index)}", binding.null
+    for default in binding.defaults:
+        if null and isinstance(default, Number) and default.value != 0:
+            continue  # what a config class fills in for an absent key is not what null means
+        try:
+            value = evaluate(default, look)
+        except Absent:
+            continue
+        return value, f"default of {_text(binding.choices[0], values, index)}", default
+    wanted = " or ".join(f"`{_text(choice, values, index)}`" for choice in binding.choices)
+    found_none = "is null" if null else "is absent"
+    hint = did_you_mean(_text(binding.choices[0], values, index), [key for key in keys if keys[key] is not None])
+    raise MissingConfigKey(
+        f"{path}: {model.serves[0]} needs {wanted} ({binding.symbol} at {binding.span}), which {found_none}; {hint}"
+    )
+
+
+def _text(choice: Expression, values: Mapping[str, int], index: tuple[str, int] | None) -> str:
+    """The config keys that a choice reads; the sizes it uses where it reads none."""
+    found = [name.name for name in names(choice) if index is None or name.name != index[0]]
+    read = [name for name in found if name not in values]
+    return ", ".join(dict.fromkeys(read or found)) or "the graph text"
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    """Whether it can be a size, which may be zero only where the graph says `else` with a number, or computes it."""
+    number = isinstance(value, (int, Fraction)) and not isinstance(value, bool)
+    return number and value >= least and Fraction(value).denominator == 1

@@ -1,0 +1,183 @@
+"""The operator graph: the whole intermediate representation on one page. Frozen; valid between stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import networkx as nx
+import sympy
+from sympy import Expr, Symbol
+from sympy.printing.str import sstr
+
+from symsim.algebra.symbols import substitute
+from symsim.errors import InternalError, Span
+from symsim.language.symbolic import Priced
+from symsim.quantization.layers import LayerFormat
+
+Phase = Literal["prefill", "decode"]
+
+DEGREES = ("pp", "cp")
+"""Degrees of parallelism that formulas hold only where they are above 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition that was decided while lowering: the graph holds wherever it has this outcome."""
+
+    condition: sympy.Basic
+    outcome: bool
+
+    def holds(self, values: Mapping[Symbol, Expr]) -> bool:
+        return (self.condition.xreplace(values) == sympy.true) is self.outcome
+
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The symbols it speaks of."""
+        return tuple(s for s in self.condition.free_symbols if isinstance(s, Symbol))
+
+    def __str__(self) -> str:
+        """As a reader writes it, e.g. world_size > 1."""
+        held = self.condition if self.outcome else sympy.Not(self.condition)
+        match held:
+            case sympy.Ne():
+                return f"{held.lhs} != {held.rhs}"
+            case sympy.Eq():
+                return f"{held.lhs} == {held.rhs}"
+            case _:
+                return sstr(held)
+
+
+SHARED = "shared"
+"""Listed under this, whatever blocks and kernels say below, is what an earlier layer holds: read again, held once."""
+
+UNUSED = "unused"
+"""Listed under this are parameters of the published class that nothing reads: counted, but not held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operator of one GPU. name is its path, e.g. layer.attention.o_proj; stage is attention, experts, ...
+
+    shape: kernel parameter -> expression; repeat: executions in one step; body: the repeated body it belongs to;
+    part: under what its weights are listed; modules: the linear layers that they are; format: of their weights, where
+    the checkpoint gives it.
+    """
+
+    name: str
+    body: str
+    stage: str
+    kernel: str
+    shape: Mapping[str, Expr]
+    repeat: Expr
+    body_repeat: Expr
+    origin: Span
+    part: str = ""
+    modules: tuple[str, ...] = ()
+    format: LayerFormat | None = None
+
+    @property
+    def label(self) -> str:
+        """The last part of its name."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """What is held in memory (weight, cache per context token, state per sequence, reserve) or only reported.
+
+    part: under what weights are listed; window: the tokens after which a cache holds no more.
+    """
+
+    kind: str
+    key: str | None
+    body: str
+    stage: str
+    amount: Priced
+    repeat: Expr
+    body_repeat: Expr
+    origin: Span
+    part: str = ""
+    window: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """`require divisor divides dividend`: a deployment for which shards are not whole is refused."""
+
+    divisor: Expr
+    dividend: Expr
+    origin: Span
+
+    def failure(self, values: Mapping[Symbol, Expr], meanings: Mapping[str, str]) -> tuple[str, Expr] | None:
+        """None where shards are whole; else a sentence with both numbers and what they mean, and the padded size."""
+        part, whole = substitute(self.divisor, values), substitute(self.dividend, values)
+        if (whole / part).is_integer:
+            return None
+        of, by = (meanings.get(str(size), str(size)) for size in (self.dividend, self.divisor))
+        sentence = (
+            f"{by} ({self.divisor} = {part}) must divide {of} ({self.dividend} = {whole}), as {self.origin} requires"
+        )
+        return sentence, part * sympy.ceiling(whole / part)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`refuse condition: "sentence"`: a deployment for which the condition holds is refused."""
+
+    condition: sympy.Basic
+    sentence: str
+    origin: Span
+
+    def failure(self, values: Mapping[Symbol, Expr]) -> str | None:
+        """None where the condition does not hold; else the sentence, the numbers behind the condition, and its line."""
+        if self.condition.xreplace(dict(values)) != sympy.true:
+            return None
+        found = sorted((s for s in self.condition.free_symbols if isinstance(s, Symbol)), key=lambda s: s.name)
+        numbers = ", ".join(f"{s.name} = {values[s]}" for s in found)
+        return f"{self.sentence} ({numbers}), as {self.origin} says"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpGraph:
+    """Operators in the order of the graph text, their data flow, and what they keep in memory.
+
+    dag: frozen nx.DiGraph of op names. guards: what must stay as it is for this graph to hold; degrees: what stands for
+    each of DEGREES in its formulas; whole, refusals: deployments that are refused.
+    """
+
+    model: str
+    phase: Phase
+    ops: tuple[Op, ...]
+    dag: nx.DiGraph[str]
+    residents: tuple[Resident, ...]
+    guards: tuple[Guard, ...]
+    whole: tuple[Whole, ...]
+    refusals: tuple[Refusal, ...]
+    degrees: Mapping[str, Expr]
+
+
+def verify(graph: OpGraph) -> OpGraph:
+    """The graph itself. Raises InternalError when it is no DAG or names an operator twice."""
+    names = [op.name for op in graph.ops]
+    if len(set(names)) != len(names):
+        raise InternalError("lower", f"operator names repeat in {graph.model}")
+    if not nx.is_directed_acyclic_graph(graph.dag):
+        raise InternalError("lower", f"{graph.model} is not acyclic")
+    return graph
+
+
+def annotated(graph: OpGraph) -> nx.DiGraph[str]:
+    """A frozen copy of the data flow with each operator's kernel, shape, repeat and graph line as node attributes."""
+    dag = graph.dag.copy()
+    for op in graph.ops:
+        shape = {name: str(size) for name, size in op.shape.items()}
+        dag.add_node(
+            op.name,
+            kernel=op.kernel,
+            stage=op.stage,
+            shape=shape,
+            repeat=str(op.repeat),
+            origin=str(op.origin),
+        )
+    return nx.freeze(dag)

@@ -1,0 +1,156 @@
+"""What a deployment leaves to the checkpoint: the formats of linear layers, by kind of layer, and of the KV cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from symsim.algebra.symbols import weight_symbol
+from symsim.errors import ConfigError, DeploymentError
+from symsim.inputs.cost_model import CostModel
+from symsim.inputs.deployment import CHECKPOINT, Deployment
+from symsim.model.architecture import Architecture
+from symsim.model.family import Family
+from symsim.model.layer_kinds import ALIKE, LayerKind, free_name
+from symsim.model.weight_paths import bodies, modules, stored_as
+from symsim.quantization.formats import Format
+from symsim.quantization.layers import BF16, Formats, LayerFormat, Quantization
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A family as a deployment serves it. deployment: with every precision decided, `checkpoint` where the formats are
+    the checkpoint's own and no precision of the whole; family: its kinds of layers told apart by format.
+
+    formats: of the modules outside of layers, None where the deployment gives the weights their precision;
+    kv: the format of the KV cache where the checkpoint gives it; notes: sentences on what was read or overridden.
+    """
+
+    family: Family
+    deployment: Deployment
+    formats: Formats | None = None
+    kv: Format | None = None
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stored(self) -> Mapping[str, tuple[Format, str]]:
+        """Symbol of bytes -> the format of weights or cache whose bytes it is, and the file that says so.
+
+        Raises ConfigError for two formats of one name, such as groups with zero points and without.
+        """
+        found = {} if self.kv is None else {"b_kv": (self.kv, self.origin)}
+        for layer in self.every:
+            name = weight_symbol(layer.weight.name)
+            known = found.setdefault(name, (layer.weight, self.origin))[0]
+            if known.bytes_per_weight != layer.weight.bytes_per_weight:
+                raise ConfigError(
+                    f"{self.origin}: two formats are {layer.weight.name}, with different scales; expected one"
+                )
+        return found
+
+    @property
+    def every(self) -> tuple[LayerFormat, ...]:
+        """All formats of linear layers, each once."""
+        kinds = (kind.formats for kind in self.family.sizes.kinds)
+        return tuple(dict.fromkeys(layer for found in (self.formats or (), *kinds) for _, layer in found))
+
+
+def serve(family: Family, deployment: Deployment, cost_model: CostModel) -> ServedModel:
+    """Decide the precisions that a deployment leaves open as the cost model does: in bf16, or as the checkpoint says.
+
+    Raises DeploymentError for `checkpoint` under a cost model that reads no formats, ConfigError for a quantisation
+    that is not understood, or whose formats one operator cannot have.
+    """
+    if not cost_model.reads_checkpoint:
+        return _as_deployed(family, deployment, cost_model)
+    gemm, kv = deployment.gemm or CHECKPOINT, deployment.kv or CHECKPOINT
+    if CHECKPOINT not in (gemm, kv):
+        return ServedModel(family, replace(deployment, gemm=gemm, kv=kv), notes=_overridden(family, deployment))
+    found = family.quantization
+    notes = list(_overridden(family, deployment))
+    cache: Format | None = None
+    if kv == CHECKPOINT:
+        cache, kv = found.kv, found.kv.name if found.kv.name in ("bf16", "fp8") else CHECKPOINT
+        notes += [f"the KV cache is in {found.kv.name}, as {found.origin} says"] if cache != BF16.weight else []
+    if gemm == CHECKPOINT and found.formats <= {BF16}:
+        gemm = "bf16"
+    decided = replace(deployment, gemm=gemm, kv=kv)  # pyright: ignore[reportArgumentType]
+    if gemm != CHECKPOINT:
+        return ServedModel(family, decided, None, cache, found.origin, tuple(notes))
+    told_apart = replace(family, sizes=_told_apart(family, found))
+    outside = _formats(modules(family.model.body, family.library, {}), family, found, None)
+    served = ServedModel(told_apart, decided, tuple(outside), cache, found.origin)
+    missing = found.formats - set(served.every) - {BF16}
+    names = ", ".join(sorted(layer.name for layer in missing))
+    notes += [f"{found.origin}: no operator of {family.model.name} has the format {names}"] if missing else []
+    return replace(served, notes=tuple(notes))
+
+
+def _as_deployed(family: Family, deployment: Deployment, cost_model: CostModel) -> ServedModel:
+    """Every weight in the precision of the deployment, bf16 where it states none."""
+    for name in ("gemm", "kv"):
+        if getattr(deployment, name) == CHECKPOINT:
+            raise DeploymentError(
+                f"{name} = checkpoint: the {cost_model.name} cost model reads no formats of weights; choose bf16 or fp8"
+            )
+    decided = replace(deployment, gemm=deployment.gemm or "bf16", kv=deployment.kv or "bf16")
+    notes = [
+        f"{family.config.path}: the {cost_model.name} cost model does not read {stated}; gemm {decided.gemm} and kv "
+        f"{decided.kv} stand for all weights and the KV cache"
+        for stated in family.states_quantization
+    ]
+    return ServedModel(family, decided, notes=tuple(notes))
+
+
+def _overridden(family: Family, deployment: Deployment) -> tuple[str, ...]:
+    """What the deployment says otherwise than a quantised checkpoint may."""
+    said = [
+        f"{name} {value}" for name in ("gemm", "kv") if (value := getattr(deployment, name)) not in (None, CHECKPOINT)
+    ]
+    return tuple(
+        f"{' and '.join(said)} stand in for what {stated} says" for stated in family.states_quantization if said
+    )
+
+
+def _formats(
+    paths: Iterable[str], family: Family, found: Quantization, layer: int | None
+) -> Iterator[tuple[str, LayerFormat]]:
+    """Module path of the graph text -> its format, sorted; a module that is stored as several has that of all."""
+    for path in sorted(set(paths)):
+        stored = stored_as(path, family.model, family.library, in_layer=layer is not None)
+        kinds = {name: found.format_of(name, layer) for name in stored}
+        if len(set(kinds.values())) > 1:
+            stated = ", ".join(f"{name} {kind.name}" for name, kind in kinds.items())
+            raise ConfigError(f"{found.origin}: {path} of {family.model.name} is stored in two formats: {stated}")
+        yield path, kinds[stored[0]]
+
+
+def _told_apart(family: Family, found: Quantization) -> Architecture:
+    """The sizes of a family whose kinds of layers are told apart by the formats of their modules."""
+    statements = {statement.span: statement for statement in bodies(family.model.body)}
+    taken = {kind.name for kind in family.sizes.kinds}
+    kinds: list[LayerKind] = []
+    values, keys = dict(family.sizes.values), dict(family.sizes.keys)
+    for kind in family.sizes.kinds:
+        paths = list(modules(statements[kind.statement].body, family.library, dict(kind.outcomes)))
+        groups: dict[Formats, list[int]] = {}
+        for layer in kind.layers:
+            groups.setdefault(tuple(_formats(paths, family, found, layer)), []).append(layer)
+        if len(groups) > 1 and kind.symbol is not None:
+            del values[kind.symbol], keys[kind.symbol]
+        for formats, layers in groups.items():
+            name = kind.name if len(groups) == 1 else free_name(f"{kind.name}_{_words(formats, groups)}", taken)
+            symbol = kind.symbol if len(groups) == 1 else f"L_{name.removeprefix(f'{ALIKE}_')}"
+            kinds.append(replace(kind, name=name, symbol=symbol, layers=tuple(layers), formats=formats))
+            if symbol is not None and symbol not in values:
+                values[symbol] = len(layers)
+                keys[symbol] = f"{found.origin}: {len(layers)} of {kind.count} layers"
+    return replace(family.sizes, values=values, keys=keys, kinds=tuple(kinds))
+
+
+def _words(formats: Formats, groups: Mapping[Formats, object]) -> str:
+    """The elements of the formats in which a group of layers differs from the others of its kind."""
+    columns = zip(*groups, strict=True)
+    differing = {column[0][0] for column in columns if len({layer for _, layer in column}) > 1}
+    return "_".join(dict.fromkeys(layer.weight.element.name for path, layer in formats if path in differing))

@@ -1,0 +1,1 @@
+"""Formula -> text, mathematics and programs."""

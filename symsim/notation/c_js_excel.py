@@ -1,0 +1,171 @@
+"""ClosedForm -> one self-contained function in C99, JavaScript or an Excel cell; measured tables travel inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan
+
+from symsim.algebra.code_printer import code
+from symsim.algebra.symbols import WORKLOAD
+from symsim.cost.metrics import Derivation
+from symsim.formula.bound_tables import bound_tables
+from symsim.formula.closed_form import ClosedForm
+from symsim.notation.flat import Grid, Points, flat
+
+Table = Grid | Points
+
+
+def c_function(form: ClosedForm, subject: str) -> str:
+    """C99 source: a static function for each table, then `double METRIC(double B, ...)`.
+
+    It needs <math.h> only. Where a measured row cannot be used (its MFU is 0.000) the result is NaN.
+    """
+    derivation, tables, inputs = _parts(form)
+    head = [
+        f"/* {derivation.meaning} of {subject}.",
+        f"   Unit: {form.unit}. {_meanings(form, inputs)}. Derived by symsim. */",
+        "#include <math.h>",
+        "",
+    ]
+    functions = [_c_table(name, table) for name, table in tables.items()]
+    body = [f"    const double {s.symbol.name} = {code(s.expr, 'c')};" for s in derivation.steps[:-1]]
+    arguments = ", ".join(f"double {name}" for name in inputs)
+    last = f"    return {code(derivation.result.expr, 'c')};"
+    text = "\n".join([*body, last])
+    head += [line for name, line in _C_EXTREMES.items() if f"{name}(" in text]
+    return "\n".join([*head, *functions, "", f"double {form.name}({arguments}) {{", *body, last, "}"]) + "\n"
+
+
+_C_EXTREMES = {  # unlike fmax and fmin these pass NaN on
+    "larger": "static double larger(double a, double b) { return a > b || a != a ? a : b; }",
+    "smaller": "static double smaller(double a, double b) { return a < b || a != a ? a : b; }",
+}
+
+
+def _c_table(name: str, table: Table) -> str:
+    arguments = ", ".join(f"double {axis}" for axis in table.axes)
+    lines = [f"\nstatic double {name}({arguments}) {{"]
+    if isinstance(table, Grid):
+        lines.append(f"    static const double grid[] = {{{_list(table.grid, 'NAN')}}};")
+        index = "0"
+        for axis, edges in zip(table.axes, table.edges, strict=True):
+            if not edges:
+                continue
+            lines.append(f"    static const double {axis}_edges[] = {{{_list(edges, 'NAN')}}};")
+            lines.append(f"    int {axis}_cell = 0;")
+            test = f"{axis}_cell < {len(edges)} && {axis}_edges[{axis}_cell] <= {axis}"
+            lines.append(f"    while ({test}) {axis}_cell++;")
+            index = f"({index}) * {len(edges) + 1} + {axis}_cell"
+        unused = [f"    (void){axis};" for axis, edges in zip(table.axes, table.edges, strict=True) if not edges]
+        return "\n".join([*lines, *unused, f"    return grid[{index}];", "}"])
+    for axis, column in zip(table.axes, zip(*table.points, strict=True), strict=True):
+        lines.append(f"    static const double {axis}_at[] = {{{_list(column, 'NAN')}}};")
+    distance = " + ".join(f"fabs({axis}_at[i] - {axis})" for axis in table.axes)
+    lines += [
+        f"    static const double values[] = {{{_list(table.values, 'NAN')}}};",
+        "    int at = 0;",
+        "    double least = INFINITY;",
+        f"    for (int i = 0; i < {len(table.values)}; i++) {{",
+        f"        const double distance = {distance};",
+        "        if (distance < least) { least = distance; at = i; }",
+        "    }",
+        f"    return values[at]{_scaled(table, '{axis} / {axis}_at[at]')};",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+def javascript_function(form: ClosedForm, subject: str) -> str:
+    """JavaScript source: one function that takes an object, `tpot({B: 64, S: 4096, O: 2048})`.
+
+    Where a measured row cannot be used (its MFU is 0.000) the result is NaN.
+    """
+    derivation, tables, inputs = _parts(form)
+    lines = [
+        f"/** {derivation.meaning} of {subject}.",
+        f" *  Unit: {form.unit}. {_meanings(form, inputs)}. Derived by symsim. */",
+        f"function {form.name}({{{', '.join(inputs)}}}) {{",
+        "  const cell = (edges, x) => edges.filter((edge) => edge <= x).length;",
+        "  const first = (gaps) => gaps.indexOf(Math.min(...gaps));",
+        *(f"  {_javascript_table(name, table)}" for name, table in tables.items()),
+        *(f"  const {s.symbol.name} = {code(s.expr, 'javascript')};" for s in derivation.steps[:-1]),
+        f"  return {code(derivation.result.expr, 'javascript')};",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _javascript_table(name: str, table: Table) -> str:
+    arguments = ", ".join(table.axes)
+    if isinstance(table, Grid):
+        index = "0"
+        for axis, edges in zip(table.axes, table.edges, strict=True):
+            if edges:
+                index = f"({index}) * {len(edges) + 1} + cell([{_list(edges, 'NaN')}], {axis})"
+        return f"const {name} = ({arguments}) => [{_list(table.grid, 'NaN')}][{index}];"
+    points = ", ".join(
+        f"[{_list((*point, value), 'NaN')}]" for point, value in zip(table.points, table.values, strict=True)
+    )
+    distance = " + ".join(f"Math.abs(row[{i}] - {axis})" for i, axis in enumerate(table.axes))
+    value = f"rows[at][{len(table.axes)}]"
+    scaled = "" if table.scale is None else f" * {table.axes[table.scale]} / rows[at][{table.scale}]"
+    return (
+        f"const {name} = ({arguments}) => {{ const rows = [{points}]; "
+        f"const at = first(rows.map((row) => {distance})); return {value}{scaled}; }};"
+    )
+
+
+def excel_formula(form: ClosedForm, cells: Mapping[str, str] | None = None) -> str:
+    """One cell formula (Excel 365, Google Sheets: it uses LET). cells: where each input stands; default A1, B1, ...
+
+    Names end in an underscore, as Excel takes some letters for references. Unusable rows give #N/A.
+    """
+    derivation, tables, inputs = _parts(form)
+    where = dict(zip(inputs, "ABCDEFGH", strict=False))
+    stated = {name: (cells or {}).get(name, f"{where[name]}1") for name in inputs}
+    pairs = [f"{name}_,{cell}" for name, cell in stated.items()]
+    inline = {name: _excel_table(table) for name, table in tables.items()}
+    pairs += [f"{s.symbol.name}_,{code(s.expr, 'excel', inline)}" for s in derivation.steps[:-1]]
+    return f"=LET({','.join(pairs)},{code(derivation.result.expr, 'excel', inline)})".replace(" ", "")
+
+
+def _excel_table(table: Table) -> Callable[..., str]:
+    def written(*arguments: str) -> str:
+        if isinstance(table, Points):
+            columns = list(zip(*table.points, strict=True))
+            gaps = [f"ABS({{{_list(c, 'NA()')}}}-{x})" for c, x in zip(columns, arguments, strict=True)]
+            found = "MATCH(MIN(d_),d_,0)"
+            value = f"INDEX({{{_list(table.values, 'NA()')}}},{found})"
+            scale = (
+                ""
+                if table.scale is None
+                else (f"*{arguments[table.scale]}/INDEX({{{_list(columns[table.scale], 'NA()')}}},{found})")
+            )
+            return f"LET(d_,{'+'.join(gaps)},{value}{scale})"
+        index = "0"
+        for edges, x in zip(table.edges, arguments, strict=True):
+            if edges:
+                index = f"({index})*{len(edges) + 1}+MATCH({x},{{-1E+99,{_list(edges, 'NA()')}}},1)-1"
+        return repr(table.grid[0]) if index == "0" else f"INDEX({{{_list(table.grid, '#N/A')}}},{index}+1)"
+
+    return written
+
+
+def _parts(form: ClosedForm) -> tuple[Derivation, dict[str, Table], list[str]]:
+    """The steps with tables of their own names, those tables, and the inputs in the usual order."""
+    derivation = form.level("numeric")
+    lookups, replaced = bound_tables(form, derivation)
+    free = {s.name for s in derivation.free()}
+    return replaced, {name: flat(lookup) for name, lookup in lookups.items()}, [n for n in WORKLOAD if n in free]
+
+
+def _meanings(form: ClosedForm, inputs: Sequence[str]) -> str:
+    return "; ".join(f"{name}: {form.symbols[name].meaning}" for name in inputs)
+
+
+def _list(numbers: Sequence[float], missing: str) -> str:
+    return ", ".join(missing if isnan(number) else repr(number) for number in numbers)
+
+
+def _scaled(table: Points, pattern: str) -> str:
+    return "" if table.scale is None else " * " + pattern.format(axis=table.axes[table.scale])

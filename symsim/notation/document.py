@@ -1,0 +1,53 @@
+"""Sheet -> one JSON-ready document: every step with its expression, LaTeX, operator and source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy.printing.str import sstr
+
+from symsim.notation.latex import equations
+from symsim.notation.layout import Layout
+
+
+def formula_json(layout: Layout) -> dict[str, Any]:
+    """Steps from the metric down; values are exact SI numbers as floats at full precision."""
+    latex = {left: " ".join(lines) for left, lines in equations(layout)}
+    steps = [
+        {
+            "name": step.symbol.name,
+            "expression": sstr(step.expr),
+            "latex": f"{step.latex} = {latex[step.latex]}",
+            "unit": step.unit,
+            "meaning": step.meaning,
+            "operator": step.op,
+            "graph_line": step.origin,
+            "config_keys": layout.reads[step.symbol.name],
+        }
+        for step in layout.steps
+    ]
+    symbols = [
+        {
+            "name": row.info.name,
+            "unit": row.info.unit,
+            "meaning": row.info.meaning,
+            "latex": row.info.latex,
+            "value": None if row.value is None else float(row.value),
+            "source": row.source,
+        }
+        for row in layout.symbols
+    ]
+    tables = [{"function": t.function, "arguments": t.args, "file": t.file, "source": t.source} for t in layout.tables]
+    return {
+        "metric": layout.derivation.name,
+        "meaning": layout.derivation.meaning,
+        "unit": layout.derivation.result.unit,
+        "subject": layout.subject,
+        "level": layout.level,
+        "expression": sstr(layout.derivation.inlined()),
+        "holds_for": layout.conditions,
+        "steps": steps,
+        "symbols": symbols,
+        "tables": tables,
+        "in_place_of_tables": layout.stand_ins,
+    }

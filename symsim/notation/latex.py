@@ -1,0 +1,252 @@
+"""Sheet -> LaTeX that compiles in an amsmath article: aligned equations in named steps, and a table of symbols."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy
+from sympy import Add, Expr, Max, Mul, Symbol
+from sympy.printing.latex import LatexPrinter
+
+from symsim.algebra.units import format_quantity
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, ordered
+
+BUDGET = 92.0
+"""Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
+
+
+NUMBER = 10.0
+"""Letters that the number of an equation takes from a line."""
+
+END = "end of what symsim derived"
+"""Closes what a comment with a command opens."""
+
+
+class Math(LatexPrinter):
+    """sympy's LaTeX printer with our symbols, tables as mu(...), digit groups, and SI prefixes on coefficients."""
+
+    def __init__(self, layout: Layout, unit: str) -> None:
+        super().__init__({"mul_symbol": "\\,"})
+        self.layout, self.unit = layout, unit if layout.level == "numeric" else ""
+        self.names = _names(layout)
+
+    def of_unit(self, unit: str) -> Math:
+        """The same printer for values in another unit."""
+        return Math(self.layout, unit)
+
+    def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
+        return self.names.get(str(expr), super()._print_Symbol(expr))
+
+    def _print_Function(self, expr: Expr, exp: str | None = None) -> str:
+        arguments = ", ".join(map(self._plain, expr.args))  # pyright: ignore[reportArgumentType]
+        call = f"{self.names.get(str(expr.func), str(expr.func))}({arguments})"
+        return call if exp is None else f"{call}^{{{exp}}}"
+
+    def _print_Add(self, expr: Expr, order: str | None = None) -> str:
+        return _joined([self._print(term) for term in ordered(expr, self.layout.derivation.steps)])
+
+    def _print_Max(self, expr: Expr, exp: str | None = None) -> str:
+        terms = map(self._print, ordered(expr, self.layout.derivation.steps))
+        return "\\max\\left(" + ",\\; ".join(terms) + "\\right)"
+
+    def _print_Mul(self, expr: Expr) -> str:
+        found = as_quantity(expr, self.unit, self.layout.derivation.steps)
+        if found is not None and found[0] != 1:
+            return f"{quantity(float(found[0]), self.unit)} \\cdot {self._plain(found[1])}"
+        number, rest = expr.as_coeff_Mul()
+        if isinstance(rest, Max) and number != 1:
+            return f"{self._plain(number)} {self._print(rest)}"
+        return self._plain(expr)
+
+    def _print_Rational(self, expr: Expr) -> str:
+        return quantity(float(expr), self.unit) if self.unit in ("s", "B") else super()._print_Rational(expr)  # pyright: ignore
+
+    def _print_Integer(self, expr: Expr) -> str:
+        if self.unit in ("s", "B"):
+            return quantity(float(expr), self.unit)  # pyright: ignore[reportArgumentType]
+        return grouped(str(expr))
+
+    def _plain(self, expr: Expr) -> str:
+        """Without units: inside products, fractions and arguments."""
+        plain = self.of_unit("")
+        return LatexPrinter._print_Mul(plain, expr) if isinstance(expr, Mul) else plain._print(expr)
+
+
+def expression_latex(expr: Expr, layout: Layout, unit: str = "") -> str:
+    """One expression as it stands in a formula of the layout whose value is in `unit`."""
+    return str(Math(layout, unit).doprint(expr))
+
+
+def grouped(digits: str) -> str:
+    """Thin spaces between groups of three digits, from five digits on.
+
+    >>> grouped("22020096"), grouped("7168")
+    ('22\\\\,020\\\\,096', '7168')
+    """
+    return f"{int(digits):,}".replace(",", "\\,") if len(digits.lstrip("-")) > 4 else digits
+
+
+def _joined(terms: list[str]) -> str:
+    return terms[0] + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in terms[1:])
+
+
+def quantity(value: float, unit: str) -> str:
+    number, _, symbol = format_quantity(value, unit, DIGITS).partition(" ")
+    prefix, rest = ("\\mu", symbol[1:]) if symbol.startswith("µ") else ("", symbol)
+    return f"{number}\\,{prefix}\\mathrm{{{rest}}}"
+
+
+def _names(layout: Layout) -> Mapping[str, str]:
+    steps = {step.symbol.name: step.latex for step in layout.derivation.steps}
+    return {
+        **{row.info.name: row.info.latex for row in layout.symbols},
+        **{table.function: table.latex for table in layout.tables},
+        **steps,
+    }
+
+
+def equations(layout: Layout, budget: float = BUDGET) -> list[tuple[str, list[str]]]:
+    """Left side and lines of the right side of every step, from the metric down."""
+    return [(step.latex, Lines(layout, step.unit).of(step.expr, budget)) for step in layout.steps]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Breaks an expression over lines where its sums and maxima have room to."""
+
+    layout: Layout
+    unit: str
+    printer: Callable[[Layout, str], Math] = Math
+
+    def of(self, expr: Expr, budget: float) -> list[str]:
+        """The expression in lines of about the budget's letters; fixed-size brackets open and close across lines."""
+        math = self.printer(self.layout, self.unit)
+        whole = math.doprint(expr)
+        if width(whole) <= budget:
+            return [whole]
+        number, rest = expr.as_coeff_Mul()
+        below, above = sympy.denom(expr), sympy.numer(expr)
+        match expr:
+            case Add():
+                return self._sum(ordered(expr, self.layout.derivation.steps), budget)
+            case Max():
+                terms = [self.of(term, budget - 6) for term in ordered(expr, self.layout.derivation.steps)]
+                return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
+            case _ if isinstance(rest, Max):
+                first, *more = self.of(rest, budget - 6)
+                return [f"{math.of_unit('').doprint(number)} {first}", *more]
+            case _ if isinstance(above, Add) and below != 1 and not math.unit:
+                return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
+            case _:
+                return [whole]
+
+    def _sum(self, terms: Sequence[Expr], budget: float) -> list[str]:
+        """Terms as many to a line as fit; a term that is too wide breaks over lines of its own."""
+        lines: list[str] = []
+        for term in terms:
+            first, *more = self.of(term, budget)
+            signed = first if first.startswith("-") or not lines else f"+ {first}"
+            if lines and not more and width(lines[-1]) + width(first) <= budget:
+                lines[-1] += f" {signed}"
+            else:
+                lines += [signed, *more]
+        return lines
+
+
+def _separated(terms: list[list[str]]) -> list[list[str]]:
+    """Arms of a maximum: a comma after each but the last."""
+    return [[*lines[:-1], f"{lines[-1]},"] for lines in terms[:-1]] + terms[-1:]
+
+
+def _bracketed(head: str, lines: list[str]) -> list[str]:
+    first, *more = lines
+    indented = [f"\\quad {line}" for line in more]
+    opened = [f"{head}\\Bigl({first}", *indented]
+    return [*opened[:-1], f"{opened[-1]}\\Bigr)"]
+
+
+def width(latex: str) -> float:
+    """About how many letters wide a formula is set: of a fraction the wider side, scripts at two thirds."""
+    total, at = 0.0, 0
+    while at < len(latex):
+        if latex.startswith("\\frac{", at):
+            upper, at = _group(latex, at + 5)
+            lower, at = _group(latex, at)
+            total += max(width(upper), width(lower))
+        elif latex[at] in "_^" and latex.startswith("{", at + 1):
+            script, at = _group(latex, at + 1)
+            total += width(script) * 2 / 3
+        elif latex[at] == "\\":
+            name = re.match(r"\\\\([A-Za-z]+|.)", latex[at:])
+            at += len(name.group()) if name else 1
+            total += _WIDE.get(name.group(1), 1.0) if name else 0.0
+        else:
+            total += 0.0 if latex[at] in "{} " else 1.0
+            at += 1
+    return total
+
+
+_WIDE = {",": 0.3, ";": 0.5, "left": 0.0, "right": 0.0, "mathrm": 0.0, "max": 3.0, "min": 3.0, "quad": 2.0}
+"""Letters that a command takes; any other takes one."""
+
+
+def _group(latex: str, at: int) -> tuple[str, int]:
+    """What stands between the braces that open here, and where they end."""
+    depth = 0
+    for end in range(at, len(latex)):
+        depth += {"{": 1, "}": -1}.get(latex[end], 0)
+        if depth == 0:
+            return latex[at + 1 : end], end + 1
+    return latex[at:], len(latex)
+
+
+def latex_text(layout: Layout) -> str:
+    """An `align*` of all steps and a `tabular` of symbols, for an article that loads amsmath."""
+    return f"{derivation_latex(layout)}\n{_symbol_table(layout)}"
+
+
+def numbered_latex(layout: Layout, label: str) -> str:
+    """The equations in an `align` whose first line is numbered and labelled, with the same marks."""
+    rows: list[str] = []
+    for left, lines in equations(layout, BUDGET - NUMBER):
+        first, *more = lines
+        tag = "\\notag" if rows else f"\\label{{{label}}}"
+        rows += [f"  {left} &= {first} {tag}", *(f"  &\\quad {line} \\notag" for line in more)]
+    body = " \\\\\n".join(rows)
+    aligned = f"\\begin{{align}}\n{body}\n\\end{{align}}"
+    marked = f"% {layout.origin}\n{aligned}\n% {END}" if layout.origin else aligned
+    return f"\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
+
+
+def derivation_latex(layout: Layout) -> str:
+    """The `align*` alone, marked with the command that derives it, so that `symsim verify` can check it."""
+    rows = [f"  {left} &= " + " \\\\\n  &\\quad ".join(lines) + " \\\\" for left, lines in equations(layout)]
+    body = "\n".join(rows).removesuffix(" \\\\")
+    head = f"% {layout.derivation.meaning} of {layout.subject}"
+    if layout.level == "numeric":
+        head += f"\n% {ROUNDED}"
+    aligned = f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
+    marked = f"% {layout.origin}\n{aligned}\n% {END}" if layout.origin else aligned
+    return f"{head}\n\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
+
+
+def _symbol_table(layout: Layout) -> str:
+    columns = "@{}lp{0.55\\linewidth}l@{}"
+    lines = [f"\\begin{{tabular}}{{{columns}}}", "symbol & meaning & value \\\\ \\hline"]
+    for row in layout.symbols:
+        value = "" if row.value is None else escaped(format_quantity(row.value, row.info.unit, 6))
+        unit = f" [{row.info.unit}]" if not value and row.info.unit != "1" else ""
+        lines.append(f"${row.info.latex}$ & {escaped(row.info.meaning)}{unit} & {value} \\\\")
+    for table in layout.tables:
+        arguments = escaped(", ".join(table.args).replace("_", " "))
+        lines.append(f"${table.latex}$ & {escaped(table.meaning)}, of {arguments} & measured \\\\")
+    return "\n".join([*lines, "\\end{tabular}"])
+
+
+def escaped(text: str) -> str:
+    """Plain text with LaTeX's special characters escaped."""
+    for character in ("&", "%", "#", "_"):
+        text = text.replace(character, f"\\{character}")
+    return text.replace("µ", "$\\mu$")

@@ -1,0 +1,114 @@
+"""Sheet: a formula laid out for printing, in whatever notation: what renderers take in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import sympy
+from sympy import Expr, Rational
+from sympy.core.function import AppliedUndef
+
+from symsim.algebra.symbols import KNOWN, SymbolInfo
+from symsim.cost.metrics import Derivation, Step
+from symsim.formula.closed_form import ClosedForm, Level
+from symsim.tables.table import Signature, signatures
+
+DIGITS = 6
+ROUNDED = f"coefficients are printed to {DIGITS} digits; the python format has them exactly"
+
+
+KINDS = {"workload": 0, "architecture": 1, "deployment": 2, "precision": 3, "hardware": 4, "convention": 5}
+"""Kind of symbol -> its place in a table of symbols."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the symbol table. value is exact and in SI units; None is left to the reader to choose."""
+
+    info: SymbolInfo
+    value: Fraction | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """steps run from the metric down to its operators (each is explained by later ones).
+
+    reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold;
+    stand_ins: what is used in place of tables that do not answer; origin: the command that derives it, or nothing.
+    """
+
+    subject: str
+    level: Level
+    derivation: Derivation
+    steps: tuple[Step, ...]
+    symbols: tuple[Row, ...]
+    tables: tuple[Signature, ...]
+    reads: Mapping[str, tuple[str, ...]]
+    conditions: tuple[str, ...]
+    stand_ins: tuple[str, ...] = ()
+    origin: str = ""
+
+
+def laid_out(form: ClosedForm, level: Level, subject: str, origin: str = "") -> Layout:
+    """Lay a formula out at a level of detail: only symbols that are left in it get a row."""
+    derivation = form.level(level)
+    left = {s.name for s in derivation.free()}
+    rows = [_row(name, form) for name in form.symbols if name in left]
+    rows.sort(key=lambda row: (KINDS[row.info.kind], row.info.name))
+    flags = {name for name, info in KNOWN.items() if info.kind == "flag"}
+    conditions = tuple(str(g) for g in derivation.guards if not flags & {s.name for s in g.symbols()})
+    reads = {step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps}
+    steps = top_down(derivation.steps)
+    command = f"symsim formula {origin} --metric {form.name.replace('_', '-')} --level {level}" if origin else ""
+    parts = (subject, level, derivation, steps, tuple(rows), _tables(derivation), reads, conditions)
+    return Layout(*parts, form.stand_ins, command)
+
+
+def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The metric first, then each step at the point where the reader first meets it, breadth first."""
+    by_symbol = {step.symbol: step for step in steps}
+    order: list[Step] = [steps[-1]]
+    for step in order:
+        used = step.expr.free_symbols & set(by_symbol)
+        order += [inner for inner in steps if inner.symbol in used and inner not in order]
+    return tuple(order)
+
+
+def ordered(expr: Expr, steps: Sequence[Step]) -> tuple[Expr, ...]:
+    """Terms of a sum or a maximum as a reader wants them: compute before memory, steps as they are derived; what is
+    taken off last."""
+    place = {step.symbol: i for i, step in enumerate(steps)}
+
+    def key(term: Expr) -> tuple[bool, int, int, str]:
+        taken_off = bool(term.as_coeff_Mul()[0].is_negative)
+        first = min((place[s] for s in term.free_symbols if s in place), default=len(place))  # pyright: ignore
+        return (taken_off, first, 0 if term.atoms(AppliedUndef) else 1, str(term))
+
+    return tuple(sorted(cast(tuple[Expr, ...], expr.args), key=key))
+
+
+def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational, Expr] | None:
+    """A term with all numbers put in, as (coefficient in `unit`, the rest), or None where a step carries the unit.
+
+    12 ns * B is such a term; 61 * t_layer is not.
+    """
+    if unit not in ("s", "B"):
+        return None
+    number, rest = term.as_coeff_Mul()
+    carriers = {step.symbol for step in steps if step.unit == unit}
+    if rest.free_symbols & carriers or rest.atoms(sympy.Max) or not isinstance(number, Rational):
+        return None
+    return number, rest
+
+
+def _row(name: str, form: ClosedForm) -> Row:
+    return Row(form.symbols[name], form.bound.values.get(name), form.bound.sources.get(name, "yours to choose"))
+
+
+def _tables(derivation: Derivation) -> tuple[Signature, ...]:
+    used = {str(call.func) for step in derivation.steps for call in step.expr.atoms(AppliedUndef)}
+    return tuple(signatures()[name] for name in sorted(used))

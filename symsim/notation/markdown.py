@@ -1,0 +1,39 @@
+"""Sheet -> Markdown with math between dollar signs, and tables of symbols and measurements."""
+
+from __future__ import annotations
+
+from symsim.algebra.units import format_quantity
+from symsim.notation.latex import equations
+from symsim.notation.layout import Layout
+
+
+def markdown_text(layout: Layout) -> str:
+    """A heading, the equations as one aligned display, and the symbols as a table."""
+    rows = [f"{left} &= " + " \\\\\n&\\quad ".join(lines) for left, lines in equations(layout)]
+    parts = [
+        f"### {layout.derivation.meaning}",
+        layout.subject,
+        "$$\n\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}\n$$",
+        _table(
+            ("symbol", "meaning", "unit", "value", "source"),
+            [
+                (
+                    f"${row.info.latex}$",
+                    row.info.meaning,
+                    row.info.unit,
+                    "" if row.value is None else format_quantity(row.value, row.info.unit, 6),
+                    row.source,
+                )
+                for row in layout.symbols
+            ],
+        ),
+    ]
+    if layout.tables:
+        rows_of_tables = [(f"${t.latex}$", t.meaning, ", ".join(t.args), t.file) for t in layout.tables]
+        parts.append(_table(("table", "meaning", "arguments", "file"), rows_of_tables))
+    return "\n\n".join(parts)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)

@@ -1,0 +1,102 @@
+"""Sheet -> plain text that reads top down and can be pasted into code."""
+
+from __future__ import annotations
+
+from sympy import Expr, Function, Max, Mul
+from sympy.printing.str import StrPrinter
+
+from symsim.algebra.units import format_quantity
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, ordered
+
+
+class _Text(StrPrinter):
+    """sympy's plain printer with lower-case max, terms in reading order, and SI prefixes on numeric coefficients."""
+
+    def __init__(self, layout: Layout, unit: str) -> None:
+        super().__init__({"order": "none"})
+        self.layout, self.unit = layout, unit if layout.level == "numeric" else ""
+
+    def _print_Add(self, expr: Expr, order: str | None = None) -> str:
+        first, *rest = (self._print(term) for term in ordered(expr, self.layout.derivation.steps))
+        return first + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in rest)
+
+    def _print_Max(self, expr: Expr) -> str:
+        return f"max({', '.join(map(self._print, ordered(expr, self.layout.derivation.steps)))})"
+
+    def _print_Min(self, expr: Expr) -> str:
+        return f"min({', '.join(map(self._print, ordered(expr, self.layout.derivation.steps)))})"
+
+    def _print_Function(self, expr: Function) -> str:
+        return f"{expr.func}({', '.join(map(self._plain, expr.args))})"  # pyright: ignore[reportArgumentType]
+
+    def _print_ceiling(self, expr: Expr) -> str:
+        return f"ceil({self._plain(expr.args[0])})"  # pyright: ignore[reportArgumentType]
+
+    def _print_floor(self, expr: Expr) -> str:
+        return f"floor({self._plain(expr.args[0])})"  # pyright: ignore[reportArgumentType]
+
+    def _print_Mul(self, expr: Expr) -> str:
+        found = as_quantity(expr, self.unit, self.layout.derivation.steps)
+        if found is not None and found[0] != 1:
+            number = format_quantity(_fraction(found[0]), self.unit, DIGITS)
+            return f"{number} * {self._plain(found[1])}"
+        number, rest = expr.as_coeff_Mul()
+        if isinstance(rest, Max) and number != 1:
+            return f"{'-' if number == -1 else f'{number}*'}{self._print(rest)}"
+        return self._plain(expr)
+
+    def _print_Rational(self, expr: Expr) -> str:
+        return (
+            format_quantity(_fraction(expr), self.unit, DIGITS)
+            if self.unit in ("s", "B")
+            else super()._print_Rational(expr)
+        )
+
+    _print_Integer = _print_Rational
+    _print_Half = _print_Rational
+
+    def _plain(self, expr: Expr) -> str:
+        """Without units: inside products, fractions and arguments."""
+        plain = _Text(self.layout, "")
+        return StrPrinter._print_Mul(plain, expr) if isinstance(expr, Mul) else plain._print(expr)
+
+
+def _fraction(number: Expr) -> float:
+    return float(number)  # pyright: ignore[reportArgumentType]
+
+
+def expression_text(expr: Expr, unit: str, layout: Layout) -> str:
+    """One expression as it stands in a formula whose value is in `unit`."""
+    return str(_Text(layout, unit).doprint(expr))
+
+
+def plain_text(layout: Layout) -> str:
+    """The metric, its named steps from the top down, then every symbol and table."""
+    width = max(len(step.symbol.name) for step in layout.steps)
+    lines = [f"{layout.derivation.result.symbol}: {layout.derivation.meaning}", f"of {layout.subject}", ""]
+    for step in layout.steps:
+        lines.append(f"  {step.symbol.name:<{width}} = {_Text(layout, step.unit).doprint(step.expr)}")
+    if layout.level == "symbolic" and layout.conditions:
+        lines += ["", f"holds for {', '.join(layout.conditions)}"]
+    if layout.level == "numeric":
+        lines += ["", ROUNDED]
+    if layout.symbols:
+        lines += ["", "symbols"]
+        lines += _columns([_symbol_cells(row) for row in layout.symbols])
+    if layout.tables:
+        lines += ["", "tables"]
+        lines += _columns([(f"{t.function}({', '.join(t.args)})", t.meaning, t.file) for t in layout.tables])
+    if layout.stand_ins:
+        lines += ["", "in place of tables", *(f"  {sentence}" for sentence in layout.stand_ins)]
+    return "\n".join(lines)
+
+
+def _symbol_cells(row: Row) -> tuple[str, str, str, str]:
+    value = "" if row.value is None else format_quantity(row.value, row.info.unit, 6)
+    unit = "" if row.info.unit == "1" or value else f" [{row.info.unit}]"
+    return row.info.name, f"{row.info.meaning}{unit}", value, row.source
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,1 @@
+"""Model + device + deployment -> compiled closed forms; counts; one kernel by itself."""

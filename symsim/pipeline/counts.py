@@ -1,0 +1,261 @@
+"""Parameters, matrix-product FLOPs and cache of a model by itself: one copy, unsharded, no device. Exact integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import sympy
+from sympy import Expr, Integer
+
+from symsim.algebra.symbols import substitute, symbol
+from symsim.cost.kernel_cost import COUNTED, Cost, costs
+from symsim.cost.memory import resident, windowed
+from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import cache as cache_derivation
+from symsim.errors import InternalError, SymsimError
+from symsim.formula.binding import bind_model, deciding_numbers
+from symsim.formula.closed_form import ClosedForm
+from symsim.inputs.cost_model import named_cost_model
+from symsim.inputs.deployment import Deployment
+from symsim.model.family import Family, find_family
+from symsim.model.lower import lower
+from symsim.model.op_graph import SHARED, UNUSED, Phase
+from symsim.model.stored_formats import ServedModel, serve
+from symsim.pipeline.formula import Formula
+from symsim.pipeline.pipeline import phase_of, whole_shards
+from symsim.tables.table import TableContext
+
+PARTS = ("attention", "ffn", "norm")
+"""What the weights of a layer are listed under; graph text says which with `part`."""
+
+_BF16 = Deployment(gemm="bf16", kv="bf16")
+"""Elements and FLOPs are counted as if nothing were quantised."""
+
+BUFFER = "buffer"
+"""Listed under this is what is held but is no parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """How many weights a model has, in elements: the causal language model, tied weights once.
+
+    active: those that one token uses; lm_head: the matrix of the LM head, which is the embedding where tied;
+    non_embedding: without embedding and LM head; other: what stands outside of layers besides those two;
+    layers: attention, ffn and norm of each, in order; where they occur, also what is `shared` with an earlier layer,
+    which the total has once, and what is `unused`; not_counted: what the config describes beside that.
+    """
+
+    total: int
+    active: int
+    embedding: int
+    lm_head: int
+    tied: bool
+    non_embedding: int
+    other: int
+    layers: tuple[Mapping[str, int], ...]
+    not_counted: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts as plain JSON types."""
+        names = ("total", "active", "embedding", "lm_head", "tied", "non_embedding", "other")
+        plain = {name: getattr(self, name) for name in names}
+        return {**plain, "layers": [dict(layer) for layer in self.layers], "not_counted": list(self.not_counted)}
+
+
+def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fallback: bool = False) -> Parameters:
+    """Count the parameters of a model, exactly.
+
+    Raises SymsimError for a model that the graphs do not describe.
+
+    >>> params("qwen3-8b").total
+    8190735360
+    """
+    family = _family(model, graphs, fallback)
+    phased, values = _unsharded(family)
+    values = {**values, symbol("B"): Integer(1)}
+    outside: dict[str, int] = {}
+    bodies: dict[str, dict[str, int]] = {}
+    active = 0
+    for body, part, weight, touch in _weights(phased):
+        if part == BUFFER or weight == 0:
+            continue
+        held = bodies.setdefault(body, {}) if body else outside
+        amount = _whole(weight, values)
+        held[part] = held.get(part, 0) + amount
+        if part in (SHARED, UNUSED):
+            continue
+        active += _whole(touch * weight, values) * (_times(phased, body, values) if body else 1)
+    head = outside.get("lm_head", 0)
+    tied = "embedding" not in outside
+    layers = _in_order(family, phased, bodies, values)
+    total = sum(outside.values()) + sum(sum(layer.values()) - layer.get(SHARED, 0) for layer in layers)
+    embedding = outside.get("embedding", head)
+    inner = total - head - (0 if tied else embedding)
+    other = sum(amount for part, amount in outside.items() if part not in ("embedding", "lm_head"))
+    return Parameters(total, active, embedding, head, tied, inner, other, layers, family.sizes.omitted)
+
+
+def flops(
+    model: str | Path | Family,
+    phase: Phase = "prefill",
+    *,
+    batch: int = 1,
+    seq: int = 4096,
+    past: int = 0,
+    logits: Literal["all", "last"] = "all",
+    causal: bool = False,
+    graphs: Sequence[str | Path] = (),
+    fallback: bool = False,
+) -> Mapping[str, int]:
+    """Matrix-product FLOPs of one step of the whole model, 2 per multiply-add: total, linear, attention, ...
+
+    prefill: seq new tokens of each of batch sequences, after past tokens that are cached; decode: one new token of
+    each, in a context of seq + past tokens with itself. Every query meets every key, also behind a window, unless
+    causal. logits: of all new tokens, or of the last of each sequence.
+
+    >>> flops("qwen3-8b", batch=1, seq=128)["attention"]
+    9663676416
+    """
+    for name, value, least in (("batch", batch, 1), ("seq", seq, 1), ("past", past, 0)):
+        if value < least:
+            raise SymsimError(f"{name} = {value} must be at least {least}")
+    family = _family(model, graphs, fallback)
+    bound = bind_model(family.config, family.sizes, _BF16)
+    numbers = deciding_numbers(bound, phase)
+    tokens = symbol("T") if phase == "prefill" else symbol("B")
+    step = {"logit_tokens": tokens} if logits == "all" else {}
+    graph = lower(family.model, family.library, phase, numbers, family.sizes.kinds, step=step)
+    priced, _ = costs(graph, family.library, numbers, _all_pairs(phase, batch, seq, past, causal=causal))
+    work = {"T": batch * seq, "S": seq} if phase == "prefill" else {"B": batch, "C": seq + past}
+    values = {**bound.symbols(), **{symbol(name): Integer(value) for name, value in work.items()}}
+    found: dict[str, int] = dict.fromkeys(COUNTED, 0)
+    for op in graph.ops:
+        for kind, amount in _counted(priced[op.name]).items():
+            found[kind] += _whole(op.repeat * amount, values)
+    return {"total": sum(found.values()), **found}
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """KV cache and state of one sequence, bytes, all layers.
+
+    per_token: what one token takes while no window is full; windows: window in tokens -> the part of it that such
+    layers take, and take no more past their window; state: what a sequence holds whatever its length; formula: of a
+    sequence of S + O tokens; kv: the format of the cache.
+    """
+
+    per_token: int
+    windows: Mapping[int, int]
+    state: int
+    formula: Formula
+    kv: str
+
+    def per_request(self, **lengths: int) -> int:
+        """Bytes of one sequence of S input and O output tokens."""
+        return int(self.formula.evaluate(**lengths))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as plain JSON types."""
+        windows = [{"tokens": tokens, "per_token": count} for tokens, count in self.windows.items()]
+        return {"per_token": self.per_token, "windows": windows, "state": self.state, "kv": self.kv}
+
+
+def cache(
+    model: str | Path | Family, *, kv: str | None = None, graphs: Sequence[str | Path] = (), fallback: bool = False
+) -> Cache:
+    """KV cache and state of one sequence. kv: bf16, fp8, or (None) the format that the checkpoint gives it.
+
+    >>> cache("deepseek-v3").per_token
+    70272
+    """
+    family = _family(model, graphs, fallback)
+    deployment = Deployment(gemm="bf16", kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
+    served = serve(family, deployment, named_cost_model("roofline"))
+    bound = bind_model(family.config, family.sizes, served.deployment, served.stored)
+    phased, values = phase_of(served, "decode", bound), bound.symbols()
+    held = str(served.deployment.kv) if served.kv is None else served.kv.name
+    subject = f"{family.config.path}, KV cache {held}" + (
+        f" as {served.origin} says" if held != "bf16" and kv is None else ""
+    )
+    formula = Formula(ClosedForm(cache_derivation(phased), bound, TableContext("", "", held, 0.0)), subject)
+    windows = {_whole(window, values): _whole(size, values) for window, size in windowed(phased.graph).items()}
+    growing = _whole(resident(phased.graph, "cache"), values)
+    return Cache(
+        growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula, held
+    )
+
+
+def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:
+    return model if isinstance(model, Family) else find_family(model, graphs=graphs, fallback=fallback)
+
+
+def _unsharded(family: Family) -> tuple[PricedPhase, Mapping[Any, Expr]]:
+    bound = bind_model(family.config, family.sizes, _BF16)
+    phased = phase_of(ServedModel(family, _BF16), "decode", bound)
+    whole_shards(phased, bound, pad=False)
+    return phased, bound.symbols()
+
+
+def _weights(phased: PricedPhase) -> list[tuple[str, str, Expr, Expr]]:
+    """Body, part, elements of one pass of the body, and the share of them that the step touches."""
+    found: list[tuple[str, str, Expr, Expr]] = []
+    for op in phased.graph.ops:
+        cost = phased.costs[op.name]
+        elements = op.repeat / op.body_repeat * sympy.Add(*cost.weight.values())
+        part = op.part if op.part == SHARED else cost.part or op.part
+        found.append((op.body, part, elements, cost.touch))
+    for item in phased.graph.residents:
+        if item.kind == "weight":
+            elements = item.repeat / item.body_repeat * sympy.Add(*item.amount.values())
+            found.append((item.body, item.part, elements, sympy.S.One))
+    return found
+
+
+def _in_order(
+    family: Family, phased: PricedPhase, bodies: Mapping[str, Mapping[str, int]], values: Mapping[Any, Expr]
+) -> tuple[Mapping[str, int], ...]:
+    """Every layer's parts, first to last."""
+    listed = {name: {part: held.get(part, 0) for part in PARTS} | dict(held) for name, held in bodies.items()}
+    placed = {index: listed[kind.name] for kind in family.sizes.kinds for index in kind.layers}
+    apart = [name for name in listed if name not in {kind.name for kind in family.sizes.kinds}]
+    repeated = [listed[name] for name in apart for _ in range(_times(phased, name, values))]
+    return (*(placed[index] for index in sorted(placed)), *repeated)
+
+
+def _times(phased: PricedPhase, body: str, values: Mapping[Any, Expr]) -> int:
+    repeats = (item.body_repeat for item in (*phased.graph.ops, *phased.graph.residents) if item.body == body)
+    return _whole(next(repeats), values)
+
+
+def _counted(cost: Cost) -> Mapping[str, Expr]:
+    return cost.counted or {COUNTED[0]: cost.total_flops}
+
+
+def _all_pairs(phase: Phase, batch: int, seq: int, past: int, *, causal: bool) -> dict[str, Any]:
+    """What stands in for `pairs`: all of them, or only those that the causal mask and a window keep."""
+    window = sympy.Symbol("window", integer=True, positive=True)
+    end = Integer(seq + past)
+    if phase == "decode":
+        every, inside = batch * end, batch * (sympy.Min(end, window) if causal else end)
+    elif causal:
+        every = batch * (Integer(seq) * (seq + 1) / 2 + seq * past)
+        inside = batch * (_keys(end, window) - _keys(Integer(past), window))
+    else:
+        every = inside = batch * seq * end
+    return {"pairs": sympy.sympify(every), "pairs()": sympy.Lambda(window, sympy.sympify(inside))}
+
+
+def _keys(tokens: Expr, window: Expr) -> Expr:
+    """min(1, W) + min(2, W) + ... + min(tokens, W)."""
+    most = sympy.Min(tokens, window)
+    return most * (tokens - (most - 1) / 2)
+
+
+def _whole(amount: Expr, values: Mapping[Any, Expr]) -> int:
+    number = substitute(amount, values)
+    if not number.is_Integer:
+        raise InternalError("counts", f"{amount} is {number}, no whole number")
+    return int(number)

@@ -1,0 +1,237 @@
+r"""Section -> LaTeX: what to \input into a paper (amsmath, longtable, graphicx, url), and an article around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from symsim.algebra.symbols import KNOWN
+from symsim.notation.latex import grouped, numbered_latex, quantity
+from symsim.notation.layout import KINDS, Row
+from symsim.publication.regimes_latex import regimes_latex
+from symsim.publication.section import Section
+from symsim.publication.worked_example import Measured
+from symsim.publication.worked_latex import worked_latex
+from symsim.render.latex_tables import breakable, setting, table
+
+MARK = "written by symsim paper"
+"""Stands in every file, so that only own files are replaced."""
+
+PACKAGES = ("amsmath", "array", "graphicx", "longtable", "url")
+
+TITLES = {
+    "tpot": "Time per output token",
+    "tgs_decode": "Tokens per GPU and second, decode",
+    "ttft": "Time to first token",
+    "tgs_prefill": "Tokens per GPU and second, prefill",
+    "memory": "Memory",
+    "max_batch": "Largest batch",
+}
+
+
+AFTER = {"tgs_decode": "tpot", "tgs_prefill": "ttft", "max_batch": "memory"}
+"""Metrics that go on from another one's steps."""
+
+
+def wrapper(section: Section) -> str:
+    """An article that holds nothing but the section and its references."""
+    packages = "\n".join(f"\\usepackage{{{name}}}" for name in PACKAGES)
+    title = breakable(f"Serving cost of {section.name} on {section.costs.device.name}, in closed form")
+    return f"""% {MARK}: pdflatex main, bibtex main, pdflatex main, pdflatex main
+\\documentclass[a4paper]{{article}}
+\\usepackage[utf8]{{inputenc}}
+\\usepackage[margin=2.5cm]{{geometry}}
+{packages}
+\\title{{{title}}}
+\\author{{}}
+\\date{{}}
+\\begin{{document}}
+\\maketitle
+\\input{{section}}
+\\bibliographystyle{{unsrt}}
+\\bibliography{{references}}
+\\end{{document}}
+"""
+
+
+def fragment(section: Section, figures: Mapping[str, str]) -> str:
+    """The section itself. figures: file -> caption."""
+    costs = section.costs
+    head = [
+        f"% {MARK}; needs {', '.join(PACKAGES)}",
+        f"% {costs.tpot.subject}",
+        "% symsim verify section.tex compares its equations with the derived ones",
+    ]
+    parts = [
+        "\n".join(head),
+        _setting(section),
+        _formulas(section),
+        _symbols(section),
+        regimes_latex(section),
+        _check(section),
+        _sources(section),
+        _figures(figures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _setting(section: Section) -> str:
+    costs, cites = section.costs, section.cites
+    model = breakable(", ".join(costs.config.keys.get("architectures", ())))
+    words = [
+        "\\section{Cost model}\\label{sec:cost-model}",
+        f"The formulas below give the cost of serving {breakable(section.name)} ({model}){_cite(cites['architecture'])}"
+        f" on {breakable(costs.device.name)}, {breakable(costs.deployment.in_words())}"
+        f"{_cite((*cites['comm'], *cites['overlap']))}, counted by the {costs.cost_model.name}"
+        f" cost model{_cite(cites['cost_model'])}: the time of an operator is the larger of its FLOPs over the peak"
+        f" rate times a measured MFU and its bytes over the achievable bandwidth~\\cite{{roofline}}."
+        f" They were derived with symsim from the model's configuration, symbolically~\\cite{{sympy}}, and hold exactly"
+        f" in all their symbols; measured kernel figures are those of {section.costs.context.vintage}"
+        f"{_cite(cites['library'])}. All values are in SI units: seconds, bytes, FLOP;"
+        f" GB is $10^9$ bytes and GiB $2^{{30}}$.",
+    ]
+    if section.remarks:
+        items = "\n".join(f"\\item[--] {breakable(sentence)}" for sentence in section.remarks)
+        words.append(f"\\paragraph{{Assumptions.}}\n\\begin{{itemize}}\\small\\raggedright\n{items}\n\\end{{itemize}}")
+    return "\n".join(words)
+
+
+def _cite(keys: Sequence[str]) -> str:
+    return f"~\\cite{{{','.join(dict.fromkeys(keys))}}}" if keys else ""
+
+
+def _formulas(section: Section) -> str:
+    """Each metric, without the steps that stand there already."""
+    parts = ["\\section{Formulas}\\label{sec:formulas}"]
+    for name, title in TITLES.items():
+        layout = section.sheets[name]
+        above = {step.symbol for step in section.sheets[AFTER[name]].steps} if name in AFTER else set()
+        new = tuple(step for step in layout.steps if step.symbol not in above)
+        earlier = f", with the steps of Eq.~(\\ref{{eq:{AFTER[name]}}})" if name in AFTER else ""
+        if name == "ttft":
+            earlier = "; steps of the prefill phase bear the names that they have in the decode phase"
+        meaning = f"{layout.derivation.meaning[0].upper()}{layout.derivation.meaning[1:]}"
+        unit = layout.derivation.result.unit
+        stated = f" [{unit}]" if unit != "1" else ""
+        parts.append(f"\\subsection{{{title}}}\n{meaning}{stated}{earlier}:")
+        parts.append(numbered_latex(replace(layout, steps=new), f"eq:{name.replace('_', '-')}"))
+    return "\n".join(parts)
+
+
+def _symbols(section: Section) -> str:
+    """Every symbol of all formulas, and what every step stands for."""
+    rows: dict[str, Row] = {row.info.name: row for layout in section.sheets.values() for row in layout.symbols}
+    ordered = sorted(rows.values(), key=lambda row: (KINDS[row.info.kind], row.info.name))
+    lines = [_symbol_row(row, section.point) for row in ordered]
+    steps: dict[tuple[str, str], str] = {}
+    for layout in section.sheets.values():
+        for step in layout.steps:
+            if step.op is not None:
+                steps.setdefault((step.latex, step.op), str(step.origin))
+    operators = [f"${latex}$ & {breakable(op)} & {breakable(line)}" for (latex, op), line in steps.items()]
+    symbols = table(
+        "Symbols, their values and where each is from.",
+        "tab:symbols",
+        (0.1, 0.33, 0.19, 0.3),
+        ("symbol", "meaning [unit]", "value", "source"),
+        lines,
+    )
+    return (
+        "\\section{Symbols}\\label{sec:symbols}\n"
+        + symbols
+        + "\n"
+        + table(
+            "Steps that are the time of one operator, with the line of the graph library that prices it.",
+            "tab:steps",
+            (0.2, 0.36, 0.36),
+            ("step", "operator", "priced by"),
+            operators,
+        )
+    )
+
+
+def _symbol_row(row: Row, point: Mapping[str, int]) -> str:
+    info = row.info
+    unit = f" [{info.unit}]" if info.unit != "1" else ""
+    if row.value is not None:
+        source = row.source.removesuffix(f": {info.meaning}")
+        value, source = setting(float(row.value), info.unit), breakable(source)
+    elif info.name in point:
+        value, source = setting(point[info.name], info.unit), "chosen for the worked example"
+    else:
+        value, source = "", ""
+    return f"${info.latex}$ & {breakable(info.meaning)}{unit} & {value} & {source}"
+
+
+def _check(section: Section) -> str:
+    """Each metric worked out from its operators up."""
+    parts = ["\\section{Worked example}\\label{sec:check}"]
+    at = ", ".join(f"${KNOWN[name].latex} = {grouped(str(value))}$" for name, value in section.point.items())
+    parts.append(
+        f"The formulas at {at}, all other symbols as in Table~\\ref{{tab:symbols}}, from the operators up."
+        f" Values are printed to six digits."
+    )
+    for name, check in section.checks.items():
+        result = check.steps[-1]
+        parts.append(f"\\subsection{{{TITLES[name]}: ${quantity(result.value, result.step.unit)}$}}")
+        parts.append(f"\\begingroup\\allowdisplaybreaks\\small\n{worked_latex(check)}\n\\endgroup")
+    measured = {str(one.call) + str(one.arguments): one for check in section.checks.values() for one in check.measured}
+    if measured:
+        latex = {one.function: one.latex for layout in section.sheets.values() for one in layout.tables}
+        rows = [_measured_row(one, latex[str(one.call.func)]) for one in measured.values()]
+        parts.append(
+            table(
+                "Measured figures of the worked example.",
+                "tab:measured",
+                (0.44, 0.12, 0.36),
+                ("look-up", "value", "from"),
+                rows,
+            )
+        )
+    return "\n".join(parts)
+
+
+def _measured_row(one: Measured, latex: str) -> str:
+    texts = [f"{argument:g}" for argument in one.arguments]
+    arguments = ", ".join(grouped(text) if text.isdigit() else text for text in texts)
+    return f"${latex}({arguments})$ & {setting(one.value, one.unit)} & {breakable(one.source)}"
+
+
+def _sources(section: Section) -> str:
+    costs = section.costs
+    config = str(costs.config.keys.get("_source", "given by the user"))
+    rows = [
+        f"model & {breakable(costs.config.path)} & {breakable(config)}",
+        f"device & {breakable('hardware/' + costs.device.path.name)} & {breakable(costs.device.source)}",
+    ]
+    for dated in section.tables:
+        one, dates = dated.table, f"published {dated.first} to {dated.last}"
+        span = f"{dated.rows} rows of this device, {dates}" if dated.rows else "no rows of this device"
+        source = breakable(f"{one.library}; {one.source}; {span}")
+        rows.append(f"${one.latex}$, {breakable(one.meaning)} & {breakable(one.file)} & {source}")
+    used = {row.info.name: row for layout in section.sheets.values() for row in layout.symbols}
+    for name, source in costs.cost_model.sources.items():
+        if name in used and name in costs.cost_model.constants:
+            rows.append(
+                f"${used[name].info.latex}$ & {breakable(costs.cost_model.name)} cost model & {breakable(source)}"
+            )
+        elif name not in costs.cost_model.constants:
+            rows.append(f"figures in {name} & {breakable(costs.cost_model.name)} cost model & {breakable(source)}")
+    return "\\section{Sources}\\label{sec:sources}\n" + table(
+        f"Where the numbers are from; measured tables of vintage {costs.context.vintage}.",
+        "tab:sources",
+        (0.28, 0.24, 0.4),
+        ("what", "file", "source"),
+        rows,
+    )
+
+
+def _figures(figures: Mapping[str, str]) -> str:
+    return "\n".join(
+        f"""\\begin{{figure}}[htbp]
+\\centering
+\\includegraphics[width=0.8\\linewidth]{{{file}}}
+\\caption{{{breakable(caption)}.}}\\label{{fig:{file.partition(".")[0]}}}
+\\end{{figure}}"""
+        for file, caption in figures.items()
+    )

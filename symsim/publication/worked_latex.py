@@ -1,0 +1,82 @@
+r"""A formula worked out at a point -> LaTeX: name = numbers put in = value, a line for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sympy import Expr, Symbol
+
+from symsim.algebra.units import format_quantity
+from symsim.notation.latex import Lines, Math, grouped, quantity, width
+from symsim.notation.layout import Layout, laid_out
+from symsim.publication.worked_example import Check, Worked
+
+BUDGET = 84.0
+"""Letters of numbers that fit a line beside the left side."""
+
+
+class Filled(Math):
+    """Prints symbols as their values: quantities with units for steps, numbers for the workload and look-ups."""
+
+    def __init__(self, layout: Layout, unit: str, values: Mapping[str, str]) -> None:
+        super().__init__(layout, unit)
+        self._settings["mul_symbol_latex"] = r" \cdot "
+        self._settings["mul_symbol_latex_numbers"] = r" \cdot "
+        self.values = values
+
+    def of_unit(self, unit: str) -> Math:
+        return Filled(self.layout, unit, self.values)
+
+    def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
+        return self.values.get(str(expr)) or super()._print_Symbol(expr, style)
+
+    def _print_Function(self, expr: Expr, exp: str | None = None) -> str:
+        call = self.values.get(str(expr))
+        if call is None:
+            return super()._print_Function(expr, exp)
+        return call if exp is None else f"{call}^{{{exp}}}"
+
+
+def worked_latex(check: Check) -> str:
+    """An align* from the operators up to the metric."""
+    form = check.formula.form
+    printed = laid_out(form, "symbolic", check.formula.subject)
+    values = {name: _number(value, form.symbols[name].unit) for name, value in check.values.items()}
+    values |= {row.step.symbol.name: _number(row.value, row.step.unit) for row in check.steps}
+    values |= {str(one.call): _number(one.value, one.unit) for one in check.measured}
+    rows = [line for row in check.steps for line in _rows(row, printed, values)]
+    return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+
+
+def _rows(row: Worked, printed: Layout, values: Mapping[str, str]) -> list[str]:
+    """The lines of one step; the value on the last, where it fits."""
+    chain = [_lines(row.step.expr, row, printed, values)]
+    if row.arms is not None:
+        expr, arms = row.arms
+        chain.append(
+            _lines(expr, row, printed, {**values, **{s.name: _number(v, row.step.unit) for s, v in arms.items()}})
+        )
+    result = _number(row.value, row.step.unit)
+    if chain[-1] != [result]:
+        chain.append([result])
+    lines = [f"  {row.step.latex} &= {chain[0][0]}", *(f"  &\\quad {line}" for line in chain[0][1:])]
+    for part in chain[1:]:
+        first = f"= {part[0]}"
+        if len(part) == 1 and width(lines[-1]) + width(first) <= BUDGET:
+            lines[-1] += f" {first}"
+        else:
+            lines += [f"  &{first}", *(f"  &\\quad {line}" for line in part[1:])]
+    return lines
+
+
+def _lines(expr: Expr, row: Worked, printed: Layout, values: Mapping[str, str]) -> list[str]:
+    lines = Lines(printed, row.step.unit, lambda found, unit: Filled(found, unit, values))
+    return lines.of(expr, BUDGET)
+
+
+def _number(value: float, unit: str) -> str:
+    """A value as LaTeX with its unit; tokens are plain numbers."""
+    if unit in ("1", "tokens"):
+        text = format_quantity(value, "1", 6)
+        return grouped(text) if text.isdigit() else text
+    return quantity(value, unit)

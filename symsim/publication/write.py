@@ -1,0 +1,107 @@
+"""A compiled model's section of a paper, written into a folder: LaTeX, BibTeX, figures, other notations."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from symsim.analysis.sensitivity import sensitivities
+from symsim.errors import SymsimError
+from symsim.formula.closed_form import Level
+from symsim.notation.markdown import markdown_text
+from symsim.notation.mathml import html_page
+from symsim.notation.typst import typst_text
+from symsim.pipeline.pipeline import Costs
+from symsim.publication.bibliography import bibliography
+from symsim.publication.section import Section, compose, workload_of
+from symsim.publication.section_latex import MARK, fragment, wrapper
+from symsim.render.plot import save_regimes, save_roofline, save_tornado
+
+
+def paper(
+    costs: Costs, out: str | Path, level: Level = "symbolic", limit: float | None = None, **at: int
+) -> tuple[Path, ...]:
+    """Write a section about a compiled model into the folder `out`: LaTeX, BibTeX and figures, and its formulas as
+    Markdown, HTML and Typst. Returns the files.
+
+    level: how the formulas are printed; limit: a TPOT in seconds that the figure marks; at: the workload point (B, S,
+    O, T) of the worked example.  Needs the `paper` extra.  On any error no file is written or changed; files of `out`
+    that are not its own are left alone.  Raises SymsimError where one of them stands in the way.
+    """
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise SymsimError(f"{folder} is a file; name a folder to write the paper into")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".symsim-", dir=folder.parent) as room:
+            _fill(Path(room), compose(costs, level, at), limit)
+            return _moved(Path(room), folder)
+    except OSError as error:
+        raise SymsimError(f"{folder}: cannot be written: {error.strerror or error}") from None
+
+
+def _fill(room: Path, section: Section, limit: float | None) -> None:
+    """All files, into a folder that nobody has seen yet."""
+    figures = _draw(room, section, limit)
+    sheets = tuple(section.sheets.values())
+    keys = [key for group in section.cites.values() for key in group]
+    texts = {
+        "section.tex": fragment(section, figures),
+        "main.tex": wrapper(section),
+        "references.bib": f"% {MARK}\n\n{bibliography(keys)}\n",
+        "formulas.md": f"<!-- {MARK} -->\n\n" + "\n\n".join(map(markdown_text, sheets)) + "\n",
+        "formulas.html": html_page(sheets, MARK),
+        "formulas.typ": f"// {MARK}\n" + "\n\n".join(map(typst_text, sheets)) + "\n",
+    }
+    for name, text in texts.items():
+        (room / name).write_text(text, encoding="utf-8")
+
+
+def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str]:
+    """Draw the pictures; file -> caption. The roofline is left out where no operator both computes and moves bytes."""
+    costs, point = section.costs, section.point
+    lengths = ", ".join(f"{name} = {point[name]}" for name in ("S", "O"))
+    fits = costs.max_batch.evaluate(S=point["S"], O=point["O"])
+    ranked = sensitivities(costs, "tpot", (), **workload_of(costs.tpot, point))
+    pictures: Mapping[str, tuple[str, Callable[[Path], None]]] = {
+        "tpot.pdf": (
+            f"TPOT over the decode batch at {lengths}. Shades: which steps are bound by memory",
+            lambda file: save_regimes(section.map, limit, fits, file, note=MARK),
+        ),
+        "roofline.pdf": (
+            f"Operators of a decode step at B = {point['B']}, {lengths}, under the roofs of the device",
+            lambda file: save_roofline(costs, costs.tpot, dict(point), file, note=MARK),
+        ),
+        "sensitivity.pdf": (
+            f"Elasticity of TPOT at B = {point['B']}, {lengths}: its change in % for 1 % more of each input",
+            lambda file: save_tornado(ranked, costs.tpot, file, note=MARK),
+        ),
+    }
+    flat = not any(cost.total_flops != 0 and cost.hbm_bytes != 0 for cost in costs.decode.costs.values())
+    shown = {name: picture for name, picture in pictures.items() if not (flat and name == "roofline.pdf")}
+    for name, (_, draw) in shown.items():
+        draw(room / name)
+    return {name: caption for name, (caption, _) in shown.items()}
+
+
+def _moved(room: Path, folder: Path) -> tuple[Path, ...]:
+    """Move all files to where they belong. Raises SymsimError before the first where a file is not ours to replace."""
+    files = sorted(room.iterdir())
+    for file in files:
+        there = folder / file.name
+        if there.exists() and MARK.encode() not in there.read_bytes():
+            raise SymsimError(f"{there} was not written by symsim paper; move it away, or choose another --out")
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    try:
+        for file in files:
+            os.replace(file, folder / file.name)
+    except OSError:
+        if made:
+            for file in files:
+                (folder / file.name).unlink(missing_ok=True)
+            folder.rmdir()
+        raise
+    return tuple(folder / file.name for file in files)

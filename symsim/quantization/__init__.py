@@ -1,0 +1,1 @@
+"""What a checkpoint stores: number formats, and which linear layer has which."""

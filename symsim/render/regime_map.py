@@ -1,0 +1,64 @@
+"""Regime map in two symbols -> text and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symsim.algebra.symbols import KNOWN
+from symsim.algebra.units import format_quantity
+from symsim.analysis.regime_map import Curve, RegimeMap, Region
+from symsim.notation.latex import escaped
+from symsim.notation.terms import terms_latex
+
+
+def binding_text(region: Region, every: tuple[Region, ...]) -> str:
+    """What binds in a region, as far as regions differ in it; a longer stage is named after an arrow."""
+    told = [step for step in region.binds if len({other.binds[step] for other in every}) > 1]
+    return ", ".join(f"{_short(step)}: {_short(region.binds[step])}" for step in told) or "everywhere the same"
+
+
+def _short(name: str) -> str:
+    return name.replace("t_", "")
+
+
+def point_text(point: Mapping[str, float]) -> str:
+    """B = 64, hbm_bandwidth = 4 TB/s: numbers of symbols with their units."""
+    shown = {name: format_quantity(value, KNOWN[name].unit, 6) for name, value in point.items()}
+    return ", ".join(f"{name} = {text.removesuffix(' tokens')}" for name, text in shown.items())
+
+
+def curve_text(curve: Curve, found: RegimeMap) -> str:
+    """Where two arms meet: the formula, or that measured rows make them jump."""
+    head = f"{curve.step}: {curve.was} on one side, {curve.now} on the other"
+    where = point_text(dict(zip(found.variables, curve.at, strict=True)))
+    if curve.closed_form is None:
+        return f"{head}, where measured rows change, near {where}"
+    return f"{head}, near {where}\n  {curve.variable}* = {curve.closed_form}"
+
+
+def latex_plane(found: RegimeMap) -> str:
+    """One `cases` environment with a row a region, then every curve in closed form."""
+    arguments = ", ".join(KNOWN[name].latex for name in found.variables)
+    rows = [
+        f"  {terms_latex(region.expression, found.unit)} & {_where(region, found.regions)}" for region in found.regions
+    ]
+    lines = [
+        f"% {found.metric} of {found.subject}",
+        "% each row holds around a point of its region, with the measured rows that answer there",
+        f"\\begin{{equation*}}\n{found.latex}({arguments}) = \\begin{{cases}}",
+        " \\\\\n".join(rows),
+        "\\end{cases}\n\\end{equation*}",
+    ]
+    for curve in found.curves:
+        if curve.latex is not None:
+            lines.append(f"% {_short(curve.step)}: {_short(curve.was)} to {_short(curve.now)}")
+            lines.append(f"\\begin{{equation*}}\n{KNOWN[curve.variable].latex}^* = {curve.latex}\n\\end{{equation*}}")
+    return "\n".join(lines)
+
+
+def _where(region: Region, every: tuple[Region, ...]) -> str:
+    words: Mapping[str, str] = {", ": "; ", " + ": " and "}
+    text = binding_text(region, every).replace("_", " ")
+    for old, new in words.items():
+        text = text.replace(old, new)
+    return f"\\text{{{escaped(text)}}}"

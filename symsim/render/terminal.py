@@ -1,0 +1,59 @@
+"""Tables and text as people read them. Set with rich on a terminal, plain when piped."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+LAST_WIDTH = 40
+
+
+def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, numbers to the right."""
+    cells = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    right = [all(_numeric(row[i]) for row in rows) and bool(rows) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def _numeric(cell: str) -> bool:
+    return not cell or cell[0].isdigit() or cell[0] in "+-"
+
+
+def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: rich on a terminal that is wide enough, aligned plain text when piped or narrow.
+
+    Only the last column may fold over lines.
+    """
+    *fixed, _ = [max(map(len, column)) + 3 for column in zip(head, *rows, strict=True)]
+    if not sys.stdout.isatty() or shutil.get_terminal_size().columns < sum(fixed) + LAST_WIDTH:
+        print(table_text(head, rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(header_style="bold")
+    for i, name in enumerate(head):
+        justify = "right" if all(_numeric(row[i]) for row in rows) else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=i < len(head) - 1)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def write_text(text: str) -> None:
+    """Print text whose headings and errors stand out on a terminal."""
+    if not sys.stdout.isatty():
+        print(text)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    styled = Text(text)
+    styled.highlight_regex(r"(?m)^[-=]+.*[-=]+$", "bold cyan")
+    styled.highlight_regex(r"(?m)^!Error.*$", "bold red")
+    Console(soft_wrap=True).print(styled)

@@ -1,0 +1,1 @@
+"""Many points, deployments and devices at once."""

@@ -1,0 +1,275 @@
+"""A sweep laid out: every combination of device and deployment compiled, the axes of symbols, why points are masked."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from math import prod
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symsim.algebra.symbols import KNOWN, WORKLOAD
+from symsim.errors import EmptyTable, SymsimError, did_you_mean
+from symsim.formula.closed_form import ClosedForm
+from symsim.formula.grid import Axes
+from symsim.inputs.cost_model import VINTAGES
+from symsim.inputs.deployment import Deployment, resized
+from symsim.inputs.device import load_device
+from symsim.language.query import Constraint, parse_limits
+from symsim.pipeline.pipeline import Costs
+from symsim.search.blocks import FEASIBLE, Case, compiled, evaluate_block
+from symsim.solve.solver import DEFAULTS, form_of
+
+METRICS = ("tpot", "tgs_decode")
+"""What is swept unless other metrics are named: enough for a Pareto front."""
+
+_FIELDS = (*(field.name for field in fields(Deployment)), "nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A sweep laid out. outer: device and deployment dimensions with their labels; inner: symbols with their values.
+
+    cases: one for each combination of outer labels, in order; refused: combination -> code of why it has no values;
+    reasons: code -> sentence, of which 0 is feasible; scalars: dimensions that were given as one value;
+    assumed: workload that the grid left out.
+    """
+
+    outer: Mapping[str, tuple[Any, ...]]
+    inner: Axes
+    cases: tuple[Case, ...]
+    refused: Mapping[int, int]
+    metrics: tuple[str, ...]
+    units: Mapping[str, str]
+    limits: str
+    reasons: tuple[str, ...]
+    scalars: frozenset[str]
+    assumed: Mapping[str, int]
+    notes: tuple[str, ...]
+    subject: str
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        return (*self.outer, *self.inner)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*map(len, self.outer.values()), *map(len, self.inner.values()))
+
+    @property
+    def points(self) -> int:
+        return prod(self.shape)
+
+
+class Options(TypedDict, total=False):
+    """How a sweep is compiled, and what of it is kept.
+
+    deployment: one, or several (a dimension of their own); metrics: names (default tpot and tgs_decode); subject_to:
+    constraints as in questions, outside of which points are masked (default `memory <= capacity`; "" for none);
+    cost_model, tables, fallback, graphs: as in `compile`; backend: numba needs the `compiled` extra.
+    """
+
+    deployment: Deployment | Sequence[Deployment] | None
+    metrics: Sequence[str]
+    subject_to: str
+    cost_model: str
+    tables: str
+    fallback: bool
+    graphs: Sequence[str | Path]
+    backend: Literal["numpy", "numba"]
+
+
+def plan_sweep(
+    model: str | Path,
+    devices: str | Path | Sequence[str | Path],
+    grid: Mapping[str, Any],
+    **options: Unpack[Options],
+) -> Plan:
+    """Compile every combination of device and deployment, and lay out the axes.
+
+    Raises SymsimError for a name that is no symbol or field, a value that it cannot take, or when nothing can be
+    compiled; single combinations that are refused are masked, with the sentence as their reason.
+    """
+    outer, built, scalars = _combinations(devices, options.get("deployment"), grid)
+    cases, costs, refusals = _compile_all(model, built, options)
+    subject_to = options.get("subject_to", "memory <= capacity")
+    constraints = parse_limits(subject_to)
+    first = next(iter(costs.values()))
+    names = tuple(dict.fromkeys(first.metric(name).name for name in options.get("metrics", METRICS)))
+    forms = [form for found in costs.values() for form in _forms(found, names, constraints)]
+    inner, assumed, single = _inner(grid, forms, constraints)
+    refusals |= _without_tables({i: cases[i] for i in costs}, names, subject_to, inner)
+    sentences = tuple(dict.fromkeys(refusals.values()))
+    reasons = ("feasible", "the measured row that answers cannot be used", *(f"{c} fails" for c in constraints))
+    codes = {i: len(reasons) + sentences.index(sentence) for i, sentence in refusals.items()}
+    units = {name: first.metric(name).unit for name in names}
+    notes = tuple(dict.fromkeys(note for found in costs.values() for note in (*found.notes, *found.assumptions)))
+    every = (*reasons, *sentences)
+    head = f"{first.config.path}, {first.cost_model.name} cost model, tables {first.context.vintage}"
+    return Plan(
+        outer, inner, tuple(cases), codes, names, units, subject_to, every, scalars | single, assumed, notes, head
+    )
+
+
+# ---------------------------------------------------------------- laying out
+
+
+def _compile_all(
+    model: str | Path, built: Sequence[tuple[str, Deployment | SymsimError]], options: Options
+) -> tuple[list[Case], dict[int, Costs], dict[int, str]]:
+    """A case for every combination; what could be compiled, and the sentences of what could not.
+
+    Raises SymsimError when nothing could.
+    """
+    words = (options.get("cost_model", "infersim"), options.get("tables", VINTAGES[-1]))
+    flags = (
+        options.get("fallback", False),
+        options.get("backend") == "numba",
+        tuple(map(str, options.get("graphs", ()))),
+    )
+    cases: list[Case] = []
+    costs: dict[int, Costs] = {}
+    refusals: dict[int, str] = {}
+    for i, (device, made) in enumerate(built):
+        cases.append(Case(str(model), device, made if isinstance(made, Deployment) else Deployment(), *words, *flags))
+        try:
+            if isinstance(made, SymsimError):
+                raise made
+            costs[i] = compiled(cases[-1])
+        except SymsimError as error:
+            refusals[i] = str(error)
+    if not costs:
+        raise SymsimError(f"nothing of the sweep can be compiled: {next(iter(refusals.values()))}")
+    return cases, costs, refusals
+
+
+def _combinations(
+    devices: str | Path | Sequence[str | Path],
+    deployment: Deployment | Sequence[Deployment] | None,
+    grid: Mapping[str, Any],
+) -> tuple[dict[str, tuple[Any, ...]], list[tuple[str, Deployment | SymsimError]], frozenset[str]]:
+    """Dimensions that are compiled for, every combination of them, and which were given as one value."""
+    chosen = tuple(map(str, [devices] if isinstance(devices, (str, Path)) else devices))
+    for device in chosen:  # a name that is not known is a slip, not a point without an answer
+        load_device(device)
+    alone = deployment or Deployment()
+    bases = [alone] if isinstance(alone, Deployment) else list(alone)
+    sizes = {name: _listed(values) for name, values in grid.items() if name in _FIELDS}
+    outer: dict[str, tuple[Any, ...]] = {"device": chosen}
+    outer |= {} if isinstance(alone, Deployment) else {"deployment": tuple(base.text() for base in bases)}
+    outer |= sizes
+    built: list[tuple[str, Deployment | SymsimError]] = []
+    for device, base in itertools.product(chosen, bases):
+        for values in itertools.product(*sizes.values()):
+            built.append((device, _deployed(base, dict(zip(sizes, values, strict=True)), device)))
+    single = {name for name in sizes if not _is_many(grid[name])}
+    single |= {"device"} if isinstance(devices, (str, Path)) else set()
+    return outer, built, frozenset(single)
+
+
+def _deployed(base: Deployment, sizes: Mapping[str, Any], device: str) -> Deployment | SymsimError:
+    """The deployment with other sizes; GPUs fill nodes as now, unless the nodes are swept too."""
+    named = {"num_nodes" if name == "nodes" else name: value for name, value in sizes.items()}
+    try:
+        if "world_size" in named and "num_nodes" not in named:
+            base = resized(base, "world_size", named.pop("world_size"), load_device(device).gpus_per_node)
+        return replace(base, **named)
+    except SymsimError as error:
+        return error
+
+
+def _inner(
+    grid: Mapping[str, Any], forms: Sequence[ClosedForm], constraints: Sequence[Constraint]
+) -> tuple[Axes, Mapping[str, int], frozenset[str]]:
+    """Axes of symbols, workload that the grid leaves out, and which axes were given as one value."""
+    known = set[str]().union(*(form.symbols for form in forms))
+    bounds = {str(c.bound.symbol) for c in constraints}
+    axes: dict[str, NDArray[np.float64]] = {}
+    for name, values in grid.items():
+        if name in _FIELDS:
+            continue
+        if name not in known | bounds:
+            raise SymsimError(f"a sweep has no axis {name}; {did_you_mean(name, known | set(_FIELDS))}")
+        if name in KNOWN and KNOWN[name].kind in ("deployment", "flag") and name != "sm_ratio":
+            raise SymsimError(f"{name} follows from the deployment; sweep {', '.join(_FIELDS)} instead")
+        axes[name] = _checked(name, _listed(values), [form for form in forms if name in form.symbols])
+    assumed = {name: DEFAULTS[name] for name in WORKLOAD if name in known and name not in axes}
+    axes |= {name: np.array([value], dtype=float) for name, value in assumed.items()}
+    single = frozenset(name for name in axes if name in assumed or not _is_many(grid[name]))
+    return axes, assumed, single
+
+
+def _checked(name: str, values: Sequence[Any], forms: Sequence[ClosedForm]) -> NDArray[np.float64]:
+    """The values of an axis. Sizes of the model decide what a formula holds for, so every formula is asked."""
+    if not values:
+        raise SymsimError(f"the axis {name} has no values")
+    for form in forms[:1] if name in KNOWN else forms:
+        for value in values:
+            form.check(name, value)
+    return np.array(values, dtype=float)
+
+
+def _forms(costs: Costs, names: Sequence[str], constraints: Sequence[Constraint]) -> list[ClosedForm]:
+    return [*(costs.metric(name).form for name in names), *(form_of(c, costs.forms) for c in constraints)]
+
+
+def _without_tables(cases: Mapping[int, Case], names: tuple[str, ...], limits: str, axes: Axes) -> dict[int, str]:
+    """Combinations for which a table refuses to answer at all, with its sentence."""
+    refused: dict[int, str] = {}
+    point = {name: values[:1] for name, values in axes.items()}
+    for i, case in cases.items():
+        try:
+            evaluate_block(case, names, limits, (), (), point, FEASIBLE)
+        except EmptyTable as error:
+            refused[i] = str(error)
+    return refused
+
+
+def _is_many(values: Any) -> bool:
+    return not isinstance(values, (str, int, float)) and np.ndim(values) > 0
+
+
+def _listed(values: Any) -> tuple[Any, ...]:
+    return tuple(np.asarray(values).tolist()) if _is_many(values) else (values,)
+
+
+# ---------------------------------------------------------------- labels
+
+
+def coordinates(plan: Plan) -> dict[str, tuple[str, Any, Mapping[str, str]]]:
+    outer = {name: (name, list(labels), {}) for name, labels in plan.outer.items()}
+    inner = {
+        name: (name, values.astype(np.int64) if is_whole(name) else values, attributes(plan, name))
+        for name, values in plan.inner.items()
+    }
+    return {**outer, **inner}
+
+
+def attributes(plan: Plan, name: str) -> dict[str, Any]:
+    """Unit and meaning, as CF conventions name them."""
+    if name == "reason":
+        codes = np.arange(len(plan.reasons), dtype=np.int16)
+        return {"long_name": "why a point has no values", "flag_values": codes, "flag_meanings": list(plan.reasons)}
+    if name in plan.units:
+        return {"units": plan.units[name], "long_name": name}
+    return {"units": KNOWN[name].unit, "long_name": KNOWN[name].meaning} if name in KNOWN else {}
+
+
+def is_whole(name: str) -> bool:
+    return name not in KNOWN or KNOWN[name].integer
+
+
+def is_text(labels: Any) -> bool:
+    return any(isinstance(label, str) for label in labels)
+
+
+def library(name: str, purpose: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise SymsimError(f"{purpose} need {name.partition('.')[0]}: pip install 'symsim-llm[sweep]'") from None

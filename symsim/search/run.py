@@ -1,0 +1,187 @@
+"""Metrics over grids of symbols, deployments and devices, as labelled arrays or files.
+
+Blocks of bounded size are evaluated a few at a time, in threads of this process or on a cluster, and go on in order to
+an array in memory or to a file; a summary and a Pareto front are kept on the way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from symsim.search.blocks import FEASIBLE, Block, Slices, evaluate_block
+from symsim.search.files import write
+from symsim.search.pareto import NEEDS, Front
+from symsim.search.plan import Options, Plan, attributes, coordinates, is_whole, library, plan_sweep
+
+BLOCK = 2**20
+"""Points of one block at most: 8 MiB a metric."""
+
+
+def sweep(
+    model: str | Path,
+    devices: str | Path | Sequence[str | Path],
+    grid: Mapping[str, Any],
+    *,
+    executor: Executor | None = None,
+    **options: Unpack[Options],
+) -> Any:
+    """Metrics at every point of a grid, as an xarray.Dataset with units; NaN where a point is infeasible.
+
+    grid: symbol or field of the deployment -> its values, in SI units; one value gives no dimension.  Several devices
+    or deployments give dimensions of their own.  `reason` says why a point has no values (0: it has); its attribute
+    flag_meanings holds the sentences.  executor: a Dask client's `get_executor()` computes on its cluster, whose
+    workers need symsim and the same files.  Other options are those of `plan_sweep`.
+    Raises SymsimError as `plan_sweep` does, and when xarray is not installed.
+    """
+    plan = plan_sweep(model, devices, grid, **options)
+    return dataset(plan, run_blocks(plan, executor))
+
+
+def sweep_to_file(
+    file: str | Path,
+    model: str | Path,
+    devices: str | Path | Sequence[str | Path],
+    grid: Mapping[str, Any],
+    *,
+    executor: Executor | None = None,
+    **options: Unpack[Options],
+) -> Summary:
+    """The same into a Parquet (.parquet, a row a point) or a NetCDF file (.nc), block by block in bounded memory."""
+    plan = plan_sweep(model, devices, grid, **options)
+    summary = summary_of(plan)
+    write(plan, summary.watched(run_blocks(plan, executor)), file)
+    return summary
+
+
+def dataset(plan: Plan, blocks: Iterable[Block]) -> Any:
+    """All blocks as an xarray.Dataset; dimensions that were given as one value become scalar coordinates."""
+    xarray = library("xarray", "labelled results")
+    values = {name: np.full(plan.shape, np.nan) for name in plan.metrics}
+    codes = np.zeros(plan.shape, dtype=np.int16)
+    for block in blocks:
+        codes[block.where] = block.codes
+        for name, found in block.values.items():
+            values[name][block.where] = found
+    variables = {name: (plan.dims, found, attributes(plan, name)) for name, found in values.items()}
+    variables["reason"] = (plan.dims, codes, attributes(plan, "reason"))
+    found = xarray.Dataset(variables, coords=coordinates(plan), attrs={"subject": plan.subject})
+    return found.isel(dict.fromkeys(plan.scalars, 0))
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a sweep came to, gathered block by block.
+
+    counts: reason code -> points; least, most: metric -> (value, label of every dimension); front: Pareto front.
+    """
+
+    plan: Plan
+    front: Front | None = None
+    counts: dict[int, int] = field(default_factory=dict[int, int])
+    least: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict[str, Any])
+    most: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict[str, Any])
+
+    def watched(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """The same blocks, summed up on their way."""
+        for block in blocks:
+            self.add(block)
+            yield block
+
+    def add(self, block: Block) -> None:
+        codes, counts = np.unique(block.codes, return_counts=True)
+        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+            self.counts[code] = self.counts.get(code, 0) + count
+        if FEASIBLE not in codes:
+            return
+        for name, values in block.values.items():
+            low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
+            for kept, at, better in ((self.least, low, np.less), (self.most, high, np.greater)):
+                value = float(values.ravel()[at])
+                if name not in kept or better(value, kept[name][0]):
+                    kept[name] = value, labels_at(self.plan, block, at)
+        if self.front is not None:
+            self.front.add(block, lambda at: labels_at(self.plan, block, at))
+
+
+def summary_of(plan: Plan) -> Summary:
+    """An empty summary; with a Pareto front where its metrics are swept."""
+    return Summary(plan, Front() if set(NEEDS) <= set(plan.metrics) else None)
+
+
+def labels_at(plan: Plan, block: Block, at: int) -> Mapping[str, Any]:
+    """The label of every dimension at a flat position of a block."""
+    outer = {name: labels[i] for (name, labels), i in zip(plan.outer.items(), block.place, strict=True)}
+    inside = np.unravel_index(at, block.codes.shape)
+    cuts = zip(plan.inner.items(), block.slices, inside, strict=True)
+    return outer | {name: _plain(name, float(values[cut.start + i])) for (name, values), cut, i in cuts}
+
+
+def rows_of(plan: Plan, block: Block) -> Iterator[dict[str, Any]]:
+    """Every point of a block by itself: labels, metrics in SI units (None where masked), and the reason if masked."""
+    columns = {name: values.ravel().tolist() for name, values in block.values.items()}
+    for at, code in enumerate(block.codes.ravel().tolist()):
+        values = {name: column[at] if code == FEASIBLE else None for name, column in columns.items()}
+        yield {**labels_at(plan, block, at), **values, "reason": plan.reasons[code] if code != FEASIBLE else None}
+
+
+def _plain(name: str, value: float) -> float:
+    return int(value) if is_whole(name) else value
+
+
+def run_blocks(plan: Plan, executor: Executor | None = None, size: int = BLOCK) -> Iterator[Block]:
+    """All blocks of a sweep in order, a few under way at a time.
+
+    executor: None computes in threads of this process; a Dask client's `get_executor()` on its cluster.
+    """
+    own = ThreadPoolExecutor(os.cpu_count()) if executor is None else None
+    pool = executor or own
+    assert pool is not None
+    ahead = 2 * (getattr(pool, "_max_workers", None) or 16)
+    waiting: deque[Future[Block]] = deque()
+    try:
+        for task in _tasks(plan, size):
+            waiting.append(pool.submit(evaluate_block, *task))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        if own is not None:
+            own.shutdown()
+
+
+def blocks_of(plan: Plan, size: int = BLOCK) -> int:
+    """How many blocks a sweep has."""
+    return len(plan.cases) * sum(1 for _ in _slices(plan.shape[len(plan.outer) :], size))
+
+
+def _tasks(plan: Plan, size: int) -> Iterator[tuple[Any, ...]]:
+    outer = tuple(map(len, plan.outer.values()))
+    for i, (place, case) in enumerate(zip(np.ndindex(*outer), plan.cases, strict=True)):
+        for slices in _slices(plan.shape[len(outer) :], size):
+            axes = {name: values[cut] for (name, values), cut in zip(plan.inner.items(), slices, strict=True)}
+            yield case, plan.metrics, plan.limits, place, slices, axes, plan.refused.get(i, 0)
+
+
+def _slices(shape: tuple[int, ...], size: int) -> Iterator[Slices]:
+    """Blocks of an array in the order of its elements, each of at most `size` of them."""
+    at = next((i for i in range(len(shape)) if prod(shape[i + 1 :]) <= size), len(shape))
+    if at == len(shape):
+        yield ()
+        return
+    step = max(1, size // prod(shape[at + 1 :]))
+    for lead in np.ndindex(*shape[:at]):
+        for low in range(0, shape[at], step):
+            single = tuple(slice(i, i + 1) for i in lead)
+            yield (*single, slice(low, min(low + step, shape[at])), *(slice(0, n) for n in shape[at + 1 :]))

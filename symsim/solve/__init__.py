@@ -1,0 +1,1 @@
+"""Question -> answer, exact for whole numbers and certified."""

@@ -1,0 +1,95 @@
+"""What a solved question says beyond its number: the answer as a formula, and what would improve it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+
+import sympy
+from sympy.core.function import AppliedUndef
+
+from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute
+from symsim.formula.binding_piece import binding_arms, root
+from symsim.formula.breakdown import numbers
+from symsim.notation.latex import expression_latex
+from symsim.notation.layout import laid_out
+from symsim.solve.answer import Answer, Limit, room_at, symbol_of
+
+FARTHEST = 8.0
+"""Inputs that would have to change by more than this factor are not named."""
+
+
+def closed_form(limits: list[Limit], answer: Answer) -> str | None:
+    """LaTeX of the answer in the remaining symbols, on the piece it lies on; None where measured rows cut it off.
+
+    Look-ups along the unknown stand as the figure of the row that answers there.
+
+    The bound stands as a symbol of its own, TPOT_max; a whole number is the floor (or ceiling) of the root.
+    """
+    tight = next((limit for limit in limits if limit.text in answer.binding), None)
+    name, value = answer.variable, answer.value
+    if tight is None or value is None or name not in tight.form.symbols or tight.resized is not None:
+        return None
+    form, unknown = tight.form, symbol_of(tight, name)
+    values = {**form.values({k: int(v) for k, v in tight.fixed.items() if k in WORKLOAD}), **tight.fixed, name: value}
+    if {"S", "O"} <= set(values):
+        values["C"] = values["S"] + values["O"] // 2
+    piece = binding_arms(form.derivation, values, form.context).inlined()
+    bound = sympy.Symbol("bound", positive=True)
+    found = root(piece - bound, unknown, value, {**values, "bound": float(tight.bound)}, form.context)
+    if found is None:
+        return None
+    exact = numbers((found,), {**values, "bound": float(tight.bound)}, form.context)[0]
+    whole = name in KNOWN and KNOWN[name].integer
+    if not (value <= exact * (1 + 1e-12) < value + 1 if whole else math.isclose(value, exact, rel_tol=1e-6)):
+        return None
+    held = [call for call in found.atoms(AppliedUndef) if unknown in call.free_symbols]
+    figures = numbers(tuple(held), {**values, "bound": float(tight.bound)}, form.context) if held else []
+    found = substitute(found, {call: sympy.Float(figure, 6) for call, figure in zip(held, figures, strict=True)})
+    text = expression_latex(sympy.floor(found) if whole else found, laid_out(form, "symbolic", ""))
+    sign = KNOWN[name].latex if name in KNOWN else name
+    limit = (
+        f"{form.derivation.result.latex}_{{\\max}}" if tight.sense > 0 else f"{form.derivation.result.latex}_{{\\min}}"
+    )
+    return f"{sign} = {text}".replace("bound", limit)
+
+
+def levers_of(limits: list[Limit], answer: Answer, goal: str) -> Mapping[str, float]:
+    """Hardware input -> the factor by which it alone must change so that the answer gains 10 %; the nearest first."""
+    value, name = answer.value, answer.variable
+    if value is None or goal == "solve" or any(limit.resized is not None for limit in limits):
+        return {}
+    target = value * (1.1 if goal == "max" else 0.9)
+    if name in KNOWN and KNOWN[name].integer:
+        target = math.ceil(target) if goal == "max" else max(1, math.floor(target))
+    return factors_at(limits, name, target)
+
+
+def factors_at(limits: list[Limit], name: str, target: float) -> Mapping[str, float]:
+    """Hardware input -> the factor by which it alone must change so that every limit holds at the target."""
+    if any(limit.resized is not None for limit in limits):
+        return {}
+    bound = {n: v for limit in limits for n, v in limit.form.bound.values.items()}
+    inputs = {
+        n for limit in limits for n, info in limit.form.symbols.items() if info.kind == "hardware" or n == "peak_w"
+    } | {limit.bound_name for limit in limits if limit.bound_name is not None}
+    found = {n: _factor(limits, name, target, n, bound[n]) for n in sorted(inputs - {name}) if n in bound}
+    return dict(sorted(((n, f) for n, f in found.items() if f is not None), key=lambda pair: abs(math.log(pair[1]))))
+
+
+def _factor(limits: list[Limit], name: str, target: float, lever: str, figure: Fraction) -> float | None:
+    """The smallest change of one input with which every limit holds at the target."""
+    if lever.endswith("_efficiency"):  # says the same as the rate that it is a share of
+        return None
+
+    def holds(factor: float) -> bool:
+        return all(room_at(limit, name, target, **{lever: float(figure) * factor}) >= 0 for limit in limits)
+
+    if holds(1.0) or not holds(FARTHEST):
+        return None
+    low, high = 1.0, FARTHEST
+    for _ in range(40):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

@@ -1,0 +1,1 @@
+"""Measured figures: tables, and how a look-up answers."""

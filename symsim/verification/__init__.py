@@ -1,0 +1,1 @@
+"""Whether a formula in LaTeX equals the derived one."""

@@ -1,0 +1,205 @@
+"""Does a formula in LaTeX equal the derived one? If not: the exact terms that are missing, too many, or otherwise.
+
+Each equation is compared with the derived step of its name.  Steps that its right side names stay as they are (they are
+compared in their own equations), steps that it does not name are put in, and symbols that it does not use are taken as
+the numbers behind them.  Both sides then take their normal form (`algebra.normal_form`), and are equal where every term
+is; where they are not, the difference of both is reduced as a quotient of polynomials, which decides all other ways of
+writing the same.  Formulas found equal are then evaluated at random points, tables included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import sympy
+from sympy import Expr, Symbol
+
+from symsim.algebra.symbols import step_symbol, substitute, symbol
+from symsim.cost.metrics import Derivation, Step
+from symsim.errors import LatexSyntaxError, Span, SymsimError, UndefinedName
+from symsim.notation.layout import laid_out
+from symsim.pipeline.pipeline import METRICS, Costs
+from symsim.verification.differences import Difference, Ground
+from symsim.verification.latex_reader import Equation, Literal, Reader, check_power, normal_name, passages
+from symsim.verification.spellings import Names, names_of
+from symsim.verification.step_check import Judge, Stated
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a text's equations equal the derived ones.
+
+    deviation: the largest relative difference of a number that its printed digits leave open, None where all numbers
+    are exact; steps: those that were compared; taken:
+    names of steps that the text uses but does not define; passed_over: symbols that are the reader's to choose (the
+    workload) and are given a value.
+    """
+
+    metric: str
+    subject: str
+    at: Mapping[str, float]
+    deviation: float | None
+    steps: tuple[Step, ...]
+    taken: tuple[str, ...]
+    passed_over: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+    @property
+    def rounded(self) -> bool:
+        """Whether numbers were compared to the digits that were printed."""
+        return self.deviation is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        fields = ("metric", "subject", "at", "rounded", "deviation", "taken", "passed_over")
+        plain = {name: getattr(self, name) for name in fields}
+        differences = [asdict(one) | {"sentence": one.sentence()} for one in self.differences]
+        checked = [step.symbol.name for step in self.steps]
+        return {"equal": self.equal, **plain, "checked": checked, "differences": differences}
+
+
+def verify(
+    text: str, costs: Costs, metric: str = "tpot", path: str = "formula", given: Collection[Step] = (), **at: float
+) -> Verdict:
+    """Compare a formula in LaTeX (grammar/latex.lark says which) with the derived one.
+
+    text: one formula, or equations in named steps; path: what to call it in errors; given: steps that were
+    compared elsewhere; at: the workload point at which terms are given a value.
+    Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
+
+    >>> from symsim.pipeline.pipeline import compile
+    >>> costs = compile("qwen3-8b", "h20")
+    >>> verify(r"\\mathrm{TPOT} = 36 t_{\\mathrm{layer}} + 5\\,\\mathrm{ms}", costs).equal
+    True
+    >>> verify(r"\\mathrm{TPOT} = 35 t_{layer} + 5\\,\\mathrm{ms}", costs).differences[0].sentence()[:62]
+    'wrong coefficient in TPOT (line 1): you have 35*t_layer, deriv'
+    """
+    form = costs.with_one_peak(metric)
+    values = form.values({name: int(value) for name, value in at.items()})
+    judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
+    names = names_of(form, form.derivation)
+    read = _read(text, path, names, form.derivation, costs.peak)
+    differences: list[Difference] = []
+    checked: list[Step] = []
+    named: set[Symbol] = set()
+    deviations: list[Fraction] = []
+    for stated in read.stated:
+        found, hidden = judge.wrong_values(stated, read.literals)
+        differences += found
+        deviations += hidden
+    for step, equation in read.equations:
+        checked.append(step)
+        for side in equation.sides:
+            named |= {s for s in side.free_symbols if isinstance(s, Symbol)}
+            found, hidden = judge.compared(step, side, read.literals, equation.span.line)
+            differences += found
+            deviations += hidden
+    if not checked:
+        lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
+        raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
+    steps = {step.symbol: step for step in form.derivation.steps}
+    left = [step for s, step in steps.items() if s in named and step not in checked and step not in given]
+    if len(dict.fromkeys(step.symbol for step in checked)) > 1:
+        differences += [judge.missing_step(step) for step in left]
+        left = []
+    taken = tuple(step.symbol.name for step in left)
+    parts = (form.name, costs.metric(metric).subject, dict(at), _worst(deviations), tuple(checked), taken)
+    chosen = tuple(str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
+    return Verdict(*parts, chosen, tuple(differences))
+
+
+_PEAK = symbol("peak_w")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Steps of the derivation with the sides that a text equates them to; stated: symbols that it gives a value."""
+
+    equations: tuple[tuple[Step, Equation], ...]
+    stated: tuple[Stated, ...]
+    literals: Mapping[Symbol, Literal]
+
+
+def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symbol) -> _Read:
+    """Every equation of a text, with the steps that only the text has put in."""
+    own: dict[str, Symbol] = {}
+    reader = Reader(path, text, lambda written, span: own.get(normal_name(written)) or names.resolve(written, span))
+    found = passages(text)
+    lefts = [reader.left(passage)[0] for passage in found]
+    for name in lefts:
+        if name is not None and names.find(name) is None:
+            own[normal_name(name)] = step_symbol(f"own_{normal_name(name)}")
+    steps = {step.symbol: step for step in derivation.steps}
+    equations: list[tuple[Step, Equation]] = []
+    definitions: dict[Expr, Expr] = {}
+    stated: list[Stated] = []
+    for passage, name in zip(found, lefts, strict=True):
+        equation = reader.equation(passage)
+        sides = tuple(substitute(side, {_PEAK: peak}) for side in equation.sides)
+        equation = Equation(name, sides, equation.span)
+        key = derivation.result.symbol if name is None else own.get(normal_name(name), names.find(name))
+        if isinstance(key, Symbol) and key in steps:
+            equations.append((steps[key], equation))
+        elif name is not None and normal_name(name) in own:
+            definitions[own[normal_name(name)]] = sides[0]
+        else:
+            stated.append(Stated(peak if key == _PEAK else key, equation))
+    used = {s for _, equation in equations for side in equation.sides for s in side.free_symbols}
+    used |= {s for side in definitions.values() for s in side.free_symbols}
+    used |= {s for one in stated for side in one.equation.sides for s in side.free_symbols}
+    for passage, name in zip(found, lefts, strict=True):
+        if name is not None and normal_name(name) in own and own[normal_name(name)] not in used:
+            message = f"{name} is no step of the derived formula, and nothing here uses it; {_hint(name, names)}"
+            raise UndefinedName(reader.place(passage), message)
+    whole = tuple((step, _whole(equation, definitions, reader)) for step, equation in equations)
+    for step, equation in whole:
+        if any(step.symbol in side.free_symbols for side in equation.sides):
+            raise LatexSyntaxError(equation.span, f"{equation.name or step.latex} is defined by itself")
+    values = tuple(replace(one, equation=_whole(one.equation, definitions, reader)) for one in stated)
+    return _Read(whole, values, reader.literals)
+
+
+def _hint(name: str, names: Names) -> str:
+    """Another metric is asked for by its name; everything else may be misspelled."""
+    bare = normal_name(name).lower().replace("_", "")
+    metrics = [metric for metric in METRICS if metric.replace("_", "") == bare or metric.partition("_")[0] == bare]
+    if metrics:
+        return f"for another metric say {' or '.join('--metric ' + metric.replace('_', '-') for metric in metrics)}"
+    return names.near(name)
+
+
+def _whole(equation: Equation, definitions: Mapping[Expr, Expr], reader: Reader) -> Equation:
+    """An equation with the steps that only the text has put in."""
+    exact = {name: reader.exact(side) for name, side in definitions.items()}
+    sides = tuple(_with_own(side, definitions, exact, equation) for side in equation.sides)
+    return replace(equation, sides=sides)
+
+
+def _with_own(side: Expr, definitions: Mapping[Expr, Expr], exact: Mapping[Expr, Expr], equation: Equation) -> Expr:
+    for _ in range(len(definitions) + 1):
+        if not side.free_symbols & set(definitions):
+            return side
+        _check_powers(side, exact, equation.span)
+        side = substitute(side, definitions)
+    raise LatexSyntaxError(equation.span, "a name here is defined by itself")
+
+
+def _check_powers(side: Expr, definitions: Mapping[Expr, Expr], span: Span) -> Expr:
+    """What a side becomes with names put in, where no power is too large."""
+    if side in definitions or not side.args:
+        return definitions.get(side, side)
+    args = [_check_powers(part, definitions, span) for part in side.args]  # pyright: ignore[reportArgumentType]
+    if isinstance(side, sympy.Pow):
+        check_power(args[0], args[1], span)
+    return substitute(side, definitions)
+
+
+def _worst(deviations: Sequence[Fraction]) -> float | None:
+    return float(max(deviations)) if deviations else None

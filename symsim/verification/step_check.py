@@ -1,0 +1,254 @@
+"""Compares equations as they are read with the steps of one derivation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import sympy
+from sympy import Expr, Symbol
+
+from symsim.algebra.normal_form import (
+    Atom,
+    Digits,
+    Sum,
+    Term,
+    alike,
+    deviation,
+    exact,
+    expression,
+    matched,
+    normal,
+    occurrences,
+    times,
+)
+from symsim.algebra.symbols import KNOWN, substitute
+from symsim.algebra.units import format_quantity
+from symsim.cost.metrics import Step
+from symsim.formula.closed_form import ClosedForm
+from symsim.verification.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
+from symsim.verification.latex_reader import Equation, Literal
+from symsim.verification.random_points import agree
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """An equation that gives a symbol (or a table's name) its value."""
+
+    symbol: Any
+    equation: Equation
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Compares equations with the steps of one derivation."""
+
+    ground: Ground
+
+    @property
+    def form(self) -> ClosedForm:
+        return self.ground.form
+
+    def compared(
+        self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], line: int
+    ) -> tuple[list[Difference], list[Fraction]]:
+        """What is otherwise in one equation, and how far numbers are off that were compared to their printed digits."""
+        yours = normal(side, literals)
+        named = frozenset(s for s in side.free_symbols if isinstance(s, Symbol))
+        found = self.differences(step, yours, named, line)
+        if found:
+            found = self._plainest(step, yours, named, found, line)
+        if not found:
+            found = self._checked(step, side, literals, named, line)
+        return found, [] if exact(yours) else [self._deviation(step, yours, named)]
+
+    def _deviation(self, step: Step, yours: Sum, named: frozenset[Symbol]) -> Fraction:
+        """How far the numbers are off that correspond, those that stand for symbols included."""
+        derived = tuple(one.term for one in self.derived(step, named))
+        found = deviation(yours, derived)
+        _, more, less = matched(yours, derived)
+        for term in more:
+            mine = self._in_numbers(term)
+            same = next((other for other in map(self._in_numbers, less) if alike(mine, other)), None)
+            found = max(found, deviation(mine, same) if same is not None else found)
+        return found
+
+    def differences(self, step: Step, yours: Sum, named: frozenset[Symbol], line: int) -> list[Difference]:
+        """What is otherwise, where the derived formula keeps the named symbols and steps."""
+        derived = self.derived(step, named)
+        _, more, less = matched(yours, tuple(one.term for one in derived))
+        more, less = self._mixed(more, less)
+        if (not more and not less) or (exact(yours) and _vanishes((*more, *_negative(less)))):
+            return []
+        report = Report(self.ground, step, line)
+        found = report.differences(more, [one for one in derived if one.term in less])
+        return found or [self._other_value(report, expression(yours))]
+
+    def _plainest(
+        self, step: Step, yours: Sum, named: frozenset[Symbol], found: list[Difference], line: int
+    ) -> list[Difference]:
+        """The same differences in the fewest words: in symbols where numbers need not be, in whole steps where one is
+        missing."""
+        hardware = self._of_kinds("hardware", "convention")
+        sizes = self._of_kinds("architecture", "deployment", "precision")
+        for more in (hardware | sizes, hardware, sizes):
+            other = self.differences(step, yours, named | more, line)
+            if words(other) <= words(found):
+                found, named = other, named | more
+                break
+        steps = {s.symbol: s for s in self.form.derivation.steps}
+        candidates = [s for s in _below(step, steps) if s not in named]
+        while candidates:
+            tried = [(self.differences(step, yours, named | {s}, line), s) for s in candidates]
+            other, kept = min(tried, key=lambda pair: length(pair[0], step))
+            if length(other, step) >= length(found, step):
+                break
+            found, named = other, named | {kept}
+            candidates = [s for s in candidates if s != kept]
+        return found
+
+    def _of_kinds(self, *kinds: str) -> frozenset[Symbol]:
+        return frozenset(s for s in self.form.derivation.free() if self.form.symbols[s.name].kind in kinds)
+
+    def derived(self, step: Step, named: frozenset[Symbol]) -> list[Derived]:
+        """The step's terms: steps and symbols that are named stay, the others are put in."""
+        known = {s: v for s, v in self.form.bound.symbols().items() if s not in named}
+        steps = {s.symbol: replace(s, expr=substitute(s.expr, known)) for s in self.form.derivation.steps}
+        inside = {s: found for s, found in steps.items() if s not in named or s == step.symbol}
+        found: dict[Any, Derived] = {}
+        for origin in _unfolded(steps[step.symbol], sympy.S.One, inside):
+            for term in normal(origin.outer * inlined(origin.part, inside)):
+                before = found.get(term.factors)
+                if before is not None:
+                    total = before.term.coefficient + term.coefficient
+                    found[term.factors] = Derived(Term(total, Fraction(0), term.factors), (*before.origins, origin))
+                else:
+                    found[term.factors] = Derived(term, (origin,))
+        return [one for one in found.values() if one.term.coefficient]
+
+    def _mixed(self, more: list[Term], less: list[Term]) -> tuple[list[Term], list[Term]]:
+        """What is left without the terms that only have numbers in place of some of the derived ones' symbols.
+
+        Those are equal once all numbers are put in, and hold no symbol more often than the derived term does: another
+        symbol of the same value is not the same.
+        """
+        left = list(more)
+        for term in more if less else ():
+            mine = self._in_numbers(term)
+            same = (
+                one for one in less if alike(mine, self._in_numbers(one)) and not occurrences(term) - occurrences(one)
+            )
+            found = next(same, None)
+            if found is not None:
+                left.remove(term)
+                less = [one for one in less if one is not found]
+        return left, less
+
+    def _in_numbers(self, term: Term) -> Sum:
+        """A term with every symbol that has a number replaced; what is rounded stays so."""
+        known = self.form.bound.symbols()
+        taken: dict[Symbol, Digits] = {}
+        bare = expression(replace(term, coefficient=Fraction(1), slack=Fraction(0)), taken)
+        return times((Term(term.coefficient, term.slack, ()),), substitute(bare, known), taken)
+
+    def _checked(
+        self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], named: frozenset[Symbol], line: int
+    ) -> list[Difference]:
+        """Formulas found equal agree at random points, as far as their digits go, or the comparison went wrong.
+
+        Compared is what was read with what was derived, not their normal forms. Where numbers stand for symbols that
+        are also used, the symbols are numbers everywhere.
+        """
+        steps = {s.symbol: s for s in self.form.derivation.steps}
+        inside = {s: found for s, found in steps.items() if s not in named or s == step.symbol}
+        theirs = inlined(step.expr, {s: found for s, found in inside.items() if s != step.symbol})
+        known = self.form.bound.symbols()
+        for replaced in ({s: v for s, v in known.items() if s not in named}, known):
+            if agree(side, substitute(theirs, replaced), literals, known):
+                return []
+            side = substitute(side, known)
+        return [self._other_value(Report(self.ground, step, line), expression(normal(side, literals)))]
+
+    def _other_value(self, report: Report, yours: Expr) -> Difference:
+        derived = report.step.expr
+        return report.of("other value", report.step, report.text(yours), report.text(derived), derived)
+
+    def wrong_values(
+        self, stated: Stated, literals: Mapping[Symbol, Literal]
+    ) -> tuple[list[Difference], list[Fraction]]:
+        """Where a symbol that has a number is said to be another one, in the digits that are printed; how far those
+        that are not are off."""
+        known = self.form.bound.symbols()
+        if stated.symbol not in known:
+            return [], []
+        right = known[stated.symbol]
+        sides = [normal(substitute(side, known), literals) for side in stated.equation.sides]
+        wrong = [side for side in sides if not alike(side, normal(right))]
+        hidden = [deviation(side, normal(right)) for side in sides if side not in wrong and not exact(side)]
+        return [self._wrong_value(stated, expression(side), right) for side in wrong], hidden
+
+    def _wrong_value(self, stated: Stated, yours: Expr, derived: Expr) -> Difference:
+        name = stated.symbol.name
+        unit, said = KNOWN[name].unit if name in KNOWN else "1", str(stated.equation.name)
+        mine, theirs = (_number(value, unit, 6) for value in (yours, derived))
+        if mine == theirs:
+            mine, theirs = (_number(value, unit, 15) for value in (yours, derived))
+        source = self.form.bound.sources.get(name)
+        return Difference("wrong value", said, said, mine, theirs, said, unit, None, source, stated.equation.span.line)
+
+    def missing_step(self, step: Step) -> Difference:
+        report = Report(self.ground, step, None)
+        return report.of("missing step", step, None, report.text(step.expr), step.expr)
+
+
+def _number(value: Expr, unit: str, digits: int) -> str:
+    return format_quantity(float(value), unit, digits) if value.is_number else str(value)
+
+
+def _below(step: Step, steps: Mapping[Symbol, Step]) -> list[Symbol]:
+    """The steps that a step is derived from, nearest first."""
+    found = [s for s in steps if s in step.expr.free_symbols]
+    for inner in found:
+        found += [s for s in steps if s in steps[inner].expr.free_symbols and s not in found]
+    return found
+
+
+def _unfolded(step: Step, outer: Expr, inside: Mapping[Symbol, Step]) -> list[Origin]:
+    """The terms of a step; one that is a multiple of another step unfolds into that step's terms."""
+    found: list[Origin] = []
+    for part in sympy.Add.make_args(step.expr):
+        inner = [s for s in part.free_symbols if s in inside and s != step.symbol]
+        factor = part / inner[0] if len(inner) == 1 else None
+        if factor is not None and inner[0] not in factor.free_symbols:
+            found += _unfolded(inside[inner[0]], outer * factor, inside)  # pyright: ignore[reportArgumentType]
+        else:
+            found.append(Origin(step, part, outer))
+    return found
+
+
+def _negative(terms: Sequence[Term]) -> list[Term]:
+    return [Term(-term.coefficient, term.slack, term.factors) for term in terms]
+
+
+_EXPANDED = 8
+"""Sums to greater powers are not multiplied out: they are only equal to themselves."""
+
+
+def _vanishes(terms: Sequence[Term]) -> bool:
+    """Whether a sum is zero: exactly, as a quotient of polynomials in its atoms."""
+    atoms: dict[Atom, Expr] = {}
+
+    def letter(atom: Atom, power: Fraction) -> Expr:
+        if atom.head == "sum" and abs(power) <= _EXPANDED:
+            return sympy.Add(*map(plain, atom.parts[0]))
+        return atoms.setdefault(atom, atom.symbol or sympy.Dummy(positive=True))
+
+    def plain(term: Term) -> Expr:
+        powers = [
+            letter(atom, power) ** sympy.Rational(power.numerator, power.denominator) for atom, power in term.factors
+        ]
+        return sympy.Mul(sympy.Rational(term.coefficient.numerator, term.coefficient.denominator), *powers)
+
+    return bool(sympy.expand(sympy.numer(sympy.together(sympy.Add(*map(plain, terms))))) == 0)

@@ -1,0 +1,23 @@
+"""Data flows one way: a package imports its own rank or lower ones, and modules import each other in no circle."""
+
+import graphlib
+
+from tests.package_ranks import PACKAGE, RANK, arrows, modules, room
+
+
+def test_no_arrow_between_packages_goes_up() -> None:
+    assert not [f"{one} -> {other}" for one, other in arrows() if RANK[room(other)] > RANK[room(one)]]
+
+
+def test_modules_import_in_no_circle() -> None:
+    graph: dict[str, set[str]] = {name: set() for name in modules()}
+    for one, other in arrows():
+        if other in graph:
+            graph[one].add(other)
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(graph)
+
+
+def test_every_package_has_a_rank_and_every_rank_a_package() -> None:
+    rooms = {room(name) for name in modules()}
+    assert rooms <= set(RANK)
+    assert len([name for name in rooms if (PACKAGE / name).is_dir()]) <= 22
