@@ -3,8 +3,8 @@
 import pytest
 
 import symsim
-from symsim import verification
 from symsim.errors import LatexSyntaxError, UndefinedName
+from symsim.verification import check
 from symsim.verification.check import verify
 
 COSTS = symsim.compile("qwen3-8b", "h20", symsim.Deployment(gemm="fp8"))
@@ -174,7 +174,7 @@ def test_a_minimum_of_stages_is_no_maximum() -> None:
 
 def test_what_the_normal_form_takes_as_equal_must_agree_at_random_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second look does not trust the first: also where numbers are rounded."""
-    monkeypatch.setattr(verification.Judge, "differences", lambda *_: [])
+    monkeypatch.setattr(check.Judge, "differences", lambda *_: [])
     for text in (r"36 t_{layer} + t_{sched}", r"36.0 t_{layer} + 5.0\,\mathrm{ms}"):
         assert verify(text, COSTS).equal, text
     for text in (r"35 t_{layer} + t_{sched}", r"36.2 t_{layer} + 5.0\,\mathrm{ms}", rf"t_{{core}} = \min{ROOFS}"):
