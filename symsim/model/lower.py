@@ -10,7 +10,7 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import KNOWN, architecture_symbol, symbol
-from symsim.errors import ConfigError, CycleError, Span, UndefinedName, did_you_mean
+from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
 from symsim.language.symbolic import Priced, Scope, condition, expression, priced
 from symsim.language.tree import (
     Alias,
@@ -32,43 +32,14 @@ from symsim.language.tree import (
     Statement,
     When,
 )
+from symsim.model.environment import Env
 from symsim.model.layer_kinds import LayerKind
 from symsim.model.op_graph import DEGREES, SHARED, Guard, Op, OpGraph, Phase, Refusal, Resident, Whole, verify
 from symsim.model.weight_paths import within
-from symsim.quantization.layers import Formats, LayerFormat
+from symsim.quantization.layers import Formats
 
 Facts = Mapping[Symbol, Expr]
 """Numbers of the deployment and the config: they decide conditions and nothing else."""
-
-
-@dataclass(slots=True)
-class _Found:
-    """What lowering has collected so far."""
-
-    ops: list[Op] = field(default_factory=list[Op])
-    edges: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    residents: list[Resident] = field(default_factory=list[Resident])
-    guards: dict[sympy.Basic, bool] = field(default_factory=dict[sympy.Basic, bool])
-    whole: dict[Whole, None] = field(default_factory=dict[Whole, None])
-    refusals: dict[Refusal, None] = field(default_factory=dict[Refusal, None])
-    pad: bool = False
-    kinds: tuple[LayerKind, ...] = ()
-    outcomes: Mapping[Span, bool] = field(default_factory=dict[Span, bool])
-    formats: Mapping[str, LayerFormat] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in the model a statement stands."""
-
-    path: tuple[str, ...] = ()
-    body: str = ""
-    stage: str = ""
-    repeat: Expr = sympy.S.One
-    body_repeat: Expr = sympy.S.One
-    blocks: tuple[str, ...] = ()
-    part: str = ""
-    inside: str = ""
 
 
 _PHASES = (symbol("prefill"), symbol("decode"))
@@ -130,18 +101,28 @@ def lower(
     formats: of the modules outside of layers, where a checkpoint gives each its own.
     Raises UndefinedName and CycleError at their place in the text, ConfigError for a merged operator of two formats.
     """
-    found = _Found(pad=pad, kinds=kinds, formats=None if formats is None else dict(formats))
     alone: dict[sympy.Basic, bool] = {}
     shared = degrees(facts, alone)
     work = {**shared, **step_scope(phase, shared["cp"]), **(step or {})}
     scope = {**model_scope(model, phase, kinds), **work}
-    _lower_all(model.body, scope, {"input": ""}, _Place(), found, library, facts)
-    dag: nx.DiGraph[str] = nx.DiGraph()
-    dag.add_nodes_from(op.name for op in found.ops)
-    dag.add_edges_from(found.edges)
-    guards = tuple(Guard(test, outcome) for test, outcome in {**found.guards, **alone}.items())
-    parts = (tuple(found.ops), nx.freeze(dag), tuple(found.residents), guards, tuple(found.whole))
-    return verify(OpGraph(model.name, phase, *parts, tuple(found.refusals), shared))
+    lowering = _Lowering(library=library, facts=facts, kinds=kinds, pad=pad)
+    lowering.body(
+        model.body, Env(scope=scope, values={"input": ""}, formats=None if formats is None else dict(formats))
+    )
+    guards = {**lowering.guards, **alone}
+    return verify(
+        OpGraph(
+            model=model.name,
+            phase=phase,
+            ops=tuple(lowering.ops.values()),
+            dag=lowering.dag(),
+            residents=tuple(lowering.residents),
+            guards=tuple(Guard(test, outcome) for test, outcome in guards.items()),
+            whole=tuple(lowering.whole),
+            refusals=tuple(lowering.refusals),
+            degrees=shared,
+        )
+    )
 
 
 def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:
@@ -153,79 +134,175 @@ def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> 
     return outcome
 
 
-def _lower_all(
-    body: Sequence[Statement],
-    scope: dict[str, Expr],
-    values: dict[str, str],
-    place: _Place,
-    found: _Found,
-    library: Library,
-    facts: Facts,
-) -> None:
-    """Lower statements in order. values: name -> the op that produces it ('' for the step's input)."""
-    for statement in body:
+@dataclass(slots=True, kw_only=True)
+class _Lowering:
+    """Lowers statements one after another. What it collects only grows; what a statement sees is in its Env."""
+
+    library: Library
+    facts: Facts
+    kinds: tuple[LayerKind, ...]
+    pad: bool
+    ops: dict[str, Op] = field(default_factory=dict[str, Op])
+    edges: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    residents: list[Resident] = field(default_factory=list[Resident])
+    guards: dict[sympy.Basic, bool] = field(default_factory=dict[sympy.Basic, bool])
+    whole: dict[Whole, None] = field(default_factory=dict[Whole, None])
+    refusals: dict[Refusal, None] = field(default_factory=dict[Refusal, None])
+
+    def dag(self) -> nx.DiGraph[str]:
+        """The data flow between the operators so far."""
+        dag: nx.DiGraph[str] = nx.DiGraph()
+        dag.add_nodes_from(self.ops)
+        dag.add_edges_from(self.edges)
+        return nx.freeze(dag)
+
+    def body(self, statements: Sequence[Statement], env: Env) -> Env:
+        """All statements in order; what they name stays known behind them."""
+        for statement in statements:
+            env = self.statement(statement, env)
+        return env
+
+    def statement(self, statement: Statement, env: Env) -> Env:
         match statement:
-            case Node():
-                values[statement.name] = _lower_node(statement, scope, values, place, found, library, facts)
+            case Node(name):
+                return env.making(name, self.node(statement, env))
             case Alias(name, value, span):
-                values[name] = _value(value, span, values)
-            case When(test, then, otherwise, span):
-                known = found.outcomes.get(span)
-                holds = decide(condition(test, scope), facts, found.guards) if known is None else known
-                _lower_all(then if holds else otherwise, scope, values, place, found, library, facts)
-            case Part(name):
-                place = place if place.part == SHARED else replace(place, part=name)
-            case Layers():
-                _lower_layers(statement, scope, values, place, found, library, facts)
-            case Repeat(count, name, inner, _):
-                times = expression(count, scope)
-                outermost = not (place.body or place.blocks)
-                repeated = _repeated(place, name, _of_a_stage(times, times, scope) if outermost else times)
-                _lower_all(inner, scope, values, repeated, found, library, facts)
+                return env.making(name, env.value(value, span))
             case Let(name, value, _):
-                scope[name] = expression(value, scope)
+                return env.defining(name, expression(value, env.scope))
+            case Part(name):
+                listed = env.place.part == SHARED
+                return env if listed else replace(env, place=replace(env.place, part=name))
+            case When():
+                return self.when(statement, env)
+            case Repeat():
+                return self.repeat(statement, env)
+            case Layers():
+                return self.layers(statement, env)
             case Require():
-                _require(statement, scope, found, facts)
+                return self.require(statement, env)
             case Refuse(test, sentence, span):
-                _refuse(condition(test, scope), sentence, span, found)
+                self.refuse(condition(test, env.scope), sentence, span)
+                return env
             case Clause():
-                found.residents.append(_resident(statement, scope, place, found))
+                self.residents.append(_resident(statement, env))
+                return env
+
+    def when(self, statement: When, env: Env) -> Env:
+        """The branch that holds; a `part` in it ends with it."""
+        holds = env.outcomes.get(statement.span)
+        if holds is None:
+            holds = decide(condition(statement.condition, env.scope), self.facts, self.guards)
+        return self.body(statement.body if holds else statement.otherwise, env).within(env)
+
+    def repeat(self, statement: Repeat, env: Env) -> Env:
+        times, place = expression(statement.count, env.scope), env.place
+        if not (place.body or place.blocks):
+            times = _of_a_stage(times, times, env.scope)
+        inner = replace(env, place=place.repeated(statement.name, times))
+        return self.body(statement.body, inner).within(env)
+
+    def layers(self, statement: Layers, env: Env) -> Env:
+        """One body for each kind of layer; the values of one kind's layers go on to the next."""
+        count = expression(statement.count, env.scope)
+        self.refuse(sympy.Gt(env.scope["pp"], count), "there are fewer layers than pipeline stages", statement.span)
+        values = env.values
+        for kind in (kind for kind in self.kinds if kind.statement == statement.span):
+            times = _of_a_stage(count if kind.symbol is None else env.scope[kind.symbol], count, env.scope)
+            inner = Env(
+                scope=env.scope,
+                values=values,
+                place=env.place.repeated(kind.name, times),
+                outcomes=dict(kind.outcomes),
+                formats=None if env.formats is None else dict(kind.formats),
+            )
+            values = self.body(statement.body, inner).values
+        return replace(env, values=values)
+
+    def require(self, statement: Require, env: Env) -> Env:
+        """Note what must divide; under padding a size that does not is the next multiple for the rest of the block."""
+        shards, size = expression(statement.divisor, env.scope), expression(statement.dividend, env.scope)
+        self.whole[Whole(shards, size, statement.span)] = None
+        padded = shards * sympy.ceiling(size / shards)
+        if (
+            self.pad
+            and isinstance(statement.dividend, Name)
+            and decide(sympy.Ne(padded, size), self.facts, self.guards)
+        ):
+            return env.defining(statement.dividend.name, padded)
+        return env
+
+    def refuse(self, test: sympy.Basic, sentence: str, span: Span) -> None:
+        if test != sympy.false:
+            self.refusals[Refusal(test, sentence, span)] = None
+
+    def node(self, node: Node, env: Env) -> str:
+        """The name of the operator that makes a node's value; that of a block is the one behind its output."""
+        sources = [env.value(name, node.span) for name in node.inputs]
+        place = replace(env.place, path=(*env.place.path, node.name), stage=env.place.stage or node.name)
+        inner = replace(env, place=place)
+        if node.op in self.library.blocks:
+            return self.block(node, sources, inner)
+        if node.op not in self.library.kernels:
+            known = [*self.library.kernels, *self.library.blocks]
+            raise UndefinedName(node.span, f"there is no kernel or block {node.op}; {did_you_mean(node.op, known)}")
+        name = ".".join(place.path)
+        if name in self.ops:
+            raise UndefinedName(node.span, f"{name} is made already; give this operator another name")
+        self.ops[name] = _op(name, node, _sizes(node, self.library.kernels[node.op], env.scope), inner)
+        self.edges += [(source, name) for source in sources if source]
+        return name
+
+    def block(self, node: Node, sources: Sequence[str], env: Env) -> str:
+        block, place = self.library.blocks[node.op], env.place
+        if block.name in place.blocks:
+            raise CycleError(node.span, f"blocks contain each other: {' -> '.join((*place.blocks, block.name))}")
+        if len(sources) != len(block.inputs):
+            raise UndefinedName(node.span, f"{block.name} takes {len(block.inputs)} inputs, found {len(sources)}")
+        inside = replace(place, blocks=(*place.blocks, block.name), inside=within(place.inside, node.modules))
+        own = global_scope(env.scope) | _sizes(node, block, env.scope)
+        values = dict(zip(block.inputs, sources, strict=True))
+        return self.body(block.body, replace(env, scope=own, values=values, place=inside)).value(
+            block.output, block.span
+        )
 
 
-def _lower_layers(
-    statement: Layers,
-    scope: dict[str, Expr],
-    values: dict[str, str],
-    place: _Place,
-    found: _Found,
-    library: Library,
-    facts: Facts,
-) -> None:
-    """One body for each kind of layer; the values of one kind's layers go on to the next."""
-    count = expression(statement.count, scope)
-    _refuse(sympy.Gt(scope["pp"], count), "there are fewer layers than pipeline stages", statement.span, found)
-    for kind in (kind for kind in found.kinds if kind.statement == statement.span):
-        times = _of_a_stage(count if kind.symbol is None else scope[kind.symbol], count, scope)
-        found.outcomes = dict(kind.outcomes)
-        outside, found.formats = found.formats, None if found.formats is None else dict(kind.formats)
-        repeated = _repeated(place, kind.name, times)
-        _lower_all(statement.body, dict(scope), values, repeated, found, library, facts)
-        found.formats = outside
-    found.outcomes = {}
+def _op(name: str, node: Node, shape: Mapping[str, Expr], env: Env) -> Op:
+    place = env.place
+    modules = tuple(place.inside + module for module in node.modules)
+    return Op(
+        name=name,
+        body=place.body,
+        stage=place.stage,
+        kernel=node.op,
+        shape=shape,
+        repeat=place.repeat,
+        body_repeat=place.body_repeat,
+        origin=node.span,
+        part=place.part,
+        modules=modules,
+        format=env.format(name, modules),
+    )
 
 
-def _require(statement: Require, scope: dict[str, Expr], found: _Found, facts: Facts) -> None:
-    """Note what must divide; under padding a size that does not is the next multiple for the rest of the block."""
-    shards, size = expression(statement.divisor, scope), expression(statement.dividend, scope)
-    found.whole[Whole(shards, size, statement.span)] = None
-    padded = shards * sympy.ceiling(size / shards)
-    if found.pad and isinstance(statement.dividend, Name) and decide(sympy.Ne(padded, size), facts, found.guards):
-        scope[statement.dividend.name] = padded
-
-
-def _refuse(test: sympy.Basic, sentence: str, span: Span, found: _Found) -> None:
-    if test != sympy.false:
-        found.refusals[Refusal(test, sentence, span)] = None
+def _resident(clause: Clause, env: Env) -> Resident:
+    place = env.place
+    amount: Priced = priced(clause, env.scope, count=clause.name in ("report", "reserve"))
+    stored = env.format(place.stage, tuple(place.inside + module for module in clause.modules))
+    if stored is not None:
+        amount = {stored.weight.name: sympy.Add(*amount.values())}
+    return Resident(
+        kind=clause.name,
+        key=clause.key,
+        body=place.body,
+        stage=place.stage,
+        amount=amount,
+        repeat=place.repeat,
+        body_repeat=place.body_repeat,
+        origin=clause.span,
+        part=place.part,
+        window=None if clause.window is None else expression(clause.window, env.scope),
+    )
 
 
 def _of_a_stage(some: Expr, layers: Expr, scope: Scope) -> Expr:
@@ -234,99 +311,9 @@ def _of_a_stage(some: Expr, layers: Expr, scope: Scope) -> Expr:
     return some if stages == 1 else some / layers * sympy.ceiling(layers / stages)
 
 
-def _repeated(place: _Place, name: str, count: Expr) -> _Place:
-    """A repeat of the model is a body of layers; one inside a block repeats part of a layer."""
-    if place.blocks:
-        return replace(place, repeat=place.repeat * count)
-    times = place.repeat * count
-    return replace(place, path=(*place.path, name), body=name, repeat=times, body_repeat=times)
-
-
-def _lower_node(
-    node: Node,
-    scope: Scope,
-    values: Mapping[str, str],
-    place: _Place,
-    found: _Found,
-    library: Library,
-    facts: Facts,
-) -> str:
-    sources = [_value(name, node.span, values) for name in node.inputs]
-    stage = place.stage or node.name
-    inner = replace(place, path=(*place.path, node.name), stage=stage)
-    if node.op in library.blocks:
-        block = library.blocks[node.op]
-        named = replace(inner, inside=within(place.inside, node.modules))
-        return _lower_block(block, node, sources, scope, named, found, library, facts)
-    if node.op not in library.kernels:
-        known = [*library.kernels, *library.blocks]
-        raise UndefinedName(node.span, f"there is no kernel or block {node.op}; {did_you_mean(node.op, known)}")
-    kernel = library.kernels[node.op]
-    name = ".".join(inner.path)
-    if any(op.name == name for op in found.ops):
-        raise UndefinedName(node.span, f"{name} is made already; give this operator another name")
-    sizes = _sizes(node, kernel, scope)
-    words = (name, place.body, stage, node.op, sizes, place.repeat, place.body_repeat, node.span, place.part)
-    weights = tuple(place.inside + module for module in node.modules)
-    found.ops.append(Op(*words, weights, _format(name, weights, found)))
-    found.edges += [(source, name) for source in sources if source]
-    return name
-
-
-def _format(name: str, weights: tuple[str, ...], found: _Found) -> LayerFormat | None:
-    """The one format of an operator's weights, where a checkpoint gives them theirs."""
-    if found.formats is None or not weights:
-        return None
-    kinds = {module: found.formats[module] for module in weights}
-    if len(set(kinds.values())) > 1:
-        stated = ", ".join(f"{module} {kind.name}" for module, kind in kinds.items())
-        raise ConfigError(
-            f"{name} multiplies by these weights at once, and the checkpoint stores them in different formats: "
-            f"{stated}; give the operators apart in the graph text, or all one precision with --gemm bf16 or fp8"
-        )
-    return kinds[weights[0]]
-
-
-def _lower_block(
-    block: Block,
-    node: Node,
-    sources: Sequence[str],
-    scope: Scope,
-    place: _Place,
-    found: _Found,
-    library: Library,
-    facts: Facts,
-) -> str:
-    if block.name in place.blocks:
-        raise CycleError(node.span, f"blocks contain each other: {' -> '.join((*place.blocks, block.name))}")
-    if len(sources) != len(block.inputs):
-        raise UndefinedName(node.span, f"{block.name} takes {len(block.inputs)} inputs, found {len(sources)}")
-    own = global_scope(scope) | _sizes(node, block, scope)
-    values = dict(zip(block.inputs, sources, strict=True))
-    inside = replace(place, blocks=(*place.blocks, block.name))
-    _lower_all(block.body, own, values, inside, found, library, facts)
-    return _value(block.output, block.span, values)
-
-
 def global_scope(scope: Scope) -> dict[str, Expr]:
     """What blocks and kernels see besides their parameters: workload, deployment and convention symbols."""
     return {name: scope[name] for name in (*KNOWN, *STEP)}
-
-
-def _resident(clause: Clause, scope: Scope, place: _Place, found: _Found) -> Resident:
-    amount: Priced = priced(clause, scope, count=clause.name in ("report", "reserve"))
-    stored = _format(place.stage, tuple(place.inside + module for module in clause.modules), found)
-    if stored is not None:
-        amount = {stored.weight.name: sympy.Add(*amount.values())}
-    words = (clause.name, clause.key, place.body, place.stage)
-    window = None if clause.window is None else expression(clause.window, scope)
-    return Resident(*words, amount, place.repeat, place.body_repeat, clause.span, place.part, window)
-
-
-def _value(name: str, span: Span, values: Mapping[str, str]) -> str:
-    if name not in values:
-        raise UndefinedName(span, f"no value {name} is made before this line; {did_you_mean(name, values)}")
-    return values[name]
 
 
 def _sizes(node: Node, called: Kernel | Block, scope: Scope) -> dict[str, Expr]:

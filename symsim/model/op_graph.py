@@ -55,7 +55,7 @@ UNUSED = "unused"
 """Listed under this are parameters of the published class that nothing reads: counted, but not held."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
     """One operator of one GPU. name is its path, e.g. layer.attention.o_proj; stage is attention, experts, ...
 
@@ -82,7 +82,7 @@ class Op:
         return self.name.rpartition(".")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resident:
     """What is held in memory (weight, cache per context token, state per sequence, reserve) or only reported.
 
@@ -138,7 +138,7 @@ class Refusal:
         return f"{self.sentence} ({numbers}), as {self.origin} says"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class OpGraph:
     """Operators in the order of the graph text, their data flow, and what they keep in memory.
 

@@ -128,10 +128,29 @@ def _alone(found: Kernel, sizes: Mapping[str, int], phase: Phase, shared: Mappin
             shape[name] = symbol(name) if name in KNOWN else architecture_symbol(name)
         else:
             shape[name] = expression(found.defaults[name], {**known, **shape})
-    op = Op(found.name, "", found.name, found.name, shape, sympy.S.One, sympy.S.One, found.span)
+    op = Op(
+        name=found.name,
+        body="",
+        stage=found.name,
+        kernel=found.name,
+        shape=shape,
+        repeat=sympy.S.One,
+        body_repeat=sympy.S.One,
+        origin=found.span,
+    )
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_node(op.name)
-    return OpGraph(found.name, phase, (op,), nx.freeze(dag), (), (), (), (), shared)
+    return OpGraph(
+        model=found.name,
+        phase=phase,
+        ops=(op,),
+        dag=nx.freeze(dag),
+        residents=(),
+        guards=(),
+        whole=(),
+        refusals=(),
+        degrees=shared,
+    )
 
 
 def _needed(bound: Numbers, derivation: Derivation) -> Numbers:

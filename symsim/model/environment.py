@@ -1,0 +1,84 @@
+"""Env: what a statement of a graph sees while it is lowered; one that names something makes a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import sympy
+from sympy import Expr
+
+from symsim.errors import ConfigError, Span, UndefinedName, did_you_mean
+from symsim.language.symbolic import Scope
+from symsim.quantization.layers import LayerFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in the model a statement stands.
+
+    path: names of the nodes and bodies around it; repeat: how often one step executes it, body_repeat: the body of
+    layers it is in; blocks: the blocks around it; part: under what weights are listed; inside: the module around it.
+    """
+
+    path: tuple[str, ...] = ()
+    body: str = ""
+    stage: str = ""
+    repeat: Expr = sympy.S.One
+    body_repeat: Expr = sympy.S.One
+    blocks: tuple[str, ...] = ()
+    part: str = ""
+    inside: str = ""
+
+    def repeated(self, name: str, count: Expr) -> Place:
+        """A repeat of the model is a body of layers; one inside a block repeats part of a layer."""
+        times = self.repeat * count
+        if self.blocks:
+            return replace(self, repeat=times)
+        return replace(self, path=(*self.path, name), body=name, repeat=times, body_repeat=times)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env:
+    """What a statement sees. A statement that names something hands on an environment that holds it.
+
+    scope: names of expressions; values: name -> the operator that makes it ('' for the step's input); outcomes: of each
+    `when` that the kind of layer decides; formats: of the modules around, where a checkpoint gives each its own.
+    """
+
+    scope: Scope
+    values: Mapping[str, str]
+    place: Place = Place()
+    outcomes: Mapping[Span, bool] = field(default_factory=dict[Span, bool])
+    formats: Mapping[str, LayerFormat] | None = None
+
+    def defining(self, name: str, size: Expr) -> Env:
+        """With an expression under a name."""
+        return replace(self, scope={**self.scope, name: size})
+
+    def making(self, name: str, op: str) -> Env:
+        """With a value that an operator makes."""
+        return replace(self, values={**self.values, name: op})
+
+    def within(self, other: Env) -> Env:
+        """What was named here, in the place and the kind of layer of another."""
+        return replace(other, scope=self.scope, values=self.values)
+
+    def value(self, name: str, span: Span) -> str:
+        """The operator that makes a value. Raises UndefinedName where none does before this line."""
+        if name not in self.values:
+            raise UndefinedName(span, f"no value {name} is made before this line; {did_you_mean(name, self.values)}")
+        return self.values[name]
+
+    def format(self, owner: str, modules: Sequence[str]) -> LayerFormat | None:
+        """The one format of an operator's weights, where a checkpoint gives them theirs."""
+        if self.formats is None or not modules:
+            return None
+        stored = {module: self.formats[module] for module in modules}
+        if len(set(stored.values())) > 1:
+            stated = ", ".join(f"{module} {kind.name}" for module, kind in stored.items())
+            raise ConfigError(
+                f"{owner} multiplies by these weights at once, and the checkpoint stores them in different formats: "
+                f"{stated}; give the operators apart in the graph text, or all one precision with --gemm bf16 or fp8"
+            )
+        return stored[modules[0]]
