@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_cli import run
+from tests.commands import run
 from tests.unit.test_checkpoint import GPT_OSS_20B, LLAMA_3_8B, QWEN3_32B, config
 from tests.unit.test_quantization import AWQ, GPT_OSS, QWEN_STATIC
 

@@ -1,4 +1,4 @@
-"""The command line as a user runs it: whole processes, their streams and exit codes."""
+"""The command line as a user runs it: its streams and exit codes, three times as a process of its own."""
 
 import json
 import subprocess
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import run
 
-def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "symsim.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+PROCESS = [sys.executable, "-m", "symsim.cli"]
 
 
 REPORT = """\
@@ -68,7 +67,8 @@ WORKED = (
 
 
 def test_the_report_is_the_references_line_by_line(tmp_path: Path) -> None:
-    done = run(*WORKED, "--tables", "2025-10", folder=tmp_path)
+    command = [*PROCESS, *WORKED, "--tables", "2025-10"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0
     assert [line.rstrip() for line in done.stdout.splitlines()] == REPORT.splitlines()
 
@@ -196,6 +196,24 @@ BAD = [
     (("solve", "qwen3-8b", "max B subject to TPOT <= 50 GB"), "'GB' is no unit of s"),
     (("solve", "qwen3-8b", "max B subjct to TPOT <= 50 ms"), "expected subject"),
 ]
+
+
+def test_a_mistake_ends_the_process_with_2() -> None:
+    done = subprocess.run([*PROCESS, "solve", "qwen3-8b", "max B"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("symsim: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """As in `symsim formula ... | head -1`: the pipe is closed before all is written."""
+    words = [*PROCESS, "formula", "deepseek-v3", "--format", "python"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(("arguments", "says"), BAD, ids=[says for _, says in BAD])

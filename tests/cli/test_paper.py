@@ -10,7 +10,7 @@ import typst
 
 import symsim
 from symsim.publication.bibliography import cited, entries
-from tests.cli.test_cli import run
+from tests.commands import run
 
 LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
 SUBJECTS = [

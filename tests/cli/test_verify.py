@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import run
+from tests.commands import run
 
 SUBJECT = ("deepseek-v3", "--device", "h800", "--world-size", "128", "--num-nodes", "16", "--gemm", "fp8")
 DEPLOYED = (*SUBJECT, "--comm", "deepep", "--overlap", "two-batch")

@@ -17,6 +17,7 @@ from symsim.errors import EmptyTable
 from symsim.formula.breakdown import numbers
 from symsim.pipeline.pipeline import METRICS
 from tests.laws.drawing import costs, workloads
+from tests.profiles import drawn
 
 metrics = st.sampled_from(METRICS)
 
@@ -92,7 +93,7 @@ def test_numba_is_the_same_function() -> None:
             np.testing.assert_allclose(fast, plain, rtol=1e-12)
 
 
-@settings(max_examples=30)  # each compiles every metric
+@settings(max_examples=drawn(30))  # each compiles every metric
 @given(costs, workloads)
 def test_numeric_level_leaves_only_the_workload(model: symsim.Costs, workload: dict[str, int]) -> None:
     for metric in METRICS:
@@ -100,7 +101,7 @@ def test_numeric_level_leaves_only_the_workload(model: symsim.Costs, workload: d
         assert left <= set(workload)
 
 
-@settings(max_examples=30)  # each compiles every metric at every level
+@settings(max_examples=drawn(30))  # each compiles every metric at every level
 @given(costs)
 def test_formulas_hold_no_floats(model: symsim.Costs) -> None:
     for metric in METRICS:

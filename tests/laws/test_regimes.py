@@ -22,6 +22,7 @@ from symsim.inputs.config import bundled_models
 from symsim.render.regime_map import latex_plane
 from symsim.render.regimes import latex_cases
 from tests.laws.drawing import DEPLOYMENTS, compiled
+from tests.profiles import drawn
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
 
@@ -105,7 +106,7 @@ def test_a_border_in_closed_form_is_where_it_is_said_to_be(deployment: int, cost
     st.integers(1, 600),
     st.integers(1, 70_000),
 )
-@settings(max_examples=30)  # each draws a map
+@settings(max_examples=drawn(30))  # each draws a map
 def test_a_map_is_exact_at_its_point_and_in_its_regions(
     model: str, deployment: int, cost_model: str, b: int, s: int
 ) -> None:

@@ -14,12 +14,13 @@ from symsim.errors import EmptyTable
 from symsim.formula.binding_piece import binding_arms
 from symsim.formula.closed_form import ClosedForm
 from tests.laws.drawing import costs, workloads
+from tests.profiles import drawn
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 4096}
 REAL = ("hbm_bandwidth", "hbm_efficiency", "nvlink_bandwidth", "rdma_bandwidth", "t_sched_decode", "t_sched_prefill")
 
 
-@settings(max_examples=40)  # each differentiates a metric by six inputs
+@settings(max_examples=drawn(40))  # each differentiates a metric by six inputs
 @given(costs, workloads, st.sampled_from(["tpot", "ttft", "tgs_decode"]))
 def test_a_derivative_is_the_limit_of_differences(model: symsim.Costs, workload: dict[str, int], metric: str) -> None:
     formula = model.metric(metric)

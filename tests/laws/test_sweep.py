@@ -18,6 +18,7 @@ from symsim.search.plan import plan_sweep
 from symsim.search.run import dataset, run_blocks, summary_of
 from symsim.tables.nearest import nearest_rows
 from tests.laws.drawing import costs
+from tests.profiles import drawn
 
 METRICS = ("tpot", "ttft", "tgs_decode", "tgs_prefill", "memory", "max_batch")
 axes = st.fixed_dictionaries(
@@ -32,7 +33,7 @@ axes = st.fixed_dictionaries(
 whole_or_half = st.integers(0, 240).map(lambda n: n / 2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=drawn(60))
 @given(costs, axes, st.sampled_from(METRICS), st.permutations(["B", "S", "O", "T", "hbm_bandwidth"]))
 def test_grids_are_evaluate_at_every_point(
     model: symsim.Costs, values: dict[str, list[float]], metric: str, order: list[str]

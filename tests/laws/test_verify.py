@@ -14,10 +14,11 @@ from symsim.notation.layout import Layout
 from symsim.pipeline.pipeline import METRICS
 from symsim.verification.check import Verdict, verify
 from tests.laws.drawing import costs
+from tests.profiles import drawn
 
 levels = st.sampled_from(["symbolic", "model", "numeric"])
 metrics = st.sampled_from(METRICS)
-EXAMPLES = settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+EXAMPLES = settings(max_examples=drawn(30), deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 
 
 @EXAMPLES
