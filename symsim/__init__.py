@@ -10,22 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from symsim.analysis.comparison import Comparison, compare, crossings
-    from symsim.analysis.regime_map import RegimeMap, regime_map
-    from symsim.analysis.regimes import Regimes, regimes
-    from symsim.analysis.sensitivity import Sensitivity, sensitivities
+    from symsim.analysis.comparison import Comparison
+    from symsim.analysis.regime_map import RegimeMap
+    from symsim.analysis.regimes import Regimes
+    from symsim.analysis.sensitivity import Sensitivity
+    from symsim.api.costs import Costs, compile
+    from symsim.api.formula import Formula
+    from symsim.api.kernel import KernelCosts, kernel
+    from symsim.api.questions import compare, crossings, regime_map, regimes, sensitivities, verify
     from symsim.errors import SymsimError
     from symsim.infersim.report import Report, simulate
     from symsim.inputs.deployment import Deployment
     from symsim.pipeline.counts import Cache, Parameters, cache, flops, params
-    from symsim.pipeline.formula import Formula
-    from symsim.pipeline.kernel_costs import KernelCosts, kernel
-    from symsim.pipeline.pipeline import Costs, compile
     from symsim.publication.write import paper
     from symsim.search.pareto import FrontPoint, pareto
     from symsim.search.run import sweep, sweep_to_file
     from symsim.solve.answer import Answer
-    from symsim.verification.check import Difference, Verdict, verify
+    from symsim.verification.check import Difference, Verdict
 
 __all__ = [
     "Answer",
@@ -63,22 +64,23 @@ __all__ = [
 ]
 
 _HOMES = {
-    "solve.answer": ("Answer",),
-    "pipeline.pipeline": ("Costs", "compile"),
-    "analysis.comparison": ("Comparison", "compare", "crossings"),
-    "pipeline.counts": ("Cache", "Parameters", "cache", "flops", "params"),
-    "inputs.deployment": ("Deployment",),
+    "analysis.comparison": ("Comparison",),
+    "analysis.regime_map": ("RegimeMap",),
+    "analysis.regimes": ("Regimes",),
+    "analysis.sensitivity": ("Sensitivity",),
+    "api.costs": ("Costs", "compile"),
+    "api.formula": ("Formula",),
+    "api.kernel": ("KernelCosts", "kernel"),
+    "api.questions": ("compare", "crossings", "regime_map", "regimes", "sensitivities", "verify"),
     "errors": ("SymsimError",),
-    "pipeline.formula": ("Formula",),
-    "search.pareto": ("FrontPoint", "pareto"),
-    "pipeline.kernel_costs": ("KernelCosts", "kernel"),
-    "analysis.regimes": ("Regimes", "regimes"),
-    "publication.write": ("paper",),
-    "analysis.regime_map": ("RegimeMap", "regime_map"),
     "infersim.report": ("Report", "simulate"),
-    "analysis.sensitivity": ("Sensitivity", "sensitivities"),
+    "inputs.deployment": ("Deployment",),
+    "pipeline.counts": ("Cache", "Parameters", "cache", "flops", "params"),
+    "publication.write": ("paper",),
+    "search.pareto": ("FrontPoint", "pareto"),
     "search.run": ("sweep", "sweep_to_file"),
-    "verification.check": ("Difference", "Verdict", "verify"),
+    "solve.answer": ("Answer",),
+    "verification.check": ("Difference", "Verdict"),
 }
 """Module -> what it has of the public names; it is imported when one of them is first asked for."""
 

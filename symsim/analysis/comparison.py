@@ -18,7 +18,6 @@ from symsim.formula.program import program, scalar_tables
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.text import expression_text
-from symsim.pipeline.pipeline import Costs
 
 LONGEST = 2**18
 """Crossings are looked for at every whole number up to here, which is beyond every measured row."""
@@ -98,17 +97,16 @@ class Comparison:
         }
 
 
-def compare(a: Costs, b: Costs, metric: str = "tpot", **at: int) -> Comparison:
+def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
     """What changes from A to B, at a workload point.
 
     Formulas are compared in symbols where every symbol means the same number in both, or differs only in hardware
     and constants; architecture and deployment numbers are put in where they differ.
     """
-    one, other = a.metric(metric), b.metric(metric)
-    level = _level(one.form, other.form)
-    left, right = one.form.level(level), other.form.level(level)
+    level = _level(one, other)
+    left, right = one.level(level), other.level(level)
     point = {name: value for name, value in at.items() if name in {*one.symbols, *other.symbols}}
-    values = [_step_values(form, point) for form in (one.form, other.form)]
+    values = [_step_values(form, point) for form in (one, other)]
     both = _sheet(left, right, level)
     return Comparison(
         one.name,
@@ -117,21 +115,21 @@ def compare(a: Costs, b: Costs, metric: str = "tpot", **at: int) -> Comparison:
         other.subject,
         point,
         tuple(_term(name, left, right, both, *values) for name in _names(left, right)),
-        _inputs(one.form, other.form),
+        _inputs(one, other),
     )
 
 
-def crossings(a: Costs, b: Costs, metric: str = "tpot", variable: str = "C", **at: int) -> tuple[Crossing, ...]:
+def crossings_of(one: ClosedForm, other: ClosedForm, variable: str, **at: int) -> tuple[Crossing, ...]:
     """Every whole number of a workload symbol (or C, the mean context) past which the smaller metric is another.
 
     A crossing's closed form is the root of B - A on the piece where the same arms of all maxima bind.
     Raises SymsimError for a symbol that the metric does not move with.
     """
-    one, other = (_without(costs.metric(metric).form, variable) for costs in (a, b))
+    one, other = (_without(form, variable) for form in (one, other))
     known = {name for form in (one, other) for name in form.symbols}
     if variable not in known or KNOWN[variable].kind != "workload":
         workload = {name for name in known if name in KNOWN and KNOWN[name].kind == "workload"}
-        raise SymsimError(f"{metric} has no crossing in {variable}; {did_you_mean(variable, workload)}")
+        raise SymsimError(f"{one.name} has no crossing in {variable}; {did_you_mean(variable, workload)}")
     fixed = {name: value for name, value in at.items() if name in known and name != variable}
     points = np.arange(1, LONGEST + 1, dtype=float)
     own = [{name: value for name, value in fixed.items() if name in form.symbols} for form in (one, other)]

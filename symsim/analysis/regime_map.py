@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from sympy import Expr
 
 from symsim.algebra.symbols import KNOWN
-from symsim.analysis.regimes import SPAN, Regimes, regimes
+from symsim.analysis.regimes import SPAN, Regimes, regimes_along
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
 from symsim.formula.scan import Scan, scanned
 from symsim.notation.crossing import crossing_text
-from symsim.pipeline.formula import Formula
 
 FINENESS = 96
 """Points of the map along each symbol, spaced by equal ratios."""
@@ -117,15 +116,15 @@ class RegimeMap:
         }
 
 
-def regime_map(formula: Formula, variables: tuple[str, str], ranges: tuple[Ends, Ends], **at: float) -> RegimeMap:
-    """The regime map of a metric in two symbols, as `regimes` has it in one.
+def map_regimes(whole: ClosedForm, variables: tuple[str, str], ranges: tuple[Ends, Ends], **at: float) -> RegimeMap:
+    """The regime map of a metric in two symbols, as `regimes_along` has it in one.
 
-    ranges: from where to where along each; None as in `regimes`. at: the point, which fixes all other symbols.
+    ranges: from where to where along each; None as in `regimes_along`. at: the point, which fixes all other symbols.
     Raises SymsimError for symbols that the metric does not have, EmptyTable where a measured row cannot be used.
     """
     if variables[0] == variables[1]:
         raise SymsimError(f"a map in two symbols needs two; {variables[0]} was named twice")
-    form, point, values = followed(formula.form, variables, at)
+    form, point, values = followed(whole, variables, at)
     here = {name: float(values[name]) for name in variables}
     xs, ys = (_grid(name, here[name], *ends) for name, ends in zip(variables, ranges, strict=True))
     x, y = (part.ravel() for part in np.meshgrid(xs, ys))
@@ -137,8 +136,10 @@ def regime_map(formula: Formula, variables: tuple[str, str], ranges: tuple[Ends,
     regions = tuple(_region(form, scan, values, metric, index == i, (xs, ys)) for i in range(len(kinds)))
     mine = scanned(form, values, {name: np.array([here[name]]) for name in variables})
     there = np.flatnonzero((kinds == mine.chosen[0]).all(axis=1))
-    words = (form.name, form.derivation.result.latex, form.unit, variables, formula.subject, {**point, **here})
-    lines = tuple(regimes(formula, name, *ends, **{**at, **here}) for name, ends in zip(variables, ranges, strict=True))
+    words = (form.name, form.derivation.result.latex, form.unit, variables, whole.subject, {**point, **here})
+    lines = tuple(
+        regimes_along(whole, name, *ends, **{**at, **here}) for name, ends in zip(variables, ranges, strict=True)
+    )
     order = sorted(range(len(kinds)), key=lambda i: -regions[i].share)
     place = {old: new for new, old in enumerate(order)}
     renumbered = np.vectorize(place.__getitem__, otypes=[np.int64])(index)

@@ -21,7 +21,6 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
 from symsim.formula.scan import Scan, scanned
 from symsim.notation.crossing import crossing_text
-from symsim.pipeline.formula import Formula
 
 FINENESS = 4001
 """Points between the ends of a real symbol's range, spaced by equal ratios; borders between them are then bisected."""
@@ -135,15 +134,16 @@ class Regimes:
         return {**head, "here": self.here, "to_next": self.to_next, "pieces": pieces}
 
 
-def regimes(
-    formula: Formula, variable: str, low: float | None = None, high: float | None = None, **at: float
+def regimes_along(
+    form: ClosedForm, variable: str, low: float | None = None, high: float | None = None, **at: float
 ) -> Regimes:
     """The exact piecewise form of a metric along one workload symbol, C (mean context) or real symbol.
 
     at: the point, which fixes all other symbols.  Whole-number symbols are looked at from 1 to 1024 (B) or 131,072
     tokens unless a range is given.  Raises SymsimError for a symbol that the metric does not have.
     """
-    form, point, values = followed(formula.form, (variable,), at)
+    subject = form.subject
+    form, point, values = followed(form, (variable,), at)
     here = float(low or 1 if variable in WORKLOAD and variable not in point else values[variable])
     values[variable] = here
     scan = scanned(form, values, {variable: _grid(variable, here, low, high)})
@@ -155,7 +155,7 @@ def regimes(
     inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
     stated = {**point, variable: here}
     where = inside[0] if inside else -1
-    words = (form.name, form.derivation.result.latex, form.unit, variable, KNOWN[variable].unit, formula.subject)
+    words = (form.name, form.derivation.result.latex, form.unit, variable, KNOWN[variable].unit, subject)
     return Regimes(*words, stated, where, tuple(pieces))
 
 

@@ -23,7 +23,6 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program, scalar_tables
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
-from symsim.pipeline.pipeline import Costs
 from symsim.tables.table import TableContext, signatures
 
 STEP = 1e-9
@@ -63,16 +62,13 @@ class Sensitivity:
         return {**asdict(self), "kink": self.kink}
 
 
-def sensitivities(
-    costs: Costs, metric: str = "tpot", names: Sequence[str] = (), **at: float
-) -> tuple[Sensitivity, ...]:
+def ranked_inputs(form: ClosedForm, names: Sequence[str] = (), **at: float) -> tuple[Sensitivity, ...]:
     """Every input of a metric, the one that moves it most first. names: only these; architecture sizes are allowed.
 
     at: the workload point; any other symbol may be overridden too.
     A measured table is an input of its own, by its function's name: all its figures grow alike.
     Raises SymsimError for a name that the metric does not have.
     """
-    form = costs.with_one_peak(metric)
     point = {name: int(value) for name, value in at.items() if name in WORKLOAD and name in form.symbols}
     others = {name: value for name, value in at.items() if name in form.symbols and name not in point}
     derivation, tables = _with_table_factors(form.derivation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.algebra.units import format_quantity
+from symsim.api.formula import Formula
 from symsim.command.point import workload_point
 from symsim.command.subject import KV_HELP, PRECISIONS, add_model, family_of, write_json
 from symsim.pipeline.counts import Cache, cache
@@ -23,10 +24,10 @@ def _cache(*, model: str, graphs: list[str], fallback: bool, json: bool, kv: str
     found = cache(family_of(model, graphs, fallback=fallback), kv=kv)
     point = {name: value for name, value in workload_point(at).items() if name in ("S", "O")}
     if json:
-        formula = found.formula.to_latex()
+        formula = Formula(found.form).to_latex()
         write_json({**found.as_dict(), "at": point, "per_request": found.per_request(**point), "formula": formula})
         return 0
-    write_text(found.formula.to_text())
+    write_text(Formula(found.form).to_text())
     lengths = ", ".join(f"{name} = {value}" for name, value in point.items())
     rows = [("of a token", found.per_token)]
     rows += [(f"of a token, beyond {tokens} tokens", count) for tokens, count in _beyond(found)]

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.analysis.comparison import Comparison, Crossing, Term, compare, crossings
+from symsim.analysis.comparison import Comparison, Crossing, Term
+from symsim.api.costs import Costs
 from symsim.command.point import workload_point
-from symsim.command.subject import add_deployment, compiled, write_json
+from symsim.command.subject import add_deployment, add_metric, compiled, write_json
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices
-from symsim.pipeline.pipeline import METRICS, Costs
 from symsim.render.terminal import write_table
 
 
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     ask.add_argument("b", metavar="B", help="another of the same kind")
     ask.add_argument("--model", metavar="MODEL", help="the model, where A and B are devices or cost models")
     add_deployment(ask)
-    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    add_metric(ask)
     ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point of the figures")
     ask.add_argument("--crossover", metavar="C", help="also where B becomes smaller than A, in C, B, S, O or T")
     ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
@@ -35,8 +35,8 @@ def _compare(
 ) -> int:
     one, other = (compiled({**subject, **_subject(name, model, subject)}) for name in _same_kind(a, b))
     point = workload_point(at)
-    found = compare(one, other, metric, **point)
-    crossed = crossings(one, other, metric, crossover, **point) if crossover else None
+    found = one.compare(other, metric, **point)
+    crossed = one.crossings(other, metric, crossover, **point) if crossover else None
     if json:
         crossed_json = {} if crossed is None else {"crossings": [asdict(crossing) for crossing in crossed]}
         write_json(found.as_dict() | crossed_json)

@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from symsim.algebra.units import format_quantity
+from symsim.api.costs import Costs
+from symsim.api.formula import Formula
 from symsim.command.point import workload_point
-from symsim.command.subject import add_subject, compiled, note, write_json
+from symsim.command.subject import add_metric, add_subject, compiled, note, write_json
 from symsim.formula.breakdown import OpLine, breakdown
-from symsim.pipeline.formula import Formula
-from symsim.pipeline.pipeline import METRICS, Costs
+from symsim.notation.notations import NOTATIONS, written
 from symsim.render.terminal import write_table, write_text
-
-FORMATS = ("text", "latex", "markdown", "mathml", "typst", "json", "python", "c", "javascript", "excel")
 
 
 def add(commands: Any) -> None:
     ask = commands.add_parser("formula", help="the closed form of a metric")
     add_subject(ask)
-    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    add_metric(ask)
     ask.add_argument("--level", default="model", choices=["symbolic", "model", "numeric"])
-    ask.add_argument("--format", default="text", choices=FORMATS)
+    ask.add_argument("--format", default="text", choices=NOTATIONS)
     ask.add_argument("--breakdown", action="store_true", help="one line an operator, at the point of --at")
     ask.add_argument(
         "--at",
@@ -39,29 +38,12 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
     if wants_breakdown:
         return _breakdown(costs, formula, workload_point(at), as_json=format == "json")
     note(formula.form.stand_ins)
-    match format:
-        case "latex":
-            print(formula.to_latex(level))
-        case "markdown":
-            print(formula.to_markdown(level))
-        case "mathml":
-            print(formula.to_mathml(level))
-        case "typst":
-            print(formula.to_typst(level))
-        case "python":
-            print(formula.to_python(), end="")
-        case "c":
-            print(formula.to_c(), end="")
-        case "javascript":
-            print(formula.to_javascript(), end="")
-        case "excel":
-            print(formula.to_excel())
-        case "json":
-            write_json(formula.to_json(level))
-        case _:
-            write_text(formula.to_text(level))
-            if at:
-                print(f"\n{_value(formula, workload_point(at))}")
+    if format == "text":
+        write_text(formula.to_text(level))
+        if at:
+            print(f"\n{_value(formula, workload_point(at))}")
+        return 0
+    print(written(formula.form, format, level).removesuffix("\n"))
     return 0
 
 
@@ -73,8 +55,7 @@ def _value(formula: Formula, point: Mapping[str, int]) -> str:
 
 
 def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_json: bool) -> int:
-    phase = costs.prefill if formula.name in ("ttft", "tgs_prefill") else costs.decode
-    lines = breakdown(phase, formula.form, point)
+    lines = breakdown(costs.compiled.phase(formula.name), formula.form, point)
     used = {name: value for name, value in point.items() if name in formula.symbols or name in ("B", "S", "O")}
     value = formula.evaluate(**{name: v for name, v in point.items() if name in formula.symbols})
     if as_json:

@@ -18,9 +18,9 @@ def add(commands: Any) -> None:
     ask.set_defaults(command=_graph)
 
 
-def _graph(*, phase: str, format: str, **subject: Any) -> int:
+def _graph(*, phase: Any, format: str, **subject: Any) -> int:
     costs = compiled(subject)
-    graph = (costs.prefill if phase == "prefill" else costs.decode).graph
+    graph = costs.compiled.phases[phase].graph
     match format:
         case "json":
             import networkx as nx

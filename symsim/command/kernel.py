@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.algebra.units import format_quantity
+from symsim.api.kernel import kernel
 from symsim.command.point import assignments
 from symsim.command.subject import add_deployment, deployment_of, note, write_json
 from symsim.language.library import load_library
-from symsim.pipeline.kernel_costs import kernel
 from symsim.render.terminal import write_text
 
 

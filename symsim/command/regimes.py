@@ -6,13 +6,13 @@ from typing import Any
 
 from symsim.algebra.symbols import KNOWN
 from symsim.algebra.units import format_quantity, parse_quantity
-from symsim.analysis.regime_map import RegimeMap, regime_map
-from symsim.analysis.regimes import Regimes, regimes
+from symsim.analysis.regime_map import RegimeMap
+from symsim.analysis.regimes import Regimes
+from symsim.api.costs import Costs
 from symsim.command.point import workload_point
-from symsim.command.subject import add_subject, compiled, note, write_json
+from symsim.command.subject import add_metric, add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
-from symsim.pipeline.pipeline import METRICS, Costs
 from symsim.render.plot import save_plane, save_regimes, save_roofline
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, point_text
 from symsim.render.regimes import latex_cases, piece_text, range_text
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         "regimes", help="the exact pieces of a metric along a symbol or two, and what binds there"
     )
     add_subject(ask)
-    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    add_metric(ask)
     ask.add_argument(
         "--along", default="B", metavar="SYMBOL", help="B, S, O, T, C or a hardware symbol; two for a map: B,S"
     )
@@ -62,9 +62,9 @@ def _regimes(
         raise SymsimError(f"--along {along} --range {range}: expected one symbol or two, and a range for each, or none")
     ends = [_range(text, name) for name, text in zip(symbols, ranges, strict=True)]
     if len(symbols) == 2:
-        _map(regime_map(formula, (symbols[0], symbols[1]), (ends[0], ends[1]), **point), format, plot, limit)
+        _map(costs.regime_map(metric, (symbols[0], symbols[1]), (ends[0], ends[1]), **point), format, plot, limit)
     else:
-        _line(costs, regimes(formula, along, *ends[0], **point), format, plot, limit)
+        _line(costs, costs.regimes(metric, along, *ends[0], **point), format, plot, limit)
     if roofline is not None:
         save_roofline(costs, formula, point, roofline)
     return 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.analysis.sensitivity import Sensitivity, sensitivities
+from symsim.analysis.sensitivity import Sensitivity
 from symsim.command.point import workload_point
-from symsim.command.subject import add_subject, compiled, note, write_json
-from symsim.pipeline.pipeline import METRICS
+from symsim.command.subject import add_metric, add_subject, compiled, note, write_json
 from symsim.render.plot import save_tornado
 from symsim.render.terminal import write_table
 from symsim.tables.table import signatures
@@ -17,7 +16,7 @@ from symsim.tables.table import signatures
 def add(commands: Any) -> None:
     ask = commands.add_parser("sensitivity", help="what moves a metric: derivatives, elasticities, 10 %% more of each")
     add_subject(ask)
-    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    add_metric(ask)
     ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point")
     ask.add_argument("--inputs", default="", metavar="NAME,NAME", help="only these; sizes of the model are allowed")
     ask.add_argument("--formulas", action="store_true", help="print each derivative as a formula too")
@@ -32,7 +31,7 @@ def _sensitivity(
     costs = compiled(subject)
     point = workload_point(at)
     names = [name.strip() for name in inputs.split(",") if name.strip()]
-    found = sensitivities(costs, metric, names, **point)
+    found = costs.sensitivities(metric, names, **point)
     note(costs.metric(metric).form.stand_ins)
     if plot is not None:
         save_tornado(found, costs.metric(metric), plot)

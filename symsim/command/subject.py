@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from symsim.api.costs import Costs, compile
+from symsim.cost.metric_table import metrics
 from symsim.inputs.cost_model import COST_MODELS, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, Precision
 from symsim.model.family import Family, find_family
-from symsim.pipeline.pipeline import Costs, compile
 
 PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
@@ -60,6 +61,10 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -
     add_tables(ask)
     add_graphs(ask)
     add_fallback(ask)
+
+
+def add_metric(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument("--metric", default="tpot", choices=[metric.flag for metric in metrics().values()])
 
 
 def add_fallback(ask: argparse.ArgumentParser) -> None:

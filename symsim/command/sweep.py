@@ -16,8 +16,8 @@ from symsim.algebra.symbols import KNOWN
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
 from symsim.command.subject import add_subject, deployment_of, note, write_json
+from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
-from symsim.pipeline.pipeline import METRICS
 from symsim.render.plot import save_front
 from symsim.render.terminal import write_table
 from symsim.search.blocks import FEASIBLE, Block
@@ -45,7 +45,9 @@ def add(commands: Any) -> None:
         metavar="NAME=VALUES",
         help="an axis: B=1:256, S=1024,4096, B=1:1024:*2, hbm_bandwidth='3 TB/s,4 TB/s', tp=1,2, gemm=bf16,fp8",
     )
-    ask.add_argument("--metrics", default=",".join(NEEDS), metavar="NAME,NAME", help=f"among {', '.join(METRICS)}")
+    ask.add_argument(
+        "--metrics", default=",".join(NEEDS), metavar="NAME,NAME", help=f"among {', '.join(metric_table())}"
+    )
     ask.add_argument(
         "--subject-to", default="memory <= capacity", metavar="CONSTRAINTS", help="'TPOT <= 50 ms, memory <= capacity'"
     )

@@ -7,11 +7,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from symsim.api.costs import Costs
+from symsim.api.questions import verify
 from symsim.command.point import workload_point
-from symsim.command.subject import add_deployment, add_subject, compiled, note, write_json
+from symsim.command.subject import add_deployment, add_metric, add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
-from symsim.pipeline.pipeline import METRICS, Costs
-from symsim.verification.check import Verdict, verify
+from symsim.verification.check import Verdict
 from symsim.verification.latex_reader import displayed, inputs, marked
 
 
@@ -22,7 +23,7 @@ def add(commands: Any) -> None:
         "--model", metavar="MODEL", help="needed unless the file says what it derives, as symsim prints it"
     )
     add_deployment(ask)
-    ask.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    add_metric(ask)
     ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point at which terms are given a value")
     ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
     ask.set_defaults(command=_verify)
@@ -92,7 +93,7 @@ def _said(command: str, path: str) -> dict[str, Any]:
     """The model, device, deployment and metric that a comment names, in the words of `symsim formula`."""
     parser = argparse.ArgumentParser(exit_on_error=False, add_help=False)
     add_subject(parser)
-    parser.add_argument("--metric", default="tpot", choices=[name.replace("_", "-") for name in METRICS])
+    add_metric(parser)
     parser.add_argument("--level", choices=["symbolic", "model", "numeric"])
     try:
         found, rest = parser.parse_known_args(shlex.split(command))

@@ -1,4 +1,4 @@
-"""TTFT, TPOT, TGS, memory and the largest batch as derivations: named steps from operators up to the metric."""
+"""The metrics of metric_table as derivations: named steps from operators up to the metric."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import step_symbol, substitute, symbol
+from symsim.algebra.symbols import KNOWN, step_symbol, substitute, symbol
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import repeated, reserved, resident, stages_behind, weights_by_stage, windowed
+from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.roofline import Time, time
 from symsim.cost.schedule import batches, overlaps, serial, two_batch
 from symsim.errors import InternalError
+from symsim.language.symbolic import expression
 from symsim.model.op_graph import Guard, Op, OpGraph
 
 
@@ -97,53 +99,46 @@ def priced_phase(
     return PricedPhase(graph, costs, overlapped, tuple(dict.fromkeys((*graph.guards, *decided))))
 
 
-def ttft(phase: PricedPhase) -> Derivation:
-    """Time to first token: one prefill iteration of T tokens per GPU, inputs of S tokens, all stages. Seconds."""
-    return Derivation("ttft", "time to first token", _step_time(phase, "TTFT", "time to first token"), phase.guards)
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Steps that a metric stands on; scope: what its formula may name besides them."""
+
+    steps: tuple[Step, ...]
+    scope: Mapping[str, Expr]
 
 
-def tpot(phase: PricedPhase) -> Derivation:
-    """Time per output token: one decode step of B sequences per GPU. Seconds.
+def derivation(metric: Metric, phase: PricedPhase, base: Derivation | None = None) -> Derivation:
+    """A metric of a phase, as its row of the table says. base: the derivation of the metric that it starts from.
 
-    With pp pipeline stages as many batches are in flight, so a token waits for the fullest stage at each of them.
+    With pp pipeline stages as many batches are in flight, so a token waits for the fullest stage at each of them, and
+    stages do not change rates but through their time. Both of two overlapped batches count.
     """
-    return Derivation("tpot", "time per output token", _step_time(phase, "TPOT", "time per output token"), phase.guards)
+    start = _start(metric, phase, base)
+    scope = {**{name: symbol(name) for name in KNOWN}, **_served(phase), **start.scope}
+    steps = [*start.steps]
+    for amount in (*metric.let, metric.result):
+        named = {step.symbol.name: step.symbol for step in steps}
+        expr = expression(amount.tree(), {**scope, **named})
+        steps.append(Step(step_symbol(amount.symbol), expr, amount.unit, amount.meaning, amount.latex))
+    return Derivation(metric.name, metric.meaning, (*_context(steps), *steps), phase.guards)
 
 
-def tgs(phase: PricedPhase, of: Derivation) -> Derivation:
-    """Tokens per GPU and second of a phase. Both of two overlapped batches count.
-
-    pp batches are in flight on pp stages, so stages do not change the rate but through their time.
-    """
-    tokens = symbol("T") if phase.graph.phase == "prefill" else symbol("B") / phase.graph.degrees["cp"]
-    rate = batches(phase.overlapped) * tokens / (symbol("tp") * of.result.symbol)
-    meaning = f"tokens per GPU and second, {phase.graph.phase}"
-    step = Step(step_symbol("TGS"), rate, "tokens/s", meaning, "\\mathrm{TGS}")
-    return Derivation(f"tgs_{phase.graph.phase}", meaning, (*of.steps, step), phase.guards)
-
-
-def memory(phase: PricedPhase) -> Derivation:
-    """Bytes of the fullest GPU: weights, reserves, caches of B sequences of S + O tokens for each batch in flight."""
-    steps = _memory_steps(phase)
-    caches = _in_flight(phase) * symbol("B") * step_symbol("cache_per_sequence")
-    total = step_symbol("weights") + reserved(phase.graph) + caches
-    result = Step(step_symbol("memory"), total, "B", "memory used on one GPU", "M")
-    return Derivation("memory", result.meaning, (*steps, result), phase.guards)
+def _start(metric: Metric, phase: PricedPhase, base: Derivation | None) -> _Start:
+    match metric.starts_from:
+        case "time":
+            steps, total = _step_time(phase)
+            return _Start(steps, {"step_time": total})
+        case "residents":
+            return _Start(_memory_steps(phase), {"reserved": reserved(phase.graph)})
+        case other:
+            return _Start((base or derivation(metrics()[other], phase)).steps, {})
 
 
-def max_batch(phase: PricedPhase) -> Derivation:
-    """The largest decode batch per GPU whose caches fit beside weights and reserves."""
-    space = symbol("hbm_capacity") - step_symbol("weights") - reserved(phase.graph)
-    room = Step(step_symbol("cache_space"), space, "B", "memory left for caches", "M_{\\mathrm{cache}}")
-    batch = sympy.floor(room.symbol / (_in_flight(phase) * step_symbol("cache_per_sequence")))
-    meaning = "largest decode batch per GPU that fits in memory"
-    result = Step(step_symbol("B_max"), batch, "1", meaning, "B_{\\max}")
-    return Derivation("max_batch", meaning, (*_memory_steps(phase), room, result), phase.guards)
-
-
-def _in_flight(phase: PricedPhase) -> Expr:
-    """Batches whose caches a GPU holds: one for each pipeline stage."""
-    return phase.graph.degrees["pp"]
+def _served(phase: PricedPhase) -> Mapping[str, Expr]:
+    """What a step serves. tokens: of one batch and tensor parallel group; in_flight: one batch a pipeline stage."""
+    degrees = phase.graph.degrees
+    tokens = symbol("T") if phase.graph.phase == "prefill" else symbol("B") / degrees["cp"]
+    return {"batches": batches(phase.overlapped), "tokens": tokens, "in_flight": degrees["pp"]}
 
 
 def cache(phase: PricedPhase) -> Derivation:
@@ -207,8 +202,8 @@ def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:
     return found
 
 
-def _step_time(phase: PricedPhase, name: str, meaning: str) -> tuple[Step, ...]:
-    """Operator times -> stage times -> body times -> the time of one step."""
+def _step_time(phase: PricedPhase) -> tuple[tuple[Step, ...], Expr]:
+    """Operator times -> stage times -> body times -> the time of one step, seconds."""
     times = phase.times()
     bodies = _bodies(phase.graph)
     steps: list[Step] = []
@@ -225,8 +220,7 @@ def _step_time(phase: PricedPhase, name: str, meaning: str) -> tuple[Step, ...]:
         whole = two_batch(stage_times, phase.graph.phase) if paired else serial(stage_times)
         layer = _named(steps, [f"t_{body}"], whole, f"one {body}, two batches overlapped" if paired else f"one {body}")
         total.append(phase.graph.degrees["pp"] * repeat * layer * (1 if paired else batches(phase.overlapped)))
-    steps.append(Step(step_symbol(name), sympy.Add(*total), "s", meaning, f"\\mathrm{{{name}}}"))
-    return (*_context(steps), *steps)
+    return tuple(steps), sympy.Add(*total)
 
 
 def _once(ops: list[Op], times: Mapping[str, Time], phase: PricedPhase, steps: list[Step]) -> Expr:
@@ -275,7 +269,7 @@ def _named(
 def _context(steps: list[Step]) -> tuple[Step, ...]:
     """The mean context length while decoding, where a step uses it: S + O/2, whole tokens."""
     context = symbol("C")
-    if not any(context in step.expr.free_symbols for step in steps):
+    if _of(steps, "C") or not any(context in step.expr.free_symbols for step in steps):
         return ()
     mean = sympy.floor(symbol("S") + symbol("O") / 2)
     return (Step(context, mean, "tokens", "mean context length while decoding", "C"),)

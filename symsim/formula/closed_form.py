@@ -30,12 +30,16 @@ constants as symbols; numeric: only workload symbols left."""
 class ClosedForm:
     """A metric in closed form. Values are SI: seconds, bytes, tokens per second.
 
-    derivation: the named steps; bound: the number behind every symbol but the workload's; context: binds tables.
+    derivation: the named steps; bound: the number behind every symbol but the workload's; context: binds tables;
+    subject: what it is the metric of, in words; origin: the words of the command line that say the same, empty where
+    no command derives it.
     """
 
     derivation: Derivation
     bound: Numbers
     context: TableContext
+    subject: str = ""
+    origin: str = ""
 
     @property
     def name(self) -> str:

@@ -26,7 +26,8 @@ from symsim.formula.breakdown import look_ups
 from symsim.formula.program import program, scalar_tables
 from symsim.inputs.cost_model import GIB
 from symsim.inputs.deployment import SM_RATIO, Deployment, positive_integer
-from symsim.pipeline.pipeline import Costs, compile
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.pipeline import compile_model
 
 MIB = 2**20
 Figures = dict[str, float | int]
@@ -155,13 +156,13 @@ def simulate(
     }
     if prefill_only and decode_only:
         raise DeploymentError("--prefill-only and --decode-only exclude each other; give one of them")
-    costs = compile(config, device_type, deployment, "infersim", tables, fallback=fallback)
+    costs = compile_model(config, device_type, deployment, "infersim", tables, fallback=fallback)
     return report(costs, workload, target_tpot / 1000, prefill=not decode_only, decode=not prefill_only)
 
 
-def report(costs: Costs, workload: Mapping[str, int], target: float, *, prefill: bool, decode: bool) -> Report:
+def report(costs: Compiled, workload: Mapping[str, int], target: float, *, prefill: bool, decode: bool) -> Report:
     """The report of a compiled model at one workload point; target is the TPOT goal in seconds."""
-    values = costs.tpot.form.values(workload)
+    values = costs.form("tpot").values(workload)
     static = _static(costs.decode, values)
     kv_cache, too_large = _kv_cache(static, values, workload)
     prefilling = _phase(costs, costs.prefill, values) if prefill else {}
@@ -176,7 +177,7 @@ def report(costs: Costs, workload: Mapping[str, int], target: float, *, prefill:
     return Report(header, weights, kv_cache, flops, prefilling, decoding, tuple(flags), warnings, costs.notes)
 
 
-def _header(costs: Costs) -> dict[str, str | int]:
+def _header(costs: Compiled) -> dict[str, str | int]:
     latent = any("latent" in key or "kv_lora" in key for key in costs.sizes.keys.values())
     return {
         "Device type": costs.device.key,
@@ -284,11 +285,11 @@ def _figure(line: Line, cost: Cost, time: Time) -> Expr:
             return time.link * 10**6
 
 
-def _phase(costs: Costs, phase: PricedPhase, values: Mapping[str, Any]) -> Figures:
+def _phase(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]) -> Figures:
     prefill = phase.graph.phase == "prefill"
     lines = _phase_terms(phase)
-    rate = costs.tgs_prefill if prefill else costs.tgs_decode
-    steps = tuple((step.symbol.name, step.expr) for step in rate.form.derivation.steps)
+    rate = costs.form("tgs_prefill" if prefill else "tgs_decode")
+    steps = tuple((step.symbol.name, step.expr) for step in rate.derivation.steps)
     metric = "TTFT" if prefill else "TPOT"
     terms = (*steps, *((f"line_{i}", expr) for i, (_, expr) in enumerate(lines)))
     compiled = program(terms, (*(f"line_{i}" for i in range(len(lines))), metric, "TGS"), "python")
@@ -298,7 +299,7 @@ def _phase(costs: Costs, phase: PricedPhase, values: Mapping[str, Any]) -> Figur
     return {**head, **body, f"{metric} (ms)": time * 1000, "Throughput (TGS)": tokens}
 
 
-def defaults_used(costs: Costs, phase: PricedPhase, values: Mapping[str, Any]) -> list[str]:
+def defaults_used(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]) -> list[str]:
     """A sentence for every look-up of the phase that no measured row answers."""
     found = [row for time in phase.times().values() for row in look_ups(time, values, costs.context)]
     return [row.default for row in found if row.default is not None]

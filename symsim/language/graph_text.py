@@ -317,6 +317,7 @@ def _parser() -> Lark:
         postlex=_Indentation(),
         propagate_positions=True,
         maybe_placeholders=True,
+        start=["start", "expr"],
     )
 
 
@@ -333,7 +334,7 @@ def parse_graph(text: str, path: str, line: int = 1) -> tuple[Any, ...]:
     places = Places(path, text)
     try:
         with _PARSING:
-            tree = _parser().parse(text + "\n")
+            tree = _parser().parse(text + "\n", start="start")
         return _Graph(places).transform(tree)
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(max(error.line, 1), max(error.column, 1)), expectation(error)) from None
@@ -341,6 +342,17 @@ def parse_graph(text: str, path: str, line: int = 1) -> tuple[Any, ...]:
         if isinstance(error.orig_exc, SymsimError):
             raise error.orig_exc from None
         raise
+
+
+def parse_expression(text: str, path: str) -> Expression:
+    """One expression of the graph language by itself; path: what to call it in errors. Raises GraphSyntaxError."""
+    places = Places(path, text)
+    try:
+        with _PARSING:
+            tree = _parser().parse(text, start="expr")
+        return Arithmetic(places).transform(tree)
+    except UnexpectedInput as error:
+        raise GraphSyntaxError(places.at(1, max(error.column, 1)), expectation(error)) from None
 
 
 _READABLE = {

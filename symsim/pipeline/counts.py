@@ -24,8 +24,8 @@ from symsim.model.family import Family, find_family
 from symsim.model.lower import lower
 from symsim.model.op_graph import SHARED, UNUSED, Phase
 from symsim.model.stored_formats import ServedModel, serve
-from symsim.pipeline.formula import Formula
-from symsim.pipeline.pipeline import phase_of, whole_shards
+from symsim.pipeline.compilations import phase_of
+from symsim.pipeline.shards import whole_shards
 from symsim.tables.table import TableContext
 
 PARTS = ("attention", "ffn", "norm")
@@ -143,19 +143,19 @@ class Cache:
     """KV cache and state of one sequence, bytes, all layers.
 
     per_token: what one token takes while no window is full; windows: window in tokens -> the part of it that such
-    layers take, and take no more past their window; state: what a sequence holds whatever its length; formula: of a
+    layers take, and take no more past their window; state: what a sequence holds whatever its length; form: of a
     sequence of S + O tokens; kv: the format of the cache.
     """
 
     per_token: int
     windows: Mapping[int, int]
     state: int
-    formula: Formula
+    form: ClosedForm
     kv: str
 
     def per_request(self, **lengths: int) -> int:
         """Bytes of one sequence of S input and O output tokens."""
-        return int(self.formula.evaluate(**lengths))
+        return int(self.form.evaluate(**lengths))
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain JSON types."""
@@ -180,12 +180,10 @@ def cache(
     subject = f"{family.config.path}, KV cache {held}" + (
         f" as {served.origin} says" if held != "bf16" and kv is None else ""
     )
-    formula = Formula(ClosedForm(cache_derivation(phased), bound, TableContext("", "", held, 0.0)), subject)
+    form = ClosedForm(cache_derivation(phased), bound, TableContext("", "", held, 0.0), subject)
     windows = {_whole(window, values): _whole(size, values) for window, size in windowed(phased.graph).items()}
     growing = _whole(resident(phased.graph, "cache"), values)
-    return Cache(
-        growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), formula, held
-    )
+    return Cache(growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), form, held)
 
 
 def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -13,7 +13,7 @@ from sympy import Expr
 from symsim.algebra.symbols import KNOWN, architecture_symbol, step_symbol, substitute, symbol
 from symsim.cost.kernel_cost import costs
 from symsim.cost.metrics import Derivation, Step
-from symsim.cost.roofline import time
+from symsim.cost.roofline import Time, time
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers, bind_all, deciding_numbers, table_context
 from symsim.formula.closed_form import ClosedForm
@@ -23,11 +23,10 @@ from symsim.inputs.deployment import CHECKPOINT, Deployment
 from symsim.inputs.device import load_device
 from symsim.language.library import load_library
 from symsim.language.symbolic import expression
-from symsim.language.tree import Kernel
+from symsim.language.tree import Kernel, Library
 from symsim.model.architecture import Architecture
-from symsim.model.lower import degrees
+from symsim.model.lower import Facts, degrees
 from symsim.model.op_graph import Guard, Op, OpGraph, Phase
-from symsim.pipeline.formula import Formula
 
 PARTS = {
     "compute": "multiplying, or a measured or modelled time",
@@ -37,69 +36,66 @@ PARTS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class KernelCosts:
-    """time: seconds of one execution on one GPU; achieved: FLOP/s, None for a kernel that only moves bytes."""
-
-    kernel: Kernel
-    time: Formula
-    achieved: Formula | None
-
-
-def kernel(
+def kernel_forms(
     name: str,
     device: str | Path,
     sizes: Mapping[str, int],
-    deployment: Deployment | None = None,
-    cost_model: str = "roofline",
-    phase: Phase = "decode",
-    tables: str = "2026-05",
+    deployment: Deployment,
+    cost_model: str,
+    phase: Phase,
+    tables: str,
     *,
-    fallback: bool = False,
-) -> KernelCosts:
-    """Price one kernel. sizes: its parameters; workload symbols (B, S, T, C) stay free.
+    fallback: bool,
+) -> tuple[Kernel, Mapping[str, ClosedForm]]:
+    """A kernel, its `time` in seconds, and the FLOP/s `achieved` unless it only moves bytes. sizes: its parameters;
+    workload symbols (B, S, T, C) stay free.
 
     Raises SymsimError for an unknown kernel, or a size it does not have.
-
-    >>> found = kernel("sparse_mla_fp8", "h800", dict(h=128, q=1, r=512, dr=64, topk=2048))
-    >>> f"{found.time.evaluate(B=128) * 1e6:.0f} µs, {found.achieved.evaluate(B=128) / 1e12:.0f} TFLOP/s"
-    '124 µs, 591 TFLOP/s'
     """
     library, counted_by = load_library(cost_model), named_cost_model(cost_model)
     if name not in library.kernels:
         raise SymsimError(f"the {cost_model} graphs have no kernel {name}; {did_you_mean(name, library.kernels)}")
     found = library.kernels[name]
     _check(found, sizes)
-    deployment, chip = _decided(deployment or Deployment()), load_device(device)
+    served, chip = _decided(deployment), load_device(device)
     read = Architecture(dict(sizes), {size: size for size in sizes}, (), ())
-    bound = bind_all(ModelConfig(str(found.span), {}), read, chip, deployment, counted_by)
-    numbers, guards = deciding_numbers(bound, phase), dict[sympy.Basic, bool]()
-    graph = _alone(found, sizes, phase, degrees(numbers, guards))
-    priced, decided = costs(graph, library, numbers)
+    numbers = bind_all(ModelConfig(str(found.span), {}), read, chip, served, counted_by)
+    context = table_context(chip, served, counted_by, tables, fallback=fallback)
+    subject = f"{found.span}, {chip.name}, {served.text()}, {cost_model} cost model, tables {tables}"
+    derivations = _derivations(found, library, sizes, phase, deciding_numbers(numbers, phase))
+    return found, {
+        derivation.name: ClosedForm(derivation, _needed(numbers, derivation), context, subject)
+        for derivation in derivations
+    }
+
+
+def _derivations(
+    found: Kernel, library: Library, sizes: Mapping[str, int], phase: Phase, facts: Facts
+) -> Iterator[Derivation]:
+    """Its time, then the FLOP/s achieved in it."""
+    guards = dict[sympy.Basic, bool]()
+    graph = _alone(found, sizes, phase, degrees(facts, guards))
+    priced, decided = costs(graph, library, facts)
     decided = (*(Guard(test, outcome) for test, outcome in guards.items()), *decided)
-    cost = priced[name]
-    spent = time(cost)
+    cost = priced[found.name]
+    steps = _time_steps(found.name, time(cost))
+    yield Derivation("time", f"time of {found.name}", steps, decided)
+    if cost.total_flops != 0:
+        rate = Step(step_symbol("achieved"), cost.total_flops / steps[-1].symbol, "FLOP/s", "FLOP/s achieved", "P")
+        yield Derivation("achieved", rate.meaning, (*steps, rate), decided)
+
+
+def _time_steps(name: str, spent: Time) -> tuple[Step, ...]:
+    """A step for each part of a time, where there are several; then the time."""
     parts = {part: getattr(spent, part) for part in PARTS}
     steps = [
         Step(step_symbol(f"t_{part}"), expr, "s", PARTS[part], f"t_{{\\mathrm{{{part}}}}}")
         for part, expr in parts.items()
         if expr != 0
     ]
-    meaning = f"one execution of {name}"
-    whole = substitute(spent.total, {step.expr: step.symbol for step in steps})
     steps = [] if len(steps) == 1 else steps
-    steps.append(Step(step_symbol("t"), whole if steps else spent.total, "s", meaning, "t"))
-    binding = table_context(chip, deployment, counted_by, tables, fallback=fallback)
-    subject = f"{found.span}, {chip.name}, {deployment.text()}, {cost_model} cost model, tables {tables}"
-
-    def formula(derivation: Derivation) -> Formula:
-        return Formula(ClosedForm(derivation, _needed(bound, derivation), binding), subject)
-
-    seconds = formula(Derivation("time", f"time of {name}", tuple(steps), decided))
-    if cost.total_flops == 0:
-        return KernelCosts(found, seconds, None)
-    rate = Step(step_symbol("achieved"), cost.total_flops / steps[-1].symbol, "FLOP/s", "FLOP/s achieved", "P")
-    return KernelCosts(found, seconds, formula(Derivation("achieved", rate.meaning, (*steps, rate), decided)))
+    whole = substitute(spent.total, {step.expr: step.symbol for step in steps})
+    return (*steps, Step(step_symbol("t"), whole, "s", f"one execution of {name}", "t"))
 
 
 def _decided(deployment: Deployment) -> Deployment:

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from symsim.api.costs import Costs
 from symsim.paths import REFERENCES
-from symsim.pipeline.pipeline import Costs
 
 
 def cited(costs: Costs, libraries: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     """What a paper cites, by what for: always, architecture, cost_model, comm, overlap, library (of the tables)."""
     data = _cited()
     names: Mapping[str, Iterable[str]] = {
-        "architecture": costs.config.keys.get("architectures", ()),
-        "cost_model": [costs.cost_model.name],
-        "comm": [costs.deployment.comm],
-        "overlap": [costs.deployment.overlap],
+        "architecture": costs.compiled.config.keys.get("architectures", ()),
+        "cost_model": [costs.compiled.cost_model.name],
+        "comm": [costs.compiled.deployment.comm],
+        "overlap": [costs.compiled.deployment.overlap],
         "library": tuple(libraries),
     }
     found = {kind: _keys(data[kind], words) for kind, words in names.items()}

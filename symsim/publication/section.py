@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from symsim.analysis.regimes import Piece, Regimes, regimes
+from symsim.analysis.regimes import Piece, Regimes
+from symsim.api.costs import Costs
+from symsim.api.formula import Formula
+from symsim.cost.metric_table import metrics
 from symsim.formula.breakdown import defaults_at
 from symsim.formula.closed_form import Level
 from symsim.notation.layout import Layout
-from symsim.pipeline.formula import Formula
-from symsim.pipeline.pipeline import METRICS, Costs
 from symsim.publication.bibliography import cited
 from symsim.publication.worked_example import Check, worked
 from symsim.solve.solver import DEFAULTS
@@ -62,13 +63,13 @@ def compose(costs: Costs, level: Level, at: Mapping[str, int]) -> Section:
     point = {**DEFAULTS, **at}
     fits = costs.max_batch.evaluate(S=point["S"], O=point["O"])
     last = max(2 * point["B"], min(fits, LAST))
-    along = regimes(costs.tpot, "B", 1, last, **{name: point[name] for name in ("B", "S", "O")})
-    sheets = {name: costs.metric(name).layout(level) for name in METRICS}
+    along = costs.regimes("tpot", "B", 1, last, **{name: point[name] for name in ("B", "S", "O")})
+    sheets = {name: costs.metric(name).layout(level) for name in metrics()}
     checks = {name: worked(costs.metric(name), workload_of(costs.metric(name), point)) for name in CHECKED}
     tables = _tables(costs, sheets)
     cites = cited(costs, [dated.table.library for dated in tables])
     spans = tuple(tuple(run) for _, run in groupby(along.pieces, key=lambda piece: sorted(piece.binds.items())))
-    path = Path(costs.config.path)
+    path = Path(costs.compiled.config.path)
     name = path.parent.name if path.name == "config.json" and path.parent.name else path.stem
     return Section(name, costs, point, sheets, checks, along, spans, tables, cites, _remarks(costs, point))
 
@@ -80,7 +81,7 @@ def workload_of(formula: Formula, point: Mapping[str, int]) -> dict[str, int]:
 
 def _tables(costs: Costs, sheets: Mapping[str, Layout]) -> tuple[Dated, ...]:
     used = {table.function: table for one in sheets.values() for table in one.tables}
-    context = costs.context
+    context = costs.compiled.context
     found: list[Dated] = []
     for name, table in sorted(used.items()):
         rows = rows_of(name, context.device, context.vintage, context.cost_model)

@@ -36,7 +36,7 @@ AFTER = {"tgs_decode": "tpot", "tgs_prefill": "ttft", "max_batch": "memory"}
 def wrapper(section: Section) -> str:
     """An article that holds nothing but the section and its references."""
     packages = "\n".join(f"\\usepackage{{{name}}}" for name in PACKAGES)
-    title = breakable(f"Serving cost of {section.name} on {section.costs.device.name}, in closed form")
+    title = breakable(f"Serving cost of {section.name} on {section.costs.compiled.device.name}, in closed form")
     return f"""% {MARK}: pdflatex main, bibtex main, pdflatex main, pdflatex main
 \\documentclass[a4paper]{{article}}
 \\usepackage[utf8]{{inputenc}}
@@ -77,16 +77,16 @@ def fragment(section: Section, figures: Mapping[str, str]) -> str:
 
 def _setting(section: Section) -> str:
     costs, cites = section.costs, section.cites
-    model = breakable(", ".join(costs.config.keys.get("architectures", ())))
+    model = breakable(", ".join(costs.compiled.config.keys.get("architectures", ())))
     words = [
         "\\section{Cost model}\\label{sec:cost-model}",
         f"The formulas below give the cost of serving {breakable(section.name)} ({model}){_cite(cites['architecture'])}"
-        f" on {breakable(costs.device.name)}, {breakable(costs.deployment.in_words())}"
-        f"{_cite((*cites['comm'], *cites['overlap']))}, counted by the {costs.cost_model.name}"
+        f" on {breakable(costs.compiled.device.name)}, {breakable(costs.compiled.deployment.in_words())}"
+        f"{_cite((*cites['comm'], *cites['overlap']))}, counted by the {costs.compiled.cost_model.name}"
         f" cost model{_cite(cites['cost_model'])}: the time of an operator is the larger of its FLOPs over the peak"
         f" rate times a measured MFU and its bytes over the achievable bandwidth~\\cite{{roofline}}."
         f" They were derived with symsim from the model's configuration, symbolically~\\cite{{sympy}}, and hold exactly"
-        f" in all their symbols; measured kernel figures are those of {section.costs.context.vintage}"
+        f" in all their symbols; measured kernel figures are those of {section.costs.compiled.context.vintage}"
         f"{_cite(cites['library'])}. All values are in SI units: seconds, bytes, FLOP;"
         f" GB is $10^9$ bytes and GiB $2^{{30}}$.",
     ]
@@ -198,11 +198,11 @@ def _measured_row(one: Measured, latex: str) -> str:
 
 
 def _sources(section: Section) -> str:
-    costs = section.costs
-    config = str(costs.config.keys.get("_source", "given by the user"))
+    compiled = section.costs.compiled
+    config = str(compiled.config.keys.get("_source", "given by the user"))
     rows = [
-        f"model & {breakable(costs.config.path)} & {breakable(config)}",
-        f"device & {breakable('hardware/' + costs.device.path.name)} & {breakable(costs.device.source)}",
+        f"model & {breakable(compiled.config.path)} & {breakable(config)}",
+        f"device & {breakable('hardware/' + compiled.device.path.name)} & {breakable(compiled.device.source)}",
     ]
     for dated in section.tables:
         one, dates = dated.table, f"published {dated.first} to {dated.last}"
@@ -210,15 +210,15 @@ def _sources(section: Section) -> str:
         source = breakable(f"{one.library}; {one.source}; {span}")
         rows.append(f"${one.latex}$, {breakable(one.meaning)} & {breakable(one.file)} & {source}")
     used = {row.info.name: row for layout in section.sheets.values() for row in layout.symbols}
-    for name, source in costs.cost_model.sources.items():
-        if name in used and name in costs.cost_model.constants:
+    for name, source in compiled.cost_model.sources.items():
+        if name in used and name in compiled.cost_model.constants:
             rows.append(
-                f"${used[name].info.latex}$ & {breakable(costs.cost_model.name)} cost model & {breakable(source)}"
+                f"${used[name].info.latex}$ & {breakable(compiled.cost_model.name)} cost model & {breakable(source)}"
             )
-        elif name not in costs.cost_model.constants:
-            rows.append(f"figures in {name} & {breakable(costs.cost_model.name)} cost model & {breakable(source)}")
+        elif name not in compiled.cost_model.constants:
+            rows.append(f"figures in {name} & {breakable(compiled.cost_model.name)} cost model & {breakable(source)}")
     return "\\section{Sources}\\label{sec:sources}\n" + table(
-        f"Where the numbers are from; measured tables of vintage {costs.context.vintage}.",
+        f"Where the numbers are from; measured tables of vintage {compiled.context.vintage}.",
         "tab:sources",
         (0.28, 0.24, 0.4),
         ("what", "file", "source"),

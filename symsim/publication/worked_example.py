@@ -11,12 +11,12 @@ from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import substitute
+from symsim.api.formula import Formula
 from symsim.cost.metrics import Step
 from symsim.formula.breakdown import found_at, numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program, scalar_tables
 from symsim.notation.layout import ordered
-from symsim.pipeline.formula import Formula
 from symsim.tables.table import signatures
 
 

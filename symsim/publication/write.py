@@ -7,13 +7,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from symsim.analysis.sensitivity import sensitivities
+from symsim.api.costs import Costs
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import Level
 from symsim.notation.markdown import markdown_text
 from symsim.notation.mathml import html_page
 from symsim.notation.typst import typst_text
-from symsim.pipeline.pipeline import Costs
 from symsim.publication.bibliography import bibliography
 from symsim.publication.section import Section, compose, workload_of
 from symsim.publication.section_latex import MARK, fragment, wrapper
@@ -64,7 +63,7 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
     costs, point = section.costs, section.point
     lengths = ", ".join(f"{name} = {point[name]}" for name in ("S", "O"))
     fits = costs.max_batch.evaluate(S=point["S"], O=point["O"])
-    ranked = sensitivities(costs, "tpot", (), **workload_of(costs.tpot, point))
+    ranked = costs.sensitivities("tpot", (), **workload_of(costs.tpot, point))
     pictures: Mapping[str, tuple[str, Callable[[Path], None]]] = {
         "tpot.pdf": (
             f"TPOT over the decode batch at {lengths}. Shades: which steps are bound by memory",
@@ -79,7 +78,7 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
             lambda file: save_tornado(ranked, costs.tpot, file, note=MARK),
         ),
     }
-    flat = not any(cost.total_flops != 0 and cost.hbm_bytes != 0 for cost in costs.decode.costs.values())
+    flat = not any(cost.total_flops != 0 and cost.hbm_bytes != 0 for cost in costs.compiled.decode.costs.values())
     shown = {name: picture for name, picture in pictures.items() if not (flat and name == "roofline.pdf")}
     for name, (_, draw) in shown.items():
         draw(room / name)

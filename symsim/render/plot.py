@@ -15,10 +15,10 @@ from symsim.algebra.units import format_quantity
 from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.analysis.sensitivity import Sensitivity
+from symsim.api.costs import Costs
+from symsim.api.formula import Formula
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import breakdown
-from symsim.pipeline.formula import Formula
-from symsim.pipeline.pipeline import Costs
 from symsim.render.regime_map import binding_text
 from symsim.search.pareto import FrontPoint
 from symsim.tables.table import signatures
@@ -124,8 +124,8 @@ def save_plane(found: RegimeMap, limit: float | None, file: str | Path) -> None:
 def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file: str | Path, note: str = "") -> None:
     """Every operator's FLOP/s over its arithmetic intensity, under the roofs of the device."""
     plt = _pyplot()
-    phase = costs.prefill if formula.name in ("ttft", "tgs_prefill") else costs.decode
-    lines = [line for line in breakdown(phase, formula.form, point) if line.flops and line.hbm_bytes]
+    every = breakdown(costs.compiled.phase(formula.name), formula.form, point)
+    lines = [line for line in every if line.flops and line.hbm_bytes]
     if not lines:
         raise SymsimError("no operator both computes and moves bytes here; try --cost-model roofline")
     values = formula.form.values({})

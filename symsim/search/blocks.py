@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from symsim.formula.grid import Axes, Gridded, gridded
 from symsim.inputs.deployment import Deployment
 from symsim.language.query import Constraint, parse_limits
-from symsim.pipeline.pipeline import Costs, compile
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.pipeline import compile_model
 from symsim.solve.solver import bound_of, form_of
 
 FEASIBLE, UNUSABLE = 0, 1
@@ -103,15 +104,15 @@ def _hosts(case: Case, names: tuple[str, ...]) -> list[str]:
 
 
 def _contains(case: Case, host: str, name: str) -> bool:
-    steps = compiled(case).metric(host).form.derivation.steps
-    return compiled(case).metric(name).form.derivation.result in steps
+    steps = compiled(case).form(host).derivation.steps
+    return compiled(case).form(name).derivation.result in steps
 
 
 @lru_cache(maxsize=256)
-def compiled(case: Case) -> Costs:
+def compiled(case: Case) -> Compiled:
     """Compiled once on every process that evaluates blocks of it."""
     words = (case.deployment, case.cost_model, case.tables)
-    return compile(case.model, case.device, *words, fallback=case.fallback, graphs=case.graphs)
+    return compile_model(case.model, case.device, *words, fallback=case.fallback, graphs=case.graphs)
 
 
 @lru_cache(maxsize=1024)
@@ -119,6 +120,6 @@ def _gridded(case: Case, host: str, names: tuple[str, ...], axes: tuple[str, ...
     """A metric made ready, and metric -> output for it and those of `names` that it contains."""
     costs = compiled(case)
     inside = [name for name in names if name == host or _contains(case, host, name)]
-    outputs = {name: costs.metric(name).form.derivation.result.symbol.name for name in (*inside, host)}
+    outputs = {name: costs.form(name).derivation.result.symbol.name for name in (*inside, host)}
     also = [step for name, step in outputs.items() if name != host]
-    return gridded(costs.metric(host).form, axes, also, numba=case.numba), outputs
+    return gridded(costs.form(host), axes, also, numba=case.numba), outputs

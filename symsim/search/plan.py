@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.algebra.symbols import KNOWN, WORKLOAD
+from symsim.cost.metric_table import named_metric
 from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.grid import Axes
@@ -21,11 +22,11 @@ from symsim.inputs.cost_model import VINTAGES
 from symsim.inputs.deployment import Deployment, resized
 from symsim.inputs.device import load_device
 from symsim.language.query import Constraint, parse_limits
-from symsim.pipeline.pipeline import Costs
+from symsim.pipeline.compiled import Compiled
 from symsim.search.blocks import FEASIBLE, Case, compiled, evaluate_block
 from symsim.solve.solver import DEFAULTS, form_of
 
-METRICS = ("tpot", "tgs_decode")
+SWEPT = ("tpot", "tgs_decode")
 """What is swept unless other metrics are named: enough for a Pareto front."""
 
 _FIELDS = (*(field.name for field in fields(Deployment)), "nodes")
@@ -100,14 +101,14 @@ def plan_sweep(
     subject_to = options.get("subject_to", "memory <= capacity")
     constraints = parse_limits(subject_to)
     first = next(iter(costs.values()))
-    names = tuple(dict.fromkeys(first.metric(name).name for name in options.get("metrics", METRICS)))
+    names = tuple(dict.fromkeys(named_metric(name).name for name in options.get("metrics", SWEPT)))
     forms = [form for found in costs.values() for form in _forms(found, names, constraints)]
     inner, assumed, single = _inner(grid, forms, constraints)
     refusals |= _without_tables({i: cases[i] for i in costs}, names, subject_to, inner)
     sentences = tuple(dict.fromkeys(refusals.values()))
     reasons = ("feasible", "the measured row that answers cannot be used", *(f"{c} fails" for c in constraints))
     codes = {i: len(reasons) + sentences.index(sentence) for i, sentence in refusals.items()}
-    units = {name: first.metric(name).unit for name in names}
+    units = {name: named_metric(name).unit for name in names}
     notes = tuple(dict.fromkeys(note for found in costs.values() for note in (*found.notes, *found.assumptions)))
     every = (*reasons, *sentences)
     head = f"{first.config.path}, {first.cost_model.name} cost model, tables {first.context.vintage}"
@@ -121,7 +122,7 @@ def plan_sweep(
 
 def _compile_all(
     model: str | Path, built: Sequence[tuple[str, Deployment | SymsimError]], options: Options
-) -> tuple[list[Case], dict[int, Costs], dict[int, str]]:
+) -> tuple[list[Case], dict[int, Compiled], dict[int, str]]:
     """A case for every combination; what could be compiled, and the sentences of what could not.
 
     Raises SymsimError when nothing could.
@@ -133,7 +134,7 @@ def _compile_all(
         tuple(map(str, options.get("graphs", ()))),
     )
     cases: list[Case] = []
-    costs: dict[int, Costs] = {}
+    costs: dict[int, Compiled] = {}
     refusals: dict[int, str] = {}
     for i, (device, made) in enumerate(built):
         cases.append(Case(str(model), device, made if isinstance(made, Deployment) else Deployment(), *words, *flags))
@@ -214,8 +215,8 @@ def _checked(name: str, values: Sequence[Any], forms: Sequence[ClosedForm]) -> N
     return np.array(values, dtype=float)
 
 
-def _forms(costs: Costs, names: Sequence[str], constraints: Sequence[Constraint]) -> list[ClosedForm]:
-    return [*(costs.metric(name).form for name in names), *(form_of(c, costs.forms) for c in constraints)]
+def _forms(costs: Compiled, names: Sequence[str], constraints: Sequence[Constraint]) -> list[ClosedForm]:
+    return [*(costs.form(name) for name in names), *(form_of(c, costs.forms) for c in constraints)]
 
 
 def _without_tables(cases: Mapping[int, Case], names: tuple[str, ...], limits: str, axes: Axes) -> dict[int, str]:

@@ -21,6 +21,7 @@ from sympy.core.function import AppliedUndef
 
 from symsim.algebra.direction import direction
 from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute, symbol
+from symsim.cost.metric_table import bare, metrics
 from symsim.errors import QuerySyntaxError, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers
 from symsim.formula.breakdown import defaults_at
@@ -192,8 +193,9 @@ def _resizing(resize: Resize, size: str, constraint: Constraint) -> Callable[[in
 
 def form_of(constraint: Constraint, forms: Forms) -> ClosedForm:
     """The metric that a constraint is about. Raises QuerySyntaxError for one that is not there."""
-    names = {name.replace("_", ""): name for name in forms} | {"tgs": "tgs_decode"}
-    key = constraint.metric.lower().replace("_", "")
+    asked = [metric for name, metric in metrics().items() if name in forms]
+    names = {bare(called): metric.name for metric in asked for called in (metric.name, *metric.aliases)}
+    key = bare(constraint.metric)
     if key not in names:
         raise QuerySyntaxError(constraint.span, f"there is no metric {constraint.metric}; {did_you_mean(key, names)}")
     return forms[names[key]]

@@ -18,10 +18,11 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import step_symbol, substitute, symbol
+from symsim.cost.metric_table import bare, metrics
 from symsim.cost.metrics import Derivation, Step
 from symsim.errors import LatexSyntaxError, Span, SymsimError, UndefinedName
 from symsim.notation.layout import laid_out
-from symsim.pipeline.pipeline import METRICS, Costs
+from symsim.pipeline.compiled import Compiled
 from symsim.verification.differences import Difference, Ground
 from symsim.verification.latex_reader import Equation, Literal, Reader, check_power, normal_name, passages
 from symsim.verification.spellings import Names, names_of
@@ -65,27 +66,20 @@ class Verdict:
         return {"equal": self.equal, **plain, "checked": checked, "differences": differences}
 
 
-def verify(
-    text: str, costs: Costs, metric: str = "tpot", path: str = "formula", given: Collection[Step] = (), **at: float
+def verify_text(
+    text: str, compiled: Compiled, metric: str, path: str = "formula", given: Collection[Step] = (), **at: float
 ) -> Verdict:
     """Compare a formula in LaTeX (grammar/latex.lark says which) with the derived one.
 
     text: one formula, or equations in named steps; path: what to call it in errors; given: steps that were
     compared elsewhere; at: the workload point at which terms are given a value.
     Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
-
-    >>> from symsim.pipeline.pipeline import compile
-    >>> costs = compile("qwen3-8b", "h20")
-    >>> verify(r"\\mathrm{TPOT} = 36 t_{\\mathrm{layer}} + 5\\,\\mathrm{ms}", costs).equal
-    True
-    >>> verify(r"\\mathrm{TPOT} = 35 t_{layer} + 5\\,\\mathrm{ms}", costs).differences[0].sentence()[:62]
-    'wrong coefficient in TPOT (line 1): you have 35*t_layer, deriv'
     """
-    form = costs.with_one_peak(metric)
+    form = compiled.with_one_peak(metric)
     values = form.values({name: int(value) for name, value in at.items()})
     judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
     names = names_of(form, form.derivation)
-    read = _read(text, path, names, form.derivation, costs.peak)
+    read = _read(text, path, names, form.derivation, compiled.peak)
     differences: list[Difference] = []
     checked: list[Step] = []
     named: set[Symbol] = set()
@@ -110,7 +104,7 @@ def verify(
         differences += [judge.missing_step(step) for step in left]
         left = []
     taken = tuple(step.symbol.name for step in left)
-    parts = (form.name, costs.metric(metric).subject, dict(at), _worst(deviations), tuple(checked), taken)
+    parts = (form.name, compiled.subject, dict(at), _worst(deviations), tuple(checked), taken)
     chosen = tuple(str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
     return Verdict(*parts, chosen, tuple(differences))
 
@@ -168,10 +162,10 @@ def _read(text: str, path: str, names: Names, derivation: Derivation, peak: Symb
 
 def _hint(name: str, names: Names) -> str:
     """Another metric is asked for by its name; everything else may be misspelled."""
-    bare = normal_name(name).lower().replace("_", "")
-    metrics = [metric for metric in METRICS if metric.replace("_", "") == bare or metric.partition("_")[0] == bare]
-    if metrics:
-        return f"for another metric say {' or '.join('--metric ' + metric.replace('_', '-') for metric in metrics)}"
+    asked = bare(normal_name(name))
+    found = [one.flag for one in metrics().values() if asked in (bare(one.name), bare(one.result.symbol))]
+    if found:
+        return f"for another metric say {' or '.join('--metric ' + flag for flag in found)}"
     return names.near(name)
 
 

@@ -97,7 +97,7 @@ def rate(grid: Mapping[str, Any], backend: Any, limits: str) -> float:
 def cold_compile(model: str, cost_model: str) -> float:
     """Seconds of the first compile of a process, with every import done before; all metrics derived."""
     code = AS_INSTALLED + (
-        "import time, symsim, symsim.pipeline.pipeline, symsim.cli; start = time.perf_counter(); "
+        "import time, symsim, symsim.api.costs, symsim.cli; start = time.perf_counter(); "
         f"costs = symsim.compile({model!r}, 'h800', cost_model={cost_model!r}); "
         "costs.tpot.expr, costs.ttft.expr, costs.memory.expr; print(time.perf_counter() - start)"
     )

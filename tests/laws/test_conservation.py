@@ -48,8 +48,11 @@ deployments = st.builds(
 
 def amounts(costs: symsim.Costs, of: Callable[[Cost], object], workload: dict[str, int]) -> dict[str, Fraction]:
     """Operator -> its exact amount on one GPU in one step, over all its repeats."""
-    phase = costs.decode
-    values = {**costs.bound.symbols(), **{symbol(name): sympy.Integer(value) for name, value in workload.items()}}
+    phase = costs.compiled.decode
+    values = {
+        **costs.compiled.numbers.symbols(),
+        **{symbol(name): sympy.Integer(value) for name, value in workload.items()},
+    }
     found: dict[str, Fraction] = {}
     for op in phase.graph.ops:
         amount = (of(phase.costs[op.name]) * op.repeat).xreplace(values)  # type: ignore[operator]
@@ -64,7 +67,9 @@ def compiled(model: str, deployment: symsim.Deployment) -> symsim.Costs:
     except DeploymentError:
         assume(False)
         raise
-    assume(costs.bound.values.get("G", deployment.tp) >= deployment.tp)  # else KV heads are held more than once
+    assume(
+        costs.compiled.numbers.values.get("G", deployment.tp) >= deployment.tp
+    )  # else KV heads are held more than once
     return costs
 
 
@@ -72,11 +77,11 @@ def compiled(model: str, deployment: symsim.Deployment) -> symsim.Costs:
 def test_a_kv_head_is_held_by_every_gpu_that_has_queries_for_it(tp: int, heads: int) -> None:
     """Qwen3-30B-A3B has 4 KV heads of 128, 32 query heads and 2,048 channels."""
     costs = symsim.compile("qwen3-30b-a3b", "h800", symsim.Deployment(tp, tp=tp, num_nodes=max(1, tp // 8)), "roofline")
-    values = costs.bound.symbols()
-    (qkv,) = [op for op in costs.decode.graph.ops if op.label == "qkv_proj"]
-    (held,) = costs.decode.costs[qkv.name].weight.values()
+    values = costs.compiled.numbers.symbols()
+    (qkv,) = [op for op in costs.compiled.decode.graph.ops if op.label == "qkv_proj"]
+    (held,) = costs.compiled.decode.costs[qkv.name].weight.values()
     assert held.xreplace(values) == 2048 * (32 // tp + 2 * heads) * 128
-    (cache,) = [item.amount["kv"] for item in costs.decode.graph.residents if item.kind == "cache"]
+    (cache,) = [item.amount["kv"] for item in costs.compiled.decode.graph.residents if item.kind == "cache"]
     assert cache.xreplace(values) == 2 * heads * 128
 
 
@@ -111,8 +116,8 @@ def test_flops_of_all_gpus_are_the_whole_model(model: str, deployment: symsim.De
 def test_both_phases_hold_the_same_weights(model: str, cost_model: str) -> None:
     costs = symsim.compile(model, "h20", cost_model=cost_model)
     held = [
-        numbers((weights(phase.graph, phase.costs),), costs.tpot.form.values({}), costs.context)[0]
-        for phase in (costs.prefill, costs.decode)
+        numbers((weights(phase.graph, phase.costs),), costs.tpot.form.values({}), costs.compiled.context)[0]
+        for phase in (costs.compiled.prefill, costs.compiled.decode)
     ]
     assert held[0] == held[1]
 
@@ -124,5 +129,9 @@ def test_both_phases_hold_the_same_weights(model: str, cost_model: str) -> None:
 )
 def test_weights_are_those_of_the_checkpoint(model: str, billions: float) -> None:
     costs = symsim.compile(model, "h20", cost_model="roofline")
-    held = numbers((weights(costs.decode.graph, costs.decode.costs),), costs.memory.form.values({}), costs.context)[0]
+    held = numbers(
+        (weights(costs.compiled.decode.graph, costs.compiled.decode.costs),),
+        costs.memory.form.values({}),
+        costs.compiled.context,
+    )[0]
     assert held / 2 / 1e9 == pytest.approx(billions, rel=0.002)

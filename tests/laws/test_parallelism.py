@@ -62,7 +62,10 @@ def sharded_and_whole(name: str, mix: symsim.Deployment) -> tuple[symsim.Costs, 
 
 
 def number(amount: Expr, costs: symsim.Costs, **workload: int) -> Fraction:
-    values = {**costs.bound.symbols(), **{symbol(key): sympy.Integer(value) for key, value in workload.items()}}
+    values = {
+        **costs.compiled.numbers.symbols(),
+        **{symbol(key): sympy.Integer(value) for key, value in workload.items()},
+    }
     found = amount.xreplace(values)
     return Fraction(int(found.p), int(found.q))  # type: ignore[attr-defined]
 
@@ -77,7 +80,7 @@ def by_operator(
 
 def stages_full(name: str, pp: int) -> Fraction:
     """How much longer the fullest stage is than the mean one."""
-    layers = len({index for kind in compiled(name, symsim.Deployment()).sizes.kinds for index in kind.layers})
+    layers = len({index for kind in compiled(name, symsim.Deployment()).compiled.sizes.kinds for index in kind.layers})
     return Fraction(math.ceil(Fraction(layers, pp)) * pp, layers)
 
 
@@ -88,8 +91,8 @@ def in_layers(phase: PricedPhase) -> set[str]:
 @given(st.sampled_from(MODELS), mixes())
 def test_weights_of_all_stages_and_ranks_are_the_model(name: str, mix: symsim.Deployment) -> None:
     costs, whole = sharded_and_whole(name, mix)
-    held, all_held = (by_operator(c.decode, c, lambda cost: in_bytes(cost.weight)) for c in (costs, whole))
-    layers = in_layers(costs.decode)
+    held, all_held = (by_operator(c.compiled.decode, c, lambda cost: in_bytes(cost.weight)) for c in (costs, whole))
+    layers = in_layers(costs.compiled.decode)
     assert set(held) == set(all_held)
     for op, amount in held.items():
         ranks = mix.experts_over if op.rpartition(".")[2] in EXPERTS else 1
@@ -104,9 +107,9 @@ def test_decode_flops_of_all_gpus_are_the_models(name: str, mix: symsim.Deployme
     def flops(cost: Cost) -> Expr:
         return cost.total_flops
 
-    spent = by_operator(costs.decode, costs, flops, B=batch, C=4096)
-    needed = by_operator(whole.decode, whole, flops, B=batch * mix.dp, C=4096)
-    layers = in_layers(costs.decode)
+    spent = by_operator(costs.compiled.decode, costs, flops, B=batch, C=4096)
+    needed = by_operator(whole.compiled.decode, whole, flops, B=batch * mix.dp, C=4096)
+    layers = in_layers(costs.compiled.decode)
     assert set(spent) == set(needed)
     for op, amount in spent.items():
         stages = mix.pp / stages_full(name, mix.pp) if op in layers else 1
@@ -123,9 +126,9 @@ def test_prefill_flops_of_all_gpus_are_the_models(
         return cost.total_flops
 
     tokens = sequences * length
-    spent = by_operator(costs.prefill, costs, flops, T=tokens, S=length)
-    needed = by_operator(whole.prefill, whole, flops, T=tokens * mix.cp * mix.dp, S=length)
-    layers = in_layers(costs.prefill)
+    spent = by_operator(costs.compiled.prefill, costs, flops, T=tokens, S=length)
+    needed = by_operator(whole.compiled.prefill, whole, flops, T=tokens * mix.cp * mix.dp, S=length)
+    layers = in_layers(costs.compiled.prefill)
     assert set(spent) == set(needed)
     for op, amount in spent.items():
         stages = mix.pp / stages_full(name, mix.pp) if op in layers else 1
@@ -138,7 +141,7 @@ def test_caches_and_states_of_all_ranks_are_those_of_the_sequences(name: str, mi
     costs, whole = sharded_and_whole(name, mix)
 
     def held(of: symsim.Costs, kind: str) -> list[tuple[str, Fraction]]:
-        found: list[Resident] = [item for item in of.decode.graph.residents if item.kind == kind]
+        found: list[Resident] = [item for item in of.compiled.decode.graph.residents if item.kind == kind]
         return [(str(item.origin), number(in_bytes(item.amount) * item.repeat, of)) for item in found]
 
     stages = mix.pp / stages_full(name, mix.pp)
@@ -149,7 +152,10 @@ def test_caches_and_states_of_all_ranks_are_those_of_the_sequences(name: str, mi
 @given(st.sampled_from(MODELS), mixes())
 def test_what_a_mix_adds_only_moves(name: str, mix: symsim.Deployment) -> None:
     costs, whole = sharded_and_whole(name, mix)
-    for phase, alone in ((costs.prefill, whole.prefill), (costs.decode, whole.decode)):
+    for phase, alone in (
+        (costs.compiled.prefill, whole.compiled.prefill),
+        (costs.compiled.decode, whole.compiled.decode),
+    ):
         known = {op.name for op in alone.graph.ops}
         added = [op for op in phase.graph.ops if op.name not in known]
         assert all(op.kernel in MESSAGES for op in added), added

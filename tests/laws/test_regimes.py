@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from sympy import Integer
 
 import symsim
+from symsim import Regimes, regime_map, regimes
 from symsim.algebra.symbols import symbol
-from symsim.analysis.regime_map import regime_map
-from symsim.analysis.regimes import Regimes, regimes
 from symsim.cli import main
 from symsim.errors import EmptyTable, SymsimError
 from symsim.inputs.config import bundled_models

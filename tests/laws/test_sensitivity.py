@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import symsim
-from symsim.analysis.sensitivity import sensitivities
+from symsim import sensitivities
 from symsim.cli import main
 from symsim.errors import EmptyTable
 from symsim.formula.binding_piece import binding_arms

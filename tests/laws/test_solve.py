@@ -19,7 +19,7 @@ def feasible(model: symsim.Costs, tpot_ms: int, s: int, o: int) -> np.ndarray:
     time = model.tpot.function(["B", "S", "O"])(batch, s, o)
     used = model.memory.function(["B", "S", "O"])(batch, s, o)
     with np.errstate(invalid="ignore"):
-        return (time <= tpot_ms / 1000) & (used <= float(model.bound.values["hbm_capacity"]))
+        return (time <= tpot_ms / 1000) & (used <= float(model.compiled.numbers.values["hbm_capacity"]))
 
 
 @given(costs, st.integers(5, 400), st.integers(1, 30_000), st.integers(1, 4000))
@@ -106,7 +106,7 @@ def test_infeasible_says_what_would_make_it_feasible() -> None:
     assert answer.nearest == 1
     assert answer.levers
     for name, factor in answer.levers.items():
-        changed = {name: float(model.bound.values[name]) * factor}
+        changed = {name: float(model.compiled.numbers.values[name]) * factor}
         assert model.tpot.evaluate(B=1, S=4096, O=2048, **changed) <= least * 0.99 * (1 + 1e-6)
     alone = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gemm="fp8")).solve(
         "max B subject to memory <= capacity"
@@ -115,7 +115,7 @@ def test_infeasible_says_what_would_make_it_feasible() -> None:
     for gpus, fits in ((8, False), (16, True)):
         other = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gpus, max(1, gpus // 8), gemm="fp8"))
         used = other.memory.evaluate(B=1, S=4096, O=2048)
-        assert (used <= float(other.bound.values["hbm_capacity"])) is fits
+        assert (used <= float(other.compiled.numbers.values["hbm_capacity"])) is fits
 
 
 def test_limits_from_both_sides_beyond_every_table() -> None:
@@ -144,7 +144,7 @@ def test_the_smallest_deployment_that_fits_and_the_next_smaller_does_not() -> No
     model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(32, 4, gemm="fp8", comm="deepep"))
     answer = model.solve("min world_size subject to memory <= capacity with B = 64, S = 4096, O = 2048")
     point = {"B": 64, "S": 4096, "O": 2048}
-    capacity = float(model.bound.values["hbm_capacity"])
+    capacity = float(model.compiled.numbers.values["hbm_capacity"])
     for gpus, fits in ((32, True), (16, False)):
         other = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gpus, gpus // 8, gemm="fp8", comm="deepep"))
         assert (other.memory.evaluate(**point) <= capacity) is fits
@@ -186,7 +186,7 @@ def test_levers_gain_ten_percent(model: symsim.Costs, tpot_ms: int, s: int) -> N
     assume(answer.value is not None)
     target = -(-int(answer.value or 0) * 11 // 10)
     for name, factor in answer.levers.items():
-        changed = {name: float(model.bound.values[name]) * factor}
+        changed = {name: float(model.compiled.numbers.values[name]) * factor}
         assert model.tpot.evaluate(B=target, S=s, O=1000, **changed) <= tpot_ms / 1000 * (1 + 1e-9)
 
 

@@ -94,7 +94,7 @@ def test_points_outside_of_constraints_are_masked_with_the_reason() -> None:
             continue
         model = symsim.compile("qwen3-30b-a3b", device, symsim.Deployment(world_size=gpus))
         tpot = model.tpot.evaluate(B=batch, S=s, O=2048)
-        fits = model.memory.evaluate(B=batch, S=s, O=2048) <= float(model.bound.values["hbm_capacity"])
+        fits = model.memory.evaluate(B=batch, S=s, O=2048) <= float(model.compiled.numbers.values["hbm_capacity"])
         expected = (
             "feasible"
             if tpot <= 0.04 and fits

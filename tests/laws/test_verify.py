@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 from sympy import Expr
 
 import symsim
+from symsim import Verdict, verify
+from symsim.cost.metric_table import metrics as metric_table
 from symsim.cost.metrics import Step
 from symsim.notation.latex import latex_text
 from symsim.notation.layout import Layout
-from symsim.pipeline.pipeline import METRICS
-from symsim.verification.check import Verdict, verify
 from tests.laws.drawing import costs
 from tests.profiles import drawn
 
 levels = st.sampled_from(["symbolic", "model", "numeric"])
+METRICS = tuple(metric_table())
 metrics = st.sampled_from(METRICS)
 EXAMPLES = settings(max_examples=drawn(30), deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 

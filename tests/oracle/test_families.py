@@ -95,7 +95,7 @@ def test_recurrent_state_is_all_that_mamba_caches(tmp_path: Path) -> None:
 def operators(path: Path, tp: int) -> list[str]:
     """The operators of a decode step, by their last names, layer by layer."""
     costs = symsim.compile(path, "h800", symsim.Deployment(world_size=2, tp=tp), "roofline")
-    return [op.name for op in costs.decode.graph.ops]
+    return [op.name for op in costs.compiled.decode.graph.ops]
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def test_layers_that_share_a_block_hold_it_once(tmp_path: Path) -> None:
     assert found.layers[18]["shared"] + found.layers[24]["shared"] == 2 * 182_197_760 + 128 * (2560 + 2 * 10240)
     assert sum(sum(layer.values()) for layer in found.layers) > found.total
     costs = symsim.compile(path, "h800", cost_model="roofline")
-    held = symsim.cost.memory.weights(costs.decode.graph, costs.decode.costs)
-    assert held.xreplace(dict(costs.bound.symbols())) == 2 * found.total
+    held = symsim.cost.memory.weights(costs.compiled.decode.graph, costs.compiled.decode.costs)
+    assert held.xreplace(dict(costs.compiled.numbers.symbols())) == 2 * found.total
 
 
 def test_what_the_class_holds_for_experts_without_work_is_not_held(tmp_path: Path) -> None:
@@ -82,7 +82,9 @@ def test_what_the_class_holds_for_experts_without_work_is_not_held(tmp_path: Pat
     unused = 28 * 256 * 2 * 2048 * 6144
     assert sum(layer["unused"] for layer in found.layers) == unused
     costs = symsim.compile(path, "h800", cost_model="roofline")
-    held = symsim.cost.memory.weights(costs.decode.graph, costs.decode.costs).xreplace(dict(costs.bound.symbols()))
+    held = symsim.cost.memory.weights(costs.compiled.decode.graph, costs.compiled.decode.costs).xreplace(
+        dict(costs.compiled.numbers.symbols())
+    )
     assert 0 < held - 2 * (found.total - unused) <= 28 * 768 * 4  # the router's corrections, fp32, are no parameters
 
 
@@ -125,10 +127,10 @@ def test_lightning_attention_counts_whole_chunks_and_the_rest(seq: int, rest: in
 
 def test_sparse_attention_of_minimax_m3_reads_no_more_than_its_blocks(tmp_path: Path) -> None:
     costs = symsim.compile(write(tmp_path, "minimax_m3-base"), "h800", cost_model="roofline")
-    cores = {op.name: op.shape["W"] for op in costs.decode.graph.ops if op.name.endswith("core")}
+    cores = {op.name: op.shape["W"] for op in costs.compiled.decode.graph.ops if op.name.endswith("core")}
     selecting = [name for name in cores if name.startswith("selecting")]
     assert selecting
-    assert all(cores[name].xreplace(dict(costs.bound.symbols())) == 2 * 32 for name in selecting)
+    assert all(cores[name].xreplace(dict(costs.compiled.numbers.symbols())) == 2 * 32 for name in selecting)
     assert all(cores[name] == 0 for name in cores if name not in selecting)
 
 
@@ -150,7 +152,7 @@ def test_where_attention_has_rotary_positions(
     name: str, changes: dict[str, Any], rotary: set[str], none: set[str], tmp_path: Path
 ) -> None:
     costs = symsim.compile(write(tmp_path, name, **changes), "h800", cost_model="roofline")
-    ops = costs.decode.graph.ops
+    ops = costs.compiled.decode.graph.ops
     attending = {op.body.split("_")[0] for op in ops if op.kernel == "gqa_decode"}
     rotated = {op.body.split("_")[0] for op in ops if op.label.endswith("rope")}
     assert (rotated, attending - rotated) == (rotary, none)
@@ -160,7 +162,7 @@ def test_mixers_side_by_side_share_one_all_reduce(tmp_path: Path) -> None:
     """Falcon-H1: attention and Mamba-2 read the same input; their sum is reduced once, and that of the FFN."""
     path = write(tmp_path, "falcon_h1-7B")
     costs = symsim.compile(path, "h800", symsim.Deployment(world_size=2, tp=2), "roofline")
-    ops = [op.name for op in costs.decode.graph.ops if op.kernel == "ring_all_reduce"]
+    ops = [op.name for op in costs.compiled.decode.graph.ops if op.kernel == "ring_all_reduce"]
     assert ops == ["embedding.out.all_reduce", "layer.sum.sum.all_reduce", "layer.ffn.out.all_reduce"]
 
 
@@ -170,8 +172,8 @@ def test_adapters_of_all_layers_take_the_format_of_the_checkpoint(tmp_path: Path
     def sizes(rank: int, **stated: Any) -> tuple[int, int]:
         path = write(tmp_path, "zamba2-adapter", adapter_rank=rank, **stated)
         costs = symsim.compile(path, "h800", cost_model="roofline")
-        held = symsim.cost.memory.weights(costs.decode.graph, costs.decode.costs)
-        return params(path).total, int(held.xreplace(dict(costs.bound.symbols())))
+        held = symsim.cost.memory.weights(costs.compiled.decode.graph, costs.compiled.decode.costs)
+        return params(path).total, int(held.xreplace(dict(costs.compiled.numbers.symbols())))
 
     fp8 = {"quantization_config": {"quant_method": "modelopt", "quant_algo": "FP8"}}
     for stated, width in (({}, 2), (fp8, 1)):

@@ -29,7 +29,7 @@ RECORDS = read("modules.json")
 def named(family: Family, path: Path) -> set[str]:
     """The paths under which checkpoints store the weights of the operators of both phases, wrappers apart."""
     costs = symsim.compile(path, "h800", symsim.Deployment(gemm="bf16", kv="bf16"), "roofline")
-    ops = [op for phase in (costs.prefill, costs.decode) for op in phase.graph.ops]
+    ops = [op for phase in (costs.compiled.prefill, costs.compiled.decode) for op in phase.graph.ops]
     held = {(module, bool(op.body)) for op in ops for module in op.modules}
     stored = (stored_as(module, family.model, family.library, in_layer=inside) for module, inside in held)
     return {core(path) for paths in stored for path in paths}

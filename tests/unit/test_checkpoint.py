@@ -98,7 +98,7 @@ def compiled(model: Path, device: str = "b200", **deployment: Any) -> symsim.Cos
 def weights(costs: symsim.Costs) -> Fraction:
     """Bytes of all weights of one copy, exactly."""
     values: dict[Any, Any] = {}
-    for step in costs.memory.form.derivation.substituted(costs.bound.symbols()).steps:
+    for step in costs.memory.form.derivation.substituted(costs.compiled.numbers.symbols()).steps:
         values[step.symbol] = substitute(step.expr, values)
         if step.symbol.name == "weights":
             return Fraction(int(values[step.symbol].p), int(values[step.symbol].q))
@@ -106,7 +106,7 @@ def weights(costs: symsim.Costs) -> Fraction:
 
 
 def lines(costs: symsim.Costs) -> dict[str, OpLine]:
-    return {line.name: line for line in breakdown(costs.decode, costs.tpot.form, POINT)}
+    return {line.name: line for line in breakdown(costs.compiled.decode, costs.tpot.form, POINT)}
 
 
 # Architecture of the published files, and what of them is no weight of the language model as its config describes it.
@@ -143,8 +143,8 @@ def test_gpt_oss_by_hand(tmp_path: Path) -> None:
     experts = 24 * 32 * 3 * 2880 * 2880
     rest = symsim.params(config(tmp_path, GPT_OSS_20B)).total - experts
     assert weights(costs) == experts * Fraction(17, 32) + rest * 2
-    assert costs.bound.values["b_mxfp4"] == Fraction(17, 32)
-    assert "config.json: OCP Microscaling" in costs.bound.sources["b_mxfp4"]
+    assert costs.compiled.numbers.values["b_mxfp4"] == Fraction(17, 32)
+    assert "config.json: OCP Microscaling" in costs.compiled.numbers.sources["b_mxfp4"]
     routed = lines(costs)["sliding.experts.routed"]
     assert (routed.format, lines(costs)["full.attention.qkv_proj"].format) == (
         "mxfp4 x bf16 @ bf16",
@@ -174,7 +174,7 @@ def test_peak_of_each_format_and_device(
     costs = compiled(config(tmp_path, keys, stated), device)
     found = lines(costs)
     peak = expected.rpartition(" ")[2]
-    projection = costs.decode.costs["layer.attention.qkv_proj"]
+    projection = costs.compiled.decode.costs["layer.attention.qkv_proj"]
     assert found["layer.attention.qkv_proj"].format == expected
     assert found["logits.lm_head"].format == "bf16 x bf16 @ bf16"
     assert set(projection.flops) == {peak}
@@ -187,23 +187,23 @@ def test_layers_that_stay_in_bf16_are_kinds_of_their_own(tmp_path: Path) -> None
     """GLM-5.2-NVFP4: routed experts and the dense layers' projections; layers 0 to 2 and all attention stay in bf16."""
     costs = compiled(config(tmp_path, GLM_5, glm_5_2()), world_size=8)
     found = lines(costs)
-    assert {kind.name: len(kind.layers) for kind in costs.sizes.kinds} == {"dense": 3, "sparse": 75}
+    assert {kind.name: len(kind.layers) for kind in costs.compiled.sizes.kinds} == {"dense": 3, "sparse": 75}
     assert found["sparse.experts.routed"].format == "nvfp4 x nvfp4 @ fp4"
     assert found["dense.ffn.ffn.gate_up_proj"].format == "bf16 x bf16 @ bf16"
     assert found["sparse.experts.shared.gate_up_proj"].format == "bf16 x bf16 @ bf16"
-    assert (costs.deployment.kv, costs.bound.values["b_kv"]) == ("fp8", 1)
+    assert (costs.compiled.deployment.kv, costs.compiled.numbers.values["b_kv"]) == ("fp8", 1)
 
 
 def test_alike_layers_split_where_their_formats_differ(tmp_path: Path) -> None:
     kept = {**FP8, "modules_to_not_convert": ["model.layers.0.", "model.layers.31.mlp"]}
     costs = compiled(config(tmp_path, LLAMA_3_8B, kept), "h100")
-    assert {kind.name: kind.layers for kind in costs.sizes.kinds} == {
+    assert {kind.name: kind.layers for kind in costs.compiled.sizes.kinds} == {
         "layer_bf16": (0,),
         "layer_fp8": tuple(range(1, 31)),
         "layer_bf16_fp8": (31,),
     }
-    assert costs.bound.values["L_fp8"] == 30
-    assert "config.json: 30 of 32 layers" in costs.bound.sources["L_fp8"]
+    assert costs.compiled.numbers.values["L_fp8"] == 30
+    assert "config.json: 30 of 32 layers" in costs.compiled.numbers.sources["L_fp8"]
     linear = 4096 * (2 * 4096 + 2 * 1024)
     ffn = 3 * 4096 * 14336
     fp8 = 30 * (linear + ffn) + linear
@@ -227,7 +227,7 @@ def mixed(**listed: str) -> dict[str, Any]:
 def test_listed_layers_by_the_names_of_the_family(tmp_path: Path) -> None:
     costs = compiled(config(tmp_path, MINIMAX_M2, mixed()))
     found = lines(costs)
-    assert {kind.name: len(kind.layers) for kind in costs.sizes.kinds} == {"layer_bf16": 1, "layer_nvfp4": 5}
+    assert {kind.name: len(kind.layers) for kind in costs.compiled.sizes.kinds} == {"layer_bf16": 1, "layer_nvfp4": 5}
     assert found["layer_nvfp4.experts.routed"].format == "nvfp4 x nvfp4 @ fp4"
     assert found["layer_bf16.experts.routed"].format == "bf16 x bf16 @ bf16"
     assert found["layer_bf16.attention.o_proj"].format == "mxfp8 x mxfp8 @ fp8"
@@ -261,7 +261,7 @@ def test_own_precision_overrides_the_checkpoint(tmp_path: Path) -> None:
     for metric in ("tpot", "ttft", "memory", "max_batch", "tgs_decode"):
         form, other = plain.metric(metric).form.derivation, own.metric(metric).form.derivation
         assert [(s.symbol, s.expr) for s in form.steps] == [(s.symbol, s.expr) for s in other.steps]
-    assert own.bound.values == plain.bound.values
+    assert own.compiled.numbers.values == plain.compiled.numbers.values
     assert any("gemm bf16 and kv bf16 stand in for what" in note for note in own.notes)
     assert lines(compiled(quantised, "h100", gemm="fp8"))["layer.attention.o_proj"].hbm_bytes < (
         lines(own)["layer.attention.o_proj"].hbm_bytes
@@ -271,7 +271,7 @@ def test_own_precision_overrides_the_checkpoint(tmp_path: Path) -> None:
 def test_infersim_reads_no_formats_and_says_so(tmp_path: Path) -> None:
     model = config(tmp_path, QWEN3_32B, QWEN_STATIC)
     costs = symsim.compile(model, "h800")
-    assert (costs.deployment.gemm, costs.deployment.kv) == ("bf16", "bf16")
+    assert (costs.compiled.deployment.gemm, costs.compiled.deployment.kv) == ("bf16", "bf16")
     assert any("infersim cost model does not read" in note and "quantization_config" in note for note in costs.notes)
     with pytest.raises(DeploymentError, match="gemm = checkpoint: the infersim cost model reads no formats"):
         symsim.compile(model, "h800", symsim.Deployment(gemm="checkpoint"))
@@ -279,7 +279,7 @@ def test_infersim_reads_no_formats_and_says_so(tmp_path: Path) -> None:
 
 def test_a_checkpoint_in_16_bits_is_bf16(tmp_path: Path) -> None:
     costs = compiled(config(tmp_path, LLAMA_3_8B), gemm="checkpoint", kv="checkpoint")
-    assert (costs.deployment.gemm, costs.deployment.kv, costs.notes) == ("bf16", "bf16", ())
+    assert (costs.compiled.deployment.gemm, costs.compiled.deployment.kv, costs.notes) == ("bf16", "bf16", ())
 
 
 def test_hf_quant_config_beside_the_config(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_both_spellings_of_experts_give_the_same_report(tmp_path: Path, deepseek
 
 def test_a_folder_that_holds_a_config(tmp_path: Path, deepseek: dict[str, Any]) -> None:
     write(tmp_path, deepseek)
-    assert symsim.compile(tmp_path, "h20").sizes.values["E"] == 256
+    assert symsim.compile(tmp_path, "h20").compiled.sizes.values["E"] == 256
 
 
 @pytest.mark.parametrize(

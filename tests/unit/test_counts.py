@@ -212,12 +212,12 @@ def test_layers_that_decide_alike_share_a_compilation(tmp_path: Path) -> None:
         (tmp_path / str(i)).mkdir()
         model = written(tmp_path / str(i), GPT_OSS_120B | {"layer_types": kinds})
         phases.append(symsim.compile(model, "h200", cost_model="roofline"))
-    assert phases[0].decode is not phases[1].decode  # the other kind comes first
+    assert phases[0].compiled.decode is not phases[1].compiled.decode  # the other kind comes first
     (tmp_path / "2").mkdir()
     model = written(tmp_path / "2", GPT_OSS_120B | {"layer_types": ["full_attention", *["sliding_attention"] * 35]})
     third = symsim.compile(model, "h200", cost_model="roofline")
-    assert third.decode is phases[0].decode
-    assert third.bound.values["L_sliding"] == 35
-    assert third.bound.sources["L_sliding"].endswith("layer_types: 35 of 36 layers")
+    assert third.compiled.decode is phases[0].compiled.decode
+    assert third.compiled.numbers.values["L_sliding"] == 35
+    assert third.compiled.numbers.sources["L_sliding"].endswith("layer_types: 35 of 36 layers")
     point = {"B": 8, "S": 4096, "O": 1024}
     assert third.tpot.evaluate(**point) < phases[0].tpot.evaluate(**point) < phases[1].tpot.evaluate(**point)

@@ -60,8 +60,8 @@ def test_a_recomputed_row_is_its_flops_in_its_latency() -> None:
 def test_padding_counts_the_fullest_gpu() -> None:
     padded = symsim.compile("qwen3-8b", "h20", symsim.Deployment(3, tp=3), fallback=True)
     assert padded.assumptions
-    core = next(op for op in padded.decode.graph.ops if op.name.endswith("core"))
-    sizes = {name: size.xreplace(padded.bound.symbols()) for name, size in core.shape.items()}
+    core = next(op for op in padded.compiled.decode.graph.ops if op.name.endswith("core"))
+    sizes = {name: size.xreplace(padded.compiled.numbers.symbols()) for name, size in core.shape.items()}
     assert (sizes["h"], sizes["g"]) == (11, 3)  # 32 query and 8 KV heads over 3 GPUs
 
 

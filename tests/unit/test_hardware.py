@@ -8,6 +8,7 @@ import pytest
 import symsim
 from symsim.errors import BadUnit, DataError, DeploymentError, SymsimError, UnknownField
 from symsim.inputs.device import bundled_devices, load_device
+from symsim.pipeline.pipeline import compiled_for
 
 # Spec of the reference, section 1: TFLOP/s bf16 and fp8, default MFU, memory GB, HBM, NVLink and RDMA GB/s.
 REFERENCE = {
@@ -100,9 +101,9 @@ def test_assumed_figures_are_used_and_told_apart(tmp_path: Path) -> None:
     assert device.achievable == {"hbm_bandwidth": Fraction("0.9"), "rdma_bandwidth": Fraction("0.7")}
     assert device.assumed == {"rdma_bandwidth", "rdma_bandwidth achievable"}
     costs = symsim.compile("qwen3-8b", path)
-    assert "25 GB/s, assumed" in costs.bound.sources["rdma_bandwidth"]
-    assert costs.bound.sources["rdma_efficiency"] == "hardware/mine.toml: achievable, assumed"
-    assert costs.bound.sources["hbm_efficiency"] == "hardware/mine.toml: achievable"
+    assert "25 GB/s, assumed" in costs.compiled.numbers.sources["rdma_bandwidth"]
+    assert costs.compiled.numbers.sources["rdma_efficiency"] == "hardware/mine.toml: achievable, assumed"
+    assert costs.compiled.numbers.sources["hbm_efficiency"] == "hardware/mine.toml: achievable"
 
 
 def test_a_gemm_precision_without_units_is_refused(tmp_path: Path) -> None:
@@ -116,10 +117,10 @@ def test_questions_about_gpus_fill_nodes_of_the_devices_size(tmp_path: Path) -> 
     path = tmp_path / "rack.toml"
     rack = GOOD + 'gpus_per_node = 4\nnvlink_bandwidth = "300 GB/s"\nrdma_bandwidth = "25 GB/s"\n'
     path.write_text(rack)
-    resized = symsim.compile("qwen3-30b-a3b", path)._resized  # the solver asks through it
-    assert resized("world_size", 8)
+    compiled = symsim.compile("qwen3-30b-a3b", path).compiled
+    assert compiled_for(compiled, "world_size", 8).deployment.num_nodes == 2
     with pytest.raises(DeploymentError, match="6 GPUs do not fill nodes of 4"):
-        resized("world_size", 6)
+        compiled_for(compiled, "world_size", 6)
 
 
 def test_unknown_device_gets_the_nearest_names() -> None:

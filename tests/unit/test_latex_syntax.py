@@ -3,9 +3,9 @@
 import pytest
 
 import symsim
+from symsim import verify
 from symsim.errors import LatexSyntaxError, UndefinedName
 from symsim.verification import check
-from symsim.verification.check import verify
 
 COSTS = symsim.compile("qwen3-8b", "h20", symsim.Deployment(gemm="fp8"))
 LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")

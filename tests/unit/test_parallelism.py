@@ -23,7 +23,7 @@ LLAMA_405B = {
 
 def lines(model: str | Path, metric: str = "tpot", **how: object) -> dict[str, OpLine]:
     costs = symsim.compile(model, "h800", symsim.Deployment(**how), "roofline")  # type: ignore[arg-type]
-    phase = costs.prefill if metric == "ttft" else costs.decode
+    phase = costs.compiled.prefill if metric == "ttft" else costs.compiled.decode
     return {line.name: line for line in breakdown(phase, costs.metric(metric).form, POINT)}
 
 

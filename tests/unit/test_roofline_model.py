@@ -10,12 +10,12 @@ POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
 
 def lines(model: str, metric: str = "tpot", deployment: symsim.Deployment | None = None) -> dict[str, OpLine]:
     costs = symsim.compile(model, "h800", deployment, "roofline")
-    phase = costs.prefill if metric == "ttft" else costs.decode
+    phase = costs.compiled.prefill if metric == "ttft" else costs.compiled.decode
     return {line.name: line for line in breakdown(phase, costs.metric(metric).form, POINT)}
 
 
 def test_units_are_decimal() -> None:
-    bound = symsim.compile("deepseek-v3", "h800", cost_model="roofline").bound.values
+    bound = symsim.compile("deepseek-v3", "h800", cost_model="roofline").compiled.numbers.values
     assert (bound["peak_bf16"], bound["hbm_bandwidth"], bound["hbm_capacity"]) == (
         989 * 10**12,
         3350 * 10**9,
@@ -49,12 +49,12 @@ def test_prefill_expands_latents_and_counts_causal_pairs_exactly() -> None:
 
 def test_only_full_layers_of_a_hybrid_read_context() -> None:
     costs = symsim.compile("qwen3-next-80b-a3b", "h20", cost_model="roofline")
-    found = {line.name: line for line in breakdown(costs.decode, costs.tpot.form, POINT)}
+    found = {line.name: line for line in breakdown(costs.compiled.decode, costs.tpot.form, POINT)}
     context = 4096 + 1024
     rows = 2 * 64 * context * 2 * 256 * 2
     assert found["full.attention.core"].times == 12
     assert found["full.attention.core"].hbm_bytes == rows + 2 * 64 * 16 * 256 * 2 + 2 * 64 * 2 * 256 * 2
-    assert "C" not in {s.name for s in costs.decode.costs["linear.attention.core"].hbm_bytes.free_symbols}
+    assert "C" not in {s.name for s in costs.compiled.decode.costs["linear.attention.core"].hbm_bytes.free_symbols}
 
 
 @pytest.mark.parametrize("model", ["qwen3-8b", "qwen3-30b-a3b"])

@@ -11,38 +11,45 @@ from sympy import Expr
 from symsim.algebra.symbols import SymbolInfo
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.formula.numba_backend import numba_function
-from symsim.notation.c_js_excel import c_function, excel_formula, javascript_function
+from symsim.notation.c_js_excel import excel_formula
 from symsim.notation.document import formula_json
-from symsim.notation.latex import latex_text
+from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
-from symsim.notation.markdown import markdown_text
-from symsim.notation.mathml import mathml_text
-from symsim.notation.python import python_module
-from symsim.notation.text import plain_text
-from symsim.notation.typst import typst_text
+from symsim.notation.notations import written
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Formula:
     """A metric in closed form, with the numbers of one model, device and deployment behind its symbols.
 
-    Values are SI: seconds, bytes, tokens per second.  subject: what it is the metric of, in words; origin: the words of
-    the command line that say the same, empty where no command derives it.
+    Values are SI: seconds, bytes, tokens per second.
     """
 
     form: ClosedForm
-    subject: str
-    origin: str = ""
+
+    def __repr__(self) -> str:
+        symbols = ", ".join(name for name, info in self.symbols.items() if info.kind == "workload")
+        return f"<Formula {self.name} [{self.unit}] in {symbols} of {self.subject}>"
+
+    def _repr_latex_(self) -> str:
+        layout = self.layout("model")
+        step = layout.derivation.result
+        return f"$\\displaystyle {step.latex} = {expression_latex(step.expr, layout)}$"
 
     @property
     def name(self) -> str:
-        """tpot, ttft, tgs_decode, tgs_prefill, memory or max_batch."""
+        """As the table of metrics has it: tpot, ttft, memory, ..."""
         return self.form.name
 
     @property
     def unit(self) -> str:
         """SI unit of the value: s, B, tokens/s or 1."""
         return self.form.unit
+
+    @property
+    def subject(self) -> str:
+        """What it is the metric of, in words."""
+        return self.form.subject
 
     @property
     def expr(self) -> Expr:
@@ -70,27 +77,27 @@ class Formula:
 
     def layout(self, level: Level) -> Layout:
         """The formula laid out for printing at a level of detail."""
-        return laid_out(self.form, level, self.subject, self.origin)
+        return laid_out(self.form, level, self.subject, self.form.origin)
 
     def to_text(self, level: Level = "model") -> str:
         """Plain text: the metric, its named steps, and what every symbol stands for."""
-        return plain_text(self.layout(level))
+        return written(self.form, "text", level)
 
     def to_latex(self, level: Level = "model") -> str:
         """LaTeX for an amsmath article: equations in named steps and a table of symbols."""
-        return latex_text(self.layout(level))
+        return written(self.form, "latex", level)
 
     def to_markdown(self, level: Level = "model") -> str:
         """Markdown with math between dollar signs."""
-        return markdown_text(self.layout(level))
+        return written(self.form, "markdown", level)
 
     def to_mathml(self, level: Level = "model") -> str:
         """MathML in a section of HTML, with a table of symbols; needs the `mathml` extra."""
-        return mathml_text(self.layout(level))
+        return written(self.form, "mathml", level)
 
     def to_typst(self, level: Level = "model") -> str:
         """Typst math with a table of symbols."""
-        return typst_text(self.layout(level))
+        return written(self.form, "typst", level)
 
     def to_json(self, level: Level = "model") -> dict[str, Any]:
         """A JSON-ready document of all steps, symbols and tables."""
@@ -98,15 +105,15 @@ class Formula:
 
     def to_python(self) -> str:
         """A module that needs only the standard library; its last function is named after the metric."""
-        return python_module(self.form, self.subject)
+        return written(self.form, "python")
 
     def to_c(self) -> str:
         """C99 source of one function of the workload symbols; it needs <math.h> only."""
-        return c_function(self.form, self.subject)
+        return written(self.form, "c")
 
     def to_javascript(self) -> str:
         """JavaScript source of one function that takes the workload symbols as an object."""
-        return javascript_function(self.form, self.subject)
+        return written(self.form, "javascript")
 
     def to_excel(self, cells: Mapping[str, str] | None = None) -> str:
         """A cell formula. cells: symbol -> the cell that holds it (A1, B1, ... by default)."""

@@ -1,0 +1,123 @@
+"""Costs: the public face of a compiled model. Its metrics are Formulas; questions about them are its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import networkx as nx
+
+from symsim.analysis.comparison import Comparison, Crossing, compare_forms, crossings_of
+from symsim.analysis.regime_map import Ends, RegimeMap, map_regimes
+from symsim.analysis.regimes import Regimes, regimes_along
+from symsim.analysis.sensitivity import Sensitivity, ranked_inputs
+from symsim.api.formula import Formula
+from symsim.cost.metric_table import metrics
+from symsim.formula.closed_form import ClosedForm
+from symsim.inputs.deployment import Deployment
+from symsim.model.op_graph import annotated
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.pipeline import compile_model, compiled_for
+from symsim.solve.answer import Answer
+from symsim.solve.solver import solve
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Costs:
+    """A compiled model: a Formula for every metric of `symsim list metrics` (tpot, ttft, memory, ...), and questions.
+
+    compiled: the stages behind them: numbers, phases with their graphs, the deployment with its precisions decided.
+    """
+
+    compiled: Compiled
+
+    def __repr__(self) -> str:
+        return f"<Costs of {self.compiled.subject}>"
+
+    def __getattr__(self, name: str) -> Formula:
+        if name not in metrics():
+            raise AttributeError(f"Costs has no {name}; its metrics are {', '.join(metrics())}")
+        return self.metric(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *metrics()})
+
+    def metric(self, name: str) -> Formula:
+        """A metric by the name that the command line and queries use, in any case."""
+        return Formula(self.compiled.form(name))
+
+    @property
+    def graph(self) -> nx.DiGraph[str]:
+        """The operators of one decode step, frozen, with kernel, shape and repeat of each as node attributes."""
+        return annotated(self.compiled.decode.graph)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what of the config does not enter this cost model."""
+        return self.compiled.notes
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What `fallback` took on so that this deployment could be compiled."""
+        return self.compiled.assumptions
+
+    def solve(self, query: str) -> Answer:
+        """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
+        return solve(query, self.compiled.forms, self._forms_with)
+
+    def regimes(
+        self,
+        metric: str = "tpot",
+        variable: str = "B",
+        low: float | None = None,
+        high: float | None = None,
+        **at: float,
+    ) -> Regimes:
+        """The exact pieces of a metric along one symbol; see `symsim.regimes`."""
+        return regimes_along(self.compiled.form(metric), variable, low, high, **at)
+
+    def regime_map(self, metric: str, variables: tuple[str, str], ranges: tuple[Ends, Ends], **at: float) -> RegimeMap:
+        """The regime map of a metric in two symbols; see `symsim.regime_map`."""
+        return map_regimes(self.compiled.form(metric), variables, ranges, **at)
+
+    def sensitivities(self, metric: str = "tpot", names: Sequence[str] = (), **at: float) -> tuple[Sensitivity, ...]:
+        """Every input of a metric, the one that moves it most first; see `symsim.sensitivities`."""
+        return ranked_inputs(self.compiled.with_one_peak(metric), names, **at)
+
+    def compare(self, other: Costs, metric: str = "tpot", **at: int) -> Comparison:
+        """What changes from this model to another, term by term; see `symsim.compare`."""
+        return compare_forms(self.compiled.form(metric), other.compiled.form(metric), **at)
+
+    def crossings(self, other: Costs, metric: str = "tpot", variable: str = "C", **at: int) -> tuple[Crossing, ...]:
+        """Where a metric of the other starts or stops being the smaller one; see `symsim.crossings`."""
+        return crossings_of(self.compiled.form(metric), other.compiled.form(metric), variable, **at)
+
+    def _forms_with(self, size: str, value: int) -> Mapping[str, ClosedForm]:
+        """The metrics with another size of the deployment."""
+        return compiled_for(self.compiled, size, value).forms
+
+
+def compile(
+    model: str | Path,
+    device: str | Path,
+    deployment: Deployment | None = None,
+    cost_model: str = "infersim",
+    tables: str = "2026-05",
+    *,
+    graphs: Sequence[str | Path] = (),
+    fallback: bool = False,
+) -> Costs:
+    """Lower a model for a device and a deployment; every metric is then a closed-form Formula.
+
+    model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML;
+    graphs: folders with graph files of more models; fallback: where a table, a deployment or a config key would be
+    refused, go on with a stated assumption.
+    Raises SymsimError, always with what is wrong, where, and what to do.
+
+    >>> costs = compile("qwen3-8b", "h20")
+    >>> round(costs.tpot.evaluate(B=64, S=4096, O=2048), 4)
+    0.0286
+    """
+    used = deployment or Deployment()
+    return Costs(compile_model(model, device, used, cost_model, tables, graphs=graphs, fallback=fallback))

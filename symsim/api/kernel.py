@@ -1,0 +1,51 @@
+"""One kernel by itself: its time and the FLOP/s it achieves, as Formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from symsim.api.formula import Formula
+from symsim.inputs.deployment import Deployment
+from symsim.language.tree import Kernel
+from symsim.model.op_graph import Phase
+from symsim.pipeline.kernel_costs import kernel_forms
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class KernelCosts:
+    """time: seconds of one execution on one GPU; achieved: FLOP/s, None for a kernel that only moves bytes."""
+
+    kernel: Kernel
+    time: Formula
+    achieved: Formula | None
+
+    def __repr__(self) -> str:
+        return f"<KernelCosts of {self.kernel.name}: {self.time.subject}>"
+
+
+def kernel(
+    name: str,
+    device: str | Path,
+    sizes: Mapping[str, int],
+    deployment: Deployment | None = None,
+    cost_model: str = "roofline",
+    phase: Phase = "decode",
+    tables: str = "2026-05",
+    *,
+    fallback: bool = False,
+) -> KernelCosts:
+    """Price one kernel. sizes: its parameters; workload symbols (B, S, T, C) stay free.
+
+    Raises SymsimError for an unknown kernel, or a size it does not have.
+
+    >>> found = kernel("sparse_mla_fp8", "h800", dict(h=128, q=1, r=512, dr=64, topk=2048))
+    >>> f"{found.time.evaluate(B=128) * 1e6:.0f} µs, {found.achieved.evaluate(B=128) / 1e12:.0f} TFLOP/s"
+    '124 µs, 591 TFLOP/s'
+    """
+    found, forms = kernel_forms(
+        name, device, sizes, deployment or Deployment(), cost_model, phase, tables, fallback=fallback
+    )
+    achieved = Formula(forms["achieved"]) if "achieved" in forms else None
+    return KernelCosts(found, Formula(forms["time"]), achieved)

@@ -1,0 +1,102 @@
+"""grammar/metrics.toml -> the metrics there are: what each is called, derived from, and printed as."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from symsim.errors import InternalError, SymsimError, did_you_mean
+from symsim.language.graph_text import parse_expression
+from symsim.language.tree import Expression
+from symsim.paths import GRAMMAR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """`symbol = formula`, a named step as text; unit: SI."""
+
+    symbol: str
+    formula: str
+    unit: str
+    latex: str
+    meaning: str
+
+    def tree(self) -> Expression:
+        """The formula, parsed. Raises GraphSyntaxError with its place in the table."""
+        return parse_expression(self.formula, f"grammar/metrics.toml, {self.symbol}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A row of the table. starts_from: `time`, `residents` or another metric; asked: whether questions may be about it.
+
+    step: the step of the model whose costs it is worked out from; let: named steps before its result.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    step: str
+    starts_from: str
+    let: tuple[Amount, ...]
+    result: Amount
+    asked: bool
+
+    @property
+    def unit(self) -> str:
+        """SI unit of its value."""
+        return self.result.unit
+
+    @property
+    def meaning(self) -> str:
+        return self.result.meaning
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return self.name.replace("_", "-")
+
+
+@cache
+def metrics() -> Mapping[str, Metric]:
+    """Name -> metric, in the order of the table."""
+    data = tomllib.loads((GRAMMAR / "metrics.toml").read_text(encoding="utf-8"))
+    return {name: _metric(name, row) for name, row in data.items()}
+
+
+def named_metric(name: str) -> Metric:
+    """A metric by its name or an alias, in any case, with or without hyphens. Raises SymsimError.
+
+    >>> named_metric("TGS").name, named_metric("max-batch").unit
+    ('tgs_decode', '1')
+    """
+    known = {bare(called): metric for metric in metrics().values() for called in (metric.name, *metric.aliases)}
+    if bare(name) not in known:
+        hint = did_you_mean(name.lower().replace("-", "_"), metrics())
+        raise SymsimError(f"there is no metric {name}; {hint}")
+    return known[bare(name)]
+
+
+def bare(name: str) -> str:
+    """A name as it is compared with others."""
+    return name.lower().replace("-", "").replace("_", "")
+
+
+_RESULT = ("symbol", "formula", "unit", "latex", "meaning")
+_KEYS = {*_RESULT, "aliases", "step", "from", "let", "asked"}
+
+
+def _metric(name: str, row: Mapping[str, Any]) -> Metric:
+    if unknown := set(row) - _KEYS:
+        raise InternalError("metrics", f"grammar/metrics.toml, {name}: no key {', '.join(sorted(unknown))}")
+    return Metric(
+        name=name,
+        aliases=tuple(row.get("aliases", ())),
+        step=row["step"],
+        starts_from=row["from"],
+        let=tuple(Amount(**amount) for amount in row.get("let", ())),
+        result=Amount(**{key: row[key] for key in _RESULT}),
+        asked=row.get("asked", True),
+    )

@@ -1,0 +1,103 @@
+"""Phases that are compiled, and their metrics: each worked out once for all deployments that decide alike."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from threading import Lock
+from typing import Any, Protocol, TypeVar, cast
+
+import sympy
+
+from symsim.algebra.symbols import symbol
+from symsim.cost.kernel_cost import Rates, costs
+from symsim.cost.metric_table import Metric, metrics
+from symsim.cost.metrics import Derivation, PricedPhase, derivation, priced_phase
+from symsim.formula.binding import Numbers, deciding_numbers
+from symsim.model.lower import Facts, lower
+from symsim.model.op_graph import Guard, Phase
+from symsim.model.stored_formats import ServedModel
+
+
+class Guarded(Protocol):
+    """What holds under conditions."""
+
+    @property
+    def guards(self) -> tuple[Guard, ...]: ...
+
+
+Found = TypeVar("Found", bound=Guarded)
+
+
+class Compilations:
+    """A bounded store that threads may share: key -> values, each with the conditions under which it holds.
+
+    The key that was asked for longest ago is given up first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, Lock()
+        self._kept: OrderedDict[Hashable, tuple[Any, ...]] = OrderedDict()
+
+    def find(self, key: Hashable, facts: Facts | None = None) -> Any | None:
+        """The value of a key that holds for these facts (None: whatever they are), or None."""
+        with self._lock:
+            known = self._kept.get(key, ())
+            if known:
+                self._kept.move_to_end(key)
+        fitting = (v for v in known if facts is None or all(guard.holds(facts) for guard in v.guards))
+        return next(fitting, None)
+
+    def keep(self, key: Hashable, value: Found) -> Found:
+        """Keep a value; where another thread kept one for the same conditions meanwhile, that one is it."""
+        with self._lock:
+            known = self._kept.setdefault(key, ())
+            same = next((other for other in known if other.guards == value.guards), None)
+            if same is None:
+                self._kept[key] = (*known, value)[-self._most :]
+                self._shrink()
+        return value if same is None else cast(Found, same)
+
+    def _shrink(self) -> None:
+        while sum(map(len, self._kept.values())) > self._most:
+            self._kept.popitem(last=False)
+
+
+PHASES = Compilations(most=1024)
+DERIVATIONS = Compilations(most=4096)
+
+_TWO_BATCH = symbol("two_batch")
+
+
+def phase_of(
+    served: ServedModel, phase: Phase, numbers: Numbers, rates: Rates | None = None, *, pad: bool = False
+) -> PricedPhase:
+    """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation.
+
+    So do configs, if they have the same kinds of layers too, however many of each.
+    """
+    family, facts = served.family, deciding_numbers(numbers, phase)
+    kinds = tuple(kind.form for kind in family.sizes.kinds)
+    formats = None if rates is None else (served.formats, frozenset(rates.items()))
+    key = (family.library, family.model.name, phase, pad, kinds, formats)
+    return PHASES.find(key, facts) or PHASES.keep(key, _priced(served, phase, facts, rates, pad=pad))
+
+
+def _priced(served: ServedModel, phase: Phase, facts: Facts, rates: Rates | None, *, pad: bool) -> PricedPhase:
+    family = served.family
+    graph = lower(family.model, family.library, phase, facts, family.sizes.kinds, pad=pad, formats=served.formats)
+    priced, decided = costs(graph, family.library, facts, rates=rates)
+    two_batches = bool(facts[_TWO_BATCH])
+    flag = Guard(sympy.Ne(_TWO_BATCH, 0), two_batches)
+    return priced_phase(graph, priced, (*decided, flag), two_batches)
+
+
+def derived(metric: Metric, phase: PricedPhase) -> Derivation:
+    """A metric of a phase; one that another starts from is worked out once for both."""
+    key = (metric.name, phase)
+    found: Mapping[str, Metric] = metrics()
+    kept = DERIVATIONS.find(key)
+    if kept is None:
+        base = derived(found[metric.starts_from], phase) if metric.starts_from in found else None
+        kept = DERIVATIONS.keep(key, derivation(metric, phase, base))
+    return kept

@@ -1,0 +1,134 @@
+"""Compiled: what a model, a device and a deployment are compiled to; its metrics in closed form."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import sympy
+
+from symsim.algebra.symbols import symbol
+from symsim.cost.metric_table import metrics, named_metric
+from symsim.cost.metrics import PricedPhase
+from symsim.formula.binding import Numbers
+from symsim.formula.closed_form import ClosedForm
+from symsim.inputs.config import ModelConfig, bundled_models
+from symsim.inputs.cost_model import CostModel
+from symsim.inputs.deployment import CHECKPOINT, Deployment
+from symsim.inputs.device import Device
+from symsim.model.architecture import Architecture
+from symsim.model.family import Family
+from symsim.model.op_graph import Phase
+from symsim.model.stored_formats import ServedModel
+from symsim.paths import CONFIGS, HARDWARE, display_path
+from symsim.pipeline.compilations import derived
+from symsim.quantization.multiply import gemm_rate
+from symsim.tables.table import TableContext
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Compiled:
+    """A model, a device and a deployment, compiled.
+
+    numbers: the number behind every symbol but the workload's; context: binds tables; phases: the priced steps;
+    assumptions: what `fallback` took on so that this deployment could be compiled; asked: the deployment as it was
+    given, of which `deployment` has every precision decided.
+    """
+
+    served: ServedModel
+    device: Device
+    cost_model: CostModel
+    numbers: Numbers
+    context: TableContext
+    phases: Mapping[Phase, PricedPhase]
+    assumptions: tuple[str, ...]
+    asked: Deployment
+    _forms: dict[str, ClosedForm] = field(default_factory=dict[str, ClosedForm], init=False)
+
+    def __repr__(self) -> str:
+        return f"<Compiled {self.subject}>"
+
+    @property
+    def family(self) -> Family:
+        return self.served.family
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.served.deployment
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.family.config
+
+    @property
+    def sizes(self) -> Architecture:
+        return self.family.sizes
+
+    @property
+    def prefill(self) -> PricedPhase:
+        return self.phases["prefill"]
+
+    @property
+    def decode(self) -> PricedPhase:
+        return self.phases["decode"]
+
+    def form(self, metric: str) -> ClosedForm:
+        """A metric in closed form, by a name of the table of metrics. Raises SymsimError for another."""
+        row = named_metric(metric)
+        if row.name not in self._forms:
+            derivation = derived(row, self.phase(row.name))
+            self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, self.subject, self.origin)
+        return self._forms[row.name]
+
+    def phase(self, metric: str) -> PricedPhase:
+        """The priced step that a metric is worked out from."""
+        return next(phase for name, phase in self.phases.items() if name == named_metric(metric).step)
+
+    @property
+    def forms(self) -> Mapping[str, ClosedForm]:
+        """The metrics that questions may be about."""
+        return {name: self.form(name) for name, metric in metrics().items() if metric.asked}
+
+    def with_one_peak(self, metric: str) -> ClosedForm:
+        """A metric with the peak of the weight GEMMs named as the device's own: a faster peak is then one input."""
+        form = self.form(metric)
+        return replace(form, derivation=form.derivation.substituted({symbol("peak_w"): self.peak}))
+
+    @property
+    def peak(self) -> sympy.Symbol:
+        """The device's peak that `peak_w` stands for, where the weights have one precision."""
+        gemm = self.deployment.gemm
+        return symbol("peak_bf16" if gemm == CHECKPOINT else f"peak_{gemm}")
+
+    @cached_property
+    def subject(self) -> str:
+        """What is compiled, in words."""
+        parts = (self.config.path, self.device.name, self.deployment.text(), f"{self.cost_model.name} cost model")
+        return ", ".join((*parts, f"tables {self.context.vintage}"))
+
+    @cached_property
+    def origin(self) -> str:
+        """The words of the command line that compile the same model, device and deployment."""
+        bundled = [name for name in bundled_models() if display_path(CONFIGS / f"{name}.json") == self.config.path]
+        device = self.device.path.stem if self.device.path.parent == HARDWARE else str(self.device.path)
+        words = [*(bundled or [self.config.path]), "--device", device, *self.asked.flags()]
+        words += ["--cost-model", self.cost_model.name, "--tables", self.context.vintage]
+        words += [word for folder in self.family.graphs for word in ("--graphs", folder)]
+        return shlex.join(words if self.context.figures is None else [*words, "--fallback"])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the config does not enter this cost model, and which formats are converted to be multiplied."""
+        name, model = self.config.path, self.cost_model.name
+        notes: list[str] = []
+        if self.sizes.unread and not self.family.assumptions:
+            keys = ", ".join(self.sizes.unread)
+            notes.append(f"{name}: the {model} graphs do not understand {keys}; it may change cost and is not counted")
+        if self.sizes.omitted:
+            keys = ", ".join(self.sizes.omitted)
+            notes.append(f"{name}: the {model} cost model does not count what these keys describe: {keys}")
+        rates = [gemm_rate(layer, self.device) for layer in self.served.every]
+        converted = dict.fromkeys(rate.sentence for rate in rates if rate.converted)
+        return (*notes, *self.served.notes, *converted)

@@ -1,0 +1,42 @@
+"""Which deployments a model can be served in: what the graph text refuses, and whole shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from symsim.algebra.symbols import KNOWN, symbol
+from symsim.cost.metrics import PricedPhase
+from symsim.errors import DeploymentError
+from symsim.formula.binding import Numbers, deciding_numbers
+from symsim.inputs.deployment import Deployment
+
+
+def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numbers: Numbers) -> None:
+    """Raise DeploymentError for a deployment that the graph text refuses, or that makes no sense for the model."""
+    every = tuple(phases)
+    for phase in every:
+        facts = deciding_numbers(numbers, phase.graph.phase)
+        for refusal in phase.graph.refusals:
+            sentence = refusal.failure(facts)
+            if sentence is not None:
+                raise DeploymentError(f"{sentence}; choose another deployment or cost model")
+    if deployment.ep is not None and not any(map(_has_experts, every)):
+        raise DeploymentError(f"ep = {deployment.ep}: the model has no experts to spread; leave ep out")
+
+
+def _has_experts(phase: PricedPhase) -> bool:
+    """Whether anything of it depends on how experts are spread."""
+    ep = symbol("ep")
+    spoken = {found for guard in phase.guards for found in guard.symbols()}
+    return ep in spoken or any(ep in cost.hbm_bytes.free_symbols for cost in phase.costs.values())
+
+
+def whole_shards(phase: PricedPhase, numbers: Numbers, *, pad: bool) -> list[str]:
+    """What is padded so that shards are whole. Raises DeploymentError where they are not and nothing may be padded."""
+    facts = deciding_numbers(numbers, phase.graph.phase)
+    meanings = {**numbers.sources, **{name: info.meaning for name, info in KNOWN.items()}}
+    failures = [found for whole in phase.graph.whole if (found := whole.failure(facts, meanings)) is not None]
+    if failures and not pad:
+        hint = "choose a deployment in which it does, or pad with --fallback"
+        raise DeploymentError(f"{failures[0][0]}; {hint}")
+    return [f"{sentence}: fallback, padded to {padded}" for sentence, padded in failures]
