@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sympy import Expr
 
 from symsim.algebra.symbols import SymbolInfo
 from symsim.formula.closed_form import ClosedForm, Level
-from symsim.formula.numba_backend import numba_function
+from symsim.formula.scattered import Backend, compiled_function
 from symsim.notation.c_js_excel import excel_formula
 from symsim.notation.document import formula_json
 from symsim.notation.latex import expression_latex
@@ -68,12 +68,12 @@ class Formula:
         """
         return self.form.evaluate(**values)
 
-    def function(self, names: Sequence[str], backend: Literal["numpy", "numba"] = "numpy") -> Callable[..., Any]:
+    def function(self, names: Sequence[str], backend: Backend = "numpy") -> Callable[..., Any]:
         """A vectorised function of the named symbols in that order, broadcasting as NumPy does.
 
         Points where a measured row cannot be used give NaN.  backend="numba" needs the `compiled` extra.
         """
-        return numba_function(self.form, names) if backend == "numba" else self.form.function(names)
+        return compiled_function(self.form, names, backend)
 
     def layout(self, level: Level) -> Layout:
         """The formula laid out for printing at a level of detail."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Add, Expr, Max, Min, Mul, Symbol
+from sympy import Add, Expr, Max, Min, Mod, Mul, Symbol, ceiling, floor
 from sympy.core.function import AppliedUndef
 
 from symsim.formula.closed_form import ClosedForm
@@ -70,33 +70,75 @@ class Gridded:
         return {name: np.broadcast_to(known[name], shape) for name in self.outputs}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitSteps:
+    """Steps of a metric taken apart by the axes that each part depends on.
+
+    axes: those of the given names that the metric has; shared: the step through which `folded` axes enter, if there is
+    one; inner: the axes of `steps`, with the shared step in place of the folded ones; depends: step -> its inner axes;
+    last: the steps along all inner axes that are no look-ups and that no look-up needs.
+    """
+
+    axes: tuple[str, ...]
+    folded: tuple[str, ...]
+    shared: tuple[str, Expr] | None
+    inner: tuple[str, ...]
+    steps: Steps
+    depends: Mapping[str, frozenset[str]]
+    last: Steps
+    result: str
+
+
+def split_steps(form: ClosedForm, names: Sequence[str]) -> SplitSteps:
+    """Take a metric apart for axes along these symbols; every other symbol must have a number behind it."""
+    axes = tuple(name for name in names if name in form.symbols)
+    numbers = {s: v for s, v in form.bound.symbols().items() if s.name not in axes}
+    steps = [(step.symbol.name, step.expr) for step in form.derivation.substituted(numbers).steps]
+    shared = next((step for step in steps[:-1] if _only_way(step, steps, axes)), None)
+    folded = tuple(axis for axis in axes if shared is not None and axis in names_in(shared[1]))
+    inner = tuple(axis for axis in axes if axis not in folded) + (() if shared is None else (shared[0],))
+    split = _Split(inner)
+    taken = split.of([step for step in steps if step != shared])
+    return SplitSteps(
+        axes=axes,
+        folded=folded,
+        shared=shared,
+        inner=inner,
+        steps=taken,
+        depends=split.depends,
+        last=split.last(),
+        result=steps[-1][0],
+    )
+
+
 def gridded(form: ClosedForm, names: Sequence[str], also: Sequence[str] = (), *, numba: bool = False) -> Gridded:
-    """Split a metric for axes along these symbols; every other symbol must have a number behind it.
+    """Make a metric ready for an outer product of axes along these symbols.
 
     Names that the metric does not have are left out. also: earlier steps to give besides the metric; numba: compile
     what depends on all axes.
     """
-    axes = tuple(name for name in names if name in form.symbols)
-    numbers = {s: v for s, v in form.bound.symbols().items() if s.name not in axes}
-    steps = [(step.symbol.name, step.expr) for step in form.derivation.substituted(numbers).steps]
-    outputs = (*also, steps[-1][0])
-    shared = next((step for step in steps[:-1] if _only_way(step, steps, axes)), None)
-    folded = tuple(axis for axis in axes if shared is not None and axis in _names(shared[1]))
-    inner = tuple(axis for axis in axes if axis not in folded) + (() if shared is None else (shared[0],))
-    split = _Split(inner)
-    first = split.of([step for step in steps if step != shared])
-    last = split.last() if numba else ()
-    return Gridded(form.context, axes, folded, shared, tuple(s for s in first if s not in last), outputs, last)
+    split = split_steps(form, names)
+    last = split.last if numba else ()
+    return Gridded(
+        context=form.context,
+        axes=split.axes,
+        folded=split.folded,
+        shared=split.shared,
+        steps=tuple(step for step in split.steps if step not in last),
+        outputs=(*also, split.result),
+        last=last,
+    )
 
 
 def _only_way(step: tuple[str, Expr], steps: Steps | list[tuple[str, Expr]], axes: tuple[str, ...]) -> bool:
     """Whether two axes or more enter the metric only through this step."""
-    inside = _names(step[1])
+    inside = names_in(step[1])
     own = inside & set(axes)
-    return len(own) > 1 and own == inside and not any(own & _names(expr) for name, expr in steps if name != step[0])
+    return len(own) > 1 and own == inside and not any(own & names_in(expr) for name, expr in steps if name != step[0])
 
 
-def _names(expr: Expr) -> set[str]:
+def names_in(expr: Expr) -> set[str]:
+    """Names of the symbols in an expression."""
     return {s.name for s in expr.free_symbols if isinstance(s, Symbol)}
 
 
@@ -137,11 +179,11 @@ class _Split:
 
     def last(self) -> Steps:
         """Steps along all axes that are no look-ups and that no look-up needs."""
-        needed = {name for _, expr in self.found for call in expr.atoms(AppliedUndef) for name in _names(call)}
+        needed = {name for _, expr in self.found for call in expr.atoms(AppliedUndef) for name in names_in(call)}
         own: list[tuple[str, Expr]] = []
         for name, expr in reversed(self.found):
             if expr.has(AppliedUndef) or name in needed or self.depends[name] != frozenset(self.axes):
-                needed |= _names(expr)
+                needed |= names_in(expr)
             else:
                 own.append((name, expr))
         return tuple(reversed(own))
@@ -151,7 +193,7 @@ class _Split:
         self.depends[name] = self._axes_of(expr)
 
     def _axes_of(self, expr: Expr) -> frozenset[str]:
-        names = _names(expr)
+        names = names_in(expr)
         return frozenset(names & set(self.axes)).union(*(self.depends.get(name, frozenset()) for name in names))
 
     def _named(self, expr: Expr) -> Expr:
@@ -163,7 +205,12 @@ class _Split:
         return self.known[expr]
 
     def _rewritten(self, expr: Expr) -> Expr:
+        """The same, taken apart; what jumps (floor, a look-up) keeps its argument as it is: T/S is no T times 1/S."""
         if expr.is_Atom:
+            return expr
+        if isinstance(expr, AppliedUndef):
+            return self._named(expr)
+        if isinstance(expr, (floor, ceiling, Mod)) and not expr.has(AppliedUndef):
             return expr
         args = [self._rewritten(argument) for argument in cast(tuple[Expr, ...], expr.args)]
         match expr:
@@ -171,8 +218,6 @@ class _Split:
                 return self._grouped(expr.func, args)
             case Max() | Min():
                 return self._grouped(lambda *found: expr.func(*found, evaluate=False), args)
-            case AppliedUndef():
-                return self._named(expr.func(*args))
             case _:
                 return expr.func(*args)
 

@@ -66,6 +66,61 @@ def fused(steps: Steps, outputs: tuple[str, ...]) -> Program:
     return Program(inputs, outputs, (), run)
 
 
+@lru_cache(maxsize=64)
+def point_kernel(
+    axes: tuple[str, ...],
+    inner: tuple[str, ...],
+    before: Steps,
+    reads: tuple[tuple[str, str | None], ...],
+    calls: tuple[tuple[str, str, str, bool, bool], ...],
+    steps: Steps,
+) -> Callable[..., None]:
+    """A loop over points: reads what was prepared for each input and does the rest.
+
+    axes: the inputs; inner: those after `before`, the step through which several of them enter; reads: part -> its
+    input, None where it is one number; calls: look-up, the two inputs it is along, whether it has ends and a factor;
+    steps: what is computed at each point. The loop takes, in this order: the output, the inputs, the least value of
+    each inner input, for each of them the rows of its parts, each single number, and the fields of each look-up's
+    plane. Raises SymsimError when numba is not installed.
+    """
+    numba = _numba()
+    scope: dict[str, Any] = {"floor": math.floor, "ceil": math.ceil, "log": math.log, **_extremes(numba)}
+    fields = [f"{name}_{field}" for name, *_ in calls for field in PLANE]
+    given = [
+        *(f"{axis}_points" for axis in axes),
+        *(f"{axis}_least" for axis in inner),
+        *(f"{axis}_parts" for axis in inner),
+        *(name for name, axis in reads if axis is None),
+        *fields,
+    ]
+    lines = [f"def run(out, {', '.join(given)}):", "    for n in range(len(out)):"]
+    body = [f"{axis} = {axis}_points[n]" for axis in axes]
+    body += [f"{name} = {code(expr, 'numpy')}" for name, expr in before]
+    body += [f"{axis}_at = int({axis} - {axis}_least)" for axis in inner]
+    for axis in inner:
+        own = [name for name, owner in reads if owner == axis]
+        body += [f"{name} = {axis}_parts[{axis}_at, {i}]" for i, name in enumerate(own)]
+    for name, x, y, ends, factor in calls:
+        body += [
+            f"{name}_cell = {name}_row[{x}_at] + {name}_column[{y}_at]",
+            f"{name} = {name}_lower[{name}_cell]",
+        ]
+        if ends:  # both sides are read before one is chosen: no branch to be guessed wrongly
+            body += [
+                f"{name}_above = {name}_upper[{name}_cell]",
+                f"{name} = {name} if {y}_at < {name}_ends[{name}_cell] else {name}_above",
+            ]
+        body += [f"{name} *= {name}_factor[{y}_at]"] if factor else []
+    body += [f"{name} = {code(expr, 'numpy')}" for name, expr in steps]
+    body.append(f"out[n] = {steps[-1][0]}")
+    exec(compile("\n".join([*lines, *(f"        {line}" for line in body)]), f"<symsim {steps[-1][0]}>", "exec"), scope)
+    return numba.njit(nogil=True, error_model="numpy")(scope["run"])
+
+
+PLANE = ("row", "column", "ends", "lower", "upper", "factor")
+"""The fields of a plane (symsim.formula.planes), as the loop over points takes them."""
+
+
 def _numba() -> Any:
     try:
         return importlib.import_module("numba")

@@ -1,14 +1,14 @@
-"""The row at the least distance, over arrays: along one axis `nearest` is a step function like any other.
+"""The row at the least L1 distance, over arrays: for a given x, one threshold in each cell of y.
 
-For fixed other arguments the distance to a row is |x - k| plus a constant.  Which row is nearest can change only at a
-row's own k, and where the lines of two rows cross between their k.
+A row (a, k) is |x - a| + |y - k| away.  Between two neighbouring k of the table, of the rows with k below y the one
+with the least |x - a| - k is nearest, of those above y the one with the least |x - a| + k, and these two are equally
+near at one y.  So a set of x costs one pass over the rows, and a point costs two array reads and a comparison.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import combinations
-from math import inf, nextafter, prod
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,92 +17,96 @@ Points = tuple[tuple[float, ...], ...]
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-FEW = 4096
-"""Up to so many combinations of the other arguments are filled in one by one; more are sorted first."""
+CELLS = 2**22
+"""Above so many cells (x by y) the rows are gone through for all points instead."""
+
+BLOCK = 2**15
+"""Points that are compared with every row at once: what fits into a core's cache."""
 
 
-@lru_cache(maxsize=65536)
-def steps_along(points: Points, others: tuple[float, ...]) -> tuple[Floats, Indices]:
-    """Edges and nearest rows along the last axis; a row answers from its edge on, row 0 of them below the first.
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Which row is nearest: `lower[i, cell]` up to `threshold[i, cell]`, `upper[i, cell]` above it.
 
-    An edge that the row below it still answers (a tie that the first of the file wins) is the next larger float.
+    i is the place among the x asked for; cell the number of `cuts`, the rows' distinct y, that are not above y.
     """
-    at = np.array(points)
-    apart = np.zeros(len(points))
-    for i, x in enumerate(others):
-        apart = apart + np.abs(at[:, i] - x)
-    candidates = _candidates(at[:, -1], apart)
-    middles = (candidates[1:] + candidates[:-1]) / 2
-    between = _first_nearest(at[:, -1], apart, np.concatenate([candidates[:1] - 1, middles, candidates[-1:] + 1]))
-    on = _first_nearest(at[:, -1], apart, candidates)
-    edges: list[float] = []
-    rows = [int(between[0])]
-    for x, here, after in zip(candidates, on, between[1:], strict=True):
-        for edge, row in ((float(x), int(here)), (nextafter(float(x), inf), int(after))):
-            if row != rows[-1]:
-                edges.append(edge)
-                rows.append(row)
-    return np.array(edges, dtype=float), np.array(rows)
+
+    cuts: Floats
+    lower: Indices
+    upper: Indices
+    threshold: Floats
+
+    @property
+    def width(self) -> int:
+        """Cells for each x."""
+        return len(self.cuts) + 1
+
+    def cells(self, y: Floats) -> Indices:
+        return np.searchsorted(self.cuts, y, side="right")
+
+    def rows(self, x_at: Indices, y: Floats) -> Indices:
+        """The nearest row for the x at these places and these y, broadcasting."""
+        at = x_at * self.width + self.cells(y)
+        lower, upper, threshold = self._flat
+        return np.where(y <= threshold[at], lower[at], upper[at])
+
+    @cached_property
+    def _flat(self) -> tuple[Indices, Indices, Floats]:
+        return self.lower.ravel(), self.upper.ravel(), self.threshold.ravel()
 
 
-def _candidates(k: Floats, apart: Floats) -> Floats:
-    """Where the nearest row can change: rows' own places, and crossings between two of them."""
-    least: dict[float, float] = {}
-    for place, distance in zip(k.tolist(), apart.tolist(), strict=True):
-        least[place] = min(distance, least.get(place, inf))
-    found = set(least)
-    for (low, near), (high, far) in combinations(sorted(least.items()), 2):
-        crossing = (low + high + far - near) / 2
-        if low <= crossing <= high:
-            found.add(crossing)
-    return np.array(sorted(found))
+def sides(points: Points, x: Floats) -> Sides:
+    """The nearest of rows (a, k) for each of these x; of rows equally near the first of the file."""
+    at = np.array(points, dtype=float)
+    cuts, cell = np.unique(at[:, 1], return_inverse=True)
+    apart = np.abs(x[:, None] - at[None, :, 0])
+    least_below, lower = _running(apart - at[:, 1], cell, len(cuts))
+    least_above, upper = _running(apart + at[:, 1], len(cuts) - 1 - cell, len(cuts))
+    least_above, upper = least_above[:, ::-1], upper[:, ::-1]
+    with np.errstate(invalid="ignore"):
+        even = (least_above - least_below) / 2
+    return Sides(cuts, lower, upper, np.where(lower > upper, np.nextafter(even, -np.inf), even))
 
 
-def _first_nearest(k: Floats, apart: Floats, x: Floats) -> Indices:
-    """The first of the nearest rows at every x."""
-    return np.argmin(apart + np.abs(k - x[:, None]), axis=1)
+def _running(score: Floats, cell: Indices, cells: int) -> tuple[Floats, Indices]:
+    """The least score, and its first row, among rows of fewer cells than 0, 1, ... up to all of them."""
+    least = np.full((len(score), cells + 1), np.inf)
+    which = np.zeros((len(score), cells + 1), dtype=np.int64)
+    for i in range(cells):
+        best, first = least[:, i].copy(), which[:, i].copy()
+        for row in np.flatnonzero(cell == i):
+            better = (score[:, row] < best) | ((score[:, row] == best) & (row < first))
+            best[better], first[better] = score[better, row], row
+        least[:, i + 1], which[:, i + 1] = best, first
+    return least, which
 
 
 def nearest_rows(points: Points, *arguments: Floats) -> Indices:
-    """Which row of `points` (one argument an axis, broadcasting) is the first of the nearest.
-
-    The axis with the most arguments is stepped along, for each combination of the others.
-    """
-    shape = np.broadcast_shapes(*(argument.shape for argument in arguments))
-    along = max(range(len(arguments)), key=lambda i: arguments[i].size)
-    last, others = arguments[along], [argument for i, argument in enumerate(arguments) if i != along]
-    points = _turned(points, along)
-    if not others:
-        return _along(points, (), last)
-    full = np.broadcast_arrays(*others)
-    combinations_, which = np.unique(np.stack([part.ravel() for part in full], axis=1), axis=0, return_inverse=True)
-    chosen = [tuple(map(float, row)) for row in combinations_]
-    which = which.reshape(full[0].shape)
-    found = np.empty(shape, dtype=np.int64)
-    if which.size <= FEW and which.size * last.size == prod(shape):  # an outer product: no axis is shared
-        which = which.reshape((1,) * (len(shape) - which.ndim) + which.shape)
-        last = last.reshape((1,) * (len(shape) - last.ndim) + last.shape)
-        rows = [_along(points, others_, last) for others_ in chosen]
-        for place in np.ndindex(which.shape):
-            slot = tuple(i if size > 1 else slice(None) for i, size in zip(place, which.shape, strict=True))
-            found[slot] = rows[which[place]][tuple(0 if size > 1 else slice(None) for size in which.shape)]
-        return found
-    flat, x = np.broadcast_to(which, shape).ravel(), np.broadcast_to(last, shape).ravel()
-    order = np.argsort(flat, kind="stable")
-    ends = np.searchsorted(flat[order], np.arange(len(chosen) + 1))
-    answer = found.reshape(-1)
-    for i, others_ in enumerate(chosen):
-        mine = order[ends[i] : ends[i + 1]]
-        answer[mine] = _along(points, others_, x[mine])
-    return found
+    """Which row of `points` (one argument an axis, broadcasting) is the first of the nearest."""
+    if len(arguments) == 1:
+        alone = sides(tuple((0.0, *point) for point in points), np.zeros(1))
+        return alone.rows(np.zeros((), dtype=np.int64), arguments[0])
+    if len(arguments) == 2:
+        turned = arguments[0].size > arguments[1].size
+        x, y = (arguments[1], arguments[0]) if turned else (arguments[0], arguments[1])
+        distinct, which = np.unique(x, return_inverse=True)
+        if distinct.size * (len(points) + 1) <= CELLS:
+            found = sides(tuple((point[1], point[0]) for point in points) if turned else points, distinct)
+            return found.rows(which.reshape(x.shape), y)
+    return _compared(points, *arguments)
 
 
-@lru_cache(maxsize=1024)
-def _turned(points: Points, along: int) -> Points:
-    """The points with this axis last."""
-    return tuple((*point[:along], *point[along + 1 :], point[along]) for point in points)
-
-
-def _along(points: Points, others: tuple[float, ...], x: Floats) -> Indices:
-    edges, rows = steps_along(points, others)
-    return rows[np.searchsorted(edges, x, side="right")]
+def _compared(points: Points, *arguments: Floats) -> Indices:
+    """Every point compared with every row, a block of points at a time."""
+    full = np.broadcast_arrays(*arguments)
+    flat = [argument.ravel() for argument in full]
+    found = np.zeros(flat[0].size, dtype=np.int64)
+    for start in range(0, found.size, BLOCK):
+        block = [argument[start : start + BLOCK] for argument in flat]
+        least = np.full(block[0].size, np.inf)
+        for row, at in enumerate(points):
+            gap = sum((np.abs(x - k) for x, k in zip(block, at, strict=True)), np.zeros(1))
+            nearer = gap < least
+            found[start : start + BLOCK][nearer] = row
+            least = np.minimum(least, gap)
+    return found.reshape(full[0].shape)

@@ -4,6 +4,7 @@ import itertools
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -67,7 +68,50 @@ def test_the_nearest_row_is_the_first_of_the_least_distance(
     pairs = np.array(list(itertools.product(first, second)))
     aligned = nearest_rows(tuple(points), pairs[:, 0], pairs[:, 1])
     gaps = np.abs(pairs[:, None, 0] - np.array(points)[:, 0]) + np.abs(pairs[:, None, 1] - np.array(points)[:, 1])
-    assert outer.ravel().tolist() == aligned.tolist() == np.argmin(gaps, axis=1).tolist()
+    with mock.patch("symsim.tables.nearest.CELLS", 0):  # as many points as are compared with every row
+        compared = nearest_rows(tuple(points), pairs[:, 0], pairs[:, 1])
+    assert outer.ravel().tolist() == aligned.tolist() == compared.tolist() == np.argmin(gaps, axis=1).tolist()
+
+
+def test_tokens_that_are_whole_prompts_are_no_part_of_one_more() -> None:
+    formula = symsim.compile("deepseek-v3.2", "h800", symsim.Deployment(8)).ttft
+    lengths = np.arange(7.0, 700.0, 7.0)
+    for times in (61, 14):
+        grid = gridded(formula.form, ["T", "S"]).values({"T": lengths * times, "S": lengths})
+        for at, length in enumerate(lengths):
+            expected = formula.evaluate(T=int(length) * times, S=int(length))
+            assert grid["TTFT"][at, at] == pytest.approx(expected, rel=1e-12)
+
+
+SCATTERED = [
+    ("qwen3-30b-a3b", "infersim", "tpot", ("B", "S", "O")),
+    ("deepseek-v3", "roofline", "tpot", ("S", "B", "O")),
+    ("deepseek-v3", "infersim", "memory", ("O", "B", "S")),
+    ("deepseek-v3.2", "infersim", "tpot", ("B", "S", "O")),
+    ("deepseek-v3.2", "infersim", "ttft", ("T", "S")),
+]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize(("name", "cost_model", "metric", "symbols"), SCATTERED)
+def test_many_scattered_points_have_the_values_of_single_ones(
+    name: str, cost_model: str, metric: str, symbols: tuple[str, ...], backend: Any
+) -> None:
+    formula = symsim.compile(name, "h800", symsim.Deployment(8), cost_model=cost_model).metric(metric)
+    function = formula.function(symbols, backend)
+    random = np.random.default_rng(7)
+    points = [random.integers(1, 700, 40_000).astype(float) * (1 if s == "B" else 11) for s in symbols]
+    with mock.patch("symsim.formula.scattered.BLOCK", 3001):
+        found = function(*points)
+    direct = formula.form.function(symbols)(*points)  # every part at every point
+    assert found == pytest.approx(direct, rel=1e-12, nan_ok=True)
+    halves = [values + 0.5 for values in points]  # no whole numbers: nothing repeats
+    assert function(*halves) == pytest.approx(formula.form.function(symbols)(*halves), rel=1e-12, nan_ok=True)
+    usable = np.flatnonzero(~np.isnan(found))[::4001]
+    for at in usable:
+        point = {name: int(values[at]) for name, values in zip(symbols, points, strict=True)}
+        assert found[at] == pytest.approx(formula.evaluate(**point), rel=1e-12)
+    assert len(usable) > 5
 
 
 GRID: dict[str, Any] = {"B": [1, 16, 64, 256], "S": [1024, 4096], "O": 2048, "world_size": [1, 8, 12]}

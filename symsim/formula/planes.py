@@ -1,0 +1,75 @@
+"""A look-up along two inputs that are whole numbers: one small array of cells for all points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Expr
+from sympy.core.function import AppliedUndef
+
+from symsim.formula.program import positions
+from symsim.tables.lookup import Lookup, bind
+from symsim.tables.nearest import CELLS, sides
+from symsim.tables.table import TableContext
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """The cell of a point is row[i] + column[j], i and j its places among the whole numbers of the two inputs.
+
+    The value there is `lower` for the first `ends` of the second input's whole numbers and `upper` for the rest; where
+    the value grows with an input, times the factor of that place. Empty arrays: one value a cell, no factor.
+    """
+
+    row: Indices
+    column: Indices
+    ends: Indices
+    lower: Floats
+    upper: Floats
+    factor: Floats
+
+    def values(self, i: Indices, j: Indices) -> Floats:
+        """The values at these places; NaN where a measured row cannot be used."""
+        cell = self.row[i] + self.column[j]
+        if not self.ends.size:
+            return self.lower[cell]
+        found = np.where(j < self.ends[cell], self.lower[cell], self.upper[cell])
+        return found * self.factor[j] if self.factor.size else found
+
+
+def plane(call: AppliedUndef, x: Floats, y: Floats, context: TableContext) -> Plane | None:
+    """The look-up at all x and y, whose shape is numbers; None where it has too many cells, or y does not rise.
+
+    Raises EmptyTable as `bind` does.
+    """
+    name = str(call.func)
+    shape = tuple(float(cast(Expr, call.args[i])) for i in positions(name)[0])
+    lookup = bind(name, shape, context)
+    if lookup.kind == "steps":
+        cells = np.asarray(lookup.cells)
+        values = np.array([*lookup.values, lookup.default])[cells].ravel()
+        row, column = (np.searchsorted(b, v, side="right") for b, v in zip(lookup.breaks, (x, y), strict=True))
+        return Plane(row * cells.shape[1], column, _NO_ENDS, values, _NONE, _NONE)
+    if len(x) * (len(lookup.points) + 1) > CELLS or (np.diff(y) < 0).any():
+        return None
+    return _nearest(lookup, x, y)
+
+
+_NONE, _NO_ENDS = np.zeros(0), np.zeros(0, dtype=np.int64)
+
+
+def _nearest(lookup: Lookup, x: Floats, y: Floats) -> Plane:
+    found = sides(lookup.points, x)
+    values, factor, rows = np.array(lookup.values), _NONE, np.ones((len(x), 1))
+    if lookup.scale_axis is not None:
+        values = values / np.array([point[lookup.scale_axis] for point in lookup.points])
+        rows, factor = (x[:, None], factor) if lookup.scale_axis == 0 else (rows, y)
+    lower, upper = ((values[at] * rows).ravel() for at in (found.lower, found.upper))
+    ends = np.searchsorted(y, found.threshold.ravel(), side="right")
+    return Plane(np.arange(len(x)) * found.width, found.cells(y), ends, lower, upper, factor)
