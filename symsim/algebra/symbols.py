@@ -52,6 +52,7 @@ _FIXED: Mapping[str, SymbolInfo] = {
             ("T", "tokens", "T", "prefill tokens on one GPU in one iteration", True),
             ("C", "tokens", "C", "mean context length while decoding", True),
             ("Q", "tokens", "Q", "new tokens of one sequence in one step", True),
+            ("past", "tokens", "H", "tokens in the cache before the prefill tokens of an iteration", True),
         ],
     ),
     **_table(
@@ -211,6 +212,13 @@ def symbol(name: str) -> Symbol:
     if KNOWN[name].kind == "flag":  # may be zero: a positive symbol would decide its own condition
         return Symbol(name, integer=True)
     return Symbol(name, integer=True, positive=True) if KNOWN[name].integer else Symbol(name, positive=True)
+
+
+@cache
+def symbol_or_zero(name: str) -> Symbol:
+    """The Symbol of a known name where it may also be zero, as of a step that an iteration does not hold."""
+    found = symbol(name)
+    return Symbol(name, integer=True, nonnegative=True) if KNOWN[name].kind == "workload" else found
 
 
 @cache

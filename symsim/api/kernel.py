@@ -9,7 +9,6 @@ from pathlib import Path
 from symsim.api.formula import Formula
 from symsim.inputs.deployment import Deployment
 from symsim.language.tree import Kernel
-from symsim.model.op_graph import Phase
 from symsim.pipeline.kernel_costs import kernel_forms
 
 
@@ -31,7 +30,7 @@ def kernel(
     sizes: Mapping[str, int],
     deployment: Deployment | None = None,
     cost_model: str = "roofline",
-    phase: Phase = "decode",
+    phase: str = "decode",
     tables: str = "2026-05",
     *,
     fallback: bool = False,

@@ -44,4 +44,4 @@ def _shape(shape: Mapping[str, Any]) -> str:
 def _dot(graph: OpGraph) -> str:
     nodes = [f'  "{op.name}" [label="{op.label}\\n{op.kernel}({_shape(op.shape)})"];' for op in graph.ops]
     edges = [f'  "{source}" -> "{target}";' for source, target in graph.dag.edges]
-    return "\n".join([f'digraph "{graph.model} {graph.phase}" {{', "  node [shape=box];", *nodes, *edges, "}"])
+    return "\n".join([f'digraph "{graph.model} {graph.step.name}" {{', "  node [shape=box];", *nodes, *edges, "}"])

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import sympy
 from sympy import Expr
 
-from symsim.algebra.symbols import KNOWN, LINKS, symbol, weight_symbol
+from symsim.algebra.symbols import LINKS, symbol, weight_symbol
 from symsim.errors import Span, UndefinedName, did_you_mean
 from symsim.language.symbolic import Priced, Scope, condition, expression, priced
 from symsim.language.tree import Clause, Kernel, Let, Library, Part, When
-from symsim.model.lower import Facts, decide, step_scope
-from symsim.model.op_graph import Guard, Op, OpGraph, Phase
+from symsim.model.lower import Facts, decide, work_of
+from symsim.model.op_graph import Guard, Op, OpGraph
 from symsim.quantization.layers import LayerFormat
 
 _AMOUNTS = ("flops", "read", "write", "weight")
@@ -77,39 +77,17 @@ def in_bytes(amount: Priced) -> Expr:
     return sympy.Add(*(symbol(weight_symbol(str(precision))) * elements for precision, elements in amount.items()))
 
 
-def causal_pairs(phase: Phase, cp: Expr = sympy.S.One) -> Mapping[str, Expr]:
-    """`pairs`, the (query, key) pairs of one GPU's step, and `pairs(W)`, those of them that a window of W keeps.
-
-    A decode step has C keys for each new token. A prefill of S tokens has 1 + ... + S = S (S + 1)/2 pairs for each of
-    its T/S sequences; a window leaves min(i, W) keys to the i-th token, which sums to m (S - (m - 1)/2) with
-    m = min(S, W).
-
-    With context parallelism a rank meets all B queries with its 1/cp of the context. In prefill each rank has an early
-    and a late chunk of a sequence, so that pairs are shared evenly (Llama 3, arXiv:2407.21783, section 3.3.2).
-    """
-    window = sympy.Symbol("window", integer=True, positive=True)
-    if phase == "decode":
-        batch, context = symbol("B") / cp, symbol("C")
-        return {"pairs": batch * context, "pairs()": sympy.Lambda(window, batch * sympy.Min(context, window))}
-    tokens, length = symbol("T"), symbol("S")
-    most = sympy.Min(length, window)
-    inside = sympy.Lambda(window, tokens / length * most * (length - (most - 1) / 2))
-    return {"pairs": tokens * (length + 1) / 2, "pairs()": inside}
-
-
 def costs(
-    graph: OpGraph, library: Library, facts: Facts, step: Scope | None = None, rates: Rates | None = None
+    graph: OpGraph, library: Library, facts: Facts, *, rates: Rates | None = None
 ) -> tuple[Mapping[str, Cost], tuple[Guard, ...]]:
     """The cost of every operator by name, and the conditions its kernels decided.
 
-    step: what stands in for the work of a step, `pairs` among it; rates: where a checkpoint gives weights their format.
+    rates: where a checkpoint gives weights their format.
     Raises UndefinedName and PrecisionMissing at their place in the graph text.
     """
     guards: dict[sympy.Basic, bool] = {}
-    cp = graph.degrees["cp"]
-    work = {**graph.degrees, **step_scope(graph.phase, cp), **causal_pairs(graph.phase, cp), **(step or {})}
-    scope = {**{name: symbol(name) for name in KNOWN}, **work}
-    found = {op.name: _cost(op, library.kernels[op.kernel], scope, facts, guards) for op in graph.ops}
+    work = {name: work_of(graph.step.part(name), graph.degrees) for name in {op.step for op in graph.ops}}
+    found = {op.name: _cost(op, library.kernels[op.kernel], work[op.step], facts, guards) for op in graph.ops}
     found = {op.name: _stored(found[op.name], op, rates) for op in graph.ops}
     return found, tuple(Guard(test, outcome) for test, outcome in guards.items())
 

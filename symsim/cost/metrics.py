@@ -137,7 +137,7 @@ def _start(metric: Metric, phase: PricedPhase, base: Derivation | None) -> _Star
 def _served(phase: PricedPhase) -> Mapping[str, Expr]:
     """What a step serves. tokens: of one batch and tensor parallel group; in_flight: one batch a pipeline stage."""
     degrees = phase.graph.degrees
-    tokens = symbol("T") if phase.graph.phase == "prefill" else symbol("B") / degrees["cp"]
+    tokens = phase.graph.step.facts["tokens"]
     return {"batches": batches(phase.overlapped), "tokens": tokens, "in_flight": degrees["pp"]}
 
 
@@ -217,7 +217,7 @@ def _step_time(phase: PricedPhase) -> tuple[tuple[Step, ...], Expr]:
             continue
         stage_times = {stage: _stage(ops, times, steps) for stage, ops in stages.items()}
         paired = phase.overlapped and overlaps(stages)
-        whole = two_batch(stage_times, phase.graph.phase) if paired else serial(stage_times)
+        whole = two_batch(stage_times, phase.graph.step) if paired else serial(stage_times)
         layer = _named(steps, [f"t_{body}"], whole, f"one {body}, two batches overlapped" if paired else f"one {body}")
         total.append(phase.graph.degrees["pp"] * repeat * layer * (1 if paired else batches(phase.overlapped)))
     return tuple(steps), sympy.Add(*total)

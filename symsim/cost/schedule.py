@@ -13,7 +13,7 @@ import sympy
 from sympy import Expr, Integer
 
 from symsim.algebra.symbols import symbol
-from symsim.model.op_graph import Phase
+from symsim.model.step import EngineStep
 
 PAIRED = ("attention", "dispatch", "experts", "combine")
 
@@ -31,7 +31,7 @@ def serial(stages: Stages) -> Expr:
     return sympy.Add(*stages.values())
 
 
-def two_batch(stages: Stages, phase: Phase) -> Expr:
+def two_batch(stages: Stages, step: EngineStep) -> Expr:
     """Seconds of one body for both batches together.
 
     Prefill: each half of a layer hides one message; messages take SMs, so computing runs on the rest (sm_ratio).
@@ -40,7 +40,7 @@ def two_batch(stages: Stages, phase: Phase) -> Expr:
     """
     attention, dispatch, experts, combine = (stages.get(name, Integer(0)) for name in PAIRED)
     rest = sympy.Add(*(time for name, time in stages.items() if name not in PAIRED))
-    if phase == "decode":
+    if "decode" in step.kinds:
         return 2 * (_longer(attention, dispatch + experts + combine) + rest)
     share = symbol("sm_ratio")
     halves = [(half / share, message) for half in (attention, experts) for message in (dispatch, combine)]

@@ -97,11 +97,9 @@ def _bound(rows: Mapping[str, tuple[Fraction, str]]) -> Numbers:
     return Numbers({k: v for k, (v, _) in rows.items()}, {k: source for k, (_, source) in rows.items()})
 
 
-def deciding_numbers(bound: Numbers, phase: str) -> Facts:
+def deciding_numbers(bound: Numbers) -> Facts:
     """The integers that decide conditions of the graph text."""
-    flags = {"prefill": Fraction(phase == "prefill"), "decode": Fraction(phase == "decode")}
-    values = {**bound.values, **flags}
-    whole = {name: value for name, value in values.items() if value.denominator == 1 and name not in _RATES}
+    whole = {name: value for name, value in bound.values.items() if value.denominator == 1 and name not in _RATES}
     return Numbers(whole, {}).symbols()
 
 

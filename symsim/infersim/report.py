@@ -265,7 +265,7 @@ def _phase_terms(phase: PricedPhase) -> tuple[tuple[str, Expr], ...]:
     """Every printed figure of a phase as an expression, by label. Operators with the same line add up."""
     times = phase.times()
     found: list[tuple[str, Expr]] = []
-    for line in LINES[phase.graph.phase]:
+    for line in LINES[phase.graph.step.name]:
         ops = [op for op in phase.graph.ops if op.name.partition(".")[2].startswith(line.op)]
         parts = [_figure(line, phase.costs[op.name], times[op.name]) for op in ops]
         if ops or line.label in ALWAYS:
@@ -286,7 +286,7 @@ def _figure(line: Line, cost: Cost, time: Time) -> Expr:
 
 
 def _phase(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]) -> Figures:
-    prefill = phase.graph.phase == "prefill"
+    prefill = phase.graph.step.name == "prefill"
     lines = _phase_terms(phase)
     rate = costs.form("tgs_prefill" if prefill else "tgs_decode")
     steps = tuple((step.symbol.name, step.expr) for step in rate.derivation.steps)

@@ -21,6 +21,7 @@ from symsim.language.tree import (
     Block,
     Call,
     Clause,
+    Each,
     Expect,
     Expression,
     Index,
@@ -41,6 +42,9 @@ from symsim.language.tree import (
     Renames,
     Repeat,
     Require,
+    StepCall,
+    StepFact,
+    StepRule,
     Text,
     When,
 )
@@ -209,6 +213,9 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def renames(self, *rows: dict[str, tuple[str, ...]]) -> Renames:
         return Renames({path: found for row in rows for path, found in row.items()})
 
+    def each(self, word: Token, *body: Any) -> Each:
+        return Each(body, self.places.of(word))
+
     def alias(self, name: Token, value: Token) -> Alias:
         return Alias(str(name), str(value), self.places.of(value))
 
@@ -267,6 +274,20 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
         expects = tuple(row for row in rows if isinstance(row, Expect))
         ignores = frozenset[str]().union(*(row for row in rows if isinstance(row, frozenset)))
         return Model(str(name), tuple(map(str, serves)), section, bindings, expects, ignores, renames, statements, span)
+
+    def fact(self, name: Token, params: Any, value: Any) -> StepFact:
+        return StepFact(str(name), tuple(map(str, params or ())), value, self.places.of(name))
+
+    def part_of(self, name: Token, args: tuple[Expression, ...]) -> StepCall:
+        return StepCall(str(name), args, self.places.of(name))
+
+    def step(self, name: Token, params: Any, like: StepCall | None, *facts: StepFact) -> StepRule:
+        names, defaults = _sizes(params)
+        span = self.places.of(name)
+        return StepRule(name=str(name), params=names, defaults=defaults, like=like, facts=facts, span=span)
+
+    def steps(self, name: Token, *parts: StepCall) -> StepRule:
+        return StepRule(name=str(name), parts=parts, span=self.places.of(name))
 
     def keys(self, kind: Token, *rows: frozenset[str]) -> tuple[str, frozenset[str]]:
         return str(kind), frozenset().union(*rows)

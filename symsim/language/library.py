@@ -14,12 +14,12 @@ from typing import Any, Generic, TypeVar
 
 from symsim.errors import GraphSyntaxError, Span
 from symsim.language.graph_text import parse_graph
-from symsim.language.tree import Block, Kernel, Library, Model, Renames
+from symsim.language.tree import Block, Kernel, Library, Model, Renames, StepRule
 from symsim.paths import GRAPHS, display_path
 
-T = TypeVar("T", Kernel, Block, Model)
+T = TypeVar("T", Kernel, Block, Model, StepRule)
 
-_HEADING = re.compile(r"(kernel|block|model) +(\w+)(?: +for +([\w, ]+):)?")
+_HEADING = re.compile(r"(kernel|block|model|step) +(\w+)(?: +for +([\w, ]+):)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,10 @@ class _Parsed(Mapping[str, T], Generic[T]):
         return name in self.chunks
 
 
+STEPS = GRAPHS / "common" / "steps.graph"
+"""The steps of a library whose folders state none."""
+
+
 @cache
 def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     """All `*.graph` files of the cost model `name`, and those common to all, as one library of unique names.
@@ -75,7 +79,8 @@ def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     kernels: _Parsed[Kernel] = _Parsed(_named(chunks, "kernel"))
     blocks: _Parsed[Block] = _Parsed(_named(chunks, "block"))
     models: _Parsed[Model] = _Parsed(_named(chunks, "model"))
-    return Library(name, kernels, blocks, models, serving, *keys, renames=renames)
+    steps: _Parsed[StepRule] = _Parsed(_named(chunks, "step") or _named([*_chunks(STEPS)], "step"))
+    return Library(name, kernels, blocks, models, steps, serving, *keys, renames=renames)
 
 
 def _files(name: str, folders: tuple[Path, ...]) -> list[Path]:

@@ -152,6 +152,14 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Each:
+    """`each step:`: done once for each of the steps that one iteration holds together."""
+
+    body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Layers:
     """`layers L as i`: layers for which every `when` is decided alike become one body, repeated so many times."""
 
@@ -192,7 +200,7 @@ class Refuse:
     span: Span
 
 
-Statement = Node | Alias | When | Repeat | Layers | Part | Let | Require | Refuse | Clause
+Statement = Node | Alias | When | Each | Repeat | Layers | Part | Let | Require | Refuse | Clause
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +222,41 @@ class Block:
     defaults: Mapping[str, Expression]
     output: str
     body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class StepFact:
+    """`tokens = B/cp`, or `pairs(W) = ...`, a function of params."""
+
+    name: str
+    params: tuple[str, ...]
+    value: Expression
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """`prefill(T, S, past)`: a step with what stands for its parameters."""
+
+    name: str
+    args: tuple[Expression, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRule:
+    """What one GPU works on in one step, or the steps that one iteration holds together.
+
+    like: the step whose other facts it has, and whose kind it is of; parts: of an iteration of several steps.
+    """
+
+    name: str
+    params: tuple[str, ...] = ()
+    defaults: Mapping[str, Expression] = field(default_factory=dict[str, Expression])
+    like: StepCall | None = None
+    facts: tuple[StepFact, ...] = ()
+    parts: tuple[StepCall, ...] = ()
     span: Span
 
 
@@ -282,6 +325,7 @@ class Library:
     kernels: Mapping[str, Kernel]
     blocks: Mapping[str, Block]
     models: Mapping[str, Model]
+    steps: Mapping[str, StepRule]
     serving: Mapping[str, str]
     neutral: frozenset[str]
     off: frozenset[str]

@@ -18,7 +18,8 @@ class Place:
     """Where in the model a statement stands.
 
     path: names of the nodes and bodies around it; repeat: how often one step executes it, body_repeat: the body of
-    layers it is in; blocks: the blocks around it; part: under what weights are listed; inside: the module around it.
+    layers it is in; blocks: the blocks around it; part: under what weights are listed; inside: the module around it;
+    step: which of the steps that an iteration holds, where it does something else in each.
     """
 
     path: tuple[str, ...] = ()
@@ -29,6 +30,7 @@ class Place:
     blocks: tuple[str, ...] = ()
     part: str = ""
     inside: str = ""
+    step: str = ""
 
     def repeated(self, name: str, count: Expr) -> Place:
         """A repeat of the model is a body of layers; one inside a block repeats part of a layer."""
@@ -42,12 +44,14 @@ class Place:
 class Env:
     """What a statement sees. A statement that names something hands on an environment that holds it.
 
-    scope: names of expressions; values: name -> the operator that makes it ('' for the step's input); outcomes: of each
-    `when` that the kind of layer decides; formats: of the modules around, where a checkpoint gives each its own.
+    scope: names of expressions; work: what the blocks in it see of them: the step's work, deployment, constants;
+    values: name -> the operators that make it (none: the step's input); outcomes: of each `when` that the kind of
+    layer decides; formats: of the modules around, where a checkpoint gives each its own.
     """
 
     scope: Scope
-    values: Mapping[str, str]
+    work: Scope
+    values: Mapping[str, tuple[str, ...]]
     place: Place = Place()
     outcomes: Mapping[Span, bool] = field(default_factory=dict[Span, bool])
     formats: Mapping[str, LayerFormat] | None = None
@@ -56,16 +60,16 @@ class Env:
         """With an expression under a name."""
         return replace(self, scope={**self.scope, name: size})
 
-    def making(self, name: str, op: str) -> Env:
-        """With a value that an operator makes."""
-        return replace(self, values={**self.values, name: op})
+    def making(self, name: str, ops: tuple[str, ...]) -> Env:
+        """With a value that operators make."""
+        return replace(self, values={**self.values, name: ops})
 
     def within(self, other: Env) -> Env:
         """What was named here, in the place and the kind of layer of another."""
         return replace(other, scope=self.scope, values=self.values)
 
-    def value(self, name: str, span: Span) -> str:
-        """The operator that makes a value. Raises UndefinedName where none does before this line."""
+    def value(self, name: str, span: Span) -> tuple[str, ...]:
+        """The operators that make a value. Raises UndefinedName where none does before this line."""
         if name not in self.values:
             raise UndefinedName(span, f"no value {name} is made before this line; {did_you_mean(name, self.values)}")
         return self.values[name]

@@ -1,4 +1,4 @@
-"""Graph text + config + phase -> OpGraph: inlines blocks, decides `when`, keeps repeats as symbolic factors."""
+"""Graph text + config + step -> OpGraph: inlines blocks, decides `when`, keeps repeats as symbolic factors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from symsim.language.tree import (
     Alias,
     Block,
     Clause,
+    Each,
     Expression,
     Kernel,
     Layers,
@@ -34,18 +35,13 @@ from symsim.language.tree import (
 )
 from symsim.model.environment import Env
 from symsim.model.layer_kinds import LayerKind
-from symsim.model.op_graph import DEGREES, SHARED, Guard, Op, OpGraph, Phase, Refusal, Resident, Whole, verify
+from symsim.model.op_graph import DEGREES, SHARED, Guard, Op, OpGraph, Refusal, Resident, Whole, verify
+from symsim.model.step import EngineStep, step_named
 from symsim.model.weight_paths import within
 from symsim.quantization.layers import Formats
 
 Facts = Mapping[Symbol, Expr]
 """Numbers of the deployment and the config: they decide conditions and nothing else."""
-
-
-_PHASES = (symbol("prefill"), symbol("decode"))
-
-STEP = ("tokens", "sequences", "logit_tokens")
-"""What one GPU works on in one step: new tokens, sequences they belong to, tokens whose logits are needed."""
 
 
 def degrees(facts: Facts, guards: dict[sympy.Basic, bool]) -> dict[str, Expr]:
@@ -57,63 +53,59 @@ def degrees(facts: Facts, guards: dict[sympy.Basic, bool]) -> dict[str, Expr]:
     return {name: sympy.S.One if alone[name] else symbol(name) for name in DEGREES}
 
 
-def step_scope(phase: Phase, cp: Expr = sympy.S.One) -> dict[str, Expr]:
-    """The work of one step in workload symbols.
+def model_scope(model: Model, work: Scope, kinds: tuple[LayerKind, ...] = ()) -> dict[str, Expr]:
+    """Every name an expression of the model may use. work: what blocks see too.
 
-    B sequences decode on the cp ranks that share their context, each of which works on B/cp of them outside of
-    attention; in prefill the ranks have T tokens each.
+    Raises UndefinedName for a size with the name of something else.
     """
-    batch, tokens = symbol("B") / cp, symbol("T")
-    if phase == "decode":
-        return {"tokens": batch, "sequences": batch, "logit_tokens": batch}
-    return {"tokens": tokens, "sequences": tokens / symbol("S"), "logit_tokens": tokens / symbol("S")}
-
-
-def model_scope(model: Model, phase: Phase, kinds: tuple[LayerKind, ...] = ()) -> dict[str, Expr]:
-    """Every name an expression of the model may use."""
-    scope: dict[str, Expr] = {name: symbol(name) for name in KNOWN}
+    own: dict[str, Expr] = {}
     for binding in model.bindings:
-        if binding.symbol in KNOWN:
-            raise UndefinedName(
-                binding.span,
-                f"{binding.symbol} already means {KNOWN[binding.symbol].meaning}; choose another name",
-            )
+        if binding.symbol in KNOWN or binding.symbol in work:
+            means = KNOWN[binding.symbol].meaning if binding.symbol in KNOWN else "something of a step"
+            raise UndefinedName(binding.span, f"{binding.symbol} already means {means}; choose another name")
         if binding.layer is None:
-            scope[binding.symbol] = architecture_symbol(binding.symbol)
+            own[binding.symbol] = architecture_symbol(binding.symbol)
     counts = {kind.symbol: architecture_symbol(kind.symbol) for kind in kinds if kind.symbol is not None}
-    return {**scope, **counts, **step_scope(phase)}
+    return {**own, **counts, **work}
+
+
+def work_of(step: EngineStep, degrees: Scope) -> dict[str, Expr]:
+    """What blocks and kernels see besides their parameters: a step's work, the deployment, constants."""
+    return {**{name: symbol(name) for name in KNOWN}, **degrees, **step.facts}
 
 
 def lower(
     model: Model,
     library: Library,
-    phase: Phase,
+    step: str,
     facts: Facts,
     kinds: tuple[LayerKind, ...] = (),
     *,
     pad: bool = False,
-    step: Scope | None = None,
+    changed: Mapping[str, str] | None = None,
     formats: Formats | None = None,
 ) -> OpGraph:
-    """The operator graph of one phase. kinds: the kinds of layers that the config has.
+    """The operator graph of one step of the library. kinds: the kinds of layers that the config has.
 
-    pad: what does not divide into whole shards is padded until it does; step: what stands in for names of STEP;
-    formats: of the modules outside of layers, where a checkpoint gives each its own.
+    pad: what does not divide into whole shards is padded until it does; changed: fact of the step -> the one that
+    stands in for it; formats: of the modules outside of layers, where a checkpoint gives each its own.
     Raises UndefinedName and CycleError at their place in the text, ConfigError for a merged operator of two formats.
     """
     alone: dict[sympy.Basic, bool] = {}
     shared = degrees(facts, alone)
-    work = {**shared, **step_scope(phase, shared["cp"]), **(step or {})}
-    scope = {**model_scope(model, phase, kinds), **work}
-    lowering = _Lowering(library=library, facts=facts, kinds=kinds, pad=pad)
+    engine = step_named(step, library, shared)
+    engine = engine.changed(**{fact: engine.facts[other] for fact, other in (changed or {}).items()})
+    work = work_of(engine, shared)
+    lowering = _Lowering(library=library, step=engine, degrees=shared, facts=facts, kinds=kinds, pad=pad)
+    outside = None if formats is None else dict(formats)
     lowering.body(
-        model.body, Env(scope=scope, values={"input": ""}, formats=None if formats is None else dict(formats))
+        model.body, Env(scope=model_scope(model, work, kinds), work=work, values={"input": ()}, formats=outside)
     )
     guards = {**lowering.guards, **alone}
     return verify(
         OpGraph(
             model=model.name,
-            phase=phase,
+            step=engine,
             ops=tuple(lowering.ops.values()),
             dag=lowering.dag(),
             residents=tuple(lowering.residents),
@@ -126,8 +118,7 @@ def lower(
 
 
 def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:
-    """Whether the condition holds; remembered as a guard unless it holds by itself, or in this phase whatever else."""
-    test = test.xreplace({flag: facts[flag] for flag in _PHASES if flag in facts})
+    """Whether the condition holds; remembered as a guard unless it holds, or does not, whatever the deployment."""
     outcome = test.xreplace(dict(facts)) == sympy.true
     if test not in (sympy.true, sympy.false):
         guards[test] = outcome
@@ -139,6 +130,8 @@ class _Lowering:
     """Lowers statements one after another. What it collects only grows; what a statement sees is in its Env."""
 
     library: Library
+    step: EngineStep
+    degrees: Scope
     facts: Facts
     kinds: tuple[LayerKind, ...]
     pad: bool
@@ -175,6 +168,8 @@ class _Lowering:
                 return env if listed else replace(env, place=replace(env.place, part=name))
             case When():
                 return self.when(statement, env)
+            case Each(body, _):
+                return self.each(body, env)
             case Repeat():
                 return self.repeat(statement, env)
             case Layers():
@@ -195,6 +190,22 @@ class _Lowering:
             holds = decide(condition(statement.condition, env.scope), self.facts, self.guards)
         return self.body(statement.body if holds else statement.otherwise, env).within(env)
 
+    def each(self, body: Sequence[Statement], env: Env) -> Env:
+        """The body in each of the steps that this iteration holds; what it makes is what all of them make."""
+        made: dict[str, tuple[str, ...]] = {}
+        for name, part in self.step.parts.items():
+            seen = {fact: value for fact, value in part.facts.items() if env.scope.get(fact) is env.work.get(fact)}
+            inner = replace(
+                env,
+                scope={**env.scope, **seen},
+                work=work_of(part, self.degrees),
+                place=replace(env.place, step=env.place.step or name),
+            )
+            for value, ops in self.body(body, inner).values.items():
+                if ops != env.values.get(value):
+                    made[value] = (*made.get(value, ()), *ops)
+        return replace(env, values={**env.values, **made})
+
     def repeat(self, statement: Repeat, env: Env) -> Env:
         times, place = expression(statement.count, env.scope), env.place
         if not (place.body or place.blocks):
@@ -209,8 +220,8 @@ class _Lowering:
         values = env.values
         for kind in (kind for kind in self.kinds if kind.statement == statement.span):
             times = _of_a_stage(count if kind.symbol is None else env.scope[kind.symbol], count, env.scope)
-            inner = Env(
-                scope=env.scope,
+            inner = replace(
+                env,
                 values=values,
                 place=env.place.repeated(kind.name, times),
                 outcomes=dict(kind.outcomes),
@@ -236,8 +247,8 @@ class _Lowering:
         if test != sympy.false:
             self.refusals[Refusal(test, sentence, span)] = None
 
-    def node(self, node: Node, env: Env) -> str:
-        """The name of the operator that makes a node's value; that of a block is the one behind its output."""
+    def node(self, node: Node, env: Env) -> tuple[str, ...]:
+        """The name of the operator that makes a node's value; of a block, what is behind its output."""
         sources = [env.value(name, node.span) for name in node.inputs]
         place = replace(env.place, path=(*env.place.path, node.name), stage=env.place.stage or node.name)
         inner = replace(env, place=place)
@@ -246,21 +257,21 @@ class _Lowering:
         if node.op not in self.library.kernels:
             known = [*self.library.kernels, *self.library.blocks]
             raise UndefinedName(node.span, f"there is no kernel or block {node.op}; {did_you_mean(node.op, known)}")
-        name = ".".join(place.path)
+        name = ".".join((*place.path[:-1], place.step, node.name) if place.step else place.path)
         if name in self.ops:
             raise UndefinedName(node.span, f"{name} is made already; give this operator another name")
-        self.ops[name] = _op(name, node, _sizes(node, self.library.kernels[node.op], env.scope), inner)
-        self.edges += [(source, name) for source in sources if source]
-        return name
+        self.ops[name] = _op(name, node, _sizes(node, self.library.kernels[node.op], env), inner)
+        self.edges += [(source, name) for made in sources for source in made]
+        return (name,)
 
-    def block(self, node: Node, sources: Sequence[str], env: Env) -> str:
+    def block(self, node: Node, sources: Sequence[tuple[str, ...]], env: Env) -> tuple[str, ...]:
         block, place = self.library.blocks[node.op], env.place
         if block.name in place.blocks:
             raise CycleError(node.span, f"blocks contain each other: {' -> '.join((*place.blocks, block.name))}")
         if len(sources) != len(block.inputs):
             raise UndefinedName(node.span, f"{block.name} takes {len(block.inputs)} inputs, found {len(sources)}")
         inside = replace(place, blocks=(*place.blocks, block.name), inside=within(place.inside, node.modules))
-        own = global_scope(env.scope) | _sizes(node, block, env.scope)
+        own = {**env.work, **_sizes(node, block, env)}
         values = dict(zip(block.inputs, sources, strict=True))
         return self.body(block.body, replace(env, scope=own, values=values, place=inside)).value(
             block.output, block.span
@@ -282,6 +293,7 @@ def _op(name: str, node: Node, shape: Mapping[str, Expr], env: Env) -> Op:
         part=place.part,
         modules=modules,
         format=env.format(name, modules),
+        step=place.step,
     )
 
 
@@ -311,12 +323,7 @@ def _of_a_stage(some: Expr, layers: Expr, scope: Scope) -> Expr:
     return some if stages == 1 else some / layers * sympy.ceiling(layers / stages)
 
 
-def global_scope(scope: Scope) -> dict[str, Expr]:
-    """What blocks and kernels see besides their parameters: workload, deployment and convention symbols."""
-    return {name: scope[name] for name in (*KNOWN, *STEP)}
-
-
-def _sizes(node: Node, called: Kernel | Block, scope: Scope) -> dict[str, Expr]:
+def _sizes(node: Node, called: Kernel | Block, env: Env) -> dict[str, Expr]:
     """The value of every parameter: by place, then by name, else its default in the parameters before it."""
     given: dict[str, Expression] = {}
     places = [argument for argument in node.shape if not isinstance(argument, Named)]
@@ -334,10 +341,11 @@ def _sizes(node: Node, called: Kernel | Block, scope: Scope) -> dict[str, Expr]:
         raise UndefinedName(
             node.span, f"{node.op} takes {len(called.params)} sizes ({params}), found {len(node.shape)}"
         )
+    scope = env.scope
     sizes = {name: expression(place, scope) for name, place in zip(called.params, places, strict=False)}
     for name in called.params[len(places) :]:
         if name in given:
             sizes[name] = expression(given[name], scope)
         else:
-            sizes[name] = expression(called.defaults[name], {**global_scope(scope), **sizes})
+            sizes[name] = expression(called.defaults[name], {**env.work, **sizes})
     return sizes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import networkx as nx
 import sympy
@@ -14,9 +13,8 @@ from sympy.printing.str import sstr
 from symsim.algebra.symbols import substitute
 from symsim.errors import InternalError, Span
 from symsim.language.symbolic import Priced
+from symsim.model.step import EngineStep
 from symsim.quantization.layers import LayerFormat
-
-Phase = Literal["prefill", "decode"]
 
 DEGREES = ("pp", "cp")
 """Degrees of parallelism that formulas hold only where they are above 1."""
@@ -61,7 +59,7 @@ class Op:
 
     shape: kernel parameter -> expression; repeat: executions in one step; body: the repeated body it belongs to;
     part: under what its weights are listed; modules: the linear layers that they are; format: of their weights, where
-    the checkpoint gives it.
+    the checkpoint gives it; step: which of the steps that the iteration holds, where it is of one of them.
     """
 
     name: str
@@ -75,11 +73,13 @@ class Op:
     part: str = ""
     modules: tuple[str, ...] = ()
     format: LayerFormat | None = None
+    step: str = ""
 
     @property
     def label(self) -> str:
-        """The last part of its name."""
-        return self.name.rpartition(".")[2]
+        """The last part of its name, after the step that it belongs to where an iteration holds several."""
+        last = self.name.rpartition(".")[2]
+        return f"{self.step}_{last}" if self.step else last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class OpGraph:
     """
 
     model: str
-    phase: Phase
+    step: EngineStep
     ops: tuple[Op, ...]
     dag: nx.DiGraph[str]
     residents: tuple[Resident, ...]

@@ -15,7 +15,7 @@ from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.metrics import Derivation, PricedPhase, derivation, priced_phase
 from symsim.formula.binding import Numbers, deciding_numbers
 from symsim.model.lower import Facts, lower
-from symsim.model.op_graph import Guard, Phase
+from symsim.model.op_graph import Guard
 from symsim.model.stored_formats import ServedModel
 
 
@@ -70,22 +70,22 @@ _TWO_BATCH = symbol("two_batch")
 
 
 def phase_of(
-    served: ServedModel, phase: Phase, numbers: Numbers, rates: Rates | None = None, *, pad: bool = False
+    served: ServedModel, step: str, numbers: Numbers, rates: Rates | None = None, *, pad: bool = False
 ) -> PricedPhase:
-    """One phase, lowered and priced. Deployments that decide every `when` alike share one compilation.
+    """One step, lowered and priced. Deployments that decide every `when` alike share one compilation.
 
     So do configs, if they have the same kinds of layers too, however many of each.
     """
-    family, facts = served.family, deciding_numbers(numbers, phase)
+    family, facts = served.family, deciding_numbers(numbers)
     kinds = tuple(kind.form for kind in family.sizes.kinds)
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
-    key = (family.library, family.model.name, phase, pad, kinds, formats)
-    return PHASES.find(key, facts) or PHASES.keep(key, _priced(served, phase, facts, rates, pad=pad))
+    key = (family.library, family.model.name, step, pad, kinds, formats)
+    return PHASES.find(key, facts) or PHASES.keep(key, _priced(served, step, facts, rates, pad=pad))
 
 
-def _priced(served: ServedModel, phase: Phase, facts: Facts, rates: Rates | None, *, pad: bool) -> PricedPhase:
+def _priced(served: ServedModel, step: str, facts: Facts, rates: Rates | None, *, pad: bool) -> PricedPhase:
     family = served.family
-    graph = lower(family.model, family.library, phase, facts, family.sizes.kinds, pad=pad, formats=served.formats)
+    graph = lower(family.model, family.library, step, facts, family.sizes.kinds, pad=pad, formats=served.formats)
     priced, decided = costs(graph, family.library, facts, rates=rates)
     two_batches = bool(facts[_TWO_BATCH])
     flag = Guard(sympy.Ne(_TWO_BATCH, 0), two_batches)

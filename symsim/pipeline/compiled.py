@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import sympy
 
 from symsim.algebra.symbols import symbol
+from symsim.cost.kernel_cost import Rates
 from symsim.cost.metric_table import metrics, named_metric
 from symsim.cost.metrics import PricedPhase
 from symsim.formula.binding import Numbers
@@ -20,21 +21,38 @@ from symsim.inputs.deployment import CHECKPOINT, Deployment
 from symsim.inputs.device import Device
 from symsim.model.architecture import Architecture
 from symsim.model.family import Family
-from symsim.model.op_graph import Phase
 from symsim.model.stored_formats import ServedModel
 from symsim.paths import CONFIGS, HARDWARE, display_path
-from symsim.pipeline.compilations import derived
+from symsim.pipeline.compilations import derived, phase_of
+from symsim.pipeline.shards import check_deployment, whole_shards
 from symsim.quantization.multiply import gemm_rate
 from symsim.tables.table import TableContext
+
+
+@dataclass(frozen=True, slots=True)
+class _Forms(Mapping[str, ClosedForm]):
+    compiled: Compiled
+
+    def __getitem__(self, name: str) -> ClosedForm:
+        if name not in (*self,):
+            raise KeyError(name)
+        return self.compiled.form(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, metric in metrics().items() if metric.asked)
+
+    def __len__(self) -> int:
+        return len((*self,))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Compiled:
     """A model, a device and a deployment, compiled.
 
-    numbers: the number behind every symbol but the workload's; context: binds tables; phases: the priced steps;
-    assumptions: what `fallback` took on so that this deployment could be compiled; asked: the deployment as it was
-    given, of which `deployment` has every precision decided.
+    numbers: the number behind every symbol but the workload's; context: binds tables; rates: the peak at which each
+    format of weights is multiplied; phases: the priced steps that a deployment is checked by; assumptions: what
+    `fallback` took on so that this deployment could be compiled; asked: the deployment as it was given, of which
+    `deployment` has every precision decided.
     """
 
     served: ServedModel
@@ -42,7 +60,8 @@ class Compiled:
     cost_model: CostModel
     numbers: Numbers
     context: TableContext
-    phases: Mapping[Phase, PricedPhase]
+    rates: Rates | None
+    phases: Mapping[str, PricedPhase]
     assumptions: tuple[str, ...]
     asked: Deployment
     _forms: dict[str, ClosedForm] = field(default_factory=dict[str, ClosedForm], init=False)
@@ -84,12 +103,21 @@ class Compiled:
 
     def phase(self, metric: str) -> PricedPhase:
         """The priced step that a metric is worked out from."""
-        return next(phase for name, phase in self.phases.items() if name == named_metric(metric).step)
+        step = named_metric(metric).step
+        return self.phases[step] if step in self.phases else self._priced(step)
+
+    def _priced(self, step: str) -> PricedPhase:
+        """A step that no deployment is checked by. Raises DeploymentError where it cannot be taken."""
+        pad = self.context.figures is not None
+        found = phase_of(self.served, step, self.numbers, self.rates, pad=pad)
+        check_deployment(self.deployment, (*self.phases.values(), found), self.numbers)
+        whole_shards(found, self.numbers, pad=pad)
+        return found
 
     @property
     def forms(self) -> Mapping[str, ClosedForm]:
-        """The metrics that questions may be about."""
-        return {name: self.form(name) for name, metric in metrics().items() if metric.asked}
+        """The metrics that questions may be about, each derived when it is asked for."""
+        return _Forms(self)
 
     def with_one_peak(self, metric: str) -> ClosedForm:
         """A metric with the peak of the weight GEMMs named as the device's own: a faster peak is then one input."""

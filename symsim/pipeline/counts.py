@@ -22,7 +22,7 @@ from symsim.inputs.cost_model import named_cost_model
 from symsim.inputs.deployment import Deployment
 from symsim.model.family import Family, find_family
 from symsim.model.lower import lower
-from symsim.model.op_graph import SHARED, UNUSED, Phase
+from symsim.model.op_graph import SHARED, UNUSED
 from symsim.model.stored_formats import ServedModel, serve
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.shards import whole_shards
@@ -100,7 +100,7 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
 
 def flops(
     model: str | Path | Family,
-    phase: Phase = "prefill",
+    phase: Literal["prefill", "decode"] = "prefill",
     *,
     batch: int = 1,
     seq: int = 4096,
@@ -124,12 +124,13 @@ def flops(
             raise SymsimError(f"{name} = {value} must be at least {least}")
     family = _family(model, graphs, fallback)
     bound = bind_model(family.config, family.sizes, _BF16)
-    numbers = deciding_numbers(bound, phase)
-    tokens = symbol("T") if phase == "prefill" else symbol("B")
-    step = {"logit_tokens": tokens} if logits == "all" else {}
-    graph = lower(family.model, family.library, phase, numbers, family.sizes.kinds, step=step)
-    priced, _ = costs(graph, family.library, numbers, _all_pairs(phase, batch, seq, past, causal=causal))
-    work = {"T": batch * seq, "S": seq} if phase == "prefill" else {"B": batch, "C": seq + past}
+    numbers = deciding_numbers(bound)
+    step = ("continued" if phase == "prefill" else "decode") if causal else f"eager_{phase}"
+    changed = {"logit_tokens": "tokens"} if logits == "all" else {}
+    graph = lower(family.model, family.library, step, numbers, family.sizes.kinds, changed=changed)
+    priced, _ = costs(graph, family.library, numbers)
+    prompts = {"T": batch * seq, "S": seq, "past": past}
+    work = prompts if phase == "prefill" else {"B": batch, "C": seq + past}
     values = {**bound.symbols(), **{symbol(name): Integer(value) for name, value in work.items()}}
     found: dict[str, int] = dict.fromkeys(COUNTED, 0)
     for op in graph.ops:
@@ -230,26 +231,6 @@ def _times(phased: PricedPhase, body: str, values: Mapping[Any, Expr]) -> int:
 
 def _counted(cost: Cost) -> Mapping[str, Expr]:
     return cost.counted or {COUNTED[0]: cost.total_flops}
-
-
-def _all_pairs(phase: Phase, batch: int, seq: int, past: int, *, causal: bool) -> dict[str, Any]:
-    """What stands in for `pairs`: all of them, or only those that the causal mask and a window keep."""
-    window = sympy.Symbol("window", integer=True, positive=True)
-    end = Integer(seq + past)
-    if phase == "decode":
-        every, inside = batch * end, batch * (sympy.Min(end, window) if causal else end)
-    elif causal:
-        every = batch * (Integer(seq) * (seq + 1) / 2 + seq * past)
-        inside = batch * (_keys(end, window) - _keys(Integer(past), window))
-    else:
-        every = inside = batch * seq * end
-    return {"pairs": sympy.sympify(every), "pairs()": sympy.Lambda(window, sympy.sympify(inside))}
-
-
-def _keys(tokens: Expr, window: Expr) -> Expr:
-    """min(1, W) + min(2, W) + ... + min(tokens, W)."""
-    most = sympy.Min(tokens, window)
-    return most * (tokens - (most - 1) / 2)
 
 
 def _whole(amount: Expr, values: Mapping[Any, Expr]) -> int:

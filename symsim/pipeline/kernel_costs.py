@@ -26,7 +26,8 @@ from symsim.language.symbolic import expression
 from symsim.language.tree import Kernel, Library
 from symsim.model.architecture import Architecture
 from symsim.model.lower import Facts, degrees
-from symsim.model.op_graph import Guard, Op, OpGraph, Phase
+from symsim.model.op_graph import Guard, Op, OpGraph
+from symsim.model.step import EngineStep, step_named
 
 PARTS = {
     "compute": "multiplying, or a measured or modelled time",
@@ -42,7 +43,7 @@ def kernel_forms(
     sizes: Mapping[str, int],
     deployment: Deployment,
     cost_model: str,
-    phase: Phase,
+    step: str,
     tables: str,
     *,
     fallback: bool,
@@ -62,7 +63,7 @@ def kernel_forms(
     numbers = bind_all(ModelConfig(str(found.span), {}), read, chip, served, counted_by)
     context = table_context(chip, served, counted_by, tables, fallback=fallback)
     subject = f"{found.span}, {chip.name}, {served.text()}, {cost_model} cost model, tables {tables}"
-    derivations = _derivations(found, library, sizes, phase, deciding_numbers(numbers, phase))
+    derivations = _derivations(found, library, sizes, step, deciding_numbers(numbers))
     return found, {
         derivation.name: ClosedForm(derivation, _needed(numbers, derivation), context, subject)
         for derivation in derivations
@@ -70,11 +71,12 @@ def kernel_forms(
 
 
 def _derivations(
-    found: Kernel, library: Library, sizes: Mapping[str, int], phase: Phase, facts: Facts
+    found: Kernel, library: Library, sizes: Mapping[str, int], step: str, facts: Facts
 ) -> Iterator[Derivation]:
     """Its time, then the FLOP/s achieved in it."""
     guards = dict[sympy.Basic, bool]()
-    graph = _alone(found, sizes, phase, degrees(facts, guards))
+    shared = degrees(facts, guards)
+    graph = _alone(found, sizes, step_named(step, library, shared), shared)
     priced, decided = costs(graph, library, facts)
     decided = (*(Guard(test, outcome) for test, outcome in guards.items()), *decided)
     cost = priced[found.name]
@@ -115,7 +117,7 @@ def _check(found: Kernel, sizes: Mapping[str, int]) -> None:
         raise SymsimError(f"{found.name}({own}) needs {', '.join(missing)}; state them as {missing[0]}=1")
 
 
-def _alone(found: Kernel, sizes: Mapping[str, int], phase: Phase, shared: Mapping[str, Expr]) -> OpGraph:
+def _alone(found: Kernel, sizes: Mapping[str, int], step: EngineStep, shared: Mapping[str, Expr]) -> OpGraph:
     """A graph of this one operator, its sizes as symbols of their own; those that are not given by their defaults."""
     known: dict[str, Expr] = {**{name: symbol(name) for name in KNOWN}, **shared}
     shape: dict[str, Expr] = {}
@@ -138,7 +140,7 @@ def _alone(found: Kernel, sizes: Mapping[str, int], phase: Phase, shared: Mappin
     dag.add_node(op.name)
     return OpGraph(
         model=found.name,
-        phase=phase,
+        step=step,
         ops=(op,),
         dag=nx.freeze(dag),
         residents=(),

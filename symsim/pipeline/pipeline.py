@@ -6,21 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from symsim.cost.kernel_cost import Rates
-from symsim.cost.metrics import PricedPhase
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding import bind_all, table_context
 from symsim.inputs.cost_model import VINTAGES, CostModel, named_cost_model
 from symsim.inputs.deployment import Deployment, resized
 from symsim.inputs.device import Device, load_device
 from symsim.model.family import Family, find_family
-from symsim.model.op_graph import Phase
 from symsim.model.stored_formats import ServedModel, serve
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.shards import check_deployment, whole_shards
 from symsim.quantization.multiply import gemm_rate
 
-PHASES: tuple[Phase, ...] = ("prefill", "decode")
+STEPS = ("prefill", "decode")
+"""The steps that a deployment is checked by; others are priced when a metric of theirs is asked for."""
 
 
 def compile_model(
@@ -53,9 +52,7 @@ def assembled(
     numbers = bind_all(family.config, sizes, device, deployment, cost_model, served.stored)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
     rates = _rates(served, device)
-    phases: dict[Phase, PricedPhase] = {
-        phase: phase_of(served, phase, numbers, rates, pad=fallback) for phase in PHASES
-    }
+    phases = {step: phase_of(served, step, numbers, rates, pad=fallback) for step in STEPS}
     check_deployment(deployment, phases.values(), numbers)
     padded = [sentence for phase in phases.values() for sentence in whole_shards(phase, numbers, pad=fallback)]
     return Compiled(
@@ -64,6 +61,7 @@ def assembled(
         cost_model=cost_model,
         numbers=numbers,
         context=context,
+        rates=rates,
         phases=phases,
         assumptions=tuple(dict.fromkeys((*served.family.assumptions, *padded))),
         asked=asked,

@@ -15,7 +15,7 @@ def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numb
     """Raise DeploymentError for a deployment that the graph text refuses, or that makes no sense for the model."""
     every = tuple(phases)
     for phase in every:
-        facts = deciding_numbers(numbers, phase.graph.phase)
+        facts = deciding_numbers(numbers)
         for refusal in phase.graph.refusals:
             sentence = refusal.failure(facts)
             if sentence is not None:
@@ -33,7 +33,7 @@ def _has_experts(phase: PricedPhase) -> bool:
 
 def whole_shards(phase: PricedPhase, numbers: Numbers, *, pad: bool) -> list[str]:
     """What is padded so that shards are whole. Raises DeploymentError where they are not and nothing may be padded."""
-    facts = deciding_numbers(numbers, phase.graph.phase)
+    facts = deciding_numbers(numbers)
     meanings = {**numbers.sources, **{name: info.meaning for name, info in KNOWN.items()}}
     failures = [found for whole in phase.graph.whole if (found := whole.failure(facts, meanings)) is not None]
     if failures and not pad:

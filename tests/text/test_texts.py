@@ -40,7 +40,7 @@ def graph_text(text: str, folder: Path) -> str:
     stated = {name.name: 64 for binding in model.bindings for name in map(single_name, binding.choices) if name}
     sizes = read_architecture(ModelConfig("tiny.json", stated | {"num_hidden_layers": 6}), model, library)
     deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0, "pp": 1, "cp": 1}
-    numbers = deciding_numbers(Numbers({**sizes.values, **deployment}, {}), "decode")  # type: ignore[arg-type]
+    numbers = deciding_numbers(Numbers({**sizes.values, **deployment}, {}))  # type: ignore[arg-type]
     graph = lower(model, library, "decode", numbers, sizes.kinds)
     priced, _ = costs(graph, library, numbers)
     lines: list[str] = []
