@@ -1,0 +1,149 @@
+"""Hook of MkDocs: what is kept elsewhere is put into its page when the site is built, and formulas become MathML.
+
+A page says `{{ symbols }}`, `{{ file grammar/query.lark }}` or `{{ include graphs/README.md | The language }}` (that
+section, without its heading). Links of an included text lead to the pages of the site.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+
+from symsim import errors
+from symsim.algebra.symbols import KNOWN
+from symsim.cli import COMMANDS
+from symsim.inputs.cost_model import COST_MODELS
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = re.compile(r"^\{\{ (\w+)(?: (.*?))? \}\}$", re.MULTILINE)
+MATH = re.compile(r"^\$\$\n(.*?)^\$\$$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]*)(#[^)]*)?\)")
+PAGES = {
+    "README.md": "index.md",
+    "graphs/README.md": "reference/graph-language.md",
+    "hardware/README.md": "reference/devices.md",
+    "mfu/README.md": "reference/tables.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "grammar/latex.lark": "reference/latex.md",
+}
+"""File of the checkout -> the page of the site that shows it."""
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Fill in what a page asks for; MkDocs calls this for each."""
+    here = page.file.src_uri
+
+    def filled(place: re.Match[str]) -> str:
+        return GENERATED[place[1]](place[2] or "", here)
+
+    return MATH.sub(_mathml, PLACE.sub(filled, markdown))
+
+
+def _mathml(formula: re.Match[str]) -> str:
+    return f'<div class="formula">{convert(formula[1], display="block")}</div>\n'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def _symbols(_: str, __: str) -> str:
+    def row(name: str) -> Sequence[str]:
+        info = KNOWN[name]
+        return f"`{name}`", convert(info.latex), info.unit, info.meaning
+
+    kinds: dict[str, list[str]] = {}
+    for name in KNOWN:
+        kinds.setdefault(KNOWN[name].kind, []).append(name)
+    head = ("symbol", "printed", "unit", "meaning")
+    return "\n\n".join(f"## {kind.capitalize()}\n\n{_table(head, map(row, names))}" for kind, names in kinds.items())
+
+
+def _metrics(_: str, __: str) -> str:
+    import tomllib
+
+    rows = tomllib.loads((ROOT / "grammar" / "metrics.toml").read_text())
+    return _table(
+        ("metric", "printed", "unit", "formula", "meaning"),
+        [
+            (f"`{name}`", convert(row["latex"]), row["unit"], f"`{row['formula']}`", row["meaning"])
+            for name, row in rows.items()
+        ],
+    )
+
+
+def _commands(_: str, __: str) -> str:
+    os.environ["COLUMNS"] = "100"
+    parser = argparse.ArgumentParser(prog="symsim")
+    added = parser.add_subparsers()
+    for module in COMMANDS.values():
+        importlib.import_module(f"symsim.command.{module}").add(added)
+    return "\n\n".join(f"## {name}\n\n```text\n{added.choices[name].format_help()}```" for name in COMMANDS)
+
+
+def _cost_models(_: str, __: str) -> str:
+    """Every constant that a cost model adds to datasheet and config, with its value and source."""
+    rows = [
+        (f"`{model.name}`", f"`{name}`" if name in model.constants else f"a {name}", f"{float(value):g}", source)
+        for model in COST_MODELS.values()
+        for name, source in model.sources.items()
+        for value in [{**model.scale, **model.constants}[name]]
+    ]
+    return _table(("cost model", "constant, or unit", "value (SI), or factor", "source"), rows)
+
+
+def _errors(_: str, __: str) -> str:
+    found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    rows = [(f"`{e.__name__}`", f"`{e.__base__.__name__}`", " ".join((e.__doc__ or "").split())) for e in found]  # pyright: ignore
+    return _table(("error", "is a", "raised where"), rows)
+
+
+def _departures(_: str, __: str) -> str:
+    """The list that follows "Departures" in the changelog."""
+    text = (ROOT / "CHANGELOG.md").read_text().partition("Departures from")[2]
+    return text.partition("\n\n")[2].partition("\n#")[0]
+
+
+def _file(name: str, _: str) -> str:
+    return f"```text\n{(ROOT / name).read_text()}```"
+
+
+def _include(words: str, here: str) -> str:
+    """A file, or the sections of it that are named after `|`, without the first heading."""
+    name, _, wanted = (word.strip() for word in words.partition("|"))
+    text = (ROOT / name).read_text()
+    if wanted:
+        sections = {part.partition("\n")[0]: part for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]}
+        text = sections[wanted].partition("\n")[2]
+    return LINK.sub(lambda link: _link(link, Path(name).parent, here), text)
+
+
+def _link(link: re.Match[str], folder: Path, here: str) -> str:
+    """A link of an included text, as one of the page: into the site, or into the text itself."""
+    target, anchor = link[1], link[2] or ""
+    if not target:
+        return link[0]
+    name = os.path.normpath(folder / target)
+    shown = name.removeprefix("docs/") if name.startswith("docs/") else PAGES.get(name)
+    assert shown, f"{here}: no page of the site shows {name}, which an included text links to"
+    return f"]({os.path.relpath(shown, Path(here).parent)}{anchor})"
+
+
+GENERATED = {
+    "symbols": _symbols,
+    "metrics": _metrics,
+    "commands": _commands,
+    "cost_models": _cost_models,
+    "errors": _errors,
+    "departures": _departures,
+    "file": _file,
+    "include": _include,
+}
