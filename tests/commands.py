@@ -47,7 +47,7 @@ def console_commands(text: str) -> list[tuple[str, str]]:
 
 def same_text(shown: str, printed: str) -> bool:
     """Whether the text is the one that is shown, where `...` stands for anything; spaces at ends of lines apart."""
-    stripped = "\n".join(line.rstrip() for line in printed.splitlines()) + "\n"
+    stripped = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
     return doctest.OutputChecker().check_output(shown.replace("...\n", "..."), stripped, doctest.ELLIPSIS)
 
 
