@@ -1,13 +1,14 @@
-"""Where every sympy Symbol is born, with its assumptions, unit, LaTeX and meaning.
+"""Where every sympy Symbol is born, with its assumptions, unit, LaTeX and meaning, from grammar/symbols.toml.
 
-Names are the ones users type in queries and see in printed formulas.  Hardware symbols are named like the fields
-of a device file; architecture symbols are named by the `config:` section of a model in graphs/.
+Names are the ones users type in queries and see in printed formulas.  Architecture symbols are named by the `config:`
+section of a model in graphs/.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
@@ -15,12 +16,18 @@ from typing import Any, Literal, cast
 import sympy
 from sympy import Expr, Symbol
 
+from symsim.errors import InternalError
+from symsim.paths import GRAMMAR
+
 SymbolKind = Literal["workload", "deployment", "flag", "hardware", "convention", "precision", "architecture", "step"]
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolInfo:
-    """What a symbol stands for. `unit` is the SI unit of its value ("1" for a pure number)."""
+    """What a symbol stands for. `unit` is the SI unit of its value ("1" for a pure number); zero: whether it may be 0.
+
+    default: what stands in where a question names none; range: from where to where it is looked at unless asked.
+    """
 
     name: str
     kind: SymbolKind
@@ -28,151 +35,66 @@ class SymbolInfo:
     meaning: str
     latex: str
     integer: bool = False
+    zero: bool = False
+    default: int | None = None
+    range: tuple[int, int] | None = None
 
 
-PRECISIONS = ("fp32", "bf16", "fp8", "int8", "fp4")
+_KINDS: tuple[SymbolKind, ...] = ("workload", "deployment", "flag", "hardware", "precision", "convention")
+_TABLE: Mapping[str, Mapping[str, Any]] = tomllib.loads((GRAMMAR / "symbols.toml").read_text(encoding="utf-8"))
+
+
+def _row(kind: SymbolKind, name: str) -> SymbolInfo:
+    unit, latex, meaning, *words = _TABLE[kind][name]
+    if not {*words} <= {"whole", "zero"}:
+        raise InternalError("symbols", f"grammar/symbols.toml, {name}: expected whole or zero, found {words}")
+    low_high = _TABLE["range"].get(name)
+    return SymbolInfo(
+        name=name,
+        kind=kind,
+        unit=unit,
+        meaning=meaning,
+        latex=latex,
+        integer="whole" in words,
+        zero="zero" in words,
+        default=_TABLE["default"].get(name),
+        range=None if low_high is None else (low_high[0], low_high[1]),
+    )
+
+
+KNOWN: Mapping[str, SymbolInfo] = {name: _row(kind, name) for kind in _KINDS for name in _TABLE[kind]}
+"""The symbols of the table; those of number formats besides: `symbol_info`."""
+
+DEFAULTS: Mapping[str, int] = {name: info.default for name, info in KNOWN.items() if info.default is not None}
+"""Workload that stands in where a question names none. Every use is stated."""
+
+WORKLOAD = tuple(DEFAULTS)
+"""The workload that is a user's to choose."""
+
+PRECISIONS = tuple(name.removeprefix("peak_") for name in _TABLE["hardware"] if name.startswith("peak_"))
 """Precisions that may have a peak rate; a device's is the symbol `peak_PRECISION`."""
 
-
-def _table(kind: SymbolKind, rows: list[tuple[str, str, str, str, bool]]) -> dict[str, SymbolInfo]:
-    return {row[0]: SymbolInfo(row[0], kind, row[1], row[3], row[2], row[4]) for row in rows}
-
-
-def _peak(precision: str) -> tuple[str, str, str, str, bool]:
-    return f"peak_{precision}", "FLOP/s", f"P_{{\\mathrm{{{precision}}}}}", f"dense {precision} peak rate", False
-
-
-_FIXED: Mapping[str, SymbolInfo] = {
-    **_table(
-        "workload",
-        [
-            ("B", "1", "B", "sequences decoded together on one GPU (decode batch)", True),
-            ("S", "tokens", "S", "input length", True),
-            ("O", "tokens", "O", "output length", True),
-            ("T", "tokens", "T", "prefill tokens on one GPU in one iteration", True),
-            ("C", "tokens", "C", "mean context length while decoding", True),
-            ("Q", "tokens", "Q", "new tokens of one sequence in one step", True),
-            ("past", "tokens", "H", "tokens in the cache before the prefill tokens of an iteration", True),
-        ],
-    ),
-    **_table(
-        "deployment",
-        [
-            ("world_size", "1", "N_{\\mathrm{GPU}}", "GPUs in the deployment", True),
-            ("nodes", "1", "N_{\\mathrm{node}}", "nodes (servers) in the deployment", True),
-            ("tp", "1", "p_{\\mathrm{tp}}", "tensor parallel size", True),
-            ("cp", "1", "p_{\\mathrm{cp}}", "context parallel size", True),
-            ("ep", "1", "p_{\\mathrm{ep}}", "expert parallel size", True),
-            ("dp", "1", "p_{\\mathrm{dp}}", "data parallel size", True),
-            ("pp", "1", "p_{\\mathrm{pp}}", "pipeline parallel size", True),
-            (
-                "sm_ratio",
-                "1",
-                "\\rho_{\\mathrm{SM}}",
-                "share of SMs left to compute under two-batch overlap",
-                False,
-            ),
-        ],
-    ),
-    **_table(
-        "flag",
-        [
-            ("deepep", "1", "x_{\\mathrm{DeepEP}}", "1 when experts communicate through DeepEP", True),
-            ("two_batch", "1", "x_{\\mathrm{TBO}}", "1 under two-batch overlap", True),
-            ("prefill", "1", "x_{\\mathrm{prefill}}", "1 in the prefill phase", True),
-            ("decode", "1", "x_{\\mathrm{decode}}", "1 in the decode phase", True),
-        ],
-    ),
-    **_table(
-        "hardware",
-        [
-            *map(_peak, PRECISIONS),
-            ("hbm_bandwidth", "B/s", "W_{\\mathrm{HBM}}", "HBM bandwidth", False),
-            ("hbm_efficiency", "1", "\\eta_{\\mathrm{HBM}}", "achievable share of HBM bandwidth", False),
-            ("hbm_capacity", "B", "M_{\\mathrm{HBM}}", "HBM capacity of one GPU", False),
-            ("nvlink_bandwidth", "B/s", "W_{\\mathrm{NVL}}", "NVLink bandwidth, one direction", False),
-            (
-                "nvlink_efficiency",
-                "1",
-                "\\eta_{\\mathrm{NVL}}",
-                "achievable share of NVLink bandwidth",
-                False,
-            ),
-            (
-                "rdma_bandwidth",
-                "B/s",
-                "W_{\\mathrm{RDMA}}",
-                "RDMA bandwidth of one GPU, one direction",
-                False,
-            ),
-            ("rdma_efficiency", "1", "\\eta_{\\mathrm{RDMA}}", "achievable share of RDMA bandwidth", False),
-            ("sm_count", "1", "N_{\\mathrm{SM}}", "streaming multiprocessors", True),
-            ("clock", "Hz", "f_{\\mathrm{clock}}", "clock", False),
-            ("clock_efficiency", "1", "\\eta_{\\mathrm{clock}}", "sustained share of the clock", False),
-            ("cycles_fp8_to_half", "1", "c_{8\\to16}", "cycles of an SM to convert an element, fp8 to half", False),
-            ("cycles_half_to_fp32", "1", "c_{16\\to32}", "cycles of an SM to convert an element, half to fp32", False),
-            (
-                "cycles_fp32_to_bf16",
-                "1",
-                "c_{32\\to\\mathrm{bf}}",
-                "cycles of an SM to convert an element, fp32 to bf16",
-                False,
-            ),
-            ("cycles_bf16_by_fp32", "1", "c_{\\mathrm{bf}\\cdot32}", "cycles of an SM to multiply bf16 by fp32", False),
-            ("default_mfu", "1", "\\mu_0", "MFU where no table answers", False),
-        ],
-    ),
-    **_table(
-        "precision",
-        [
-            ("peak_w", "FLOP/s", "P_{w}", "peak rate at the precision of the weight GEMMs", False),
-            ("b_w", "B", "b_{w}", "bytes of a weight", True),
-            ("b_kv", "B", "b_{\\mathrm{kv}}", "bytes of a KV cache element", True),
-            ("b_bf16", "B", "b_{\\mathrm{bf16}}", "bytes of a bf16 element", True),
-            ("b_fp8", "B", "b_{\\mathrm{fp8}}", "bytes of an fp8 element", True),
-            ("b_fp32", "B", "b_{\\mathrm{fp32}}", "bytes of an fp32 element", True),
-        ],
-    ),
-    **_table(
-        "convention",
-        [
-            ("causal_divisor", "1", "\\gamma", "divisor of full attention FLOPs for the causal mask", False),
-            ("t_sched_prefill", "s", "t_{\\mathrm{sched}}", "scheduler time of a prefill iteration", False),
-            ("t_sched_decode", "s", "t_{\\mathrm{sched}}", "scheduler time of a decode step", False),
-            (
-                "t_sched_hybrid",
-                "s",
-                "t_{\\mathrm{sched}}",
-                "scheduler time of a hybrid model's decode step",
-                False,
-            ),
-            ("reserve_runtime", "B", "M_{\\mathrm{run}}", "memory kept for the runtime", False),
-            ("reserve_share", "1", "\\rho_{\\mathrm{free}}", "share of HBM kept free", False),
-            ("reserve_encoder", "B", "M_{\\mathrm{enc}}", "memory kept for an encoder", False),
-        ],
-    ),
-}
+LINKS = ("nvlink", "rdma")
 
 _FORMAT = re.compile(r"b_((?:[a-z]+_)*?[a-z]+\d\w*)")
 
 
-@dataclass(frozen=True)
-class _Known(Mapping[str, SymbolInfo]):
-    """The fixed symbols, and `b_FORMAT` for every number format that weights may be stored in."""
+def is_symbol(name: object) -> bool:
+    """Whether a name is a symbol of the table, or of a number format: `b_FORMAT`.
 
-    fixed: Mapping[str, SymbolInfo]
+    >>> is_symbol("hbm_bandwidth"), is_symbol("b_int4_g128"), is_symbol("heads")
+    (True, True, False)
+    """
+    return name in KNOWN or (isinstance(name, str) and _FORMAT.fullmatch(name) is not None)
 
-    def __getitem__(self, name: str) -> SymbolInfo:
-        return self.fixed[name] if name in self.fixed else _of_format(name)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.fixed or (isinstance(name, str) and _FORMAT.fullmatch(name) is not None)
+def symbol_info(name: str) -> SymbolInfo:
+    """What a symbol of the table or of a number format stands for. Raises KeyError for another.
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.fixed)
-
-    def __len__(self) -> int:
-        return len(self.fixed)
+    >>> symbol_info("b_int4_g128").meaning
+    'bytes of a weight in int4 g128, with its scales'
+    """
+    return KNOWN[name] if name in KNOWN else _of_format(name)
 
 
 @cache
@@ -181,10 +103,9 @@ def _of_format(name: str) -> SymbolInfo:
     if found is None:
         raise KeyError(name)
     words = found[1].replace("_", " ")
-    spaced = words.replace(" ", "\\,")
-    return SymbolInfo(
-        name, "precision", "B", f"bytes of a weight in {words}, with its scales", f"b_{{\\mathrm{{{spaced}}}}}"
-    )
+    unit, latex, meaning = _TABLE["open"]["b_FORMAT"]
+    spaced = latex.replace("FORMAT", words.replace(" ", "\\,"))
+    return SymbolInfo(name, "precision", unit, meaning.replace("FORMAT", words), spaced)
 
 
 def weight_symbol(format_name: str) -> str:
@@ -196,12 +117,6 @@ def weight_symbol(format_name: str) -> str:
     return f"b_{format_name.replace(' ', '_')}"
 
 
-KNOWN: Mapping[str, SymbolInfo] = _Known(_FIXED)
-
-LINKS = ("nvlink", "rdma")
-WORKLOAD = ("B", "S", "O", "T")
-
-
 @cache
 def symbol(name: str) -> Symbol:
     """The Symbol of a known name: positive, integer where its table says so.
@@ -209,9 +124,10 @@ def symbol(name: str) -> Symbol:
     >>> symbol("B").is_integer, symbol("hbm_bandwidth").is_positive
     (True, True)
     """
-    if KNOWN[name].kind == "flag":  # may be zero: a positive symbol would decide its own condition
+    info = symbol_info(name)
+    if info.zero:  # a positive symbol would decide its own condition
         return Symbol(name, integer=True)
-    return Symbol(name, integer=True, positive=True) if KNOWN[name].integer else Symbol(name, positive=True)
+    return Symbol(name, integer=True, positive=True) if info.integer else Symbol(name, positive=True)
 
 
 @cache
@@ -225,6 +141,11 @@ def symbol_or_zero(name: str) -> Symbol:
 def architecture_symbol(name: str) -> Symbol:
     """The Symbol of a model's own size. It may be zero (no shared experts), so it is only nonnegative."""
     return Symbol(name, integer=True, nonnegative=True)
+
+
+def named_symbol(name: str) -> Symbol:
+    """The Symbol of a name: of the table, of a number format, or else a model's own size."""
+    return symbol(name) if is_symbol(name) else architecture_symbol(name)
 
 
 @cache

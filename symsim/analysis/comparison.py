@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sympy import Expr
 
-from symsim.algebra.symbols import KNOWN, SymbolInfo, symbol
+from symsim.algebra.symbols import SymbolInfo, is_symbol, symbol, symbol_info
 from symsim.cost.metrics import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms, root
@@ -127,8 +127,8 @@ def crossings_of(one: ClosedForm, other: ClosedForm, variable: str, **at: int) -
     """
     one, other = (_without(form, variable) for form in (one, other))
     known = {name for form in (one, other) for name in form.symbols}
-    if variable not in known or KNOWN[variable].kind != "workload":
-        workload = {name for name in known if name in KNOWN and KNOWN[name].kind == "workload"}
+    if variable not in known or symbol_info(variable).kind != "workload":
+        workload = {name for name in known if is_symbol(name) and symbol_info(name).kind == "workload"}
         raise SymsimError(f"{one.name} has no crossing in {variable}; {did_you_mean(variable, workload)}")
     fixed = {name: value for name, value in at.items() if name in known and name != variable}
     points = np.arange(1, LONGEST + 1, dtype=float)

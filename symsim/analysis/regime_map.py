@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import symbol_info
 from symsim.analysis.regimes import SPAN, Regimes, regimes_along
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
@@ -158,9 +158,9 @@ def map_regimes(whole: ClosedForm, variables: tuple[str, str], ranges: tuple[End
 
 
 def _grid(name: str, here: float, low: float | None, high: float | None) -> NDArray[np.float64]:
-    whole = KNOWN[name].integer
-    last = (1024.0 if name == "B" else 131_072.0) if whole else here * SPAN
-    ends = low or (1.0 if whole else here / SPAN), high or last
+    whole = symbol_info(name).integer
+    usual = symbol_info(name).range or (here / SPAN, here * SPAN)
+    ends = low or usual[0], high or usual[1]
     spaced = np.geomspace(*ends, FINENESS)
     return np.unique(np.rint(spaced)) if whole else spaced
 
@@ -185,7 +185,7 @@ def _region(
 
 def _plain(scan: Scan, axis: int, value: float) -> float:
     name = list(scan.axes)[axis]
-    return int(value) if KNOWN[name].integer else float(value)
+    return int(value) if symbol_info(name).integer else float(value)
 
 
 def _curves(

@@ -15,7 +15,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Rational
 
-from symsim.algebra.symbols import KNOWN, WORKLOAD, symbol
+from symsim.algebra.symbols import WORKLOAD, symbol, symbol_info
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
@@ -155,18 +155,18 @@ def regimes_along(
     inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
     stated = {**point, variable: here}
     where = inside[0] if inside else -1
-    words = (form.name, form.derivation.result.latex, form.unit, variable, KNOWN[variable].unit, subject)
+    words = (form.name, form.derivation.result.latex, form.unit, variable, symbol_info(variable).unit, subject)
     return Regimes(*words, stated, where, tuple(pieces))
 
 
 def _whole(variable: str) -> bool:
-    return KNOWN[variable].integer
+    return symbol_info(variable).integer
 
 
 def _grid(variable: str, here: float, low: float | None, high: float | None) -> NDArray[np.float64]:
     if _whole(variable):
-        last = 1024 if variable == "B" else 131_072
-        ends = low or 1, high or max(last, here)
+        first, last = symbol_info(variable).range or (1, LONGEST)
+        ends = low or first, high or max(last, here)
         if any(end != int(end) for end in ends) or ends[1] - ends[0] >= LONGEST:
             raise SymsimError(f"{variable} is looked at from one whole number to another, at most {LONGEST:,} of them")
         return np.arange(int(ends[0]), int(ends[1]) + 1, dtype=float)

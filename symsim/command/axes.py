@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError
 
@@ -48,15 +48,15 @@ def _range(name: str, values: str, text: str) -> Any:
 
 def _value(name: str, part: str, text: str, unit: str | None = None) -> Any:
     """A number in SI units, or a word (fp8) where the name is no symbol with a unit."""
-    dimension = unit or (KNOWN[name].unit if name in KNOWN else "1")
+    dimension = unit or (symbol_info(name).unit if is_symbol(name) else "1")
     try:
         number = parse_quantity(part, dimension)
     except BadUnit as error:
-        if name in KNOWN or (not part.isidentifier() and not part.replace("-", "").isalnum()):
+        if is_symbol(name) or (not part.isidentifier() and not part.replace("-", "").isalnum()):
             raise SymsimError(f"--over {text!r}: {error}") from None
         return part
     return int(number) if number.denominator == 1 else float(number)
 
 
 def _whole(name: str) -> bool:
-    return name not in KNOWN or KNOWN[name].integer
+    return not is_symbol(name) or symbol_info(name).integer

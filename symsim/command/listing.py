@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from symsim.algebra.symbols import KNOWN
 from symsim.algebra.units import format_quantity
-from symsim.command.subject import write_json
+from symsim.command.subject import add_json, write_json
+from symsim.cost.metric_table import metrics
 from symsim.inputs.config import bundled_models, load_config
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices, load_device
@@ -13,17 +16,19 @@ from symsim.language.library import load_library
 from symsim.render.terminal import write_table
 from symsim.tables.table import rows, signatures
 
+Listed = tuple[tuple[str, ...], list[tuple[str, ...]]]
+"""Head and rows."""
+
 
 def add(commands: Any) -> None:
-    ask = commands.add_parser("list", help="bundled models, families, devices, tables or kernels")
-    ask.add_argument("what", choices=["models", "families", "devices", "tables", "kernels"])
-    ask.add_argument("--json", action="store_true")
+    ask = commands.add_parser("list", help=f"what is bundled: {', '.join(LISTS)}")
+    ask.add_argument("what", choices=list(LISTS))
+    add_json(ask)
     ask.set_defaults(command=_list)
 
 
 def _list(*, what: str, json: bool) -> int:
-    lists = {"models": _models, "families": _families, "devices": _devices, "tables": _tables, "kernels": _kernels}
-    head, found = lists[what]()
+    head, found = LISTS[what]()
     if json:
         write_json([dict(zip(head, row, strict=True)) for row in found])
     else:
@@ -31,14 +36,14 @@ def _list(*, what: str, json: bool) -> int:
     return 0
 
 
-def _models() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _models() -> Listed:
     configs = [(name, load_config(name)) for name in bundled_models()]
     return ("model", "architecture", "source"), [
         (name, config.keys["architectures"][0], config.keys["_source"]) for name, config in configs
     ]
 
 
-def _families() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _families() -> Listed:
     found = [
         (model.name, ", ".join(model.serves), cost_model, str(model.span))
         for cost_model in COST_MODELS
@@ -47,7 +52,7 @@ def _families() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return ("family", "architectures and model types", "cost model", "defined at"), found
 
 
-def _devices() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _devices() -> Listed:
     fields = (
         ("peak_bf16", "FLOP/s"),
         ("peak_fp8", "FLOP/s"),
@@ -63,7 +68,7 @@ def _devices() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return head, found
 
 
-def _tables() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _tables() -> Listed:
     found: list[tuple[str, ...]] = []
     for name, table in signatures().items():
         devices = ", ".join(sorted({row.cells["device"] for row in rows(name)}))
@@ -71,10 +76,38 @@ def _tables() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return ("function", "file", "rows", "devices", "library", "meaning"), found
 
 
-def _kernels() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _kernels() -> Listed:
     found = [
         (kernel.name, ", ".join(kernel.params), cost_model, str(kernel.span))
         for cost_model in COST_MODELS
         for kernel in load_library(cost_model).kernels.values()
     ]
     return ("kernel", "sizes", "cost model", "defined at"), found
+
+
+def _metrics() -> Listed:
+    found = [
+        (metric.flag, ", ".join(metric.aliases), metric.step, metric.unit, metric.result.formula, metric.meaning)
+        for metric in metrics().values()
+    ]
+    return ("metric", "also", "step", "unit", "formula", "meaning"), found
+
+
+def _symbols() -> Listed:
+    found: list[tuple[str, ...]] = []
+    for name, info in KNOWN.items():
+        usual = "" if info.default is None else str(info.default)
+        low_high = "" if info.range is None else "{:,} to {:,}".format(*info.range)
+        found.append((name, info.kind, info.unit, info.latex, usual, low_high, info.meaning))
+    return ("symbol", "kind", "unit", "LaTeX", "default", "range", "meaning"), found
+
+
+LISTS: Mapping[str, Callable[[], Listed]] = {
+    "models": _models,
+    "families": _families,
+    "devices": _devices,
+    "tables": _tables,
+    "kernels": _kernels,
+    "metrics": _metrics,
+    "symbols": _symbols,
+}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from symsim.algebra.symbols import DEFAULTS
 from symsim.errors import SymsimError
 from symsim.inputs.deployment import positive_integer
-from symsim.solve.solver import DEFAULTS
 
 
 def assignments(text: str, example: str) -> dict[str, int]:

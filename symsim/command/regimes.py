@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity, parse_quantity
 from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Regimes
@@ -100,9 +100,10 @@ def _range(text: str, along: str) -> tuple[float | None, float | None]:
     if not text:
         return None, None
     low, colon, high = text.partition(":")
-    if not colon or along not in KNOWN:
+    if not colon or not is_symbol(along):
         raise SymsimError(f"--range {text!r}: expected LOW:HIGH, e.g. 1:512")
-    ends = float(parse_quantity(low.strip(), KNOWN[along].unit)), float(parse_quantity(high.strip(), KNOWN[along].unit))
+    unit = symbol_info(along).unit
+    ends = float(parse_quantity(low.strip(), unit)), float(parse_quantity(high.strip(), unit))
     if not 0 < ends[0] < ends[1]:
         raise SymsimError(f"--range {text!r}: the low end must be above zero and below the high end")
     return ends

@@ -30,7 +30,7 @@ def add_model(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
     add_graphs(ask)
     add_fallback(ask)
-    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    add_json(ask)
 
 
 def add_graphs(ask: argparse.ArgumentParser) -> None:
@@ -65,6 +65,10 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -
 
 def add_metric(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--metric", default="tpot", choices=[metric.flag for metric in metrics().values()])
+
+
+def add_json(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
 
 
 def add_fallback(ask: argparse.ArgumentParser) -> None:

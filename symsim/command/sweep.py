@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
 from symsim.command.subject import add_subject, deployment_of, note, write_json
@@ -182,6 +182,6 @@ def _at(labels: Mapping[str, Any], dims: Sequence[str]) -> str:
 
 
 def _label(name: str, value: Any) -> str:
-    if isinstance(value, str) or name not in KNOWN:
+    if isinstance(value, str) or not is_symbol(name):
         return str(value)
-    return format_quantity(value, KNOWN[name].unit, 6).removesuffix(" tokens")
+    return format_quantity(value, symbol_info(name).unit, 6).removesuffix(" tokens")

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from sympy import Expr, Rational, Symbol
 
-from symsim.algebra.symbols import KNOWN, LINKS, PRECISIONS, architecture_symbol, symbol
+from symsim.algebra.symbols import KNOWN, LINKS, PRECISIONS, named_symbol
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError
 from symsim.inputs.config import ModelConfig
@@ -30,10 +30,7 @@ class Numbers:
 
     def symbols(self) -> Mapping[Symbol, Expr]:
         """The same values keyed by Symbol, as exact Rationals."""
-        return {
-            (symbol(name) if name in KNOWN else architecture_symbol(name)): Rational(value.numerator, value.denominator)
-            for name, value in self.values.items()
-        }
+        return {named_symbol(name): Rational(value.numerator, value.denominator) for name, value in self.values.items()}
 
 
 def bind_model(

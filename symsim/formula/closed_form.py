@@ -12,7 +12,7 @@ import numpy as np
 from sympy import Basic, Expr, Integer, Symbol
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, WORKLOAD, SymbolInfo, subscripted
+from symsim.algebra.symbols import KNOWN, WORKLOAD, SymbolInfo, is_symbol, subscripted, symbol_info
 from symsim.cost.metrics import Derivation
 from symsim.errors import DeploymentError, EmptyTable, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers
@@ -129,7 +129,7 @@ class ClosedForm:
     def keys_of(self, expr: Basic) -> tuple[str, ...]:
         """The config keys behind the architecture symbols of an expression."""
         names = sorted(s.name for s in expr.free_symbols if isinstance(s, Symbol))
-        return tuple(self._info(name).meaning for name in names if name not in KNOWN and name in self.bound.sources)
+        return tuple(self._info(name).meaning for name in names if not is_symbol(name) and name in self.bound.sources)
 
     def values(self, workload: Mapping[str, int]) -> Mapping[str, Any]:
         """The number behind every symbol at a workload point, the mean context C included."""
@@ -176,8 +176,8 @@ class ClosedForm:
         raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, {*self.symbols, *WORKLOAD})}")
 
     def _info(self, name: str) -> SymbolInfo:
-        if name in KNOWN:
-            return KNOWN[name]
+        if is_symbol(name):
+            return symbol_info(name)
         source = self.bound.sources.get(name, "")
         return SymbolInfo(name, "architecture", "1", source.rpartition(": ")[2], subscripted(name), integer=True)
 
@@ -192,7 +192,7 @@ def _following(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) -> Mappi
 def _checked(name: str, value: object) -> Any:
     """A number for a symbol: workload symbols are whole and at least 1, all others above zero."""
     number = float(value) if isinstance(value, Real) else -1.0
-    if name in KNOWN and KNOWN[name].integer:
+    if is_symbol(name) and symbol_info(name).integer:
         return positive_integer(name, int(number) if number.is_integer() and number > 0 else value)
     if not number > 0:
         raise DeploymentError(f"{name} = {value!r} must be a number above zero")

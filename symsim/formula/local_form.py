@@ -10,7 +10,7 @@ import sympy
 from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute, symbol
+from symsim.algebra.symbols import WORKLOAD, is_symbol, substitute, symbol, symbol_info
 from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.binding_piece import root
 from symsim.formula.breakdown import numbers
@@ -29,10 +29,10 @@ def followed(
     kept = tuple(step for step in form.derivation.steps if step.symbol.name not in variables)
     form = ClosedForm(form.derivation.keeping(kept), form.bound, form.context)
     for name in variables:
-        if name not in form.symbols or name not in KNOWN:
-            usable = [known for known in form.symbols if known in KNOWN]
+        if name not in form.symbols or not is_symbol(name):
+            usable = [known for known in form.symbols if is_symbol(known)]
             raise SymsimError(f"{form.name} has no symbol {name} to follow; {did_you_mean(name, usable)}")
-        if KNOWN[name].integer and KNOWN[name].kind != "workload":
+        if symbol_info(name).integer and symbol_info(name).kind != "workload":
             raise SymsimError(f"{name} is a choice of the deployment; compile the others and compare")
     point = {name: value for name, value in at.items() if name in form.symbols}
     values: dict[str, Any] = {**form.values({n: int(v) for n, v in point.items() if n in WORKLOAD}), **point}
@@ -59,7 +59,7 @@ def exact_at(form: ClosedForm, scan: Scan, values: Mapping[str, Any], at: int) -
         if not isinstance(constant, AppliedUndef):
             fixed[constant] = Rational(round(float(figure)))
     exact = {s: v for s, v in form.bound.symbols().items() if s.name not in scan.axes}
-    given = [n for n in form.symbols if n in KNOWN and n not in scan.axes and n in values]
+    given = [n for n in form.symbols if is_symbol(n) and n not in scan.axes and n in values]
     point = {**exact, **{symbol(n): _exact(values[n]) for n in given}}
     numeric = pinned(form, scan, at).mapped(lambda expr: substitute(substitute(expr, fixed), point))
     return cast(Expr, sympy.expand(numeric.inlined()))
@@ -84,7 +84,7 @@ def crossing(
     if len(arms) != 2 or any(arm.has(sympy.Max, sympy.Min) for arm in arms):
         return None
     here = {name: float(points[at]) for name, points in scan.axes.items()}
-    point = {**values, **{name: int(x) if KNOWN[name].integer else x for name, x in here.items()}}
+    point = {**values, **{name: int(x) if symbol_info(name).integer else x for name, x in here.items()}}
     if "C" not in scan.axes and "S" in point and "O" in point:
         point["C"] = point["S"] + point["O"] // 2
     found = root(arms[1] - arms[0], symbol(variable), here[variable], point, form.context)

@@ -9,7 +9,7 @@ import networkx as nx
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import KNOWN, architecture_symbol, symbol
+from symsim.algebra.symbols import KNOWN, architecture_symbol, is_symbol, symbol, symbol_info
 from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
 from symsim.language.symbolic import Priced, Scope, condition, expression, priced
 from symsim.language.tree import (
@@ -60,8 +60,8 @@ def model_scope(model: Model, work: Scope, kinds: tuple[LayerKind, ...] = ()) ->
     """
     own: dict[str, Expr] = {}
     for binding in model.bindings:
-        if binding.symbol in KNOWN or binding.symbol in work:
-            means = KNOWN[binding.symbol].meaning if binding.symbol in KNOWN else "something of a step"
+        if is_symbol(binding.symbol) or binding.symbol in work:
+            means = symbol_info(binding.symbol).meaning if is_symbol(binding.symbol) else "something of a step"
             raise UndefinedName(binding.span, f"{binding.symbol} already means {means}; choose another name")
         if binding.layer is None:
             own[binding.symbol] = architecture_symbol(binding.symbol)

@@ -6,7 +6,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.printing.latex import latex
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import DIMENSIONS, format_quantity
 from symsim.notation.latex import quantity
 
@@ -39,14 +39,14 @@ def _term(term: Expr, unit: str, *, tex: bool) -> str:
         return shown
     if not tex:
         return f"{shown} * {str(rest).replace('**', '^')}"
-    names = {s: KNOWN[s.name].latex for s in rest.free_symbols if isinstance(s, Symbol) and s.name in KNOWN}
+    names = {s: symbol_info(s.name).latex for s in rest.free_symbols if isinstance(s, Symbol) and is_symbol(s.name)}
     return f"{shown} \\cdot {latex(rest, mul_symbol=chr(92) + ',', symbol_names=names)}"
 
 
 def _unit(unit: str, rest: Expr) -> str:
     """The unit of a coefficient: seconds times the unit of what it is divided by are bytes or FLOP."""
     for s, power in rest.as_powers_dict().items():
-        rate = KNOWN[str(s)].unit if str(s) in KNOWN else "1"
+        rate = symbol_info(str(s)).unit if is_symbol(str(s)) else "1"
         amount = rate.removesuffix("/s")
         if unit == "s" and power == -1 and rate != amount and amount in DIMENSIONS:
             unit = amount

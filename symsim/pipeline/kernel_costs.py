@@ -10,7 +10,7 @@ import networkx as nx
 import sympy
 from sympy import Expr
 
-from symsim.algebra.symbols import KNOWN, architecture_symbol, step_symbol, substitute, symbol
+from symsim.algebra.symbols import KNOWN, named_symbol, step_symbol, substitute, symbol
 from symsim.cost.kernel_cost import costs
 from symsim.cost.metrics import Derivation, Step
 from symsim.cost.roofline import Time, time
@@ -123,7 +123,7 @@ def _alone(found: Kernel, sizes: Mapping[str, int], step: EngineStep, shared: Ma
     shape: dict[str, Expr] = {}
     for name in found.params:
         if name in sizes:
-            shape[name] = symbol(name) if name in KNOWN else architecture_symbol(name)
+            shape[name] = named_symbol(name)
         else:
             shape[name] = expression(found.defaults[name], {**known, **shape})
     op = Op(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regimes import Border, Piece
 from symsim.notation.latex import grouped, quantity, width
@@ -33,7 +33,7 @@ def regimes_latex(section: Section) -> str:
     pieces = found.pieces
     low, high = max(found.here - AROUND, 0), min(found.here + AROUND + 1, len(pieces))
     shown = pieces[low:high]
-    name, variable = found.latex, KNOWN[found.variable].latex
+    name, variable = found.latex, symbol_info(found.variable).latex
     kind = "affine piece" if all(piece.affine is not None for piece in pieces) else "piece"
     cut = "" if len(shown) == len(pieces) else f", here the {len(shown)} around ${variable} = {point[found.variable]}$"
     lengths = " and ".join(f"${length} = {grouped(str(point[length]))}$" for length in ("S", "O"))
@@ -70,13 +70,13 @@ def _spans(section: Section) -> str:
         before = binds
     rest = len(section.spans) - len(runs)
     cut = f" The {rest} runs farther from the worked example are left out." if rest else ""
-    variable = f"${KNOWN[found.variable].latex}$"
+    variable = f"${symbol_info(found.variable).latex}$"
     caption = f"What binds as {variable} grows (in later rows: what changes), and ${found.latex}$ at both ends.{cut}"
     return table(
         caption,
         "tab:regimes",
         (0.13, 0.1, 0.45, 0.25),
-        (f"${KNOWN[found.variable].latex}$", "pieces", "binds", f"${found.latex}$"),
+        (f"${symbol_info(found.variable).latex}$", "pieces", "binds", f"${found.latex}$"),
         rows,
     )
 
@@ -122,7 +122,7 @@ def _borders(section: Section) -> str:
     if not near:
         return "No border between arms has a closed form in this range."
     steps = {step.symbol.name: step.latex for step in section.sheets["tpot"].steps}
-    variable = KNOWN[found.variable].latex
+    variable = symbol_info(found.variable).latex
     lines = [
         f"  {variable}^*_{{{steps.get(border.step, '')}}} &= {text} \\\\\n"
         f"  &\\quad \\text{{({_arm(border.was, steps)} to {_arm(border.now, steps)}, at }}"

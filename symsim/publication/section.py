@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from symsim.algebra.symbols import DEFAULTS
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
@@ -16,7 +17,6 @@ from symsim.formula.closed_form import Level
 from symsim.notation.layout import Layout
 from symsim.publication.bibliography import cited
 from symsim.publication.worked_example import Check, worked
-from symsim.solve.solver import DEFAULTS
 from symsim.tables.table import Signature, rows_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import symbol_info
 from symsim.notation.latex import grouped, numbered_latex, quantity
 from symsim.notation.layout import KINDS, Row
 from symsim.publication.regimes_latex import regimes_latex
@@ -166,7 +166,7 @@ def _symbol_row(row: Row, point: Mapping[str, int]) -> str:
 def _check(section: Section) -> str:
     """Each metric worked out from its operators up."""
     parts = ["\\section{Worked example}\\label{sec:check}"]
-    at = ", ".join(f"${KNOWN[name].latex} = {grouped(str(value))}$" for name, value in section.point.items())
+    at = ", ".join(f"${symbol_info(name).latex} = {grouped(str(value))}$" for name, value in section.point.items())
     parts.append(
         f"The formulas at {at}, all other symbols as in Table~\\ref{{tab:symbols}}, from the operators up."
         f" Values are printed to six digits."

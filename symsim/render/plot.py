@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symsim.algebra.symbols import KNOWN, subscripted
+from symsim.algebra.symbols import is_symbol, subscripted, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Piece, Regimes
@@ -115,7 +115,7 @@ def save_plane(found: RegimeMap, limit: float | None, file: str | Path) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     for name, set_label in zip(found.variables, (axes.set_xlabel, axes.set_ylabel), strict=True):
-        set_label(f"{name} [{KNOWN[name].unit}]".removesuffix(" [1]"))
+        set_label(f"{name} [{symbol_info(name).unit}]".removesuffix(" [1]"))
     axes.set_title(f"{found.metric}: {found.subject}", fontsize=7, wrap=True)
     axes.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     save(figure, file)
@@ -199,8 +199,8 @@ def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Pat
 
 def _latex(name: str) -> str:
     """A symbol or a table's function, as it stands in formulas."""
-    if name in KNOWN:
-        return KNOWN[name].latex
+    if is_symbol(name):
+        return symbol_info(name).latex
     return signatures()[name].latex if name in signatures() else subscripted(name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regime_map import Curve, RegimeMap, Region
 from symsim.notation.latex import escaped
@@ -23,7 +23,7 @@ def _short(name: str) -> str:
 
 def point_text(point: Mapping[str, float]) -> str:
     """B = 64, hbm_bandwidth = 4 TB/s: numbers of symbols with their units."""
-    shown = {name: format_quantity(value, KNOWN[name].unit, 6) for name, value in point.items()}
+    shown = {name: format_quantity(value, symbol_info(name).unit, 6) for name, value in point.items()}
     return ", ".join(f"{name} = {text.removesuffix(' tokens')}" for name, text in shown.items())
 
 
@@ -38,7 +38,7 @@ def curve_text(curve: Curve, found: RegimeMap) -> str:
 
 def latex_plane(found: RegimeMap) -> str:
     """One `cases` environment with a row a region, then every curve in closed form."""
-    arguments = ", ".join(KNOWN[name].latex for name in found.variables)
+    arguments = ", ".join(symbol_info(name).latex for name in found.variables)
     rows = [
         f"  {terms_latex(region.expression, found.unit)} & {_where(region, found.regions)}" for region in found.regions
     ]
@@ -52,7 +52,9 @@ def latex_plane(found: RegimeMap) -> str:
     for curve in found.curves:
         if curve.latex is not None:
             lines.append(f"% {_short(curve.step)}: {_short(curve.was)} to {_short(curve.now)}")
-            lines.append(f"\\begin{{equation*}}\n{KNOWN[curve.variable].latex}^* = {curve.latex}\n\\end{{equation*}}")
+            lines.append(
+                f"\\begin{{equation*}}\n{symbol_info(curve.variable).latex}^* = {curve.latex}\n\\end{{equation*}}"
+            )
     return "\n".join(lines)
 
 

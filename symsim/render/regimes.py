@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.notation.latex import quantity
@@ -25,7 +25,7 @@ def range_text(piece: Piece, found: Regimes) -> str:
 
 def latex_cases(found: Regimes) -> str:
     """One `cases` environment (several when there are many pieces), then each border in closed form."""
-    name, variable = found.latex, KNOWN[found.variable].latex
+    name, variable = found.latex, symbol_info(found.variable).latex
     blocks = [found.pieces[i : i + ROWS] for i in range(0, len(found.pieces), ROWS)]
     lines = [f"% {found.metric} of {found.subject}"]
     for block in blocks:
@@ -44,7 +44,7 @@ def latex_cases(found: Regimes) -> str:
 
 def case_row(piece: Piece, found: Regimes) -> str:
     """One row of a `cases` environment."""
-    return f"{_written(piece, found, tex=True)} & {_condition(piece, found, KNOWN[found.variable].latex)}"
+    return f"{_written(piece, found, tex=True)} & {_condition(piece, found, symbol_info(found.variable).latex)}"
 
 
 def _condition(piece: Piece, found: Regimes, variable: str) -> str:
@@ -66,6 +66,6 @@ def _written(piece: Piece, found: Regimes, *, tex: bool) -> str:
     for value, factor in terms:
         if value or (not texts and factor):
             shown = _number(value, found.unit) if tex else format_quantity(value, found.unit, 6)
-            by = f" \\cdot {KNOWN[factor].latex}" if tex and factor else f" * {factor}" if factor else ""
+            by = f" \\cdot {symbol_info(factor).latex}" if tex and factor else f" * {factor}" if factor else ""
             texts.append(f"{shown}{by}")
     return " + ".join(texts)

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from symsim.algebra.symbols import KNOWN, WORKLOAD
+from symsim.algebra.symbols import DEFAULTS, WORKLOAD, is_symbol, symbol_info
 from symsim.cost.metric_table import named_metric
 from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.closed_form import ClosedForm
@@ -24,7 +24,7 @@ from symsim.inputs.device import load_device
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
 from symsim.search.blocks import FEASIBLE, Case, compiled, evaluate_block
-from symsim.solve.solver import DEFAULTS, form_of
+from symsim.solve.solver import form_of
 
 SWEPT = ("tpot", "tgs_decode")
 """What is swept unless other metrics are named: enough for a Pareto front."""
@@ -196,7 +196,7 @@ def _inner(
             continue
         if name not in known | bounds:
             raise SymsimError(f"a sweep has no axis {name}; {did_you_mean(name, known | set(_FIELDS))}")
-        if name in KNOWN and KNOWN[name].kind in ("deployment", "flag") and name != "sm_ratio":
+        if is_symbol(name) and symbol_info(name).kind in ("deployment", "flag") and name != "sm_ratio":
             raise SymsimError(f"{name} follows from the deployment; sweep {', '.join(_FIELDS)} instead")
         axes[name] = _checked(name, _listed(values), [form for form in forms if name in form.symbols])
     assumed = {name: DEFAULTS[name] for name in WORKLOAD if name in known and name not in axes}
@@ -209,7 +209,7 @@ def _checked(name: str, values: Sequence[Any], forms: Sequence[ClosedForm]) -> N
     """The values of an axis. Sizes of the model decide what a formula holds for, so every formula is asked."""
     if not values:
         raise SymsimError(f"the axis {name} has no values")
-    for form in forms[:1] if name in KNOWN else forms:
+    for form in forms[:1] if is_symbol(name) else forms:
         for value in values:
             form.check(name, value)
     return np.array(values, dtype=float)
@@ -258,11 +258,11 @@ def attributes(plan: Plan, name: str) -> dict[str, Any]:
         return {"long_name": "why a point has no values", "flag_values": codes, "flag_meanings": list(plan.reasons)}
     if name in plan.units:
         return {"units": plan.units[name], "long_name": name}
-    return {"units": KNOWN[name].unit, "long_name": KNOWN[name].meaning} if name in KNOWN else {}
+    return {"units": symbol_info(name).unit, "long_name": symbol_info(name).meaning} if is_symbol(name) else {}
 
 
 def is_whole(name: str) -> bool:
-    return name not in KNOWN or KNOWN[name].integer
+    return not is_symbol(name) or symbol_info(name).integer
 
 
 def is_text(labels: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy
 
-from symsim.algebra.symbols import KNOWN
+from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError, EmptyTable
 from symsim.formula.closed_form import ClosedForm
@@ -153,7 +153,7 @@ def _value_or_none(limit: Limit, name: str, value: float) -> float | None:
 
 
 def _unit(name: str) -> str:
-    return KNOWN[name].unit if name in KNOWN else "1"
+    return symbol_info(name).unit if is_symbol(name) else "1"
 
 
 def _objective(query: Query) -> str:
@@ -170,7 +170,7 @@ def _shown(name: str, value: float) -> str:
 
 
 def _whole(name: str) -> bool:
-    return name in KNOWN and KNOWN[name].integer
+    return is_symbol(name) and symbol_info(name).integer
 
 
 def _sentence(

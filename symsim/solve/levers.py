@@ -9,7 +9,7 @@ from fractions import Fraction
 import sympy
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute
+from symsim.algebra.symbols import WORKLOAD, is_symbol, substitute, symbol_info
 from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.breakdown import numbers
 from symsim.notation.latex import expression_latex
@@ -41,14 +41,14 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     if found is None:
         return None
     exact = numbers((found,), {**values, "bound": float(tight.bound)}, form.context)[0]
-    whole = name in KNOWN and KNOWN[name].integer
+    whole = is_symbol(name) and symbol_info(name).integer
     if not (value <= exact * (1 + 1e-12) < value + 1 if whole else math.isclose(value, exact, rel_tol=1e-6)):
         return None
     held = [call for call in found.atoms(AppliedUndef) if unknown in call.free_symbols]
     figures = numbers(tuple(held), {**values, "bound": float(tight.bound)}, form.context) if held else []
     found = substitute(found, {call: sympy.Float(figure, 6) for call, figure in zip(held, figures, strict=True)})
     text = expression_latex(sympy.floor(found) if whole else found, laid_out(form, "symbolic", ""))
-    sign = KNOWN[name].latex if name in KNOWN else name
+    sign = symbol_info(name).latex if is_symbol(name) else name
     limit = (
         f"{form.derivation.result.latex}_{{\\max}}" if tight.sense > 0 else f"{form.derivation.result.latex}_{{\\min}}"
     )
@@ -61,7 +61,7 @@ def levers_of(limits: list[Limit], answer: Answer, goal: str) -> Mapping[str, fl
     if value is None or goal == "solve" or any(limit.resized is not None for limit in limits):
         return {}
     target = value * (1.1 if goal == "max" else 0.9)
-    if name in KNOWN and KNOWN[name].integer:
+    if is_symbol(name) and symbol_info(name).integer:
         target = math.ceil(target) if goal == "max" else max(1, math.floor(target))
     return factors_at(limits, name, target)
 

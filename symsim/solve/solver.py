@@ -20,7 +20,7 @@ from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.direction import direction
-from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute, symbol
+from symsim.algebra.symbols import DEFAULTS, WORKLOAD, is_symbol, substitute, symbol, symbol_info
 from symsim.cost.metric_table import bare, metrics
 from symsim.errors import QuerySyntaxError, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers
@@ -41,9 +41,6 @@ from symsim.solve.answer import (
 from symsim.solve.levers import closed_form, factors_at, levers_of
 from symsim.tables.lookup import bind
 from symsim.tables.table import scaling, signatures
-
-DEFAULTS: Mapping[str, int] = {"B": 64, "S": 4096, "O": 2048, "T": 4096}
-"""Workload that stands in where a question names none; S, O and T as InferSim's flags. Every use is stated."""
 
 LARGEST = 2**50
 """Whole numbers are looked for up to here; beyond, floats would soon skip some."""
@@ -107,7 +104,7 @@ def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Ans
         limits = [replace(limits[0], sense=-1)]
     if query.variable in WORKLOAD:
         return _solve_whole(query, limits, assumed)
-    if query.variable not in signatures() and (query.variable not in KNOWN or KNOWN[query.variable].integer):
+    if query.variable not in signatures() and (not is_symbol(query.variable) or symbol_info(query.variable).integer):
         message = f"{query.variable} is a size of the model; compile another model and compare"
         raise QuerySyntaxError(query.span, message)
     return _solve_real(query, limits, assumed)
@@ -169,7 +166,7 @@ def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Lim
     for name, quantity in query.fixed.items():
         if name not in known:
             raise QuerySyntaxError(quantity.span, f"there is no symbol {name}; {did_you_mean(name, known)}")
-        unit = KNOWN[name].unit if name in KNOWN else "1"
+        unit = symbol_info(name).unit if is_symbol(name) else "1"
         value = quantity.value(unit)
         fixed[name] = int(value) if value.denominator == 1 else float(value)
         for form in found:
@@ -213,8 +210,8 @@ def bound_of(quantity: Quantity, form: ClosedForm) -> Fraction:
     if name is None:
         return quantity.value(form.unit)
     values = form.bound.values
-    if name not in values or (name in KNOWN and KNOWN[name].unit != form.unit):
-        fitting = {known for known in values if known in KNOWN and KNOWN[known].unit == form.unit}
+    if name not in values or (is_symbol(name) and symbol_info(name).unit != form.unit):
+        fitting = {known for known in values if is_symbol(known) and symbol_info(known).unit == form.unit}
         hint = did_you_mean(str(quantity), fitting | {"capacity"})
         raise QuerySyntaxError(quantity.span, f"{quantity.name} is no quantity in {form.unit}; {hint}")
     return values[name]

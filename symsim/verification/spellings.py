@@ -10,7 +10,15 @@ from typing import Any
 
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, architecture_symbol, subscripted, symbol, table_function
+from symsim.algebra.symbols import (
+    KNOWN,
+    architecture_symbol,
+    is_symbol,
+    subscripted,
+    symbol,
+    symbol_info,
+    table_function,
+)
 from symsim.cost.metrics import Derivation
 from symsim.errors import Span, UndefinedName, did_you_mean
 from symsim.formula.closed_form import ClosedForm
@@ -70,8 +78,8 @@ def names_of(form: ClosedForm, derivation: Derivation) -> Names:
         add(table_function(name), signatures()[name].latex, name)
     inside = {s.name for s in derivation.free()}
     for name in sorted((*KNOWN, *form.bound.values), key=lambda name: name not in inside):
-        if name in KNOWN:
-            add(symbol(name), KNOWN[name].latex, name)
+        if is_symbol(name):
+            add(symbol(name), symbol_info(name).latex, name)
         else:
             key = form.bound.sources.get(name, "").rpartition(": ")[2]
             add(architecture_symbol(name), subscripted(name), name, *([key] if key else []))

@@ -24,7 +24,7 @@ from symsim.algebra.normal_form import (
     occurrences,
     times,
 )
-from symsim.algebra.symbols import KNOWN, substitute
+from symsim.algebra.symbols import is_symbol, substitute, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.cost.metrics import Step
 from symsim.formula.closed_form import ClosedForm
@@ -191,7 +191,7 @@ class Judge:
 
     def _wrong_value(self, stated: Stated, yours: Expr, derived: Expr) -> Difference:
         name = stated.symbol.name
-        unit, said = KNOWN[name].unit if name in KNOWN else "1", str(stated.equation.name)
+        unit, said = symbol_info(name).unit if is_symbol(name) else "1", str(stated.equation.name)
         mine, theirs = (_number(value, unit, 6) for value in (yours, derived))
         if mine == theirs:
             mine, theirs = (_number(value, unit, 15) for value in (yours, derived))
