@@ -29,20 +29,26 @@ from symsim.quantization.multiply import gemm_rate
 from symsim.tables.table import TableContext
 
 
-@dataclass(frozen=True, slots=True)
 class _Forms(Mapping[str, ClosedForm]):
-    compiled: Compiled
+    """The metrics of a compiled model that questions may be about, each derived when it is asked for."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._names = tuple(name for name, metric in metrics().items() if metric.asked)
+        self._compiled = compiled
 
     def __getitem__(self, name: str) -> ClosedForm:
-        if name not in (*self,):
+        if name not in self._names:
             raise KeyError(name)
-        return self.compiled.form(name)
+        return self._compiled.form(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, metric in metrics().items() if metric.asked)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len((*self,))
+        return len(self._names)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
