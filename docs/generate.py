@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from griffe import Docstring, Extension, Object
 from latex2mathml.converter import convert
 
 from symsim import errors
@@ -24,6 +25,7 @@ from symsim.inputs.cost_model import COST_MODELS
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = re.compile(r"^\{\{ (\w+)(?: (.*?))? \}\}$", re.MULTILINE)
 MATH = re.compile(r"^\$\$\n(.*?)^\$\$$", re.MULTILINE | re.DOTALL)
+SESSION = re.compile(r"^>>> .*\n(?:\S.*\n)*", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:]*)(#[^)]*)?\)")
 PAGES = {
     "README.md": "index.md",
@@ -46,8 +48,23 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     return MATH.sub(_mathml, PLACE.sub(filled, markdown))
 
 
+class Doctests(Extension):
+    """Sessions in docstrings, `>>>` up to the next empty line, are fenced as Python."""
+
+    def on_instance(self, *, obj: Object, **_: Any) -> None:
+        if obj.docstring is not None:
+            obj.docstring = Docstring(
+                SESSION.sub(lambda session: f"```pycon\n{session[0].rstrip()}\n```\n", f"{obj.docstring.value}\n"),
+                lineno=obj.docstring.lineno,
+                endlineno=obj.docstring.endlineno,
+                parent=obj,
+            )
+
+
 def _mathml(formula: re.Match[str]) -> str:
-    return f'<div class="formula">{convert(formula[1], display="block")}</div>\n'
+    """Rows of `aligned` as the converter knows them."""
+    rows = formula[1].replace("{aligned}", "{align*}")
+    return f'<div class="formula">{convert(rows, display="block")}</div>\n'
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

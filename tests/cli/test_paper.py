@@ -19,6 +19,8 @@ SUBJECTS = [
     ("qwen3-8b", "h20", symsim.Deployment(), "infersim"),
     ("qwen3-next-80b-a3b", "h20", symsim.Deployment(world_size=4), "roofline"),
 ]
+SMALL = [pytest.param(*s, id=s[0]) for s in SUBJECTS if s[3] == "infersim"]
+LARGE_ONES = [pytest.param(*s, id=s[0], marks=pytest.mark.slow) for s in SUBJECTS if s[3] == "roofline"]
 FILES = ["formulas.html", "formulas.md", "formulas.typ", "main.tex", "references.bib", "section.tex"]
 
 
@@ -30,7 +32,7 @@ def tex(command: str, folder: Path) -> str:
 
 
 @pytest.mark.skipif(shutil.which("bibtex") is None, reason="needs pdflatex and bibtex, which CI installs")
-@pytest.mark.parametrize(("model", "device", "deployment", "cost_model"), SUBJECTS, ids=[s[0] for s in SUBJECTS])
+@pytest.mark.parametrize(("model", "device", "deployment", "cost_model"), [*SMALL, *LARGE_ONES])
 def test_it_compiles_and_verifies(
     tmp_path: Path, model: str, device: str, deployment: symsim.Deployment, cost_model: str
 ) -> None:

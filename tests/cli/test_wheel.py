@@ -10,6 +10,7 @@ import pytest
 from symsim.paths import ROOT
 
 
+@pytest.mark.slow
 def test_built_wheel_works_anywhere(tmp_path: Path) -> None:
     if not (ROOT / "pyproject.toml").is_file():
         pytest.skip("needs the source checkout to build a wheel from")
