@@ -14,7 +14,7 @@ from symsim.cost.metrics import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.closed_form import ClosedForm, Level
-from symsim.formula.program import program, scalar_tables
+from symsim.formula.program import program
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.text import expression_text
@@ -157,7 +157,7 @@ def _crossing(
         return Crossing(variable, before, before + 1, letter, None, None, None, True)
     terms = (("root", found),)
     compiled = program(terms, ("root",), "python")
-    value = float(compiled.run(values, scalar_tables(compiled.tables, one.context))[0])
+    value = float(compiled.at(values, one.context)[0])
     met = before <= value <= before + 1
     printed = [laid_out(form, level, "") for form in (one, other)]
     joined = replace(
@@ -171,10 +171,7 @@ def _crossing(
 
 def _without(form: ClosedForm, variable: str) -> ClosedForm:
     """The mean context as an input of its own, when it is what is asked for."""
-    if variable != "C":
-        return form
-    kept = tuple(step for step in form.derivation.steps if step.symbol.name != "C")
-    return ClosedForm(form.derivation.keeping(kept), form.bound, form.context)
+    return form.without({variable})
 
 
 def _level(one: ClosedForm, other: ClosedForm) -> Level:
@@ -219,7 +216,7 @@ def _sheet(left: Derivation, right: Derivation, level: Level) -> Layout:
 def _step_values(form: ClosedForm, point: Mapping[str, int]) -> Mapping[str, float]:
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
     compiled = program(steps, tuple(name for name, _ in steps), "python")
-    found = compiled.run(form.values(point), scalar_tables(compiled.tables, form.context))
+    found = compiled.at(form.values(point), form.context)
     return dict(zip(compiled.outputs, map(float, found), strict=True))
 
 

@@ -20,7 +20,7 @@ from symsim.cost.metrics import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.program import program, scalar_tables
+from symsim.formula.program import program
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
 from symsim.tables.table import TableContext, signatures
@@ -108,7 +108,7 @@ def _sensitivity(
     more = None
     if info is None or not info.integer or name in WORKLOAD:
         larger = value * 1.1 if info is None or not info.integer else math.ceil(value * 1.1)
-        more = _numbers(steps, steps[-1][0], _moved(values, own, larger), form.context) / metric - 1
+        more = _numbers(steps, steps[-1][0], _moved(form, values, own, larger), form.context) / metric - 1
     meaning, unit = (signatures()[name].meaning, "1") if info is None else (info.meaning, info.unit)
     factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
     shown = substitute(sides[1], factors)
@@ -118,10 +118,10 @@ def _sensitivity(
     )
 
 
-def _moved(values: Mapping[str, Any], name: str, value: float) -> Mapping[str, Any]:
+def _moved(form: ClosedForm, values: Mapping[str, Any], name: str, value: float) -> Mapping[str, Any]:
     """The point with another number, and the mean context that follows from it."""
     moved = {**values, name: value}
-    return {**moved, "C": moved["S"] + moved["O"] // 2} if {"S", "O"} <= moved.keys() else moved
+    return {**moved, **form.following({n: moved[n] for n in WORKLOAD if n in moved})}
 
 
 def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context: TableContext) -> Expr:
@@ -145,4 +145,4 @@ def _numbers(
     steps: tuple[tuple[str, Expr], ...], output: str, values: Mapping[str, Any], context: TableContext
 ) -> float:
     compiled = program(steps, (output,), "python")
-    return float(compiled.run(values, scalar_tables(compiled.tables, context))[0])
+    return float(compiled.at(values, context)[0])

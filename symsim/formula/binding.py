@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
 from sympy import Expr, Rational, Symbol
 
@@ -14,19 +16,20 @@ from symsim.errors import DeploymentError
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import CostModel
 from symsim.inputs.deployment import CHECKPOINT, Deployment
-from symsim.inputs.device import Device
+from symsim.inputs.device import Device, bundled_devices, load_device
 from symsim.model.architecture import Architecture
 from symsim.model.lower import Facts
 from symsim.quantization.formats import Format
-from symsim.tables.table import TableContext
+from symsim.tables.table import Lenders, TableContext
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """name -> exact value in SI units, and where it is from."""
+    """name -> exact value in SI units, and where it is from. same: name -> the one whose figure it is."""
 
     values: Mapping[str, Fraction]
     sources: Mapping[str, str]
+    same: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
     def symbols(self) -> Mapping[Symbol, Expr]:
         """The same values keyed by Symbol, as exact Rationals."""
@@ -59,7 +62,7 @@ def bind_all(
     for name, value in cost_model.constants.items():
         rows[name] = value, cost_model.sources[name]
     if deployment.gemm == CHECKPOINT:
-        return _bound(_converted(rows, device, cost_model))
+        return _converted(rows, device, cost_model)
     precision = f"peak_{deployment.gemm}"
     if precision not in rows:
         supported = ", ".join(device.precisions)
@@ -68,16 +71,16 @@ def bind_all(
             f"{precision} in {device.path.name}"
         )
     rows["peak_w"] = rows[precision]
-    return _bound(_converted(rows, device, cost_model))
+    bound = _converted(rows, device, cost_model)
+    return replace(bound, same={**bound.same, "peak_w": precision})
 
 
-def _converted(
-    rows: dict[str, tuple[Fraction, str]], device: Device, cost_model: CostModel
-) -> dict[str, tuple[Fraction, str]]:
+def _converted(rows: dict[str, tuple[Fraction, str]], device: Device, cost_model: CostModel) -> Numbers:
     """Where the cost model reads formats: what the device has no units for runs at its bf16 peak, converted first."""
     source = f"hardware/{device.path.name}: no such units, so converted first and multiplied in bf16"
     narrow = PRECISIONS[PRECISIONS.index("bf16") + 1 :] if cost_model.reads_checkpoint else ()
-    return {f"peak_{name}": (rows["peak_bf16"][0], source) for name in narrow} | rows
+    stand_ins = {f"peak_{name}": (rows["peak_bf16"][0], source) for name in narrow if f"peak_{name}" not in rows}
+    return replace(_bound(stand_ins | rows), same=dict.fromkeys(stand_ins, "peak_bf16"))
 
 
 def _formats(stored: Mapping[str, tuple[Format, str]]) -> dict[str, tuple[Fraction, str]]:
@@ -104,14 +107,25 @@ def table_context(
     device: Device, deployment: Deployment, cost_model: CostModel, vintage: str, *, fallback: bool = False
 ) -> TableContext:
     """What binds table look-ups besides their arguments."""
-    default = float(device.assume["mfu"])
-    figures = tuple((name, float(value)) for name, value in device.figures.items()) if fallback else None
     return TableContext(
-        device.key, vintage, str(deployment.kv), default, cost_model.name, cost_model.mfu_decimals, figures
+        device=device.key,
+        vintage=vintage,
+        kv=str(deployment.kv),
+        cost_model=cost_model.name,
+        mfu_decimals=cost_model.mfu_decimals,
+        figures=tuple((name, float(value)) for name, value in device.figures.items()) if fallback else None,
+        lenders=_lenders() if fallback else None,
     )
 
 
-_WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}
+@cache
+def _lenders() -> Lenders:
+    """The datasheets of all bundled devices."""
+    devices = {name: load_device(name).figures for name in bundled_devices()}
+    return Lenders({name: {key: float(value) for key, value in found.items()} for name, found in devices.items()})
+
+
+WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}
 _RATES = frozenset(name for name, info in KNOWN.items() if info.kind in ("hardware", "convention"))
 
 
@@ -146,10 +160,10 @@ def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
         "deepep": Fraction(deployment.comm == "deepep"),
         "two_batch": Fraction(deployment.overlap == "two-batch"),
         **{
-            f"b_{name}": Fraction(_WIDTHS[held])
+            f"b_{name}": Fraction(WIDTHS[held])
             for name, held in (("w", deployment.gemm), ("kv", deployment.kv))
-            if held in _WIDTHS
+            if held in WIDTHS
         },
     }
-    fixed = {f"b_{precision}": (Fraction(width), "definition") for precision, width in _WIDTHS.items()}
+    fixed = {f"b_{precision}": (Fraction(width), "definition") for precision, width in WIDTHS.items()}
     return {**{name: (value, "deployment") for name, value in values.items()}, **fixed}

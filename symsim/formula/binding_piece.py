@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 
 from symsim.cost.metrics import Derivation
 from symsim.formula.breakdown import numbers
-from symsim.formula.program import program, scalar_tables
+from symsim.formula.program import program
 from symsim.tables.table import TableContext
 
 Extreme = sympy.Max | sympy.Min
@@ -27,7 +27,7 @@ def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: Tab
     arms = {node: cast(tuple[Expr, ...], tuple(sorted(node.args, key=str))) for node in nodes}
     terms = tuple((f"arm_{i}_{j}", arm) for i, node in enumerate(nodes) for j, arm in enumerate(arms[node]))
     compiled = program((*steps, *terms), tuple(name for name, _ in terms), "python") if terms else None
-    found = iter(() if compiled is None else compiled.run(values, scalar_tables(compiled.tables, context)))
+    found = iter(() if compiled is None else compiled.at(values, context))
     figures = {node: [next(found) for _ in arms[node]] for node in nodes}
 
     def binding(node: Extreme) -> Expr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import sympy
@@ -11,15 +12,30 @@ from sympy.core.function import AppliedUndef
 from symsim.cost.metrics import Derivation
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import positions
+from symsim.tables.forms import Table, thinned
 from symsim.tables.lookup import Lookup, bind
 
 
-def bound_tables(form: ClosedForm, derivation: Derivation) -> tuple[dict[str, Lookup], Derivation]:
-    """A name and a Lookup for each table and shape; calls in the derivation keep only the arguments that vary.
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A look-up with the plain data that answers it, defaults put in; source: where the data are from."""
+
+    lookup: Lookup
+    table: Table
+
+    @property
+    def source(self) -> str:
+        signature = self.lookup.signature
+        return self.lookup.assumed or f"{signature.meaning}; {signature.file}, {signature.library}"
+
+
+def bound_tables(form: ClosedForm, derivation: Derivation) -> tuple[dict[str, Carried], Derivation]:
+    """A name and the data of each table and shape; calls in the derivation keep only the arguments that vary.
 
     The derivation's shapes must be numbers (level "numeric").
     """
-    lookups: dict[str, Lookup] = {}
+    carried: dict[str, Carried] = {}
+    default = float(form.bound.values["default_mfu"])
     swaps: dict[Expr, Expr] = {}
     calls = {call for step in derivation.steps for call in step.expr.atoms(AppliedUndef)}
     for call in sorted(calls, key=str):
@@ -27,6 +43,7 @@ def bound_tables(form: ClosedForm, derivation: Derivation) -> tuple[dict[str, Lo
         shape, axes = positions(name)
         sizes = [float(cast(Expr, call.args[i])) for i in shape]
         own = "_".join([name, *(f"{size:.0f}" for size in sizes)])
-        lookups[own] = bind(name, tuple(sizes), form.context)
+        lookup = bind(name, tuple(sizes), form.context)
+        carried[own] = Carried(lookup, thinned(lookup.filled(default)))
         swaps[call] = sympy.Function(own, positive=True)(*(call.args[i] for i in axes))
-    return lookups, derivation.substituted(swaps)  # pyright: ignore[reportArgumentType]
+    return carried, derivation.substituted(swaps)  # pyright: ignore[reportArgumentType]

@@ -13,7 +13,7 @@ from symsim.cost.kernel_cost import Cost
 from symsim.cost.metrics import PricedPhase
 from symsim.cost.roofline import Time
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.program import positions, program, scalar_tables
+from symsim.formula.program import positions, program
 from symsim.model.op_graph import Op
 from symsim.tables.lookup import Found, bind
 from symsim.tables.table import TableContext
@@ -82,13 +82,13 @@ def numbers(terms: tuple[Expr, ...], values: Mapping[str, Any], context: TableCo
     """The values of expressions at a point."""
     steps = tuple((f"term_{i}", term) for i, term in enumerate(terms))
     compiled = program(steps, tuple(name for name, _ in steps), "python")
-    return [float(value) for value in compiled.run(values, scalar_tables(compiled.tables, context))]
+    return [float(value) for value in compiled.at(values, context)]
 
 
 def defaults_at(form: ClosedForm, workload: Mapping[str, int]) -> tuple[str, ...]:
     """A sentence for every look-up of a formula that no measured row of its own answers at a workload point."""
     values = form.values(workload)
-    calls = {call for step in form.derivation.steps for call in step.expr.atoms(AppliedUndef)}
+    calls = {call for step in form.applied.steps for call in step.expr.atoms(AppliedUndef)}
     found = [found_at(call, values, form.context).default for call in sorted(calls, key=str)]
     return tuple(dict.fromkeys(sentence for sentence in found if sentence is not None))
 
@@ -105,4 +105,4 @@ def found_at(call: AppliedUndef, values: Mapping[str, Any], context: TableContex
     arguments = numbers(tuple(call.args), values, context)  # pyright: ignore[reportArgumentType]
     shape, axes = positions(name)
     lookup = bind(name, tuple(arguments[i] for i in shape), context)
-    return lookup.explain(*(arguments[i] for i in axes))
+    return lookup.explain(*(arguments[i] for i in axes), default=values["default_mfu"])

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 from sympy import Basic, Expr, Integer, Symbol
-from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import KNOWN, WORKLOAD, SymbolInfo, is_symbol, subscripted, symbol_info
 from symsim.cost.metrics import Derivation
-from symsim.errors import DeploymentError, EmptyTable, SymsimError, did_you_mean
+from symsim.errors import DeploymentError, SymsimError, did_you_mean
+from symsim.formula import overrides
 from symsim.formula.binding import Numbers
-from symsim.formula.program import Program, array_tables, positions, program, scalar_tables
+from symsim.formula.program import Program, Steps, program
+from symsim.formula.rewriting import Rewriting, rewriting, rewritten
 from symsim.inputs.deployment import positive_integer
-from symsim.tables.lookup import bind
 from symsim.tables.table import TableContext
 
 Level = Literal["symbolic", "model", "numeric"]
@@ -30,16 +30,35 @@ constants as symbols; numeric: only workload symbols left."""
 class ClosedForm:
     """A metric in closed form. Values are SI: seconds, bytes, tokens per second.
 
-    derivation: the named steps; bound: the number behind every symbol but the workload's; context: binds tables;
-    subject: what it is the metric of, in words; origin: the words of the command line that say the same, empty where
-    no command derives it.
+    applied: the named steps with every look-up applied; bound: the number behind every symbol but the workload's;
+    context: binds tables; subject: what it is the metric of, in words; origin: the words of the command line that say
+    the same, empty where no command derives it.
     """
 
-    derivation: Derivation
+    applied: Derivation
     bound: Numbers
     context: TableContext
     subject: str = ""
     origin: str = ""
+
+    @cached_property
+    def derivation(self) -> Derivation:
+        """The named steps, with what stands in for look-ups that no measured row can answer."""
+        return rewritten(self.applied, self.rewriting.swaps)
+
+    @cached_property
+    def rewriting(self) -> Rewriting:
+        """What stands in place of look-ups."""
+        return rewriting(self.applied, self._fixed, self.context)
+
+    def changed(self, change: Callable[[Derivation], Derivation]) -> ClosedForm:
+        """The same metric with its steps changed."""
+        return replace(self, applied=change(self.applied))
+
+    def without(self, names: Collection[str]) -> ClosedForm:
+        """The same metric with some of its steps as inputs of their own."""
+        kept = tuple(step for step in self.applied.steps if step.symbol.name not in names)
+        return self.changed(lambda derivation: derivation.keeping(kept))
 
     @property
     def name(self) -> str:
@@ -60,6 +79,12 @@ class ClosedForm:
         """Name -> unit, meaning and LaTeX of every symbol in the formula."""
         return {s.name: self._info(s.name) for s in self.derivation.free()}
 
+    @cached_property
+    def _applied_symbols(self) -> frozenset[str]:
+        """Symbols that the value rests on without standing in the formula: of look-ups that no row answers."""
+        defaults = {"default_mfu"} if self.rewriting.partly else set[str]()
+        return frozenset({s.name for s in self.applied.free()} | defaults)
+
     def level(self, level: Level) -> Derivation:
         """The derivation with numbers put in as far as the level says, as exact Rationals."""
         match level:
@@ -77,12 +102,13 @@ class ClosedForm:
     def evaluate(self, **values: float) -> float:
         """The value at a workload point, e.g. B=64, S=4096, O=2048; any other symbol may be overridden too.
 
-        Raises SymsimError for unknown or missing symbols, EmptyTable where a measured row cannot be used.
+        Overriding a symbol gives what compiling with it gives. Raises SymsimError for unknown or missing symbols and
+        for what only compiling can change, EmptyTable where a measured row cannot be used.
         """
         numbers = self._numbers(values)
-        compiled = self._program("python")
-        answer = compiled.run(numbers, scalar_tables(compiled.tables, self.context))[0]
-        return float(answer)
+        compiled = self._program("python", numbers)
+        context = overrides.tables_for(self.bound, self.rewriting.columns, values, self.context)
+        return float(compiled.at(numbers, context)[0])
 
     def function(self, names: Sequence[str]) -> Callable[..., Any]:
         """A vectorised function of the named symbols, in that order, broadcasting as NumPy does.
@@ -91,35 +117,25 @@ class ClosedForm:
         """
         for name in names:
             self._known(name)
+        overrides.check_arrays(self.rewriting.columns, names)
         fixed = self._numbers({}, given=names)
-        compiled = self._program("numpy")
-        tables = array_tables(compiled.tables, self.context)
+        compiled = self._program("numpy", names)
+        followers = overrides.followers(self.bound, names)
 
         def evaluate_array(*points: Any) -> Any:
             arrays = [np.asarray(point, dtype=float) for point in points]
-            values = {**fixed, **dict(zip(names, arrays, strict=True))}
-            with np.errstate(invalid="ignore", divide="ignore"):
-                answer = compiled.run(values, tables)[0]
+            given = dict(zip(names, arrays, strict=True))
+            values = {**fixed, **given, **{name: given[leader] for name, leader in followers.items()}}
+            answer = compiled.over(values, self.context)[0]
             shape = np.broadcast_shapes(*(array.shape for array in arrays))
             return np.broadcast_to(answer, shape).copy() if shape else float(answer)
 
         return evaluate_array
 
-    @cached_property
+    @property
     def stand_ins(self) -> tuple[str, ...]:
         """A sentence for every table that does not answer at all for this device: what is used in its place."""
-        calls = {call for step in self.level("numeric").steps for call in step.expr.atoms(AppliedUndef)}
-        shapes = {(str(call.func), tuple(call.args[i] for i in positions(str(call.func))[0])) for call in calls}
-        found: set[str] = set()
-        for name, shape in shapes:
-            if all(size.is_number for size in shape):
-                try:
-                    lookup = bind(name, tuple(float(size) for size in shape), self.context)  # pyright: ignore
-                except EmptyTable as error:
-                    found.add(str(error))
-                else:
-                    found |= {sentence for sentence in (lookup.missing, lookup.assumed) if sentence is not None}
-        return tuple(sorted(found))
+        return self.rewriting.sentences
 
     def config_keys(self, step: str) -> tuple[str, ...]:
         """The config keys behind a step's architecture symbols, e.g. hidden_size."""
@@ -131,30 +147,63 @@ class ClosedForm:
         names = sorted(s.name for s in expr.free_symbols if isinstance(s, Symbol))
         return tuple(self._info(name).meaning for name in names if not is_symbol(name) and name in self.bound.sources)
 
+    def point(self, **values: float) -> dict[str, Any]:
+        """The number behind every symbol at a point; what follows from the workload alone (C) is worked out."""
+        numbers = {**self._fixed, **{name: _checked(name, value) for name, value in values.items()}}
+        return {**numbers, **{name: value for name, value in self.following(numbers).items() if name not in values}}
+
     def values(self, workload: Mapping[str, int]) -> Mapping[str, Any]:
         """The number behind every symbol at a workload point, the mean context C included."""
-        numbers: dict[str, Any] = {
-            name: int(value) if value.denominator == 1 else float(value) for name, value in self.bound.values.items()
-        }
-        numbers |= {name: _checked(name, value) for name, value in workload.items()}
-        if "S" in workload and "O" in workload:
-            numbers["C"] = workload["S"] + workload["O"] // 2
-        return numbers
+        return self.point(**workload)
 
     def check(self, name: str, value: float) -> None:
         """Raise SymsimError unless the symbol may take this value with all others as they are."""
         self._numbers({name: value}, given=tuple(self.symbols))
 
-    def _program(self, dialect: str) -> Program:
-        steps = tuple((step.symbol.name, step.expr) for step in self.derivation.steps)
+    @cached_property
+    def _fixed(self) -> Mapping[str, Any]:
+        return {
+            name: int(value) if value.denominator == 1 else float(value) for name, value in self.bound.values.items()
+        }
+
+    @cached_property
+    def _workload_steps(self) -> Steps:
+        """The steps that rest on the workload alone."""
+        known = set[str](WORKLOAD)
+        found: list[tuple[str, Expr]] = []
+        for step in self.applied.steps:
+            if step.expr.free_symbols and {str(s) for s in step.expr.free_symbols} <= known:
+                found.append((step.symbol.name, step.expr))
+                known.add(step.symbol.name)
+        return tuple(found)
+
+    def following(self, numbers: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The steps that rest on the workload alone, as far as its numbers are there."""
+        found: dict[str, Any] = {}
+        for name, expr in self._workload_steps:
+            known = {**numbers, **found}
+            if all(str(s) in known for s in expr.free_symbols):
+                (found[name],) = program(((name, expr),), (name,), "python").run(known, {})
+        return found
+
+    def _program(self, dialect: str, names: Collection[str]) -> Program:
+        """The metric as a program; where shapes of look-ups may have changed, every look-up is asked anew."""
+        moved = any(name in self.rewriting.shaped and self._moved(name, names) for name in names)
+        derivation = self.applied if moved else self.derivation
+        steps = tuple((step.symbol.name, step.expr) for step in derivation.steps)
         return program(steps, (steps[-1][0],), dialect)
 
+    def _moved(self, name: str, numbers: Collection[str]) -> bool:
+        return not isinstance(numbers, Mapping) or numbers[name] != self._fixed.get(name)
+
     def _numbers(self, values: Mapping[str, float], given: Sequence[str] = ()) -> dict[str, Any]:
-        numbers = dict(self.values({}))
+        numbers = dict(self._fixed)
         for name, value in values.items():
             numbers[self._known(name)] = _checked(name, value)
+        overrides.check(self.bound, self.rewriting.columns, values)
+        numbers |= {name: numbers[leader] for name, leader in overrides.followers(self.bound, values).items()}
         if {"world_size", "tp", "pp", "cp"} & set(values):
-            following = _following(numbers, self.values({}))
+            following = _following(numbers, self._fixed)
             numbers |= {name: found for name, found in following.items() if name not in values}
         self._check_guards({name for name in values if name not in WORKLOAD}, numbers)
         missing = [name for name in self.symbols if name not in numbers and name not in given]
@@ -171,7 +220,7 @@ class ClosedForm:
                 raise SymsimError(f"{self.name} was derived for {guard}; compile it for the other deployment instead")
 
     def _known(self, name: str) -> str:
-        if name in self.symbols or name in WORKLOAD:
+        if name in self.symbols or name in WORKLOAD or name in self._applied_symbols:
             return name
         raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, {*self.symbols, *WORKLOAD})}")
 

@@ -34,6 +34,7 @@ class Gridded:
     """
 
     context: TableContext
+    default_mfu: float
     axes: tuple[str, ...]
     folded: tuple[str, ...]
     shared: tuple[str, Expr] | None
@@ -64,7 +65,8 @@ class Gridded:
         first = program(self.steps, tuple(sorted({*given, *self.outputs} & dict(self.steps).keys())), "numpy")
         known: dict[str, Any] = dict(_spread(axes))
         with np.errstate(invalid="ignore", divide="ignore"):
-            known |= zip(first.outputs, first.run(known, array_tables(first.tables, self.context)), strict=True)
+            tables = array_tables(first.tables, self.context, {"default_mfu": self.default_mfu, **known})
+            known |= zip(first.outputs, first.run(known, tables), strict=True)
             known |= zip(last.outputs, last.run(known, {}), strict=True) if last else ()
         shape = tuple(map(len, axes.values()))
         return {name: np.broadcast_to(known[name], shape) for name in self.outputs}
@@ -121,6 +123,7 @@ def gridded(form: ClosedForm, names: Sequence[str], also: Sequence[str] = (), *,
     last = split.last if numba else ()
     return Gridded(
         context=form.context,
+        default_mfu=float(form.bound.values["default_mfu"]),
         axes=split.axes,
         folded=split.folded,
         shared=split.shared,

@@ -26,8 +26,7 @@ def followed(
     The mean context C becomes an input of its own where it is followed.  Variables without a value in the point or of
     the device start at 1.  Raises SymsimError for one that the metric does not have, or a symbol without a value.
     """
-    kept = tuple(step for step in form.derivation.steps if step.symbol.name not in variables)
-    form = ClosedForm(form.derivation.keeping(kept), form.bound, form.context)
+    whole, form = form, form.without(variables)
     for name in variables:
         if name not in form.symbols or not is_symbol(name):
             usable = [known for known in form.symbols if is_symbol(known)]
@@ -40,9 +39,9 @@ def followed(
     if missing:
         along = " and ".join(variables)
         raise SymsimError(f"{form.name} along {along} needs a value for {', '.join(missing)}")
-    if "C" in variables and "C" not in point and {"S", "O"} <= at.keys():
-        values["C"] = int(at["S"]) + int(at["O"]) // 2
-    return form, point, {**dict.fromkeys(variables, 1), **values}
+    here = whole.point(**{name: int(value) for name, value in at.items() if name in WORKLOAD})
+    followed = {name: here[name] for name in variables if name in here}
+    return form, point, {**dict.fromkeys(variables, 1), **followed, **values}
 
 
 def exact_at(form: ClosedForm, scan: Scan, values: Mapping[str, Any], at: int) -> Expr:
@@ -85,7 +84,6 @@ def crossing(
         return None
     here = {name: float(points[at]) for name, points in scan.axes.items()}
     point = {**values, **{name: int(x) if symbol_info(name).integer else x for name, x in here.items()}}
-    if "C" not in scan.axes and "S" in point and "O" in point:
-        point["C"] = point["S"] + point["O"] // 2
+    point |= form.following(point)
     found = root(arms[1] - arms[0], symbol(variable), here[variable], point, form.context)
     return None if found is None else (found, numbers((found,), point, form.context)[0])

@@ -15,7 +15,7 @@ from symsim.errors import SymsimError
 from symsim.formula.bound_tables import bound_tables
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import Program, Steps
-from symsim.tables.lookup import Lookup
+from symsim.tables.forms import Nearest, Table
 
 
 def numba_function(form: ClosedForm, names: Sequence[str]) -> Callable[..., Any]:
@@ -30,8 +30,8 @@ def numba_function(form: ClosedForm, names: Sequence[str]) -> Callable[..., Any]
         raise SymsimError(
             f"backend 'numba' compiles a function of {', '.join(sorted(needed))}; found {', '.join(names)}"
         )
-    lookups, stand_alone = bound_tables(form, derivation)
-    scope: dict[str, Any] = {name: _table(numba, lookup) for name, lookup in lookups.items()}
+    tables, stand_alone = bound_tables(form, derivation)
+    scope: dict[str, Any] = {name: _table(numba, carried.table) for name, carried in tables.items()}
     scope |= {"floor": math.floor, "ceil": math.ceil, **_extremes(numba)}
     lines = [f"def run({', '.join(names)}):"]
     lines += [f"    {step.symbol.name} = {code(step.expr, 'numpy')}" for step in stand_alone.steps]
@@ -142,25 +142,24 @@ def _extremes(numba: Any) -> dict[str, Any]:
     return {"maximum": maximum, "minimum": minimum}
 
 
-def _table(numba: Any, lookup: Lookup) -> Any:
+def _table(numba: Any, table: Table) -> Any:
     """A look-up as machine code. A table of one axis gets a second one that never varies."""
-    values = np.array([*lookup.values, lookup.default])
-    if lookup.kind == "nearest":
-        return _nearest(numba, lookup, values)
-    cells = np.asarray(lookup.cells).reshape(len(lookup.breaks[0]) + 1, -1)
-    first, second = (np.array((lookup.breaks[i] if i < len(lookup.breaks) else ()), dtype=float) for i in (0, 1))
+    if isinstance(table, Nearest):
+        return _nearest(numba, table)
+    values = np.array(table.values).reshape(len(table.edges[0]) + 1, -1)
+    first, second = (np.array((table.edges[i] if i < len(table.edges) else ()), dtype=float) for i in (0, 1))
 
     @numba.njit
     def steps(x: float, y: float = 0.0) -> float:
         i, j = np.searchsorted(first, x, side="right"), np.searchsorted(second, y, side="right")
-        return values[cells[i, j]]  # pyright: ignore[reportReturnType]
+        return values[i, j]  # pyright: ignore[reportReturnType]
 
     return steps
 
 
-def _nearest(numba: Any, lookup: Lookup, values: Any) -> Any:
-    points = np.array([[*point, 0.0][:2] for point in lookup.points])
-    scale = -1 if lookup.scale_axis is None else lookup.scale_axis
+def _nearest(numba: Any, table: Nearest) -> Any:
+    points, values = np.array([[*point, 0.0][:2] for point in table.points]), np.array(table.values)
+    scale = -1 if table.scale is None else table.scale
 
     @numba.njit
     def nearest(x: float, y: float = 0.0) -> float:

@@ -11,7 +11,8 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from symsim.formula.program import positions
-from symsim.tables.lookup import Lookup, bind
+from symsim.tables.forms import Nearest, Steps
+from symsim.tables.lookup import bind
 from symsim.tables.nearest import CELLS, sides
 from symsim.tables.table import TableContext
 
@@ -43,33 +44,31 @@ class Plane:
         return found * self.factor[j] if self.factor.size else found
 
 
-def plane(call: AppliedUndef, x: Floats, y: Floats, context: TableContext) -> Plane | None:
+def plane(call: AppliedUndef, x: Floats, y: Floats, context: TableContext, default: float) -> Plane | None:
     """The look-up at all x and y, whose shape is numbers; None where it has too many cells, or y does not rise.
 
     Raises EmptyTable as `bind` does.
     """
     name = str(call.func)
     shape = tuple(float(cast(Expr, call.args[i])) for i in positions(name)[0])
-    lookup = bind(name, shape, context)
-    if lookup.kind == "steps":
-        cells = np.asarray(lookup.cells)
-        values = np.array([*lookup.values, lookup.default])[cells].ravel()
-        row, column = (np.searchsorted(b, v, side="right") for b, v in zip(lookup.breaks, (x, y), strict=True))
-        return Plane(row * cells.shape[1], column, _NO_ENDS, values, _NONE, _NONE)
-    if len(x) * (len(lookup.points) + 1) > CELLS or (np.diff(y) < 0).any():
+    table = bind(name, shape, context).filled(default)
+    if isinstance(table, Steps):
+        row, column = (np.searchsorted(b, v, side="right") for b, v in zip(table.edges, (x, y), strict=True))
+        return Plane(row * (len(table.edges[1]) + 1), column, _NO_ENDS, np.array(table.values), _NONE, _NONE)
+    if len(x) * (len(table.points) + 1) > CELLS or (np.diff(y) < 0).any():
         return None
-    return _nearest(lookup, x, y)
+    return _nearest(table, x, y)
 
 
 _NONE, _NO_ENDS = np.zeros(0), np.zeros(0, dtype=np.int64)
 
 
-def _nearest(lookup: Lookup, x: Floats, y: Floats) -> Plane:
-    found = sides(lookup.points, x)
-    values, factor, rows = np.array(lookup.values), _NONE, np.ones((len(x), 1))
-    if lookup.scale_axis is not None:
-        values = values / np.array([point[lookup.scale_axis] for point in lookup.points])
-        rows, factor = (x[:, None], factor) if lookup.scale_axis == 0 else (rows, y)
+def _nearest(table: Nearest, x: Floats, y: Floats) -> Plane:
+    found = sides(table.points, x)
+    values, factor, rows = np.array(table.values), _NONE, np.ones((len(x), 1))
+    if table.scale is not None:
+        values = values / np.array([point[table.scale] for point in table.points])
+        rows, factor = (x[:, None], factor) if table.scale == 0 else (rows, y)
     lower, upper = ((values[at] * rows).ravel() for at in (found.lower, found.upper))
     ends = np.searchsorted(y, found.threshold.ravel(), side="right")
     return Plane(np.arange(len(x)) * found.width, found.cells(y), ends, lower, upper, factor)

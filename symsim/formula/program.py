@@ -18,6 +18,7 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.code_printer import code
+from symsim.tables.forms import UNANSWERED
 from symsim.tables.lookup import bind
 from symsim.tables.table import TableContext, signatures
 
@@ -33,6 +34,15 @@ class Program:
     outputs: tuple[str, ...]
     tables: tuple[str, ...]
     run: Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[Any, ...]]
+
+    def at(self, values: Mapping[str, Any], context: TableContext) -> tuple[Any, ...]:
+        """The outputs at a point, measured tables looked up. Raises EmptyTable where they cannot answer."""
+        return self.run(values, scalar_tables(self.tables, context, values))
+
+    def over(self, values: Mapping[str, Any], context: TableContext) -> tuple[Any, ...]:
+        """The outputs over arrays that broadcast. NaN where a row cannot be used."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.run(values, array_tables(self.tables, context, values))
 
 
 @lru_cache(maxsize=256)
@@ -60,39 +70,60 @@ _NAMES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def scalar_tables(names: Sequence[str], context: TableContext) -> Mapping[str, Callable[..., float]]:
-    """Table functions of numbers. They raise EmptyTable where the tables cannot answer."""
-    return {name: _scalar(name, context) for name in names}
+def scalar_tables(
+    names: Sequence[str], context: TableContext, values: Mapping[str, Any]
+) -> Mapping[str, Callable[..., float]]:
+    """Table functions of numbers; where no row answers, default_mfu of the values does.
+
+    They raise EmptyTable where the tables cannot answer.
+    """
+    return {name: _scalar(name, context, values) for name in names}
 
 
-def array_tables(names: Sequence[str], context: TableContext) -> Mapping[str, Callable[..., NDArray[np.float64]]]:
+def array_tables(
+    names: Sequence[str], context: TableContext, values: Mapping[str, Any]
+) -> Mapping[str, Callable[..., NDArray[np.float64]]]:
     """Table functions of arrays, broadcasting. NaN where a row cannot be used."""
-    return {name: _array(name, context) for name in names}
+    return {name: _array(name, context, values) for name in names}
 
 
-def _scalar(name: str, context: TableContext) -> Callable[..., float]:
+def _scalar(name: str, context: TableContext, values: Mapping[str, Any]) -> Callable[..., float]:
     shape, axes = positions(name)
 
     def look_up(*args: float) -> float:
-        return bind(name, tuple(args[i] for i in shape), context)(*(args[i] for i in axes))
+        found = bind(name, tuple(args[i] for i in shape), context)(*(args[i] for i in axes))
+        return values["default_mfu"] if found == UNANSWERED else found
 
     return look_up
 
 
-def _array(name: str, context: TableContext) -> Callable[..., NDArray[np.float64]]:
+def _array(name: str, context: TableContext, values: Mapping[str, Any]) -> Callable[..., NDArray[np.float64]]:
+    found = _measured(name, context)
+
+    def look_up(*args: Any) -> NDArray[np.float64]:
+        answer = found(*args)
+        missing = answer == UNANSWERED
+        return np.where(missing, values["default_mfu"], answer) if missing.any() else answer
+
+    return look_up
+
+
+def _measured(name: str, context: TableContext) -> Callable[..., NDArray[np.float64]]:
     shape, axes = positions(name)
 
     def look_up(*args: Any) -> NDArray[np.float64]:
         fixed = [np.asarray(args[i], dtype=float) for i in shape]
         points = [np.asarray(args[i], dtype=float) for i in axes]
         if all(size.ndim == 0 for size in fixed):
-            return bind(name, tuple(float(size) for size in fixed), context).array(*points)
+            return bind(name, tuple(float(size) for size in fixed), context).table.over(*points)
         full = np.broadcast_arrays(*fixed, *points)
         answer = np.empty(full[0].shape)
         sizes = np.stack([size.ravel() for size in full[: len(fixed)]], axis=1)
         for row in np.unique(sizes, axis=0):
             here = (sizes == row).all(axis=1).reshape(answer.shape)
-            answer[here] = bind(name, tuple(map(float, row)), context).array(*(p[here] for p in full[len(fixed) :]))
+            answer[here] = bind(name, tuple(map(float, row)), context).table.over(
+                *(p[here] for p in full[len(fixed) :])
+            )
         return answer
 
     return look_up

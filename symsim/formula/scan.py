@@ -15,7 +15,7 @@ from sympy.core.function import AppliedUndef
 from symsim.algebra.symbols import substitute, symbol
 from symsim.cost.metrics import Derivation
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.program import array_tables, program
+from symsim.formula.program import program
 from symsim.tables.table import scaling
 
 
@@ -81,8 +81,7 @@ def scanned(form: ClosedForm, values: Mapping[str, Any], axes: Mapping[str, NDAr
     if not terms:
         return Scan(axes, (), np.zeros((count, 0), dtype=int), (), np.zeros((count, 0)))
     compiled = program((*steps, *terms), tuple(name for name, _ in terms), "numpy")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        run = compiled.run({**values, **axes}, array_tables(compiled.tables, form.context))
+    run = compiled.over({**values, **axes}, form.context)
     columns = {name: np.broadcast_to(column, (count,)) for name, column in zip(compiled.outputs, run, strict=True)}
     chosen = np.zeros((count, len(maxima)), dtype=int)
     for i, (_, node) in enumerate(maxima):

@@ -26,7 +26,6 @@ from symsim.formula.grid import SplitSteps, names_in, split_steps
 from symsim.formula.numba_backend import PLANE, numba_function, point_kernel
 from symsim.formula.planes import Plane, plane
 from symsim.formula.program import Program, Steps, array_tables, positions, program
-from symsim.tables.table import TableContext
 
 Floats = NDArray[np.float64]
 Backend = Literal["numpy", "numba"]
@@ -174,7 +173,7 @@ class _Scattered:
             dense = {
                 axis: Dense(a, np.arange(a, b + 1)) for axis, a, b in zip(self.split.inner, low, high, strict=True)
             }
-            prepared = _prepared(mixed, dense, self.form.context)
+            prepared = _prepared(mixed, dense, self.form)
             if prepared is None:
                 return None
             out = np.empty(size)
@@ -247,13 +246,14 @@ class Prepared:
         return [*least, *rows, *single, *(getattr(found, field) for found in self.planes.values() for field in PLANE)]
 
 
-def _prepared(mixed: Mixed, dense: Mapping[str, Dense], context: TableContext) -> Prepared | None:
+def _prepared(mixed: Mixed, dense: Mapping[str, Dense], form: ClosedForm) -> Prepared | None:
     """None where a look-up has too many cells."""
     parts: dict[str, Floats] = {}
+    default = float(form.bound.values["default_mfu"])
     for axis, first in mixed.first.items():
         given = {} if axis is None else {axis: dense[axis].values}
         with np.errstate(invalid="ignore", divide="ignore"):
-            every = first.run(given, array_tables(first.tables, context))
+            every = first.run(given, array_tables(first.tables, form.context, {"default_mfu": default}))
         length = 1 if axis is None else len(dense[axis].values)
         parts |= {
             name: np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=float), (length,)))
@@ -261,7 +261,7 @@ def _prepared(mixed: Mixed, dense: Mapping[str, Dense], context: TableContext) -
         }
     planes: dict[str, Plane] = {}
     for name, call in mixed.calls.items():
-        found = plane(call, parts[f"{name}_0"], parts[f"{name}_1"], context)
+        found = plane(call, parts[f"{name}_0"], parts[f"{name}_1"], form.context, default)
         if found is None:
             return None
         planes[name] = found

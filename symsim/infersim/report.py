@@ -23,7 +23,7 @@ from symsim.cost.metrics import PricedPhase
 from symsim.cost.roofline import Time
 from symsim.errors import DeploymentError
 from symsim.formula.breakdown import look_ups
-from symsim.formula.program import program, scalar_tables
+from symsim.formula.program import program
 from symsim.inputs.cost_model import GIB
 from symsim.inputs.deployment import SM_RATIO, Deployment, positive_integer
 from symsim.pipeline.compiled import Compiled
@@ -293,7 +293,7 @@ def _phase(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]) -> Fi
     metric = "TTFT" if prefill else "TPOT"
     terms = (*steps, *((f"line_{i}", expr) for i, (_, expr) in enumerate(lines)))
     compiled = program(terms, (*(f"line_{i}" for i in range(len(lines))), metric, "TGS"), "python")
-    *figures, time, tokens = compiled.run(values, scalar_tables(compiled.tables, costs.context))
+    *figures, time, tokens = compiled.at(values, costs.context)
     head: Figures = {"Max prefill tokens": values["T"]} if prefill else {}
     body = dict(zip((label for label, _ in lines), map(float, figures), strict=True))
     return {**head, **body, f"{metric} (ms)": time * 1000, "Throughput (TGS)": tokens}

@@ -10,9 +10,7 @@ from symsim.algebra.symbols import WORKLOAD
 from symsim.cost.metrics import Derivation
 from symsim.formula.bound_tables import bound_tables
 from symsim.formula.closed_form import ClosedForm
-from symsim.notation.flat import Grid, Points, flat
-
-Table = Grid | Points
+from symsim.tables.forms import Nearest, Steps, Table
 
 
 def c_function(form: ClosedForm, subject: str) -> str:
@@ -23,6 +21,7 @@ def c_function(form: ClosedForm, subject: str) -> str:
     derivation, tables, inputs = _parts(form)
     head = [
         f"/* {derivation.meaning} of {subject}.",
+        *(f"   {sentence}." for sentence in form.stand_ins),
         f"   Unit: {form.unit}. {_meanings(form, inputs)}. Derived by symsim. */",
         "#include <math.h>",
         "",
@@ -45,8 +44,8 @@ _C_EXTREMES = {  # unlike fmax and fmin these pass NaN on
 def _c_table(name: str, table: Table) -> str:
     arguments = ", ".join(f"double {axis}" for axis in table.axes)
     lines = [f"\nstatic double {name}({arguments}) {{"]
-    if isinstance(table, Grid):
-        lines.append(f"    static const double grid[] = {{{_list(table.grid, 'NAN')}}};")
+    if isinstance(table, Steps):
+        lines.append(f"    static const double grid[] = {{{_list(table.values, 'NAN')}}};")
         index = "0"
         for axis, edges in zip(table.axes, table.edges, strict=True):
             if not edges:
@@ -83,6 +82,7 @@ def javascript_function(form: ClosedForm, subject: str) -> str:
     derivation, tables, inputs = _parts(form)
     lines = [
         f"/** {derivation.meaning} of {subject}.",
+        *(f" *  {sentence}." for sentence in form.stand_ins),
         f" *  Unit: {form.unit}. {_meanings(form, inputs)}. Derived by symsim. */",
         f"function {form.name}({{{', '.join(inputs)}}}) {{",
         "  const cell = (edges, x) => edges.filter((edge) => edge <= x).length;",
@@ -97,12 +97,12 @@ def javascript_function(form: ClosedForm, subject: str) -> str:
 
 def _javascript_table(name: str, table: Table) -> str:
     arguments = ", ".join(table.axes)
-    if isinstance(table, Grid):
+    if isinstance(table, Steps):
         index = "0"
         for axis, edges in zip(table.axes, table.edges, strict=True):
             if edges:
                 index = f"({index}) * {len(edges) + 1} + cell([{_list(edges, 'NaN')}], {axis})"
-        return f"const {name} = ({arguments}) => [{_list(table.grid, 'NaN')}][{index}];"
+        return f"const {name} = ({arguments}) => [{_list(table.values, 'NaN')}][{index}];"
     points = ", ".join(
         f"[{_list((*point, value), 'NaN')}]" for point, value in zip(table.points, table.values, strict=True)
     )
@@ -131,7 +131,7 @@ def excel_formula(form: ClosedForm, cells: Mapping[str, str] | None = None) -> s
 
 def _excel_table(table: Table) -> Callable[..., str]:
     def written(*arguments: str) -> str:
-        if isinstance(table, Points):
+        if isinstance(table, Nearest):
             columns = list(zip(*table.points, strict=True))
             gaps = [f"ABS({{{_list(c, 'NA()')}}}-{x})" for c, x in zip(columns, arguments, strict=True)]
             found = "MATCH(MIN(d_),d_,0)"
@@ -146,7 +146,7 @@ def _excel_table(table: Table) -> Callable[..., str]:
         for edges, x in zip(table.edges, arguments, strict=True):
             if edges:
                 index = f"({index})*{len(edges) + 1}+MATCH({x},{{-1E+99,{_list(edges, 'NA()')}}},1)-1"
-        return repr(table.grid[0]) if index == "0" else f"INDEX({{{_list(table.grid, '#N/A')}}},{index}+1)"
+        return repr(table.values[0]) if index == "0" else f"INDEX({{{_list(table.values, '#N/A')}}},{index}+1)"
 
     return written
 
@@ -154,9 +154,9 @@ def _excel_table(table: Table) -> Callable[..., str]:
 def _parts(form: ClosedForm) -> tuple[Derivation, dict[str, Table], list[str]]:
     """The steps with tables of their own names, those tables, and the inputs in the usual order."""
     derivation = form.level("numeric")
-    lookups, replaced = bound_tables(form, derivation)
+    carried, replaced = bound_tables(form, derivation)
     free = {s.name for s in derivation.free()}
-    return replaced, {name: flat(lookup) for name, lookup in lookups.items()}, [n for n in WORKLOAD if n in free]
+    return replaced, {name: one.table for name, one in carried.items()}, [n for n in WORKLOAD if n in free]
 
 
 def _meanings(form: ClosedForm, inputs: Sequence[str]) -> str:
@@ -167,5 +167,5 @@ def _list(numbers: Sequence[float], missing: str) -> str:
     return ", ".join(missing if isnan(number) else repr(number) for number in numbers)
 
 
-def _scaled(table: Points, pattern: str) -> str:
+def _scaled(table: Nearest, pattern: str) -> str:
     return "" if table.scale is None else " * " + pattern.format(axis=table.axes[table.scale])

@@ -86,7 +86,10 @@ def ordered(expr: Expr, steps: Sequence[Step]) -> tuple[Expr, ...]:
     def key(term: Expr) -> tuple[bool, int, int, str]:
         taken_off = bool(term.as_coeff_Mul()[0].is_negative)
         first = min((place[s] for s in term.free_symbols if s in place), default=len(place))  # pyright: ignore
-        return (taken_off, first, 0 if term.atoms(AppliedUndef) else 1, str(term))
+        computes = bool(term.atoms(AppliedUndef)) or any(
+            str(s).startswith(("peak_", "default_mfu")) for s in term.free_symbols
+        )
+        return (taken_off, first, 0 if computes else 1, str(term))
 
     return tuple(sorted(cast(tuple[Expr, ...], expr.args), key=key))
 

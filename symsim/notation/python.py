@@ -8,16 +8,17 @@ from math import isnan
 from symsim.algebra.code_printer import code
 from symsim.algebra.symbols import WORKLOAD
 from symsim.cost.metrics import Derivation
-from symsim.formula.bound_tables import bound_tables
+from symsim.formula.bound_tables import Carried, bound_tables
 from symsim.formula.closed_form import ClosedForm
-from symsim.tables.lookup import NO_ROW, Lookup
+from symsim.tables.forms import Nearest, Steps
 
 _STEPS = '''
-def _steps(breaks, cells, *point):
-    """The cell of a step function: one index per axis, counted by the breaks that are not above the point."""
-    for edges, x in zip(breaks, point):
-        cells = cells[bisect_right(edges, x)]
-    return cells
+def _steps(edges, *point):
+    """The cell of a step function: its index along each axis counts the edges that are not above the point."""
+    at = 0
+    for along, x in zip(edges, point):
+        at = at * (len(along) + 1) + bisect_right(along, x)
+    return at
 '''
 
 _NEAREST = '''
@@ -35,41 +36,37 @@ def python_module(form: ClosedForm, subject: str) -> str:
     would be lost in the next `max`.
     """
     derivation = form.level("numeric")
-    lookups, replaced = bound_tables(form, derivation)
+    carried, replaced = bound_tables(form, derivation)
     inputs = [s.name for s in derivation.free()]
-    kinds = {lookup.kind for lookup in lookups.values()}
-    head = [f'"""{derivation.meaning} of {subject}.', "", f"Unit: {form.unit}. Derived by symsim.", '"""', ""]
-    head += ["from bisect import bisect_right"] if "steps" in kinds else []
+    kinds = {type(one.table) for one in carried.values()}
+    head = [f'"""{derivation.meaning} of {subject}.', "", f"Unit: {form.unit}. Derived by symsim."]
+    head += ["", "In place of tables:", *form.stand_ins] if form.stand_ins else []
+    head += ['"""', ""]
+    head += ["from bisect import bisect_right"] if Steps in kinds else []
     head += ["from math import ceil, floor, isnan, nan  # noqa: F401"]
-    shared = [text for kind, text in (("steps", _STEPS), ("nearest", _NEAREST)) if kind in kinds]
-    tables = [_table(name, lookup) for name, lookup in lookups.items()]
+    shared = [text for kind, text in ((Steps, _STEPS), (Nearest, _NEAREST)) if kind in kinds]
+    tables = [_table(name, one) for name, one in carried.items()]
     return "\n".join([*head, *shared, *tables, _metric(form, replaced, inputs)]) + "\n"
 
 
-def _table(name: str, lookup: Lookup) -> str:
-    arguments = ", ".join(lookup.axes)
-    source = (
-        lookup.missing
-        or lookup.assumed
-        or f"{lookup.signature.meaning}; {lookup.signature.file}, {lookup.signature.library}"
-    )
-    head = f'\ndef {name}({arguments}):\n    """{source}."""\n'
-    values = ", ".join(map(repr, (*lookup.values, lookup.default)))
-    if lookup.kind == "steps":
-        cells = repr(lookup.cells).replace(str(NO_ROW), str(len(lookup.values)))
-        find = f"    at = _steps({lookup.breaks!r}, {cells}, {arguments})\n"
+def _table(name: str, carried: Carried) -> str:
+    table, arguments = carried.table, ", ".join(carried.table.axes)
+    head = f'\ndef {name}({arguments}):\n    """{carried.source}."""\n'
+    values = ", ".join(map(repr, table.values))
+    if isinstance(table, Steps):
+        find = f"    at = _steps({table.edges!r}, {arguments})\n"
     else:
-        find = f"    points = {lookup.points!r}\n    at = _nearest(points, {arguments})\n"
-    scale = lookup.scale_axis
-    scaled = "" if scale is None else f" * {lookup.axes[scale]} / points[at][{scale}]"
-    return f"{head}{find}    value = ({values},)[at]\n{_refusal(lookup)}    return value{scaled}\n"
+        find = f"    points = {table.points!r}\n    at = _nearest(points, {arguments})\n"
+    scale = table.scale if isinstance(table, Nearest) else None
+    scaled = "" if scale is None else f" * {table.axes[scale]} / points[at][{scale}]"
+    return f"{head}{find}    value = ({values},)[at]\n{_refusal(carried)}    return value{scaled}\n"
 
 
-def _refusal(lookup: Lookup) -> str:
+def _refusal(carried: Carried) -> str:
     """A check that is written out only where some row of the table cannot be used."""
-    if not any(map(isnan, lookup.values)):
+    if not any(map(isnan, carried.table.values)):
         return ""
-    message = f"{lookup.signature.file}: the row that answers has MFU 0.000"
+    message = f"{carried.lookup.signature.file}: the row that answers has MFU 0.000"
     return f"    if isnan(value):\n        raise ValueError({message!r})\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import sympy
@@ -128,7 +128,7 @@ class Compiled:
     def with_one_peak(self, metric: str) -> ClosedForm:
         """A metric with the peak of the weight GEMMs named as the device's own: a faster peak is then one input."""
         form = self.form(metric)
-        return replace(form, derivation=form.derivation.substituted({symbol("peak_w"): self.peak}))
+        return form.changed(lambda derivation: derivation.substituted({symbol("peak_w"): self.peak}))
 
     @property
     def peak(self) -> sympy.Symbol:

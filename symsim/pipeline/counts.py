@@ -181,7 +181,7 @@ def cache(
     subject = f"{family.config.path}, KV cache {held}" + (
         f" as {served.origin} says" if held != "bf16" and kv is None else ""
     )
-    form = ClosedForm(cache_derivation(phased), bound, TableContext("", "", held, 0.0), subject)
+    form = ClosedForm(cache_derivation(phased), bound, TableContext(device="", vintage="", kv=held), subject)
     windows = {_whole(window, values): _whole(size, values) for window, size in windowed(phased.graph).items()}
     growing = _whole(resident(phased.graph, "cache"), values)
     return Cache(growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), form, held)

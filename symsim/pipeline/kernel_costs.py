@@ -153,4 +153,4 @@ def _alone(found: Kernel, sizes: Mapping[str, int], step: EngineStep, shared: Ma
 
 def _needed(bound: Numbers, derivation: Derivation) -> Numbers:
     names = {s.name for s in derivation.free()}
-    return Numbers({k: v for k, v in bound.values.items() if k in names}, bound.sources)
+    return replace(bound, values={k: v for k, v in bound.values.items() if k in names or k == "default_mfu"})

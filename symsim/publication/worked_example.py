@@ -15,7 +15,7 @@ from symsim.api.formula import Formula
 from symsim.cost.metrics import Step
 from symsim.formula.breakdown import found_at, numbers
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.program import program, scalar_tables
+from symsim.formula.program import program
 from symsim.notation.layout import ordered
 from symsim.tables.table import signatures
 
@@ -60,7 +60,7 @@ def worked(formula: Formula, workload: Mapping[str, int]) -> Check:
     steps = form.derivation.steps
     exprs = tuple((step.symbol.name, step.expr) for step in steps)
     compiled = program(exprs, tuple(name for name, _ in exprs), "python")
-    results = compiled.run(values, scalar_tables(compiled.tables, form.context))
+    results = compiled.at(values, form.context)
     at = {**values, **dict(zip(compiled.outputs, results, strict=True))}
     rows = tuple(Worked(step, float(value), _arms(step, at, form)) for step, value in zip(steps, results, strict=True))
     return Check(formula, {name: values[name] for name in form.symbols}, rows, _measured(steps, at, form))

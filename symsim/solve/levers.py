@@ -9,7 +9,7 @@ from fractions import Fraction
 import sympy
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import WORKLOAD, is_symbol, substitute, symbol_info
+from symsim.algebra.symbols import is_symbol, substitute, symbol_info
 from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.breakdown import numbers
 from symsim.notation.latex import expression_latex
@@ -32,9 +32,7 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     if tight is None or value is None or name not in tight.form.symbols or tight.resized is not None:
         return None
     form, unknown = tight.form, symbol_of(tight, name)
-    values = {**form.values({k: int(v) for k, v in tight.fixed.items() if k in WORKLOAD}), **tight.fixed, name: value}
-    if {"S", "O"} <= set(values):
-        values["C"] = values["S"] + values["O"] // 2
+    values = form.point(**{**tight.fixed, name: value})
     piece = binding_arms(form.derivation, values, form.context).inlined()
     bound = sympy.Symbol("bound", positive=True)
     found = root(piece - bound, unknown, value, {**values, "bound": float(tight.bound)}, form.context)

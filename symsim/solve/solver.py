@@ -23,7 +23,6 @@ from symsim.algebra.direction import direction
 from symsim.algebra.symbols import DEFAULTS, WORKLOAD, is_symbol, substitute, symbol, symbol_info
 from symsim.cost.metric_table import bare, metrics
 from symsim.errors import QuerySyntaxError, SymsimError, did_you_mean
-from symsim.formula.binding import Numbers
 from symsim.formula.breakdown import defaults_at
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import positions
@@ -94,7 +93,7 @@ def _with_symbol(form: ClosedForm, table: str) -> ClosedForm:
 
     values = {**form.bound.values, table: Fraction(1, 2)}
     sources = {**form.bound.sources, table: signatures()[table].meaning}
-    return ClosedForm(form.derivation.mapped(swapped), Numbers(values, sources), form.context)
+    return ClosedForm(form.applied.mapped(swapped), replace(form.bound, values=values, sources=sources), form.context)
 
 
 def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Answer:

@@ -1,32 +1,26 @@
-"""Look-ups in measured tables, bound to a device, a vintage and a shape: numbers, arrays, provenance.
+"""Look-ups in measured tables, bound to a device, a vintage and a shape: plain data, and where each value is from.
 
 The policies are those of the reference cost model (spec of the reference, section 9). All but `nearest` reduce to step
-functions: sorted breaks, and in each cell between them the row that answers.
+functions: sorted edges, and in each cell between them the row that answers.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from functools import lru_cache
+from typing import Any, cast
 
 from symsim.errors import EmptyTable
-from symsim.inputs.device import bundled_devices, load_device
-from symsim.tables.nearest import nearest_rows
+from symsim.tables.forms import UNANSWERED, Nearest, Steps, Table, filled, scaled
 from symsim.tables.table import Policy, Row, Signature, TableContext, policy, rows, rows_by_shape, signatures
 
-NO_ROW = -1
 FARTHEST = 1e9
 """A GEMM shape at this squared distance or more does not stand in for another (spec section 9)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """Where one value is from. distance: argument -> found - asked, where they differ.
 
@@ -52,128 +46,102 @@ class Found:
         return f"{self.file}:{self.line}{f' (off by {off}{edge})' if off else ''}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Lookup:
     """One table with its shape fixed: a function of `axes`.
 
-    kind "steps": `breaks` per axis, `cells` nested by axis with the index of a row, NO_ROW where the default answers
-    (cell 0 lies below the first break).  kind "nearest": the row of `points` at the least L1 distance, the first on
-    ties.  scale_axis: the value grows as asked / measured along that axis.  missing: why no row can answer at all;
-    assumed: what a fallback took instead of rows of its own.
+    table: its values as plain data, UNANSWERED where the formula's default_mfu is to stand; rows: the row behind each
+    of those values, None where no row answers; missing: why no row can answer at all; assumed: what a fallback took
+    instead of rows of its own.
     """
 
     signature: Signature
     shape: tuple[float, ...]
-    found_shape: tuple[float, ...]
-    kind: Literal["steps", "nearest"]
-    rows: tuple[Row, ...]
-    values: tuple[float, ...]
-    breaks: tuple[tuple[float, ...], ...]
-    cells: Any
-    points: tuple[tuple[float, ...], ...]
-    scale_axis: int | None
-    default: float
-    missing: str | None
+    table: Table
+    rows: tuple[Row | None, ...]
+    missing: str | None = None
     assumed: str | None = None
-
-    @property
-    def function(self) -> str:
-        return self.signature.function
 
     @property
     def axes(self) -> tuple[str, ...]:
         return self.signature.axes
 
-    def index(self, *point: float) -> int:
-        """Which row answers, or NO_ROW."""
-        if self.kind == "nearest":
-            gaps = [sum(abs(a - x) for a, x in zip(at, point, strict=True)) for at in self.points]
-            return gaps.index(min(gaps))
-        cell = self.cells
-        for breaks, x in zip(self.breaks, point, strict=True):
-            cell = cell[bisect_right(breaks, x)]
-        return cell
+    @property
+    def partly(self) -> bool:
+        """Whether the default answers somewhere."""
+        return UNANSWERED in self.table.values
 
     def __call__(self, *point: float) -> float:
-        """The value at a point. Raises EmptyTable where the row's figure cannot be used."""
-        at = self.index(*point)
-        if at == NO_ROW:
-            return self.default
-        if math.isnan(self.values[at]):
-            raise EmptyTable(self._unusable(self.rows[at]))
-        return self._scaled(at, point)
+        """The value at a point, or UNANSWERED. Raises EmptyTable where the row's figure cannot be used."""
+        value = self.table.at(point)
+        if math.isnan(value):
+            raise EmptyTable(self._unusable(cast(Row, self.rows[self.table.index(point)])))
+        return value
 
-    def _scaled(self, at: int, point: Sequence[float]) -> float:
-        axis, value = self.scale_axis, self.values[at]
-        return value if axis is None else value * point[axis] / self.points[at][axis]
+    def filled(self, default: float) -> Table:
+        """The plain data with a number where no row answers."""
+        return filled(self.table, default)
 
-    def array(self, *points: ArrayLike) -> NDArray[np.float64]:
-        """The same over arrays, broadcasting; NaN where a row's figure cannot be used."""
-        arrays = [np.asarray(point, dtype=float) for point in points]
-        values = np.array([*self.values, self.default])
-        if self.kind == "steps":
-            where = [np.searchsorted(b, x, side="right") for b, x in zip(self.breaks, arrays, strict=True)]
-            return values[self._cell_array[tuple(where)]]
-        at = nearest_rows(self.points, *arrays)
-        answer = values[at]
-        if self.scale_axis is None:
-            return answer
-        measured = np.array([row[self.scale_axis] for row in self.points])[at]
-        return answer * arrays[self.scale_axis] / measured
+    def stand_in(self, default: float) -> str | None:
+        """A sentence where the table does not answer by its own rows: what is used in its place."""
+        if self.missing is None:
+            return self.assumed
+        stated = self.table.values[0]
+        return f"{self.missing}: default {default if stated == UNANSWERED else stated:g} used"
 
-    @cached_property
-    def _cell_array(self) -> NDArray[np.int64]:
-        """Row index by cell; NO_ROW indexes the default, which `array` appends last."""
-        return np.asarray(self.cells)
-
-    def explain(self, *point: float) -> Found:
+    def explain(self, *point: float, default: float) -> Found:
         """Which row answers and how far it is from what was asked; the value is NaN where it cannot be used."""
-        asked = {
-            **dict(zip(self.signature.shape_args, self.shape, strict=True)),
-            **dict(zip(self.axes, point, strict=True)),
-        }
-        at = self.index(*point)
-        file = self.signature.file
-        if at == NO_ROW:
-            why = self.missing or (
+        shape = dict(zip(self.signature.shape_args, self.shape, strict=True))
+        asked = {**shape, **dict(zip(self.axes, point, strict=True))}
+        row, value, file = self.rows[self.table.index(point)], self.table.at(point), self.signature.file
+        if row is None:
+            value = default if value == UNANSWERED else value
+            why = self.stand_in(default) or (
                 f"no row of {file} for {_point(self.axes, point)} at {_point(self.signature.shape_args, self.shape)}: "
-                f"default {self.default:g} used"
+                f"default {value:g} used"
             )
-            return Found(self.function, self.default, file, None, {}, asked, {}, True, why)
-        row = self.rows[at]
-        distance = {name: float(row.cells[name]) - x for name, x in asked.items() if float(row.cells[name]) != x}
-        value, stood_in = self._scaled(at, point), self.assumed
-        if stood_in is None and self.signature.unit == "1" and not any(self._stated(row)) and not math.isnan(value):
-            stood_in = f"{file}:{row.line} has MFU 0.000: fallback, {value:.3g} from its latency used"
-        return Found(self.function, value, file, row.line, row.cells, asked, distance, self._outside(point), stood_in)
+            line, cells, distance, outside = None, dict[str, str](), dict[str, float](), True
+        else:
+            distance = {name: float(row.cells[name]) - x for name, x in asked.items() if float(row.cells[name]) != x}
+            line, cells, outside = row.line, row.cells, self._outside(point)
+            why = self.assumed or self._recomputed(row, value)
+        return Found(
+            function=self.signature.function,
+            value=value,
+            file=file,
+            line=line,
+            row=cells,
+            asked=asked,
+            distance=distance,
+            outside=outside,
+            default=why,
+        )
 
-    def _stated(self, row: Row) -> tuple[float, ...]:
-        """The row's own figures."""
-        return row.numbers(self.signature.value)
+    def _recomputed(self, row: Row, value: float) -> str | None:
+        """A sentence where a row's own figure is zero and its latency is used."""
+        if self.signature.unit != "1" or any(row.numbers(self.signature.value)) or math.isnan(value):
+            return None
+        return f"{self.signature.file}:{row.line} has MFU 0.000: fallback, {value:.3g} from its latency used"
 
     def _outside(self, point: Sequence[float]) -> bool:
-        columns = [[float(row.cells[axis]) for row in self.rows] for axis in self.axes]
+        columns = [[float(row.cells[axis]) for row in self.rows if row is not None] for axis in self.axes]
         return any(not min(column) <= x <= max(column) for column, x in zip(columns, point, strict=True))
-
-    def constant_beyond(self, axis: int) -> float:
-        """A point on the axis beyond which the value no longer changes along it."""
-        return math.inf if self.scale_axis == axis else self.same_row_beyond(axis)
 
     def same_row_beyond(self, axis: int) -> float:
         """A point on the axis beyond which the same row answers; a scaled value still grows there."""
-        if self.kind == "nearest":
-            return max(row[axis] for row in self.points)
-        return max(self.breaks[axis], default=0.0)
+        if isinstance(self.table, Nearest):
+            return max(point[axis] for point in self.table.points)
+        return max(self.table.edges[axis], default=0.0)
 
     def _unusable(self, row: Row) -> str:
-        columns = self.signature.args
+        columns = row.text(self.signature.args)
         return (
-            f"{self.signature.file}:{row.line}: the row that answers {self.function} ({row.text(columns)}) has MFU"
+            f"{self.signature.file}:{row.line}: the row that answers {self.signature.function} ({columns}) has MFU"
             f" 0.000, by which nothing can be divided; --fallback recomputes it from the row's latency"
         )
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def bind(function: str, shape: tuple[float, ...], context: TableContext) -> Lookup:
     """The look-up of one table at one shape.
 
@@ -184,22 +152,22 @@ def bind(function: str, shape: tuple[float, ...], context: TableContext) -> Look
     groups = rows_by_shape(function, context.device, context.vintage, context.cost_model)
     found = _ceiling(shape, groups) if "ceiling" in rule.by.values() else shape
     group = groups.get(found, ()) if found is not None else ()
-    if not group or found is None:
+    if not group:
         why = f"no rows of {_where(signature, shape, context)}"
         borrowed = _borrowed(signature, rule, shape, context, why) if rule.missing_table == "refuse" else None
         return borrowed or _missing(signature, shape, rule.missing_table, context, why)
-    if rule.kv_column is not None:
-        present = sorted({row.cells[rule.kv_column] for row in group})
-        own = tuple(row for row in group if row.cells[rule.kv_column] == context.kv)
-        if not own:
-            why = f"no {context.kv} KV rows (only {', '.join(present)}) of {_where(signature, shape, context)}"
-            if context.figures is None or rule.missing_precision != "refuse":
-                return _missing(signature, shape, rule.missing_precision, context, why)
-            instead = tuple(row for row in group if row.cells[rule.kv_column] == present[0])
-            assumed = f"{why}: fallback, rows of {present[0]} KV used"
-            return replace(_bound(signature, rule, shape, found, instead, context), assumed=assumed)
-        group = own
-    return _bound(signature, rule, shape, found, group, context)
+    if rule.kv_column is None:
+        return _bound(signature, rule, shape, group, context)
+    own = tuple(row for row in group if row.cells[rule.kv_column] == context.kv)
+    if own:
+        return _bound(signature, rule, shape, own, context)
+    present = sorted({row.cells[rule.kv_column] for row in group})
+    why = f"no {context.kv} KV rows (only {', '.join(present)}) of {_where(signature, shape, context)}"
+    if context.figures is None or rule.missing_precision != "refuse":
+        return _missing(signature, shape, rule.missing_precision, context, why)
+    instead = tuple(row for row in group if row.cells[rule.kv_column] == present[0])
+    assumed = f"{why}: fallback, rows of {present[0]} KV used"
+    return replace(_bound(signature, rule, shape, instead, context), assumed=assumed)
 
 
 def _borrowed(
@@ -207,36 +175,36 @@ def _borrowed(
 ) -> Lookup | None:
     """Another device's rows of a time, scaled by the ratio of a datasheet figure."""
     figure = rule.fallback.get("scale_by")
-    if context.figures is None or figure is None:
+    if context.figures is None or context.lenders is None or figure is None:
         return None
     for device in sorted({row.cells["device"] for row in rows(signature.function)}):
         group = rows_by_shape(signature.function, device, context.vintage, context.cost_model).get(shape, ())
-        if group and device.lower() in bundled_devices():
-            ratio = float(load_device(device).figures[figure]) / dict(context.figures)[figure]
-            lent = _bound(signature, rule, shape, shape, group, context)
+        if group and device.lower() in context.lenders.figures:
+            ratio = context.lenders.figures[device.lower()][figure] / dict(context.figures)[figure]
+            lent = _bound(signature, rule, shape, group, context)
             assumed = f"{why}: fallback, times of {device} x {ratio:.4g} used (the ratio of {figure})"
-            return replace(lent, values=tuple(value * ratio for value in lent.values), assumed=assumed)
+            return replace(lent, table=scaled(lent.table, ratio), assumed=assumed)
     return None
 
 
 def _bound(
-    signature: Signature,
-    rule: Policy,
-    shape: tuple[float, ...],
-    found: tuple[float, ...],
-    rows: tuple[Row, ...],
-    context: TableContext,
+    signature: Signature, rule: Policy, shape: tuple[float, ...], rows: tuple[Row, ...], context: TableContext
 ) -> Lookup:
     values = tuple(_value(row, rule, signature.unit, context) for row in rows)
     points = tuple(row.numbers(signature.axes) for row in rows)
     policies = {rule.by[axis] for axis in signature.axes}
-    scale = None if rule.scale is None else signature.axes.index(rule.scale)
-    default = _default(rule.missing_row, context)
     if policies == {"nearest"}:
-        return Lookup(signature, shape, found, "nearest", rows, values, (), (), points, scale, default, None)
+        scale = None if rule.scale is None else signature.axes.index(rule.scale)
+        table = Nearest(axes=signature.axes, points=points, values=values, scale=scale)
+        return Lookup(signature=signature, shape=shape, table=table, rows=rows)
     columns = [list(column) for column in zip(*points, strict=True)]
-    breaks, cells = _last(columns[0]) if policies == {"last"} else _scanned(columns, points)
-    return Lookup(signature, shape, found, "steps", rows, values, breaks, cells, points, None, default, None)
+    edges, picks = _last(columns[0]) if policies == {"last"} else _scanned(columns, points)
+    default = _default(rule.missing_row)
+    answers = tuple(None if pick is None else rows[pick] for pick in picks)
+    figures = tuple(default if pick is None else values[pick] for pick in picks)
+    return Lookup(
+        signature=signature, shape=shape, table=Steps(axes=signature.axes, edges=edges, values=figures), rows=answers
+    )
 
 
 def _value(row: Row, rule: Policy, unit: str, context: TableContext) -> float:
@@ -268,39 +236,43 @@ def _ceiling(shape: tuple[float, ...], groups: Mapping[tuple[float, ...], Any]) 
     return best
 
 
-def _last(column: list[float]) -> tuple[tuple[tuple[float, ...]], tuple[int, ...]]:
+Edges = tuple[tuple[float, ...], ...]
+Picks = tuple[int | None, ...]
+"""The row of every cell, None where no row answers."""
+
+
+def _last(column: list[float]) -> tuple[Edges, Picks]:
     """`last`: the last row in file order that is not above the asked value."""
-    breaks = sorted(set(column))
-    picks = [max(i for i, value in enumerate(column) if value <= edge) for edge in breaks]
-    return (tuple(breaks),), (NO_ROW, *picks)
+    edges = sorted(set(column))
+    picks = [max(i for i, value in enumerate(column) if value <= edge) for edge in edges]
+    return (tuple(edges),), (None, *picks)
 
 
-def _scan(column: list[float]) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """`scan`: the row before the first larger one. The breaks are the record highs of the column."""
-    breaks: list[float] = []
+def _scan(column: list[float]) -> tuple[tuple[float, ...], Picks]:
+    """`scan`: the row before the first larger one. The edges are the record highs of the column."""
+    edges: list[float] = []
     picks: list[int] = []
     for i, value in enumerate(column):
-        if not breaks or value > breaks[-1]:
-            picks += [i - 1] if breaks else []
-            breaks.append(value)
-    return tuple(breaks), (NO_ROW, *picks, len(column) - 1)
+        if not edges or value > edges[-1]:
+            picks += [i - 1] if edges else []
+            edges.append(value)
+    return tuple(edges), (None, *picks, len(column) - 1)
 
 
-def _scanned(columns: list[list[float]], points: tuple[tuple[float, ...], ...]) -> tuple[Any, Any]:
+def _scanned(columns: list[list[float]], points: tuple[tuple[float, ...], ...]) -> tuple[Edges, Picks]:
     """One axis: the scanned row. Two: each scanned apart, then the last row that has both values."""
     first, *others = [_scan(column) for column in columns]
     if not others:
         return (first[0],), first[1]
     (second,) = others
     last = {point: i for i, point in enumerate(points)}
-    cells = tuple(tuple(_both(i, j, points, last) for j in second[1]) for i in first[1])
-    return (first[0], second[0]), cells
+    return (first[0], second[0]), tuple(_both(i, j, points, last) for i in first[1] for j in second[1])
 
 
-def _both(i: int, j: int, points: tuple[tuple[float, ...], ...], last: Mapping[tuple[float, ...], int]) -> int:
-    if NO_ROW in (i, j):
-        return NO_ROW
-    return last.get((points[i][0], points[j][1]), NO_ROW)
+def _both(
+    i: int | None, j: int | None, points: tuple[tuple[float, ...], ...], last: Mapping[tuple[float, ...], int]
+) -> int | None:
+    return None if i is None or j is None else last.get((points[i][0], points[j][1]))
 
 
 def _missing(
@@ -310,17 +282,13 @@ def _missing(
         have = sorted({row.cells["device"] for row in rows(signature.function)})
         hint = "" if context.figures is not None else "; --fallback goes on with a stated assumption"
         raise EmptyTable(f"{why}, and nothing may stand in for it; the table has rows of {', '.join(have)}{hint}")
-    default = _default(stands_in, context)
-    breaks: tuple[tuple[float, ...], ...] = tuple(() for _ in signature.axes)
-    cells: Any = NO_ROW
-    for _ in signature.axes:
-        cells = (cells,)
-    sentence = f"{why}: default {default:g} used"
-    return Lookup(signature, shape, shape, "steps", (), (), breaks, cells, (), None, default, sentence)
+    table = Steps(axes=signature.axes, edges=tuple(() for _ in signature.axes), values=(_default(stands_in),))
+    return Lookup(signature=signature, shape=shape, table=table, rows=(None,), missing=why)
 
 
-def _default(stands_in: float | str, context: TableContext) -> float:
-    return context.default_mfu if isinstance(stands_in, str) else float(stands_in)
+def _default(stands_in: float | str) -> float:
+    """The number that a table states for missing rows, or UNANSWERED for the formula's own default."""
+    return UNANSWERED if isinstance(stands_in, str) else float(stands_in)
 
 
 def _where(signature: Signature, shape: tuple[float, ...], context: TableContext) -> str:

@@ -10,7 +10,7 @@ import csv
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,31 @@ PUBLISHED_UNTIL: Mapping[str, str] = {"2025-10": "2025-10-15", "2026-05": "9999-
 SHAPE_POLICIES = ("exact", "ceiling")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Lenders:
+    """Datasheets of the devices whose measured times another device may borrow: name in small letters -> figures."""
+
+    figures: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableContext:
     """What binds a table besides its arguments: hashable, so that bound look-ups are shared.
 
     device: value of the `device` column; kv: precision of the KV cache; mfu_decimals: places an MFU is rounded to;
-    figures: the device's datasheet where fallbacks are allowed, else None.
+    figures, lenders: the device's datasheet and other devices' where fallbacks are allowed, else None.
     """
 
     device: str
     vintage: str
     kv: str
-    default_mfu: float
     cost_model: str = "infersim"
     mfu_decimals: int | None = 3
     figures: tuple[tuple[str, float], ...] | None = None
+    lenders: Lenders | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """A table as a function: args in order; shape_args choose rows, axes are looked up among them."""
 
@@ -70,7 +77,7 @@ class Row:
         return ", ".join(f"{column}={self.cells[column]}" for column in columns)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How one table is looked up in one vintage.
 
@@ -109,9 +116,19 @@ def _signature(path: Path, data: Mapping[str, Any]) -> Signature:
     args, by = tuple(data["args"]), data["lookup"]
     shape = tuple(argument for argument in args if by[argument] in SHAPE_POLICIES)
     axes = tuple(argument for argument in args if argument not in shape)
-    words = (data["meaning"], data["latex"], data["unit"], display_path(path), data["library"], data["source"])
-    words = (*words, tuple(data["value"]))
-    return Signature(data["function"], args, shape, axes, *words)
+    return Signature(
+        function=data["function"],
+        args=args,
+        shape_args=shape,
+        axes=axes,
+        meaning=data["meaning"],
+        latex=data["latex"],
+        unit=data["unit"],
+        file=display_path(path),
+        library=data["library"],
+        source=data["source"],
+        value=tuple(data["value"]),
+    )
 
 
 @cache
@@ -128,9 +145,18 @@ def policy(function: str, vintage: str) -> Policy:
     older = data.get("vintage", {}).get(vintage, {})
     by = {**data["lookup"], **older.get("lookup", {})}
     default = {**data["default"], **older.get("default", {})}
-    missing = (default["table"], default["precision"], default["row"])
-    shape = (tuple(data["value"]), data["combine"], data.get("scale"), data.get("kv_column"))
-    return Policy(by, *missing, *shape, tuple(data.get("skip", ())), data.get("fallback", {}))
+    return Policy(
+        by=by,
+        missing_table=default["table"],
+        missing_precision=default["precision"],
+        missing_row=default["row"],
+        value=tuple(data["value"]),
+        combine=data["combine"],
+        scale=data.get("scale"),
+        kv_column=data.get("kv_column"),
+        skip=tuple(data.get("skip", ())),
+        fallback=data.get("fallback", {}),
+    )
 
 
 @cache
@@ -141,7 +167,7 @@ def rows(function: str) -> tuple[Row, ...]:
         return tuple(Row(line, cells) for line, cells in enumerate(csv.DictReader(handle), start=2))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def rows_of(function: str, device: str, vintage: str, cost_model: str) -> tuple[Row, ...]:
     """The rows of one device that a vintage holds and a cost model does not skip."""
     last_day = PUBLISHED_UNTIL[vintage]
@@ -155,7 +181,7 @@ def rows_of(function: str, device: str, vintage: str, cost_model: str) -> tuple[
     )
 
 
-@cache
+@lru_cache(maxsize=1024)
 def rows_by_shape(
     function: str, device: str, vintage: str, cost_model: str
 ) -> Mapping[tuple[float, ...], tuple[Row, ...]]:

@@ -53,7 +53,9 @@ def test_refused_or_assumed(model: str, flags: dict[str, object], refused: str, 
 
 def test_a_recomputed_row_is_its_flops_in_its_latency() -> None:
     figures = (("peak_bf16", 989e12),)
-    found = bind("mfu_gqa_decode", (32, 8, 128), TableContext("H800", "2026-05", "bf16", 0.35, figures=figures))
+    found = bind(
+        "mfu_gqa_decode", (32, 8, 128), TableContext(device="H800", vintage="2026-05", kv="bf16", figures=figures)
+    )
     assert found(1, 1024) == pytest.approx(4 * 32 * 128 * 1024 / (34.938e-6 * 989e12), rel=1e-12)
 
 

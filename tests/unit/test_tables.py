@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from symsim.errors import EmptyTable
 from symsim.paths import MFU, ROOT
-from symsim.tables.lookup import NO_ROW, Lookup, bind
+from symsim.tables.forms import UNANSWERED, Nearest, Table, thinned
+from symsim.tables.lookup import bind
 from symsim.tables.table import TableContext, rows, signatures
 
 SHARED = ROOT.parent / "shared" / "mfu"
-DEFAULTS = {"H20": 0.6, "H800": 0.35, "H200": 0.4, "GB200": 0.5}
 DATES = {"2025-10": "2025-10-15", "2026-05": "9999"}
 
 
 def context(device: str = "H20", vintage: str = "2026-05", kv: str = "bf16", **more: object) -> TableContext:
-    return TableContext(device, vintage, kv, DEFAULTS[device], **more)  # type: ignore[arg-type]
+    return TableContext(device=device, vintage=vintage, kv=kv, **more)  # type: ignore[arg-type]
 
 
 # Facts, read off the files by eye.
@@ -37,42 +37,40 @@ def test_two_blocks_of_one_gemm_shape_the_later_wins() -> None:
         if row.text(("device", "m", "k", "n")) == "device=H20, m=16, k=4096, n=24576"
     ]
     assert len(lines) == 2
-    assert bind("mfu_gemm", (4096, 24576), context()).explain(16).line == lines[1]
+    assert bind("mfu_gemm", (4096, 24576), context()).explain(16, default=0.35).line == lines[1]
 
 
 def test_gemm_takes_the_smallest_covering_shape_and_the_last_m_below() -> None:
-    found = bind("mfu_gemm", (2048, 6100), context()).explain(40)
+    found = bind("mfu_gemm", (2048, 6100), context()).explain(40, default=0.35)
     assert (found.line, found.value) == (3, 0.253)  # H20,32,2048,6144,10.74,0.253317
     assert found.distance == {"n": 44, "m": -8}
 
 
 @pytest.mark.parametrize(("m", "k", "n"), [(15, 2048, 6144), (16, 2048, 10**6), (16, 10**6, 576)])
 def test_gemm_below_the_first_m_or_uncovered_is_the_default(m: int, k: int, n: int) -> None:
-    assert bind("mfu_gemm", (k, n), context())(m) == 0.6
+    assert bind("mfu_gemm", (k, n), context())(m) == UNANSWERED
 
 
 def test_a_covering_shape_too_far_away_does_not_count() -> None:
     """Of H800's shapes only (65536, 128) covers (20000, 1), 2.07e9 away, and (40000, 1), 6.5e8 away."""
     assert bind("mfu_gemm", (20000, 1), context("H800")).missing
-    assert bind("mfu_gemm", (40000, 1), context("H800")).found_shape == (65536, 128)
-    assert bind("mfu_gemm", (1, 1), context()).found_shape == (
-        512,
-        2048,
-    )  # 4.45e6; (2048, 576) is 4.52e6 away
+    assert bind("mfu_gemm", (40000, 1), context("H800")).explain(64, default=0.35).distance["k"] == 25536
+    found = bind("mfu_gemm", (1, 1), context()).explain(64, default=0.35)
+    assert (found.row["k"], found.row["n"]) == ("512", "2048")  # 4.45e6; (2048, 576) is 4.52e6 away
 
 
 def test_nearest_tie_takes_the_first_of_the_file() -> None:
     decode = bind("mfu_gqa_decode", (64, 2, 128), context())
-    assert decode.explain(24, 4096).row["batch"] == "16"  # 16 and 32 are as near
-    assert decode.explain(24, 4096).line == 385
+    assert decode.explain(24, 4096, default=0.35).row["batch"] == "16"  # 16 and 32 are as near
+    assert decode.explain(24, 4096, default=0.35).line == 385
 
 
 def test_scan_below_the_first_row_is_the_default() -> None:
     prefill = bind("mfu_gqa_prefill", (32, 4, 128), context())
-    assert prefill(1023) == 0.6
+    assert prefill(1023) == UNANSWERED
     assert prefill(1024) == 0.525
     assert prefill(10**7) == 0.943
-    assert prefill.explain(1023).default
+    assert prefill.explain(1023, default=0.35).default
 
 
 @pytest.mark.parametrize("function", ["mfu_gqa_prefill", "mfu_mla_prefill"])
@@ -85,35 +83,36 @@ def test_missing_prefill_attention_table_is_nine_tenths(function: str) -> None:
 
 
 def test_missing_tables_give_the_device_default() -> None:
-    assert bind("mfu_gqa_decode", (7, 7, 7), context("H800"))(100, 5000) == 0.35
-    assert bind("mfu_gemm", (2048, 6144), context("H200"))(64) == 0.4
+    assert bind("mfu_gqa_decode", (7, 7, 7), context("H800"))(100, 5000) == UNANSWERED
+    assert bind("mfu_gemm", (2048, 6144), context("H200"))(64) == UNANSWERED
 
 
 def test_two_axes_scanned_apart() -> None:
     """2025-10: b* = 64; kv_len 5000 stops in the first batch's rows at 4096: the row (64, 4096)."""
     old = bind("mfu_gqa_decode", (64, 2, 128), context(vintage="2025-10"))
-    assert old.explain(100, 5000).line == 399
+    assert old.explain(100, 5000, default=0.35).line == 399
     assert old(100, 5000) == 0.339
     # At and above 131072 nothing is larger: the scan ends with the table, at its last row's kv_len, 8192.
-    assert old.explain(100, 131072).line == 400
+    assert old.explain(100, 131072, default=0.35).line == 400
     # (512, 16384) was not measured.
-    assert old(600, 20000) == 0.6
-    assert old.explain(600, 20000).line is None
+    assert old(600, 20000) == UNANSWERED
+    assert old.explain(600, 20000, default=0.35).line is None
 
 
 def test_the_row_that_the_reference_skips() -> None:
     ours = bind("mfu_gqa_decode", (64, 2, 128), context(cost_model="roofline"))
-    assert ours.explain(1, 1024).line == 377
-    assert bind("mfu_gqa_decode", (64, 2, 128), context()).explain(1, 1024).line == 384  # (16, 1024) is 15 away
+    assert ours.explain(1, 1024, default=0.35).line == 377
+    theirs = bind("mfu_gqa_decode", (64, 2, 128), context())
+    assert theirs.explain(1, 1024, default=0.35).line == 384  # (16, 1024) is 15 away
     # 2025-10 scans kv_len from 4096 on, so 1024 lies below the first row.
-    assert bind("mfu_gqa_decode", (64, 2, 128), context(vintage="2025-10"))(16, 2000) == 0.6
+    assert bind("mfu_gqa_decode", (64, 2, 128), context(vintage="2025-10"))(16, 2000) == UNANSWERED
 
 
 def test_a_zero_row_is_an_error_that_names_it() -> None:
     lookup = bind("mfu_gqa_decode", (16, 2, 128), context("H800"))
     with pytest.raises(EmptyTable, match=r"mfu/gqa_decode\.csv:459.*batch=1, kv_len=1024.*divided.*latency"):
         lookup(1, 1024)
-    found = lookup.array(np.array([1, 16]), 1024)
+    found = lookup.table.over(np.array([1, 16]), 1024)
     assert math.isnan(found[0])
     assert found[1] > 0
 
@@ -122,14 +121,14 @@ def test_no_rows_of_the_kv_precision() -> None:
     with pytest.raises(EmptyTable, match="fp8") as caught:
         bind("mfu_mla_decode", (128, 512, 64), context("H800", kv="fp8"))
     assert "bf16" in str(caught.value)
-    assert bind("mfu_mla_decode", (128, 512, 64), context("H800", "2025-10", "fp8"))(64, 4096) == 0.35
-    assert bind("mfu_gqa_decode", (32, 8, 128), context(kv="fp8")).rows[0].cells["kv_dtype"] == "fp8"
+    assert bind("mfu_mla_decode", (128, 512, 64), context("H800", "2025-10", "fp8"))(64, 4096) == UNANSWERED
+    assert bind("mfu_gqa_decode", (32, 8, 128), context(kv="fp8")).explain(1, 1, default=0.35).row["kv_dtype"] == "fp8"
 
 
 def test_linear_attention_scales_the_nearest_row_or_refuses() -> None:
     decode = bind("time_gdn_decode", (4, 16, 128, 32, 128), context())
     assert decode(100) == pytest.approx((29 + 246) * 1e-6 * 100 / 128)  # 100 is nearer to 128 than to 64
-    assert decode.constant_beyond(0) == math.inf
+    assert decode(200_000) == pytest.approx(2 * decode(100_000))
     for device, vintage in (("H800", "2026-05"), ("H20", "2025-10")):
         with pytest.raises(EmptyTable, match=rf"gdn_decode.*{device}.*H20"):
             bind("time_gdn_decode", (4, 16, 128, 32, 128), context(device, vintage))
@@ -143,7 +142,7 @@ def test_explained_value_is_the_value(points: tuple[float, ...]) -> None:
         ("mfu_gemm", (2048, 6144)),
     ):
         lookup = bind(function, shape, context())
-        assert lookup.explain(*points).value == lookup(*points)
+        assert lookup.explain(*points, default=UNANSWERED).value == lookup(*points)
 
 
 def test_grouped_gemm_takes_the_larger_half_and_its_vintage() -> None:
@@ -161,12 +160,12 @@ def test_mfu_is_rounded_only_when_the_cost_model_says() -> None:
 
 
 def test_sentences_say_line_and_distance() -> None:
-    found = bind("mfu_gemm", (2048, 6144), context()).explain(100)
+    found = bind("mfu_gemm", (2048, 6144), context()).explain(100, default=0.35)
     assert found.sentence().startswith("mfu/gemm.csv:4")
     assert "-36" in found.sentence()
     assert found.outside is False
-    assert bind("mfu_gemm", (2048, 6144), context()).explain(10**6).outside is True
-    missing = bind("mfu_gqa_decode", (32, 8, 100), context("H800")).explain(1, 1)
+    assert bind("mfu_gemm", (2048, 6144), context()).explain(10**6, default=0.35).outside is True
+    missing = bind("mfu_gqa_decode", (32, 8, 100), context("H800")).explain(1, 1, default=0.35)
     assert "heads=32, kv_heads=8, head_dim=100" in missing.sentence()
     assert "0.35" in missing.sentence()
 
@@ -312,7 +311,7 @@ def expected(function: str, shape: tuple[float, ...], asked: tuple[float, ...], 
     lines = [x for x in read(file) if x["device"] == about.device and x["published"] <= DATES[about.vintage]]
     if function == "mfu_gemm":
         row = gemm_row(lines, *shape, *asked)
-        return figure(row) if row else about.default_mfu
+        return figure(row) if row else UNANSWERED
     lines = [x for x in lines if tuple(float(x[column]) for column in columns) == shape]
     if (function, about.device, shape) == ("mfu_gqa_decode", "H20", (64, 2, 128)):
         del lines[0]
@@ -321,7 +320,7 @@ def expected(function: str, shape: tuple[float, ...], asked: tuple[float, ...], 
         parts = [float(v) for name, v in row.items() if name.endswith("_us")] if row else []
         return sum(parts) * 1e-6 * asked[0] / float(row[axes[0]]) if row else None
     if not lines:
-        return 0.9 if function in ("mfu_gqa_prefill", "mfu_mla_prefill") else about.default_mfu
+        return 0.9 if function in ("mfu_gqa_prefill", "mfu_mla_prefill") else UNANSWERED
     if "kv_dtype" in lines[0]:
         lines = [x for x in lines if x["kv_dtype"] == about.kv]
         if not lines and about.vintage == "2026-05":
@@ -333,20 +332,19 @@ def expected(function: str, shape: tuple[float, ...], asked: tuple[float, ...], 
             row = floors_row(lines, axes, asked)
         case _:
             row = nearest_row(lines, axes, asked)
-    return figure(row) if row else about.default_mfu
+    return figure(row) if row else UNANSWERED
 
 
-def interpret(lookup: Lookup, *point: float) -> float:
+def interpret(table: Table, *point: float) -> float:
     """What a printed stand-alone program does with a look-up's plain data."""
-    if lookup.kind == "nearest":
-        gaps = [sum(abs(a - x) for a, x in zip(at, point, strict=True)) for at in lookup.points]
+    if isinstance(table, Nearest):
+        gaps = [sum(abs(a - x) for a, x in zip(at, point, strict=True)) for at in table.points]
         at = gaps.index(min(gaps))
-        scale = lookup.scale_axis
-        return lookup.values[at] * (1 if scale is None else point[scale] / lookup.points[at][scale])
-    cell = lookup.cells
-    for breaks, x in zip(lookup.breaks, point, strict=True):
-        cell = cell[bisect_right(breaks, x)]
-    return lookup.default if cell == NO_ROW else lookup.values[cell]
+        return table.values[at] * (1 if table.scale is None else point[table.scale] / table.points[at][table.scale])
+    cell = 0
+    for edges, x in zip(table.edges, point, strict=True):
+        cell = cell * (len(edges) + 1) + bisect_right(edges, x)
+    return table.values[cell]
 
 
 @cache
@@ -397,17 +395,18 @@ def test_look_ups_are_the_rules_of_the_specification(
             bind(function, shape, about)
         return
     lookup = bind(function, shape, about)
-    in_one = lookup.array(*(np.array(column) for column in zip(*points, strict=True)))
+    in_one = lookup.table.over(*(np.array(column) for column in zip(*points, strict=True)))
     for point, answer, vector in zip(points, answers, in_one, strict=True):
         assert answer is not None
         assert same(float(vector), answer)
-        assert same(interpret(lookup, *point), answer)
+        assert same(interpret(lookup.table, *point), answer)
+        assert same(interpret(thinned(lookup.table), *point), answer)
         if math.isnan(answer):
             with pytest.raises(EmptyTable):
                 lookup(*point)
         else:
             assert same(lookup(*point), answer)
-            assert same(lookup.explain(*point).value, answer)
+            assert same(lookup.explain(*point, default=UNANSWERED).value, answer)
 
 
 @settings(max_examples=200, deadline=None)
@@ -421,18 +420,18 @@ def test_nothing_changes_beyond_the_settled_point(
     except EmptyTable:
         return
     for axis in range(len(lookup.axes)):
-        wall = lookup.constant_beyond(axis)
-        if math.isinf(wall):
+        if isinstance(lookup.table, Nearest) and lookup.table.scale == axis:
             continue
+        wall = lookup.same_row_beyond(axis)
         near, far = list(points[0]), list(points[0])
         near[axis], far[axis] = wall + 1, wall + 1 + math.ceil(more)
-        assert same(interpret(lookup, *near), interpret(lookup, *far))
+        assert same(interpret(lookup.table, *near), interpret(lookup.table, *far))
 
 
 def test_arrays_broadcast() -> None:
     lookup = bind("mfu_gqa_decode", (32, 8, 128), context())
-    grid = lookup.array(np.arange(1, 5)[:, None], np.array([1024, 5000, 90000]))
+    grid = lookup.table.over(np.arange(1, 5)[:, None], np.array([1024, 5000, 90000]))
     assert grid.shape == (4, 3)
     assert grid[2, 1] == lookup(3, 5000)
     nothing = bind("mfu_gqa_decode", (7, 7, 7), context())
-    assert nothing.array(np.arange(3)[:, None], np.arange(2)).shape == (3, 2)
+    assert nothing.table.over(np.arange(3)[:, None], np.arange(2)).shape == (3, 2)
