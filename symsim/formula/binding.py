@@ -99,8 +99,12 @@ def _bound(rows: Mapping[str, tuple[Fraction, str]]) -> Numbers:
 
 def deciding_numbers(bound: Numbers) -> Facts:
     """The integers that decide conditions of the graph text."""
-    whole = {name: value for name, value in bound.values.items() if value.denominator == 1 and name not in _RATES}
-    return Numbers(whole, {}).symbols()
+    return Numbers(deciding_values(bound), {}).symbols()
+
+
+def deciding_values(bound: Numbers) -> Mapping[str, Fraction]:
+    """The same by name."""
+    return {name: value for name, value in bound.values.items() if value.denominator == 1 and name not in _RATES}
 
 
 def table_context(

@@ -48,6 +48,12 @@ class Family:
 
 
 @lru_cache(maxsize=64)
+def _sizes(config: ModelConfig, model: str, library: Library) -> Architecture:
+    """Cached: a model is compiled for many devices and deployments, and has every layer decided by itself."""
+    return read_architecture(config, library.models[model], library)
+
+
+@lru_cache(maxsize=64)
 def _quantization(config: ModelConfig, stamp: tuple[int, int] | None) -> Quantization:
     """Cached by the config and the state of the file beside it: a checkpoint may list tens of thousands of layers, and
     is compiled for many devices and deployments."""
@@ -75,7 +81,7 @@ def find_family(
         if not stated_names(config, library):
             raise
         raise UnsupportedArchitecture(f"{error}; by its keys the nearest is {nearest(config, library).name}") from None
-    sizes = read_architecture(config, found, library)
+    sizes = _sizes(config, found.name, library)
     more = tuple(map(str, graphs))
     if not named_cost_model(cost_model).refuses_unread_keys or not sizes.unread:
         return Family(config, found, sizes, library, (), more)

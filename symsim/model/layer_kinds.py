@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from symsim.errors import Span, UndefinedName, did_you_mean
+from symsim.errors import ConfigError, Span, UndefinedName, did_you_mean
 from symsim.language.decide import evaluate, names
 from symsim.language.tree import Expression, Layers, Model, Name, Statement, When
 from symsim.quantization.layers import Formats
@@ -42,6 +42,12 @@ class LayerKind:
 
 ALIKE = "layer"
 
+MOST_LAYERS = 10_000
+"""Of a `layers` statement; published models have at most a few hundred."""
+
+MOST_KINDS = 100
+"""Kinds of layers, each of which is lowered by itself; published models have at most a dozen."""
+
 
 def layer_counts(model: Model, values: Mapping[str, int]) -> list[int]:
     """The number of layers of each `layers` statement of the model."""
@@ -71,7 +77,13 @@ def _count(statement: Layers, values: Mapping[str, int]) -> int:
     def look(name: Name) -> Any:
         return _size(name, values)
 
-    return int(evaluate(statement.count, look))
+    count = int(evaluate(statement.count, look))
+    if count > MOST_LAYERS:
+        raise ConfigError(
+            f"{count:,} layers: each layer is looked at by itself, and at most {MOST_LAYERS:,} are; "
+            "expected the number of layers of a model"
+        )
+    return count
 
 
 def _kinds(statement: Layers, values: Mapping[str, int], layers: Mapping[str, Sequence[Any]]) -> Iterator[LayerKind]:
@@ -84,6 +96,8 @@ def _kinds(statement: Layers, values: Mapping[str, int], layers: Mapping[str, Se
         outcomes = tuple((span, outcome) for span, outcome, _ in decided)
         words = [word for _, _, word in decided if word is not None]
         alike.setdefault(outcomes, (words, []))[1].append(i)
+        if len(alike) > MOST_KINDS:
+            raise ConfigError(f"the config tells more than {MOST_KINDS} kinds of layers apart, each with its own costs")
     mentioned.pop(statement.index, None)
     taken: set[str] = set()
     for outcomes, (words, indices) in alike.items():

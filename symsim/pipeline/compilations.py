@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from threading import Lock
 from typing import Any, Protocol, TypeVar, cast
 
@@ -13,9 +14,10 @@ from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Rates, costs
 from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.metrics import Derivation, PricedPhase, derivation, priced_phase
-from symsim.formula.binding import Numbers, deciding_numbers
+from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
 from symsim.model.lower import Facts, lower
 from symsim.model.op_graph import Guard
+from symsim.model.predicates import Decision, Values, guards_decision
 from symsim.model.stored_formats import ServedModel
 
 
@@ -39,13 +41,13 @@ class Compilations:
         self._most, self._lock = most, Lock()
         self._kept: OrderedDict[Hashable, tuple[Any, ...]] = OrderedDict()
 
-    def find(self, key: Hashable, facts: Facts | None = None) -> Any | None:
-        """The value of a key that holds for these facts (None: whatever they are), or None."""
+    def find(self, key: Hashable, values: Values | None = None) -> Any | None:
+        """The value of a key that holds for these numbers (None: whatever they are), or None."""
         with self._lock:
             known = self._kept.get(key, ())
             if known:
                 self._kept.move_to_end(key)
-        fitting = (v for v in known if facts is None or all(guard.holds(facts) for guard in v.guards))
+        fitting = (guarded for guarded in known if values is None or _decision(guarded)(values))
         return next(fitting, None)
 
     def keep(self, key: Hashable, value: Found) -> Found:
@@ -76,11 +78,17 @@ def phase_of(
 
     So do configs, if they have the same kinds of layers too, however many of each.
     """
-    family, facts = served.family, deciding_numbers(numbers)
+    family, values = served.family, deciding_values(numbers)
     kinds = tuple(kind.form for kind in family.sizes.kinds)
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
     key = (family.library, family.model.name, step, pad, kinds, formats)
-    return PHASES.find(key, facts) or PHASES.keep(key, _priced(served, step, facts, rates, pad=pad))
+    found = PHASES.find(key, values)
+    return found or PHASES.keep(key, _priced(served, step, deciding_numbers(numbers), rates, pad=pad))
+
+
+@lru_cache(maxsize=1024)
+def _decision(guarded: Guarded) -> Decision:
+    return guards_decision(guarded.guards)
 
 
 def _priced(served: ServedModel, step: str, facts: Facts, rates: Rates | None, *, pad: bool) -> PricedPhase:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from symsim.algebra.symbols import KNOWN, symbol
 from symsim.cost.metrics import PricedPhase
 from symsim.errors import DeploymentError
-from symsim.formula.binding import Numbers, deciding_numbers
+from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
 from symsim.inputs.deployment import Deployment
+from symsim.model.predicates import no_refusal, shards_are_whole
+
+_none_refused = lru_cache(maxsize=1024)(no_refusal)
+_all_whole = lru_cache(maxsize=1024)(shards_are_whole)
 
 
 def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numbers: Numbers) -> None:
     """Raise DeploymentError for a deployment that the graph text refuses, or that makes no sense for the model."""
     every = tuple(phases)
     for phase in every:
+        if _none_refused(phase.graph)(deciding_values(numbers)):
+            continue
         facts = deciding_numbers(numbers)
         for refusal in phase.graph.refusals:
             sentence = refusal.failure(facts)
@@ -24,6 +31,7 @@ def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numb
         raise DeploymentError(f"ep = {deployment.ep}: the model has no experts to spread; leave ep out")
 
 
+@lru_cache(maxsize=1024)
 def _has_experts(phase: PricedPhase) -> bool:
     """Whether anything of it depends on how experts are spread."""
     ep = symbol("ep")
@@ -33,6 +41,8 @@ def _has_experts(phase: PricedPhase) -> bool:
 
 def whole_shards(phase: PricedPhase, numbers: Numbers, *, pad: bool) -> list[str]:
     """What is padded so that shards are whole. Raises DeploymentError where they are not and nothing may be padded."""
+    if _all_whole(phase.graph)(deciding_values(numbers)):
+        return []
     facts = deciding_numbers(numbers)
     meanings = {**numbers.sources, **{name: info.meaning for name, info in KNOWN.items()}}
     failures = [found for whole in phase.graph.whole if (found := whole.failure(facts, meanings)) is not None]

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -113,3 +114,19 @@ def test_expected_values_are_not_reported(tmp_path: Path) -> None:
 def test_a_missing_file_gets_the_bundled_names() -> None:
     with pytest.raises(ConfigError, match="did you mean qwen3-8b"):
         symsim.compile("qwen3-8bb", "h20")
+
+
+@pytest.mark.parametrize("layers", [10**9, 20_000])
+def test_layers_without_end_are_refused_before_they_are_listed(
+    tmp_path: Path, deepseek: dict[str, Any], layers: int
+) -> None:
+    deepseek["num_hidden_layers"] = layers
+    with pytest.raises(ConfigError, match=rf"{layers:,} layers: .* at most 10,000 are"):
+        symsim.params(write(tmp_path, deepseek))
+
+
+def test_more_kinds_of_layers_than_can_be_lowered_are_refused(tmp_path: Path, deepseek: dict[str, Any]) -> None:
+    path = write(tmp_path, deepseek)  # dense and routed layers: two kinds
+    with mock.patch("symsim.model.layer_kinds.MOST_KINDS", 1), pytest.raises(ConfigError, match="more than 1 kinds"):
+        symsim.params(path)
+    assert len(symsim.params(path).layers) == deepseek["num_hidden_layers"]
