@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sympy import Expr
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import SymbolInfo, is_symbol, symbol, symbol_info
 from symsim.cost.metrics import Derivation
 from symsim.errors import SymsimError, did_you_mean
@@ -82,6 +83,13 @@ class Comparison:
     at: Mapping[str, int]
     terms: tuple[Term, ...]
     inputs: tuple[Input, ...]
+
+    def __repr__(self) -> str:
+        return one_line(self, f"{self.metric}, {len(self.changed)} terms changed, A = {self.a}, B = {self.b}")
+
+    def _repr_html_(self) -> str:
+        changes = {term.name: f"{term.value_a:.6g} -> {term.value_b:.6g} {term.unit}" for term in self.changed}
+        return html_table(f"{self.metric}: from {self.a} to {self.b}", changes)
 
     @property
     def changed(self) -> tuple[Term, ...]:

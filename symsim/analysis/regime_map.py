@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import symbol_info
 from symsim.analysis.regimes import SPAN, Regimes, regimes_along
 from symsim.errors import SymsimError
@@ -79,6 +80,14 @@ class RegimeMap:
     here: int
     expression: Expr
     along: tuple[Regimes, Regimes]
+
+    def __repr__(self) -> str:
+        over = " and ".join(self.variables)
+        return one_line(self, f"{self.metric} over {over}, {len(self.regions)} regions, of {self.subject}")
+
+    def _repr_html_(self) -> str:
+        regions = {f"{region.share:.1%}": region.expression for region in self.regions}
+        return html_table(f"{self.metric} [{self.unit}] over {' and '.join(self.variables)}", regions)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -15,6 +15,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Rational
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import WORKLOAD, symbol, symbol_info
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
@@ -95,6 +96,13 @@ class Regimes:
     at: Mapping[str, float]
     here: int
     pieces: tuple[Piece, ...]
+
+    def __repr__(self) -> str:
+        return one_line(self, f"{self.metric} along {self.variable}, {len(self.pieces)} pieces, of {self.subject}")
+
+    def _repr_html_(self) -> str:
+        pieces = {f"{piece.low:g} to {piece.high:g}": piece.expression for piece in self.pieces}
+        return html_table(f"{self.metric} [{self.unit}] along {self.variable} of {self.subject}", pieces)
 
     @property
     def to_next(self) -> tuple[float | None, float | None]:

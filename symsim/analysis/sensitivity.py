@@ -15,6 +15,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
+from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute
 from symsim.cost.metrics import Derivation
 from symsim.errors import SymsimError, did_you_mean
@@ -50,6 +51,12 @@ class Sensitivity:
     gain: float | None
     expression: str
     latex: str
+
+    def __repr__(self) -> str:
+        return one_line(self, f"{self.name} ({self.meaning}), elasticity {self.elasticity[1]:+.4f}")
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex}$"
 
     @property
     def kink(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import networkx as nx
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.analysis.comparison import Comparison, Crossing, compare_forms, crossings_of
 from symsim.analysis.regime_map import Ends, RegimeMap, map_regimes
 from symsim.analysis.regimes import Regimes, regimes_along
@@ -15,6 +16,7 @@ from symsim.analysis.sensitivity import Sensitivity, ranked_inputs
 from symsim.api.formula import Formula
 from symsim.cost.metric_table import metrics
 from symsim.formula.closed_form import ClosedForm
+from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
 from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
@@ -33,7 +35,11 @@ class Costs:
     compiled: Compiled
 
     def __repr__(self) -> str:
-        return f"<Costs of {self.compiled.subject}>"
+        return one_line(self, self.compiled.subject)
+
+    def _repr_html_(self) -> str:
+        rows = {metric.name: f"{metric.meaning} [{metric.unit}]" for metric in metrics().values()}
+        return html_table(self.compiled.subject, rows)
 
     def __getattr__(self, name: str) -> Formula:
         if name not in metrics():
@@ -102,8 +108,8 @@ def compile(
     model: str | Path,
     device: str | Path,
     deployment: Deployment | None = None,
-    cost_model: str = "infersim",
-    tables: str = "2026-05",
+    cost_model: str = DEFAULT,
+    tables: str = LATEST,
     *,
     graphs: Sequence[str | Path] = (),
     fallback: bool = False,

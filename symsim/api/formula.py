@@ -8,6 +8,7 @@ from typing import Any
 
 from sympy import Expr
 
+from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import SymbolInfo
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.formula.scattered import Backend, compiled_function
@@ -29,7 +30,7 @@ class Formula:
 
     def __repr__(self) -> str:
         symbols = ", ".join(name for name, info in self.symbols.items() if info.kind == "workload")
-        return f"<Formula {self.name} [{self.unit}] in {symbols} of {self.subject}>"
+        return one_line(self, f"{self.name} [{self.unit}] in {symbols} of {self.subject}")
 
     def _repr_latex_(self) -> str:
         layout = self.layout("model")

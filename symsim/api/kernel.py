@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.api.formula import Formula
+from symsim.inputs.cost_model import COUNTING, LATEST
 from symsim.inputs.deployment import Deployment
 from symsim.language.tree import Kernel
 from symsim.pipeline.kernel_costs import kernel_forms
@@ -21,7 +23,11 @@ class KernelCosts:
     achieved: Formula | None
 
     def __repr__(self) -> str:
-        return f"<KernelCosts of {self.kernel.name}: {self.time.subject}>"
+        return one_line(self, f"{self.kernel.name}, {self.time.subject}")
+
+    def _repr_html_(self) -> str:
+        formulas = (self.time,) if self.achieved is None else (self.time, self.achieved)
+        return html_table(self.time.subject, {f"{one.name} [{one.unit}]": one.expr for one in formulas})
 
 
 def kernel(
@@ -29,9 +35,9 @@ def kernel(
     device: str | Path,
     sizes: Mapping[str, int],
     deployment: Deployment | None = None,
-    cost_model: str = "roofline",
+    cost_model: str = COUNTING,
     phase: str = "decode",
-    tables: str = "2026-05",
+    tables: str = LATEST,
     *,
     fallback: bool = False,
 ) -> KernelCosts:

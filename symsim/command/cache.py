@@ -7,7 +7,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.api.formula import Formula
 from symsim.command.point import workload_point
-from symsim.command.subject import KV_HELP, PRECISIONS, add_model, family_of, write_json
+from symsim.command.subject import KV_HELP, PRECISIONS, add_at, add_model, family_of, write_json
 from symsim.pipeline.counts import Cache, cache
 from symsim.render.terminal import write_table, write_text
 
@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
     ask = commands.add_parser("cache", help="KV cache and state of one sequence")
     add_model(ask)
     ask.add_argument("--kv", choices=PRECISIONS, help=KV_HELP)
-    ask.add_argument("--at", default="", metavar="S=4096,O=1024", help="lengths of the sequence")
+    add_at(ask, "lengths of the sequence", "S=4096,O=1024")
     ask.set_defaults(command=_cache)
 
 

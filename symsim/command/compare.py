@@ -10,7 +10,7 @@ from symsim.algebra.units import format_quantity
 from symsim.analysis.comparison import Comparison, Crossing, Term
 from symsim.api.costs import Costs
 from symsim.command.point import workload_point
-from symsim.command.subject import add_deployment, add_metric, compiled, write_json
+from symsim.command.subject import add_at, add_deployment, add_json, add_metric, compiled, write_json
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices
@@ -24,9 +24,9 @@ def add(commands: Any) -> None:
     ask.add_argument("--model", metavar="MODEL", help="the model, where A and B are devices or cost models")
     add_deployment(ask)
     add_metric(ask)
-    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point of the figures")
+    add_at(ask, "workload point of the figures")
     ask.add_argument("--crossover", metavar="C", help="also where B becomes smaller than A, in C, B, S, O or T")
-    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    add_json(ask)
     ask.set_defaults(command=_compare)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.command.subject import add_model, family_of, write_json
+from symsim.command.subject import add_model, add_phase, family_of, write_json
 from symsim.pipeline.counts import flops
 from symsim.render.terminal import write_table
 
@@ -13,7 +13,7 @@ from symsim.render.terminal import write_table
 def add(commands: Any) -> None:
     ask = commands.add_parser("flops", help="matrix-product FLOPs of one step, exact; 2 per multiply-add")
     add_model(ask)
-    ask.add_argument("--phase", default="prefill", choices=["prefill", "decode"])
+    add_phase(ask, "prefill")
     ask.add_argument("--batch", type=int, default=1, help="sequences")
     ask.add_argument("--seq", type=int, default=4096, help="prefill: new tokens of each; decode: its context")
     ask.add_argument("--past", type=int, default=0, help="tokens of each that are cached already")

@@ -9,7 +9,7 @@ from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
 from symsim.command.point import workload_point
-from symsim.command.subject import add_metric, add_subject, compiled, note, write_json
+from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note, write_json
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.notations import NOTATIONS, written
 from symsim.render.terminal import write_table, write_text
@@ -19,15 +19,10 @@ def add(commands: Any) -> None:
     ask = commands.add_parser("formula", help="the closed form of a metric")
     add_subject(ask)
     add_metric(ask)
-    ask.add_argument("--level", default="model", choices=["symbolic", "model", "numeric"])
+    add_level(ask)
     ask.add_argument("--format", default="text", choices=NOTATIONS)
     ask.add_argument("--breakdown", action="store_true", help="one line an operator, at the point of --at")
-    ask.add_argument(
-        "--at",
-        default="",
-        metavar="B=64,S=4096",
-        help="workload point of the breakdown, or of a value",
-    )
+    add_at(ask, "workload point of the breakdown, or of a value")
     ask.set_defaults(command=_formula)
 
 

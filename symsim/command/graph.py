@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symsim.command.subject import add_subject, compiled, write_json
+from symsim.command.subject import add_phase, add_subject, compiled, write_json
 from symsim.model.op_graph import OpGraph, annotated
 from symsim.render.terminal import write_table
 
@@ -13,7 +13,7 @@ from symsim.render.terminal import write_table
 def add(commands: Any) -> None:
     ask = commands.add_parser("graph", help="the operator graph of one phase")
     add_subject(ask)
-    ask.add_argument("--phase", default="decode", choices=["prefill", "decode"])
+    add_phase(ask)
     ask.add_argument("--format", default="text", choices=["text", "dot", "json"])
     ask.set_defaults(command=_graph)
 

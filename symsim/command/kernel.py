@@ -7,7 +7,8 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.api.kernel import kernel
 from symsim.command.point import assignments
-from symsim.command.subject import add_deployment, deployment_of, note, write_json
+from symsim.command.subject import add_at, add_deployment, add_level, add_phase, deployment_of, note, write_json
+from symsim.inputs.cost_model import COUNTING
 from symsim.language.library import load_library
 from symsim.render.terminal import write_text
 
@@ -15,10 +16,10 @@ from symsim.render.terminal import write_text
 def add(commands: Any) -> None:
     ask = commands.add_parser("kernel", help="one kernel by itself: its time and the FLOP/s it achieves")
     ask.add_argument("name", metavar="KERNEL", help="a kernel of the graphs; see `symsim list kernels`")
-    add_deployment(ask, cost_model="roofline")
-    ask.add_argument("--phase", default="decode", choices=["prefill", "decode"])
-    ask.add_argument("--at", default="", metavar="B=128,h=128", help="the kernel's sizes, and workload for figures")
-    ask.add_argument("--level", default="model", choices=["symbolic", "model", "numeric"])
+    add_deployment(ask, cost_model=COUNTING)
+    add_phase(ask)
+    add_at(ask, "the kernel's sizes, and workload for figures", "B=128,h=128")
+    add_level(ask)
     ask.add_argument("--format", default="text", choices=["text", "latex", "markdown", "json"])
     ask.set_defaults(command=_kernel)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from symsim.command.subject import add_graphs
 from symsim.inputs.config import load_config
+from symsim.inputs.cost_model import COUNTING
 from symsim.language.library import load_library
 from symsim.model.draft import draft
 from symsim.paths import GRAPHS
@@ -21,6 +22,6 @@ def add(commands: Any) -> None:
 
 
 def _new_model(*, config: str, graphs: Sequence[str]) -> int:
-    library = load_library("roofline", (GRAPHS, *map(Path, graphs)))
+    library = load_library(COUNTING, (GRAPHS, *map(Path, graphs)))
     print(draft(load_config(config), library), end="")
     return 0

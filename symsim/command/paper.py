@@ -6,7 +6,7 @@ from typing import Any
 
 from symsim.algebra.units import parse_quantity
 from symsim.command.point import workload_point
-from symsim.command.subject import add_subject, compiled
+from symsim.command.subject import add_at, add_level, add_subject, compiled
 from symsim.publication.write import paper
 
 
@@ -14,8 +14,8 @@ def add(commands: Any) -> None:
     ask = commands.add_parser("paper", help="a section of a paper: formulas, symbols, worked example, figures")
     add_subject(ask)
     ask.add_argument("--out", required=True, metavar="DIR", help="folder to write into; only own files are replaced")
-    ask.add_argument("--level", default="symbolic", choices=["symbolic", "model", "numeric"])
-    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point of the worked example")
+    add_level(ask, "symbolic")
+    add_at(ask, "workload point of the worked example")
     ask.add_argument("--sla", default="50 ms", metavar="LIMIT", help="a line in the picture of TPOT (50 ms)")
     ask.set_defaults(command=_paper)
 

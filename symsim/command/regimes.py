@@ -10,7 +10,7 @@ from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Regimes
 from symsim.api.costs import Costs
 from symsim.command.point import workload_point
-from symsim.command.subject import add_metric, add_subject, compiled, note, write_json
+from symsim.command.subject import add_at, add_metric, add_subject, compiled, note, write_json
 from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
 from symsim.render.plot import save_plane, save_regimes, save_roofline
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         "--along", default="B", metavar="SYMBOL", help="B, S, O, T, C or a hardware symbol; two for a map: B,S"
     )
     ask.add_argument("--range", default="", metavar="LOW:HIGH", help="e.g. 1:512, 1 TB/s:8 TB/s; of two: 1:512,1:8192")
-    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point")
+    add_at(ask)
     ask.add_argument("--format", default="text", choices=["text", "latex", "json"])
     ask.add_argument(
         "--plot", metavar="FILE", help="write a picture of the pieces (pdf, png, svg; needs the plot extra)"

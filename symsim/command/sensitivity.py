@@ -7,7 +7,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.analysis.sensitivity import Sensitivity
 from symsim.command.point import workload_point
-from symsim.command.subject import add_metric, add_subject, compiled, note, write_json
+from symsim.command.subject import add_at, add_json, add_metric, add_subject, compiled, note, write_json
 from symsim.render.plot import save_tornado
 from symsim.render.terminal import write_table
 from symsim.tables.table import signatures
@@ -17,11 +17,11 @@ def add(commands: Any) -> None:
     ask = commands.add_parser("sensitivity", help="what moves a metric: derivatives, elasticities, 10 %% more of each")
     add_subject(ask)
     add_metric(ask)
-    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point")
+    add_at(ask)
     ask.add_argument("--inputs", default="", metavar="NAME,NAME", help="only these; sizes of the model are allowed")
     ask.add_argument("--formulas", action="store_true", help="print each derivative as a formula too")
     ask.add_argument("--plot", metavar="FILE", help="write a tornado plot (pdf, png, svg; needs the plot extra)")
-    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    add_json(ask)
     ask.set_defaults(command=_sensitivity)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.command.subject import add_fallback, add_tables, note, write_json
+from symsim.command.subject import add_fallback, add_json, add_tables, note, write_json
 from symsim.infersim.report import simulate
 from symsim.infersim.text import report_text
 from symsim.inputs.deployment import SM_RATIO
@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--decode-only", action="store_true")
     add_tables(ask)
     add_fallback(ask)
-    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    add_json(ask)
     ask.set_defaults(command=_simulate)
 
 

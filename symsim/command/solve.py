@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.command.subject import add_subject, compiled, note, write_json
+from symsim.command.subject import add_json, add_subject, compiled, note, write_json
 from symsim.solve.answer import Answer, Status
 from symsim.solve.levers import FARTHEST
 
@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
     ask = commands.add_parser("solve", help="answer a question, e.g. 'max B subject to TPOT <= 50 ms'")
     add_subject(ask)
     ask.add_argument("query", metavar="QUERY", help="max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096")
-    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    add_json(ask)
     ask.set_defaults(command=_solve)
 
 

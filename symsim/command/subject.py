@@ -10,9 +10,11 @@ from typing import Any, get_args
 
 from symsim.api.costs import Costs, compile
 from symsim.cost.metric_table import metrics
-from symsim.inputs.cost_model import COST_MODELS, VINTAGES
+from symsim.formula.closed_form import Level
+from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, Precision
 from symsim.model.family import Family, find_family
+from symsim.pipeline.pipeline import STEPS
 
 PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
@@ -39,7 +41,7 @@ def add_graphs(ask: argparse.ArgumentParser) -> None:
     )
 
 
-def add_deployment(ask: argparse.ArgumentParser, cost_model: str = "infersim") -> None:
+def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None:
     """The device, how the model is served on it, and how costs are counted."""
     ask.add_argument("--device", "--device-type", default="H20", metavar="DEVICE", help="bundled name or TOML")
     ask.add_argument("--world-size", type=int, default=1, help="GPUs")
@@ -67,6 +69,18 @@ def add_metric(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--metric", default="tpot", choices=[metric.flag for metric in metrics().values()])
 
 
+def add_at(ask: argparse.ArgumentParser, about: str = "workload point", example: str = "B=64,S=4096") -> None:
+    ask.add_argument("--at", default="", metavar=example, help=about)
+
+
+def add_level(ask: argparse.ArgumentParser, usual: Level = "model") -> None:
+    ask.add_argument("--level", default=usual, choices=get_args(Level), help="how many numbers are put in")
+
+
+def add_phase(ask: argparse.ArgumentParser, usual: str = "decode") -> None:
+    ask.add_argument("--phase", default=usual, choices=STEPS)
+
+
 def add_json(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
 
@@ -76,7 +90,7 @@ def add_fallback(ask: argparse.ArgumentParser) -> None:
 
 
 def add_tables(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument("--tables", default=VINTAGES[-1], choices=VINTAGES, help="vintage of rows and look-up rules")
+    ask.add_argument("--tables", default=LATEST, choices=VINTAGES, help="vintage of rows and look-up rules")
 
 
 def deployment_of(subject: Mapping[str, Any]) -> Deployment:

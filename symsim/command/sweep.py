@@ -15,7 +15,7 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
-from symsim.command.subject import add_subject, deployment_of, note, write_json
+from symsim.command.subject import add_json, add_subject, deployment_of, note, write_json
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
 from symsim.render.plot import save_front
@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--plot", metavar="FILE", help="draw the front (pdf, png, svg; needs the plot extra)")
     ask.add_argument("--backend", default="numpy", choices=["numpy", "numba"])
     ask.add_argument("--dask", metavar="ADDRESS", help="compute on a Dask cluster (`local` starts one here)")
-    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    add_json(ask)
     ask.set_defaults(command=_sweep)
 
 

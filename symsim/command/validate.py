@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.command.subject import write_json
+from symsim.command.subject import add_json, write_json
 from symsim.infersim.published import compare_published
 from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:
     ask = commands.add_parser("validate", help="recompute the published set-ups")
-    ask.add_argument("--json", action="store_true")
+    add_json(ask)
     ask.set_defaults(command=_validate)
 
 

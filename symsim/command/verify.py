@@ -10,7 +10,17 @@ from typing import Any
 from symsim.api.costs import Costs
 from symsim.api.questions import verify
 from symsim.command.point import workload_point
-from symsim.command.subject import add_deployment, add_metric, add_subject, compiled, note, write_json
+from symsim.command.subject import (
+    add_at,
+    add_deployment,
+    add_json,
+    add_level,
+    add_metric,
+    add_subject,
+    compiled,
+    note,
+    write_json,
+)
 from symsim.errors import SymsimError
 from symsim.verification.check import Verdict
 from symsim.verification.latex_reader import displayed, inputs, marked
@@ -24,8 +34,8 @@ def add(commands: Any) -> None:
     )
     add_deployment(ask)
     add_metric(ask)
-    ask.add_argument("--at", default="", metavar="B=64,S=4096", help="workload point at which terms are given a value")
-    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
+    add_at(ask, "workload point at which terms are given a value")
+    add_json(ask)
     ask.set_defaults(command=_verify)
 
 
@@ -94,7 +104,7 @@ def _said(command: str, path: str) -> dict[str, Any]:
     parser = argparse.ArgumentParser(exit_on_error=False, add_help=False)
     add_subject(parser)
     add_metric(parser)
-    parser.add_argument("--level", choices=["symbolic", "model", "numeric"])
+    add_level(parser)
     try:
         found, rest = parser.parse_known_args(shlex.split(command))
     except (argparse.ArgumentError, ValueError, SystemExit) as error:

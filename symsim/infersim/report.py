@@ -16,6 +16,7 @@ from typing import Any, Literal
 import sympy
 from sympy import Expr
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import reported, reserved, resident, weights
@@ -24,7 +25,7 @@ from symsim.cost.roofline import Time
 from symsim.errors import DeploymentError
 from symsim.formula.breakdown import look_ups
 from symsim.formula.program import program
-from symsim.inputs.cost_model import GIB
+from symsim.inputs.cost_model import GIB, INFERSIM, LATEST
 from symsim.inputs.deployment import SM_RATIO, Deployment, positive_integer
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
@@ -96,6 +97,14 @@ class Report:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return one_line(self, ", ".join(f"{label} {value}" for label, value in self.header.items()))
+
+    def _repr_html_(self) -> str:
+        sections = (self.model_weights, self.kv_cache, self.flops, self.prefilling, self.decoding)
+        figures = {label: f"{value:.6g}" for section in sections for label, value in section.items()}
+        return html_table(", ".join(f"{label} {value}" for label, value in self.header.items()), figures)
+
     def as_dict(self) -> dict[str, Any]:
         """The report as plain JSON types."""
         sections = ("model_weights", "kv_cache", "flops", "prefilling", "decoding")
@@ -123,7 +132,7 @@ def simulate(
     sm_ratio: float | Fraction = SM_RATIO,
     prefill_only: bool = False,
     decode_only: bool = False,
-    tables: str = "2026-05",
+    tables: str = LATEST,
     fallback: bool = False,
 ) -> Report:
     """The reference's simulation; parameters are its flags. target_tpot is in ms; fallback as `symsim.compile` has it.
@@ -156,7 +165,7 @@ def simulate(
     }
     if prefill_only and decode_only:
         raise DeploymentError("--prefill-only and --decode-only exclude each other; give one of them")
-    costs = compile_model(config, device_type, deployment, "infersim", tables, fallback=fallback)
+    costs = compile_model(config, device_type, deployment, INFERSIM.name, tables, fallback=fallback)
     return report(costs, workload, target_tpot / 1000, prefill=not decode_only, decode=not prefill_only)
 
 

@@ -10,6 +10,13 @@ from symsim.errors import SymsimError, did_you_mean
 
 GIB = 2**30
 VINTAGES = ("2025-10", "2026-05")
+LATEST = VINTAGES[-1]
+
+DEFAULT = "infersim"
+"""The cost model of a compiled model, unless another is asked for."""
+
+COUNTING = "roofline"
+"""The one by which a model is counted, and a kernel priced, by itself: its graphs describe every family."""
 
 
 @dataclass(frozen=True, slots=True)

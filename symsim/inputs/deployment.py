@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Literal, get_args
 
+from symsim.algebra.shown import html_table
 from symsim.errors import DeploymentError, did_you_mean
 
 Precision = Literal["bf16", "fp8", "checkpoint"]
@@ -45,6 +46,9 @@ class Deployment:
     pp: int = 1
     cp: int = 1
     ep: int | None = None
+
+    def _repr_html_(self) -> str:
+        return html_table(self.text(), {field.name: getattr(self, field.name) for field in fields(self)})
 
     def __post_init__(self) -> None:
         for name in ("world_size", "num_nodes", "tp", "pp", "cp", *(() if self.ep is None else ("ep",))):

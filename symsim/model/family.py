@@ -10,7 +10,7 @@ from typing import Any
 
 from symsim.errors import UnreadKey, UnsupportedArchitecture
 from symsim.inputs.config import ModelConfig, load_config
-from symsim.inputs.cost_model import named_cost_model
+from symsim.inputs.cost_model import COUNTING, named_cost_model
 from symsim.language.library import load_library
 from symsim.language.tree import Library, Model
 from symsim.model.architecture import Architecture, described, read_architecture
@@ -63,7 +63,7 @@ def _quantization(config: ModelConfig, stamp: tuple[int, int] | None) -> Quantiz
 
 def find_family(
     model: str | Path,
-    cost_model: str = "roofline",
+    cost_model: str = COUNTING,
     graphs: Sequence[str | Path] = (),
     *,
     fallback: bool = False,

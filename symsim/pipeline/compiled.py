@@ -9,6 +9,7 @@ from functools import cached_property
 
 import sympy
 
+from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Rates
 from symsim.cost.metric_table import metrics, named_metric
@@ -73,7 +74,7 @@ class Compiled:
     _forms: dict[str, ClosedForm] = field(default_factory=dict[str, ClosedForm], init=False)
 
     def __repr__(self) -> str:
-        return f"<Compiled {self.subject}>"
+        return one_line(self, self.subject)
 
     @property
     def family(self) -> Family:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import sympy
 from sympy import Expr, Integer
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import substitute, symbol
 from symsim.cost.kernel_cost import COUNTED, Cost, costs
 from symsim.cost.memory import resident, windowed
@@ -18,7 +19,7 @@ from symsim.cost.metrics import cache as cache_derivation
 from symsim.errors import InternalError, SymsimError
 from symsim.formula.binding import bind_model, deciding_numbers
 from symsim.formula.closed_form import ClosedForm
-from symsim.inputs.cost_model import named_cost_model
+from symsim.inputs.cost_model import COUNTING, named_cost_model
 from symsim.inputs.deployment import Deployment
 from symsim.model.family import Family, find_family
 from symsim.model.lower import lower
@@ -57,6 +58,13 @@ class Parameters:
     other: int
     layers: tuple[Mapping[str, int], ...]
     not_counted: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return one_line(self, f"{self.total:,} in {len(self.layers)} layers, {self.active:,} active for one token")
+
+    def _repr_html_(self) -> str:
+        counts = {name: count for name, count in self.as_dict().items() if isinstance(count, int)}
+        return html_table("parameters", {name: f"{count:,}" for name, count in counts.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """The counts as plain JSON types."""
@@ -154,6 +162,12 @@ class Cache:
     form: ClosedForm
     kv: str
 
+    def __repr__(self) -> str:
+        return one_line(self, f"{self.per_token:,} B of a token, {self.state:,} B of state, of {self.form.subject}")
+
+    def _repr_html_(self) -> str:
+        return html_table(f"{self.form.subject}, bytes", self.as_dict())
+
     def per_request(self, **lengths: int) -> int:
         """Bytes of one sequence of S input and O output tokens."""
         return int(self.form.evaluate(**lengths))
@@ -174,7 +188,7 @@ def cache(
     """
     family = _family(model, graphs, fallback)
     deployment = Deployment(gemm="bf16", kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
-    served = serve(family, deployment, named_cost_model("roofline"))
+    served = serve(family, deployment, named_cost_model(COUNTING))
     bound = bind_model(family.config, family.sizes, served.deployment, served.stored)
     phased, values = phase_of(served, "decode", bound), bound.symbols()
     held = str(served.deployment.kv) if served.kv is None else served.kv.name

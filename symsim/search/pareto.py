@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.errors import SymsimError
 from symsim.search.blocks import Block
 
@@ -23,6 +24,13 @@ class FrontPoint:
     per_user: float
     per_gpu: float
     labels: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        at = ", ".join(f"{name} = {value}" for name, value in self.labels.items())
+        return one_line(self, f"{self.per_user:.6g} tokens/s of a user, {self.per_gpu:.6g} of a GPU, at {at}")
+
+    def _repr_html_(self) -> str:
+        return html_table(f"{self.per_user:.6g} tokens/s of a user, {self.per_gpu:.6g} of a GPU", self.labels)
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from symsim.cost.metric_table import named_metric
 from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.grid import Axes
-from symsim.inputs.cost_model import VINTAGES
+from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment, resized
 from symsim.inputs.device import load_device
 from symsim.language.query import Constraint, parse_limits
@@ -127,7 +127,7 @@ def _compile_all(
 
     Raises SymsimError when nothing could.
     """
-    words = (options.get("cost_model", "infersim"), options.get("tables", VINTAGES[-1]))
+    words = (options.get("cost_model", DEFAULT), options.get("tables", LATEST))
     flags = (
         options.get("fallback", False),
         options.get("backend") == "numba",

@@ -11,6 +11,7 @@ from typing import Any
 
 import sympy
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError, EmptyTable
@@ -66,6 +67,12 @@ class Answer:
     levers: Mapping[str, float] = field(default_factory=dict[str, float])
     nearest: float | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def __repr__(self) -> str:
+        return one_line(self, self.sentence)
+
+    def _repr_html_(self) -> str:
+        return html_table(self.sentence, {name: f"{room:.6g}" for name, room in self.slack.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, every float at full precision."""

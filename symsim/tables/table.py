@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from symsim.inputs.cost_model import DEFAULT
 from symsim.paths import MFU, display_path
 
 PUBLISHED_UNTIL: Mapping[str, str] = {"2025-10": "2025-10-15", "2026-05": "9999-12-31"}
@@ -40,7 +41,7 @@ class TableContext:
     device: str
     vintage: str
     kv: str
-    cost_model: str = "infersim"
+    cost_model: str = DEFAULT
     mfu_decimals: int | None = 3
     figures: tuple[tuple[str, float], ...] | None = None
     lenders: Lenders | None = None

@@ -17,6 +17,7 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import step_symbol, substitute, symbol
 from symsim.cost.metric_table import bare, metrics
 from symsim.cost.metrics import Derivation, Step
@@ -47,6 +48,14 @@ class Verdict:
     taken: tuple[str, ...]
     passed_over: tuple[str, ...]
     differences: tuple[Difference, ...]
+
+    def __repr__(self) -> str:
+        found = "equal" if self.equal else self.differences[0].sentence()
+        return one_line(self, f"{self.metric}: {found}, of {self.subject}")
+
+    def _repr_html_(self) -> str:
+        wrong = {f"{one.kind}, {one.step}": one.sentence() for one in self.differences}
+        return html_table(f"{self.metric} of {self.subject}: {'equal' if self.equal else 'differs'}", wrong)
 
     @property
     def equal(self) -> bool:

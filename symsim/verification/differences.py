@@ -22,6 +22,7 @@ from symsim.algebra.normal_form import (
     same_factors,
     times,
 )
+from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import substitute
 from symsim.algebra.units import format_quantity
 from symsim.cost.metrics import Step
@@ -53,6 +54,12 @@ class Difference:
     value: float | None
     source: str | None
     line: int | None
+
+    def __repr__(self) -> str:
+        return one_line(self, self.sentence())
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex}$"
 
     def sentence(self) -> str:
         """What to change, in words."""

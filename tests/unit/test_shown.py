@@ -1,0 +1,61 @@
+"""Every public object says in one line what it is, and has a table or a formula for notebooks."""
+
+import xml.etree.ElementTree
+from collections.abc import Callable
+
+import pytest
+
+import symsim
+
+POINT = {"B": 16, "S": 4096, "O": 512}
+WRONG = r"\mathrm{TPOT} = 35 t_{layer} + 5\,\mathrm{ms}"
+
+
+def costs(device: str = "h20") -> symsim.Costs:
+    return symsim.compile("qwen3-8b", device)
+
+
+def front() -> symsim.FrontPoint:
+    return symsim.pareto(symsim.sweep("qwen3-8b", "h20", {"B": [1, 2], "S": 4096, "O": 512}))[0]
+
+
+OBJECTS: dict[str, Callable[[], object]] = {
+    "Answer": lambda: costs().solve("max B subject to TPOT <= 50 ms"),
+    "Cache": lambda: symsim.cache("qwen3-next-80b-a3b"),
+    "Comparison": lambda: costs().compare(costs("h200"), **POINT),
+    "Costs": costs,
+    "Deployment": lambda: symsim.Deployment(world_size=8, tp=4),
+    "Difference": lambda: symsim.verify(WRONG, costs()).differences[0],
+    "Formula": lambda: costs().tpot,
+    "FrontPoint": front,
+    "KernelCosts": lambda: symsim.kernel("gemm", "h800", {"m": 64, "k": 4096, "n": 4096}),
+    "Parameters": lambda: symsim.params("deepseek-v3"),
+    "RegimeMap": lambda: costs().regime_map("tpot", ("B", "S"), ((1, 64), (1024, 8192)), **POINT),
+    "Regimes": lambda: costs().regimes("tpot", "B", 1, 64, **POINT),
+    "Report": lambda: symsim.simulate("qwen3-8b", decode_bs=64),
+    "Sensitivity": lambda: costs().sensitivities("tpot", **POINT)[0],
+    "Verdict": lambda: symsim.verify(WRONG, costs()),
+}
+
+
+def test_every_public_type_is_shown_here() -> None:
+    types = {name for name in symsim.__all__ if isinstance(getattr(symsim, name), type)}
+    assert types == {*OBJECTS, "SymsimError"}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_one_line_and_a_notebook_form(name: str) -> None:
+    value = OBJECTS[name]()
+    assert type(value).__name__ == name
+    assert "\n" not in repr(value)
+    assert name in repr(value)
+    assert len(repr(value)) <= 300
+    html, latex = getattr(value, "_repr_html_", None), getattr(value, "_repr_latex_", None)
+    if html is not None:
+        assert xml.etree.ElementTree.fromstring(html()).tag == "table"
+    else:
+        assert latex is not None
+        text = latex()
+        assert text.startswith("$")
+        assert text.endswith("$")
+        assert text.count("{") == text.count("}")
