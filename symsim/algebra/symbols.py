@@ -71,6 +71,12 @@ DEFAULTS: Mapping[str, int] = {name: info.default for name, info in KNOWN.items(
 WORKLOAD = tuple(DEFAULTS)
 """The workload that is a user's to choose."""
 
+STEP_DEFAULTS: Mapping[str, int] = {"Q": 1, "C": 4096, "past": 0}
+"""What else stands in where a question about a mixed step names none; C, which follows from S and O elsewhere, too."""
+
+INPUTS = (*WORKLOAD, *STEP_DEFAULTS)
+"""What users choose at a point, in the order in which programs take it."""
+
 PRECISIONS = tuple(name.removeprefix("peak_") for name in _TABLE["hardware"] if name.startswith("peak_"))
 """Precisions that may have a peak rate; a device's is the symbol `peak_PRECISION`."""
 

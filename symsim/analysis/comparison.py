@@ -10,7 +10,7 @@ import numpy as np
 from sympy import Expr
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.algebra.symbols import SymbolInfo, is_symbol, symbol, symbol_info
+from symsim.algebra.symbols import SymbolInfo, is_symbol, symbol_info
 from symsim.cost.metrics import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms, root
@@ -159,7 +159,7 @@ def _crossing(
     pieces = [
         binding_arms(form.level(level), {**form.values({}), **at}, form.context).inlined() for form in (one, other)
     ]
-    found = root(pieces[1] - pieces[0], symbol(variable), before + 1, values, one.context)
+    found = root(pieces[1] - pieces[0], one.symbol_of(variable), before + 1, values, one.context)
     letter = "B" if smaller else "A"
     if found is None:
         return Crossing(variable, before, before + 1, letter, None, None, None, True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sympy import Expr, Rational
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.algebra.symbols import WORKLOAD, symbol, symbol_info
+from symsim.algebra.symbols import WORKLOAD, symbol_info
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
@@ -182,7 +182,7 @@ def _grid(variable: str, here: float, low: float | None, high: float | None) -> 
 
 
 def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int, stop: int) -> Piece:
-    x = symbol(variable)
+    x = form.symbol_of(variable)
     expression = exact_at(form, scan, values, start)
     affine = None
     if expression.is_polynomial(x) and sympy.Poly(expression, x).degree() <= 1:

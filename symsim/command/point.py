@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symsim.algebra.symbols import DEFAULTS
+from symsim.algebra.symbols import DEFAULTS, INPUTS
 from symsim.errors import SymsimError
 from symsim.inputs.deployment import positive_integer
 
@@ -14,7 +14,7 @@ def assignments(text: str, example: str) -> dict[str, int]:
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value.isdigit():
             raise SymsimError(f"--at {text!r}: expected e.g. {example}")
-        found[name] = positive_integer(name, int(value))
+        found[name] = int(value) if name in INPUTS else positive_integer(name, int(value))
     return found
 
 
@@ -22,6 +22,6 @@ def workload_point(text: str) -> dict[str, int]:
     """The workload point that --at states, over the defaults."""
     stated = assignments(text, "B=64,S=4096")
     for name in stated:
-        if name not in DEFAULTS:
-            raise SymsimError(f"--at {text!r}: expected e.g. B=64,S=4096 with names among {', '.join(DEFAULTS)}")
+        if name not in INPUTS:
+            raise SymsimError(f"--at {text!r}: expected e.g. B=64,S=4096 with names among {', '.join(INPUTS)}")
     return {**DEFAULTS, **stated}

@@ -88,8 +88,13 @@ def costs(
     guards: dict[sympy.Basic, bool] = {}
     work = {name: work_of(graph.step.part(name), graph.degrees) for name in {op.step for op in graph.ops}}
     found = {op.name: _cost(op, library.kernels[op.kernel], work[op.step], facts, guards) for op in graph.ops}
-    found = {op.name: _stored(found[op.name], op, rates) for op in graph.ops}
+    found = {op.name: _stored(_if_any(found[op.name], work[op.step], op), op, rates) for op in graph.ops}
     return found, tuple(Guard(test, outcome) for test, outcome in guards.items())
+
+
+def _if_any(cost: Cost, work: Scope, op: Op) -> Cost:
+    """An iteration that holds none of a step does not read the weights that only that step needs."""
+    return replace(cost, touch=cost.touch * sympy.Min(work["rows"], 1)) if op.step and cost.weight else cost
 
 
 def _cost(op: Op, kernel: Kernel, work: Scope, facts: Facts, guards: dict[sympy.Basic, bool]) -> Cost:

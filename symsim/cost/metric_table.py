@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -64,6 +64,15 @@ def metrics() -> Mapping[str, Metric]:
     """Name -> metric, in the order of the table."""
     data = tomllib.loads((GRAMMAR / "metrics.toml").read_text(encoding="utf-8"))
     return {name: _metric(name, row) for name, row in data.items()}
+
+
+def metrics_of(steps: Collection[str]) -> tuple[str, ...]:
+    """The metrics that are worked out from these steps.
+
+    >>> metrics_of(("mixed",))
+    ('step',)
+    """
+    return tuple(name for name, metric in metrics().items() if metric.step in steps)
 
 
 def named_metric(name: str) -> Metric:

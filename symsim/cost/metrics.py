@@ -14,9 +14,10 @@ from symsim.cost.memory import repeated, reserved, resident, stages_behind, weig
 from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.roofline import Time, time
 from symsim.cost.schedule import batches, overlaps, serial, two_batch
-from symsim.errors import InternalError
+from symsim.errors import DeploymentError, InternalError
 from symsim.language.symbolic import expression
 from symsim.model.op_graph import Guard, Op, OpGraph
+from symsim.model.step import EngineStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +203,20 @@ def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:
     return found
 
 
+def _overlap(step: EngineStep) -> None:
+    """Raise DeploymentError for an iteration of several steps: two batches are paired in prefill or in decode."""
+    if step.is_mixed:
+        raise DeploymentError(
+            f"two batches overlap in prefill or in decode, and a {step.name} step holds both; choose --overlap none"
+        )
+
+
 def _step_time(phase: PricedPhase) -> tuple[tuple[Step, ...], Expr]:
     """Operator times -> stage times -> body times -> the time of one step, seconds."""
     times = phase.times()
     bodies = _bodies(phase.graph)
+    if phase.overlapped:
+        _overlap(phase.graph.step)
     steps: list[Step] = []
     total: list[Expr] = []
     for body, stages in bodies.items():

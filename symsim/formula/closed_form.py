@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from sympy import Basic, Expr, Integer, Symbol
 
-from symsim.algebra.symbols import KNOWN, WORKLOAD, SymbolInfo, is_symbol, subscripted, symbol_info
+from symsim.algebra.symbols import INPUTS, KNOWN, WORKLOAD, SymbolInfo, is_symbol, subscripted, symbol, symbol_info
 from symsim.cost.metrics import Derivation
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import overrides
@@ -149,7 +149,7 @@ class ClosedForm:
 
     def point(self, **values: float) -> dict[str, Any]:
         """The number behind every symbol at a point; what follows from the workload alone (C) is worked out."""
-        numbers = {**self._fixed, **{name: _checked(name, value) for name, value in values.items()}}
+        numbers = {**self._fixed, **{name: self._checked(name, value) for name, value in values.items()}}
         return {**numbers, **{name: value for name, value in self.following(numbers).items() if name not in values}}
 
     def values(self, workload: Mapping[str, int]) -> Mapping[str, Any]:
@@ -199,7 +199,7 @@ class ClosedForm:
     def _numbers(self, values: Mapping[str, float], given: Sequence[str] = ()) -> dict[str, Any]:
         numbers = dict(self._fixed)
         for name, value in values.items():
-            numbers[self._known(name)] = _checked(name, value)
+            numbers[self._known(name)] = self._checked(name, value)
         overrides.check(self.bound, self.rewriting.columns, values)
         numbers |= {name: numbers[leader] for name, leader in overrides.followers(self.bound, values).items()}
         if {"world_size", "tp", "pp", "cp"} & set(values):
@@ -219,10 +219,21 @@ class ClosedForm:
             if changed & {s.name for s in sizes} and not guard.holds(sizes):
                 raise SymsimError(f"{self.name} was derived for {guard}; compile it for the other deployment instead")
 
+    def symbol_of(self, name: str) -> Symbol:
+        """The Symbol that a name is in this formula: where it may be zero, not the one of the table."""
+        return next((found for found in self.derivation.free() if found.name == name), symbol(name))
+
+    def _checked(self, name: str, value: object) -> Any:
+        """A number for a symbol, or zero where the step may be without what it counts."""
+        own = next((found for found in self.derivation.free() if found.name == name), None)
+        optional = own is not None and name in INPUTS and not own.is_positive
+        return 0 if optional and value == 0 else _checked(name, value)
+
     def _known(self, name: str) -> str:
-        if name in self.symbols or name in WORKLOAD or name in self._applied_symbols:
+        own = INPUTS if "Q" in self.symbols else WORKLOAD  # those of its step, whether the model depends on them or not
+        if name in self.symbols or name in own or name in self._applied_symbols:
             return name
-        raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, {*self.symbols, *WORKLOAD})}")
+        raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, {*self.symbols, *own})}")
 
     def _info(self, name: str) -> SymbolInfo:
         if is_symbol(name):

@@ -10,7 +10,7 @@ import sympy
 from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import WORKLOAD, is_symbol, substitute, symbol, symbol_info
+from symsim.algebra.symbols import WORKLOAD, is_symbol, substitute, symbol_info
 from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.binding_piece import root
 from symsim.formula.breakdown import numbers
@@ -59,7 +59,7 @@ def exact_at(form: ClosedForm, scan: Scan, values: Mapping[str, Any], at: int) -
             fixed[constant] = Rational(round(float(figure)))
     exact = {s: v for s, v in form.bound.symbols().items() if s.name not in scan.axes}
     given = [n for n in form.symbols if is_symbol(n) and n not in scan.axes and n in values]
-    point = {**exact, **{symbol(n): _exact(values[n]) for n in given}}
+    point = {**exact, **{form.symbol_of(n): _exact(values[n]) for n in given}}
     numeric = pinned(form, scan, at).mapped(lambda expr: substitute(substitute(expr, fixed), point))
     return cast(Expr, sympy.expand(numeric.inlined()))
 
@@ -85,5 +85,5 @@ def crossing(
     here = {name: float(points[at]) for name, points in scan.axes.items()}
     point = {**values, **{name: int(x) if symbol_info(name).integer else x for name, x in here.items()}}
     point |= form.following(point)
-    found = root(arms[1] - arms[0], symbol(variable), here[variable], point, form.context)
+    found = root(arms[1] - arms[0], form.symbol_of(variable), here[variable], point, form.context)
     return None if found is None else (found, numbers((found,), point, form.context)[0])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sympy import Expr
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import substitute, symbol
+from symsim.algebra.symbols import substitute
 from symsim.cost.metrics import Derivation
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program
@@ -69,7 +69,7 @@ def per_unit(constant: Expr) -> Expr:
 
 def scanned(form: ClosedForm, values: Mapping[str, Any], axes: Mapping[str, NDArray[np.float64]]) -> Scan:
     """Evaluate every arm, look-up and rounding of the metric at points. axes: symbol -> its value at each of them."""
-    moving, count = [symbol(name) for name in axes], len(next(iter(axes.values())))
+    moving, count = [form.symbol_of(name) for name in axes], len(next(iter(axes.values())))
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
     maxima = tuple(
         (name, cast(Expr, node)) for name, expr in steps for node in sorted(expr.atoms(sympy.Max, sympy.Min), key=str)

@@ -135,7 +135,7 @@ class Refusal:
             return None
         found = sorted((s for s in self.condition.free_symbols if isinstance(s, Symbol)), key=lambda s: s.name)
         numbers = ", ".join(f"{s.name} = {values[s]}" for s in found)
-        return f"{self.sentence} ({numbers}), as {self.origin} says"
+        return f"{self.sentence}{f' ({numbers})' if numbers else ''}, as {self.origin} says"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -28,6 +28,11 @@ class EngineStep:
     facts: Mapping[str, Expr]
     parts: Mapping[str, EngineStep]
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the iteration holds several steps."""
+        return len(self.parts) > 1
+
     def part(self, name: str) -> EngineStep:
         """One of the steps that it holds; '' is the whole."""
         return self.parts[name] if name else self

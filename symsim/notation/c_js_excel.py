@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 
 from symsim.algebra.code_printer import code
-from symsim.algebra.symbols import WORKLOAD
+from symsim.algebra.symbols import INPUTS
 from symsim.cost.metrics import Derivation
 from symsim.formula.bound_tables import bound_tables
 from symsim.formula.closed_form import ClosedForm
@@ -156,7 +156,7 @@ def _parts(form: ClosedForm) -> tuple[Derivation, dict[str, Table], list[str]]:
     derivation = form.level("numeric")
     carried, replaced = bound_tables(form, derivation)
     free = {s.name for s in derivation.free()}
-    return replaced, {name: one.table for name, one in carried.items()}, [n for n in WORKLOAD if n in free]
+    return replaced, {name: one.table for name, one in carried.items()}, [n for n in INPUTS if n in free]
 
 
 def _meanings(form: ClosedForm, inputs: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 
 from symsim.algebra.code_printer import code
-from symsim.algebra.symbols import WORKLOAD
+from symsim.algebra.symbols import INPUTS
 from symsim.cost.metrics import Derivation
 from symsim.formula.bound_tables import Carried, bound_tables
 from symsim.formula.closed_form import ClosedForm
@@ -71,8 +71,8 @@ def _refusal(carried: Carried) -> str:
 
 
 def _metric(form: ClosedForm, derivation: Derivation, inputs: Sequence[str]) -> str:
-    given = ", ".join(name for name in WORKLOAD if name in inputs)
-    doc = "; ".join(f"{n}: {form.symbols[n].meaning}" for n in WORKLOAD if n in inputs)
+    given = ", ".join(name for name in INPUTS if name in inputs)
+    doc = "; ".join(f"{n}: {form.symbols[n].meaning}" for n in INPUTS if n in inputs)
     lines = [f"\ndef {form.name}(*, {given}):", f'    """{derivation.meaning}, {form.unit}. {doc}."""']
     for step in derivation.steps[:-1]:
         lines.append(f"    {step.symbol.name} = {code(step.expr, 'python')}  # {step.meaning} [{step.unit}]")

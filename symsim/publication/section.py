@@ -11,7 +11,7 @@ from symsim.algebra.symbols import DEFAULTS
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
-from symsim.cost.metric_table import metrics
+from symsim.cost.metric_table import metrics_of
 from symsim.formula.breakdown import defaults_at
 from symsim.formula.closed_form import Level
 from symsim.notation.layout import Layout
@@ -64,7 +64,7 @@ def compose(costs: Costs, level: Level, at: Mapping[str, int]) -> Section:
     fits = costs.max_batch.evaluate(S=point["S"], O=point["O"])
     last = max(2 * point["B"], min(fits, LAST))
     along = costs.regimes("tpot", "B", 1, last, **{name: point[name] for name in ("B", "S", "O")})
-    sheets = {name: costs.metric(name).layout(level) for name in metrics()}
+    sheets = {name: costs.metric(name).layout(level) for name in metrics_of(costs.compiled.phases)}
     checks = {name: worked(costs.metric(name), workload_of(costs.metric(name), point)) for name in CHECKED}
     tables = _tables(costs, sheets)
     cites = cited(costs, [dated.table.library for dated in tables])

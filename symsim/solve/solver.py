@@ -20,7 +20,7 @@ from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.direction import direction
-from symsim.algebra.symbols import DEFAULTS, WORKLOAD, is_symbol, substitute, symbol, symbol_info
+from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS, is_symbol, substitute, symbol, symbol_info
 from symsim.cost.metric_table import bare, metrics
 from symsim.errors import QuerySyntaxError, SymsimError, did_you_mean
 from symsim.formula.breakdown import defaults_at
@@ -68,8 +68,6 @@ def solve(text: str, forms: Forms, resize: Resize | None = None) -> Answer:
     Raises QuerySyntaxError for a question that does not parse or names what is not there.
     """
     query = parse_query(text)
-    if query.variable in signatures():
-        forms = {name: _with_symbol(form, query.variable) for name, form in forms.items()}
     limits, assumed = _limits(query, forms, resize)
     answer = _solved(query, limits, assumed)
     if answer.nearest is not None:
@@ -79,7 +77,7 @@ def solve(text: str, forms: Forms, resize: Resize | None = None) -> Answer:
         return answer
     closed, levers = closed_form(limits, answer), levers_of(limits, answer, query.goal)
     points = [(limit.form, {**limit.fixed, query.variable: answer.value}) for limit in limits if limit.resized is None]
-    found = [defaults_at(form, {k: int(v) for k, v in point.items() if k in WORKLOAD}) for form, point in points]
+    found = [defaults_at(form, {k: int(v) for k, v in point.items() if k in INPUTS}) for form, point in points]
     defaults = tuple(dict.fromkeys(sentence for sentences in found for sentence in sentences))
     return replace(answer, closed_form=closed, defaults=defaults, levers=levers)
 
@@ -101,7 +99,7 @@ def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Ans
         return _solve_size(query, limits, assumed)
     if query.goal == "solve" and _moves(limits[0], query.variable) == -1:
         limits = [replace(limits[0], sense=-1)]
-    if query.variable in WORKLOAD:
+    if query.variable in INPUTS:
         return _solve_whole(query, limits, assumed)
     if query.variable not in signatures() and (not is_symbol(query.variable) or symbol_info(query.variable).integer):
         message = f"{query.variable} is a size of the model; compile another model and compare"
@@ -155,6 +153,8 @@ def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Lim
             query.span, f"{query.goal} {query.variable} needs a constraint: subject to TPOT <= 50 ms"
         )
     found = [form_of(constraint, forms) for constraint in query.constraints]
+    if query.variable in signatures():
+        found = [_with_symbol(form, query.variable) for form in found]
     known = set[str]().union(*(form.symbols for form in found))
     bounds = {c.bound.symbol for c in query.constraints}
     if query.variable not in known | bounds and not (query.variable in SIZES and resize is not None):
@@ -171,8 +171,8 @@ def _limits(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Lim
         for form in found:
             if name in form.symbols:
                 form.check(name, fixed[name])
-    needed = {name for name in known if name in WORKLOAD} - {query.variable} - set(fixed)
-    assumed: dict[str, float] = {name: DEFAULTS[name] for name in sorted(needed)}
+    needed = {name for name in known if name in INPUTS} - {query.variable} - set(fixed)
+    assumed: dict[str, float] = {name: {**DEFAULTS, **STEP_DEFAULTS}[name] for name in sorted(needed)}
     point = {**fixed, **assumed}
     limits = [_limit(c, form, point) for c, form in zip(query.constraints, found, strict=True)]
     if query.variable in SIZES and resize is not None:
@@ -284,7 +284,7 @@ def _settled(limit: Limit, variable: str) -> int:
         shape, axes = positions(name)
         lookup = bind(name, tuple(float(cast(Expr, call.args[i])) for i in shape), limit.form.context)
         for axis, position in enumerate(axes):
-            if symbol(variable) in call.args[position].free_symbols:
+            if any(s.name == variable for s in call.args[position].free_symbols):  # pyright: ignore
                 wall = max(wall, lookup.same_row_beyond(axis))
     if expr.atoms(sympy.ceiling):
         wall = max(wall, *limit.fixed.values(), 1)

@@ -19,7 +19,7 @@ def at(formula: symsim.Formula) -> float:
 
 @pytest.mark.parametrize("name", list(metrics()))
 def test_every_metric_is_an_attribute_with_the_unit_of_the_table(name: str) -> None:
-    costs = symsim.compile("qwen3-8b", "h20")
+    costs = symsim.compile("qwen3-8b", "h20", cost_model="roofline")
     assert getattr(costs, name).unit == metrics()[name].unit
     assert name in dir(costs)
     assert getattr(costs, name).form.derivation.result.symbol.name == metrics()[name].result.symbol
