@@ -159,7 +159,8 @@ class Report:
                 found += self.pair(best, one)
             else:
                 found.append(self.missing(one))
-        return found + [self.extra("extra term", expression(term)) for term in more]
+        found += [self.extra("extra term", expression(term)) for term in more]
+        return list(dict.fromkeys(found))  # what multiplies out into several terms is named once
 
     def _lost_arms(self, more: list[Term], one: Derived) -> tuple[list[Term], list[Expr]] | None:
         """Where one arm stands in place of the whole maximum: the terms that are that arm, and the other arms."""

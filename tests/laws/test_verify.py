@@ -13,7 +13,7 @@ from symsim.cost.metric_table import metrics_of
 from symsim.cost.metrics import Step
 from symsim.notation.latex import latex_text
 from symsim.notation.layout import Layout
-from tests.laws.drawing import costs
+from tests.laws.drawing import costs, mixed
 from tests.profiles import drawn
 
 levels = st.sampled_from(["symbolic", "model", "numeric"])
@@ -52,6 +52,12 @@ def _draw_place(data: st.DataObject, sheet: Layout) -> tuple[Step, Expr, Expr]:
     return data.draw(st.sampled_from(places))
 
 
+def _alike(term: Expr, kept: Expr) -> bool:
+    """Whether a kept term is a multiple of the dropped one, multiplied out: then its coefficient is what differs."""
+    dropped, others = (sympy.Add.make_args(sympy.expand(one)) for one in (term, kept))
+    return any((other / one).is_number for one in dropped for other in others)
+
+
 def _names(found: Verdict, step: Step) -> bool:
     return bool(found.differences) and all(one.step == step.symbol.name for one in found.differences)
 
@@ -66,10 +72,21 @@ def test_a_dropped_term_is_found_and_named(
     kept = node.func(*(part for part in node.args if part != term))
     found = verify(_changed(sheet, step, step.expr.xreplace({node: kept})), compiled, metric)
     assert _names(found, step), (step, term, [one.sentence() for one in found.differences])
-    if node is step.expr:  # nothing is multiplied out: the very term is named
+    if node is step.expr and not _alike(term, kept):  # the very term is named
         (only,) = found.differences
         assert only.kind == ("missing arm" if isinstance(node, sympy.Max) else "missing term")
         assert only.derived
+
+
+def test_a_term_that_multiplies_out_into_several_is_named_once() -> None:
+    """Where the last stage of a pipeline is (pp - 1) hops away, both products of the bracket are missing."""
+    model = mixed("qwen3-8b", "h800", 0, "2025-10")
+    sheet = model.tpot.layout("symbolic")
+    step = next(step for step in sheet.steps if step.symbol.name == "t_logits")
+    dropped = next(part for part in step.expr.args if "t_hop" in map(str, part.free_symbols))
+    kept = sympy.Add(*(part for part in step.expr.args if part != dropped))
+    (only,) = verify(_changed(sheet, step, kept), model, "tpot").differences
+    assert only.sentence() == "missing term in t_logits (line 7): t_hop*(pp - 1)"
 
 
 @EXAMPLES
