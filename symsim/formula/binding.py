@@ -13,14 +13,17 @@ from sympy import Expr, Rational, Symbol
 from symsim.algebra.symbols import KNOWN, LINKS, PRECISIONS, named_symbol
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError
-from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import CostModel
 from symsim.inputs.deployment import CHECKPOINT, Deployment
 from symsim.inputs.device import Device, bundled_devices, load_device
+from symsim.inputs.source import Source
 from symsim.model.architecture import Architecture
 from symsim.model.lower import Facts
 from symsim.quantization.formats import Format
 from symsim.tables.table import Lenders, TableContext
+
+Rows = dict[str, tuple[Fraction, Source]]
+"""name -> its value, and where it is from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Numbers:
     """name -> exact value in SI units, and where it is from. same: name -> the one whose figure it is."""
 
     values: Mapping[str, Fraction]
-    sources: Mapping[str, str]
+    sources: Mapping[str, Source]
     same: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
     def symbols(self) -> Mapping[Symbol, Expr]:
@@ -37,18 +40,16 @@ class Numbers:
 
 
 def bind_model(
-    config: ModelConfig,
     sizes: Architecture,
     deployment: Deployment,
     stored: Mapping[str, tuple[Format, str]] | None = None,
 ) -> Numbers:
     """What is known without a device: architecture and deployment. stored: symbol -> format of weights and cache that
     the checkpoint gives, and where from. Its deployment has every precision decided."""
-    return _bound(_architecture(config, sizes) | _deployment(deployment) | _formats(stored or {}))
+    return _bound(_architecture(sizes) | _deployment(deployment) | _formats(stored or {}))
 
 
 def bind_all(
-    config: ModelConfig,
     sizes: Architecture,
     device: Device,
     deployment: Deployment,
@@ -56,11 +57,9 @@ def bind_all(
     stored: Mapping[str, tuple[Format, str]] | None = None,
 ) -> Numbers:
     """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants."""
-    rows = (
-        _architecture(config, sizes) | _hardware(device, cost_model) | _deployment(deployment) | _formats(stored or {})
-    )
+    rows = _architecture(sizes) | _hardware(device, cost_model) | _deployment(deployment) | _formats(stored or {})
     for name, value in cost_model.constants.items():
-        rows[name] = value, cost_model.sources[name]
+        rows[name] = value, Source(how="constant", note=cost_model.sources[name])
     if deployment.gemm == CHECKPOINT:
         return _converted(rows, device, cost_model)
     precision = f"peak_{deployment.gemm}"
@@ -75,25 +74,27 @@ def bind_all(
     return replace(bound, same={**bound.same, "peak_w": precision})
 
 
-def _converted(rows: dict[str, tuple[Fraction, str]], device: Device, cost_model: CostModel) -> Numbers:
+def _converted(rows: Rows, device: Device, cost_model: CostModel) -> Numbers:
     """Where the cost model reads formats: what the device has no units for runs at its bf16 peak, converted first."""
-    source = f"hardware/{device.path.name}: no such units, so converted first and multiplied in bf16"
+    note = "no such units, so converted first and multiplied in bf16"
+    source = Source(how="converted", file=_file(device), note=note)
     narrow = PRECISIONS[PRECISIONS.index("bf16") + 1 :] if cost_model.reads_checkpoint else ()
     stand_ins = {f"peak_{name}": (rows["peak_bf16"][0], source) for name in narrow if f"peak_{name}" not in rows}
     return replace(_bound(stand_ins | rows), same=dict.fromkeys(stand_ins, "peak_bf16"))
 
 
-def _formats(stored: Mapping[str, tuple[Format, str]]) -> dict[str, tuple[Fraction, str]]:
+def _formats(stored: Mapping[str, tuple[Format, str]]) -> Rows:
     return {
-        name: (kind.bytes_per_weight, f"{origin}: {kind.element.source}") for name, (kind, origin) in stored.items()
+        name: (kind.bytes_per_weight, Source(how="checkpoint", file=origin, note=kind.element.source))
+        for name, (kind, origin) in stored.items()
     }
 
 
-def _architecture(config: ModelConfig, sizes: Architecture) -> dict[str, tuple[Fraction, str]]:
-    return {name: (Fraction(value), f"{config.path}: {sizes.keys[name]}") for name, value in sizes.values.items()}
+def _architecture(sizes: Architecture) -> Rows:
+    return {name: (Fraction(value), sizes.sources[name]) for name, value in sizes.values.items()}
 
 
-def _bound(rows: Mapping[str, tuple[Fraction, str]]) -> Numbers:
+def _bound(rows: Rows) -> Numbers:
     return Numbers({k: v for k, (v, _) in rows.items()}, {k: source for k, (_, source) in rows.items()})
 
 
@@ -133,28 +134,32 @@ WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}
 _RATES = frozenset(name for name, info in KNOWN.items() if info.kind in ("hardware", "convention"))
 
 
-def _hardware(device: Device, cost_model: CostModel) -> dict[str, tuple[Fraction, str]]:
-    rows: dict[str, tuple[Fraction, str]] = {}
+def _file(device: Device) -> str:
+    return f"hardware/{device.path.name}"
+
+
+def _hardware(device: Device, cost_model: CostModel) -> Rows:
+    rows: Rows = {}
+    file = _file(device)
     for name, info in KNOWN.items():
         figure = device.figure(name, cost_model.name) if info.kind == "hardware" else None
         if figure is None:
             continue
         factor = cost_model.scale.get(info.unit, Fraction(1))
         counted = f", counted x {float(factor):.10g} ({cost_model.sources[info.unit]})" if factor != 1 else ""
-        assumed = ", assumed" if name in device.assumed else ""
-        rows[name] = (
-            figure * factor,
-            f"hardware/{device.path.name}: {format_quantity(figure, info.unit)}{assumed}{counted}",
-        )
+        guessed = name in device.assumed
+        note = f"{format_quantity(figure, info.unit)}{', assumed' if guessed else ''}{counted}"
+        rows[name] = figure * factor, Source(how="assumed" if guessed else "datasheet", file=file, note=note)
     for field in ("hbm_bandwidth", *(f"{link}_bandwidth" for link in LINKS), "clock"):
         share = device.achievable.get(field, Fraction(1))
-        origin = "achievable, assumed" if f"{field} achievable" in device.assumed else "achievable"
-        rows[f"{field.removesuffix('_bandwidth')}_efficiency"] = share, f"hardware/{device.path.name}: {origin}"
-    rows["default_mfu"] = device.assume["mfu"], f"hardware/{device.path.name}: assume"
+        guessed = f"{field} achievable" in device.assumed
+        source = Source(how="achievable", file=file, note="achievable, assumed" if guessed else "achievable")
+        rows[f"{field.removesuffix('_bandwidth')}_efficiency"] = share, source
+    rows["default_mfu"] = device.assume["mfu"], Source(how="assumed", file=file, note="assume")
     return rows
 
 
-def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
+def _deployment(deployment: Deployment) -> Rows:
     values = {
         "world_size": Fraction(deployment.world_size),
         "nodes": Fraction(deployment.num_nodes),
@@ -169,5 +174,6 @@ def _deployment(deployment: Deployment) -> dict[str, tuple[Fraction, str]]:
             if held in WIDTHS
         },
     }
-    fixed = {f"b_{precision}": (Fraction(width), "definition") for precision, width in WIDTHS.items()}
-    return {**{name: (value, "deployment") for name, value in values.items()}, **fixed}
+    chosen, defined = Source(how="deployment"), Source(how="definition")
+    fixed = {f"b_{precision}": (Fraction(width), defined) for precision, width in WIDTHS.items()}
+    return {**{name: (value, chosen) for name, value in values.items()}, **fixed}

@@ -145,7 +145,8 @@ class ClosedForm:
     def keys_of(self, expr: Basic) -> tuple[str, ...]:
         """The config keys behind the architecture symbols of an expression."""
         names = sorted(s.name for s in expr.free_symbols if isinstance(s, Symbol))
-        return tuple(self._info(name).meaning for name in names if not is_symbol(name) and name in self.bound.sources)
+        sources = [self.bound.sources[name] for name in names if not is_symbol(name) and name in self.bound.sources]
+        return tuple(dict.fromkeys(key for source in sources for key in source.keys))
 
     def point(self, **values: float) -> dict[str, Any]:
         """The number behind every symbol at a point; what follows from the workload alone (C) is worked out."""
@@ -238,8 +239,9 @@ class ClosedForm:
     def _info(self, name: str) -> SymbolInfo:
         if is_symbol(name):
             return symbol_info(name)
-        source = self.bound.sources.get(name, "")
-        return SymbolInfo(name, "architecture", "1", source.rpartition(": ")[2], subscripted(name), integer=True)
+        source = self.bound.sources.get(name)
+        meaning = "" if source is None else source.meaning
+        return SymbolInfo(name, "architecture", "1", meaning, subscripted(name), integer=True)
 
 
 def _following(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) -> Mapping[str, Any]:

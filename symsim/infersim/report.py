@@ -187,7 +187,8 @@ def report(costs: Compiled, workload: Mapping[str, int], target: float, *, prefi
 
 
 def _header(costs: Compiled) -> dict[str, str | int]:
-    latent = any("latent" in key or "kv_lora" in key for key in costs.sizes.keys.values())
+    read = {key for source in costs.sizes.sources.values() for key in source.keys}
+    latent = any("latent" in key or "kv_lora" in key for key in read)
     return {
         "Device type": costs.device.key,
         "World size": costs.deployment.world_size,

@@ -7,13 +7,14 @@ disagree are an error, and every key that no graph line read is known by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
 from symsim.errors import ConfigError, MissingConfigKey, did_you_mean
 from symsim.inputs.config import ModelConfig
+from symsim.inputs.source import Source
 from symsim.language.decide import NULL, Absent, Look, evaluate, names
 from symsim.language.tree import Binding, Expression, Library, Model, Name, Number
 from symsim.model.layer_kinds import LayerKind, kinds, layer_counts
@@ -24,13 +25,13 @@ from symsim.model.match import section_of
 class Architecture:
     """The architecture numbers of one config under one model of a library.
 
-    values: symbol -> integer; keys: symbol -> the config key it was read from, or the default's text;
+    values: symbol -> integer; sources: symbol -> the config keys it was read from, or what stands in for them;
     unread: `key = value` of keys that may change cost and that the graph does not describe; omitted: keys it leaves
     out on purpose; kinds: the kinds of layers, each with the indices of its layers.
     """
 
     values: Mapping[str, int]
-    keys: Mapping[str, str]
+    sources: Mapping[str, Source]
     unread: tuple[str, ...]
     omitted: tuple[str, ...]
     kinds: tuple[LayerKind, ...] = ()
@@ -43,26 +44,63 @@ def read_architecture(config: ModelConfig, model: Model, library: Library) -> Ar
     of one key that disagree.
     """
     keys = _keys(config, model, library)
-    values: dict[str, int] = {}
-    sources: dict[str, str] = {}
-    layered = [binding for binding in model.bindings if binding.layer is not None]
+    read = _Read(config.path, keys, model, {}, {})
     for binding in model.bindings:
         if binding.layer is None:
-            values[binding.symbol], sources[binding.symbol] = _bind(binding, keys, values, sources, config.path, model)
-    counts = layer_counts(model, values)
+            read.values[binding.symbol], read.sources[binding.symbol] = _bind(binding, read)
+    count = max(layer_counts(model, read.values), default=0)
     layers: dict[str, tuple[Any, ...]] = {}
-    for binding in layered:
-        found = [_chosen(binding, keys, values, config.path, model, i) for i in range(max(counts, default=0))]
-        layers[binding.symbol] = tuple(value for value, _, _ in found)
-        sources[binding.symbol] = ", ".join(dict.fromkeys(source for _, source, _ in found))
-    found = kinds(model, values, layers)
-    for kind in found:
+    of_layers: dict[str, Source] = {}
+    for binding in model.bindings:
+        if binding.layer is not None:
+            readings = [_chosen(binding, read, i) for i in range(count)]
+            layers[binding.symbol] = tuple(reading.value for reading in readings)
+            of_layers[binding.symbol] = joined([reading.source for reading in readings])
+    values, sources = dict(read.values), {**read.sources, **of_layers}
+    alike = kinds(model, values, layers)
+    for kind in alike:
         if kind.symbol is not None:
             values[kind.symbol] = len(kind.layers)
-            of = ", ".join(dict.fromkeys(sources[name] for name in kind.decided_by))
-            sources[kind.symbol] = f"{of}: {len(kind.layers)} of {kind.count} layers"
+            decided = joined([sources[name] for name in kind.decided_by])
+            sources[kind.symbol] = _counted(kind, replace(decided, file=config.path))
     unread, omitted = _unread(keys, config, model, library)
-    return Architecture(values, sources, unread, omitted, found)
+    return Architecture(values, sources, unread, omitted, alike)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A config being read. path: the file as shown; values, sources: of the sizes that were read before."""
+
+    path: str
+    keys: Mapping[str, Any]
+    model: Model
+    values: dict[str, int]
+    sources: dict[str, Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The value of a `config:` line, where it is from, and the expression that gave it."""
+
+    value: Any
+    source: Source
+    expression: Expression
+
+
+def joined(sources: Sequence[Source]) -> Source:
+    """One source of what all of them decide."""
+    each = tuple(dict.fromkeys(sources))
+    if len(each) == 1:
+        return each[0]
+    keys = dict.fromkeys(key for source in each for key in source.keys)
+    notes = dict.fromkeys(source.note for source in each if source.note)
+    return Source(how="computed", file=each[0].file if each else "", keys=tuple(keys), note=", ".join(notes))
+
+
+def _counted(kind: LayerKind, decided: Source) -> Source:
+    """The source of the number of such layers; a default that decides on them is said."""
+    note = f"{len(kind.layers)} of {kind.count} layers"
+    return replace(decided, how="computed", note=f"{note} ({decided.note})" if decided.note else note)
 
 
 def _keys(config: ModelConfig, model: Model, library: Library) -> Mapping[str, Any]:
@@ -163,18 +201,11 @@ def _look(keys: Mapping[str, Any], values: Mapping[str, int], layer: tuple[str, 
     return look
 
 
-def _bind(
-    binding: Binding,
-    keys: Mapping[str, Any],
-    values: Mapping[str, int],
-    sources: Mapping[str, str],
-    path: str,
-    model: Model,
-) -> tuple[int, str]:
-    value, source, expression = _chosen(binding, keys, values, path, model)
+def _bind(binding: Binding, read: _Read) -> tuple[int, Source]:
+    reading = _chosen(binding, read)
+    value, source = reading.value, reading.source
     default = next(reversed(binding.defaults), None)
     spelled = binding.choices[0].name if isinstance(binding.choices[0], Name) else binding.symbol
-    key = spelled if source.startswith(("default ", "null ")) else source
     if isinstance(value, bool) and (default is not None or not isinstance(binding.choices[0], Name)):
         return int(value), source  # a switch: the default says so, or a condition
     least = (
@@ -183,46 +214,54 @@ def _bind(
     if _is_whole(value, least):
         return int(value), source
     number = json.dumps(float(value) if isinstance(value, Fraction) else value)
-    if isinstance(expression, Name):
-        raise ConfigError(f"{path}: {key} = {number} is not a whole number of at least {least}")
-    given = ", ".join(_given(expression, keys, values, sources))
+    if isinstance(reading.expression, Name):
+        key = spelled if source.how in ("default", "null") else source.meaning
+        raise ConfigError(f"{read.path}: {key} = {number} is not a whole number of at least {least}")
+    given = ", ".join(_given(reading.expression, read))
     expected = f"expected a whole number of at least {least}"
-    raise ConfigError(f"{path}: {given} give {number} for {binding.symbol} ({binding.span}); {expected}")
+    raise ConfigError(f"{read.path}: {given} give {number} for {binding.symbol} ({binding.span}); {expected}")
 
 
-def _given(
-    expression: Expression, keys: Mapping[str, Any], values: Mapping[str, int], sources: Mapping[str, str]
-) -> Iterator[str]:
+def _given(expression: Expression, read: _Read) -> Iterator[str]:
     """`key = value` of what an expression is computed from; a size that was read before by the key it is from."""
     for name in dict.fromkeys(name.name for name in names(expression)):
-        yield f"{sources[name]} = {values[name]}" if name in values else f"{name} = {_short(_key(name, keys))}"
+        known = f"{read.sources[name].meaning} = {read.values[name]}" if name in read.values else None
+        yield known or f"{name} = {_short(_key(name, read.keys))}"
 
 
-def _chosen(
-    binding: Binding,
-    keys: Mapping[str, Any],
-    values: Mapping[str, int],
-    path: str,
-    model: Model,
-    layer: int | None = None,
-) -> tuple[Any, str, Expression]:
-    """The value of the first choice that is there, the keys it was read from, and the choice."""
+def _chosen(binding: Binding, read: _Read, layer: int | None = None) -> Reading:
+    """The value of the first choice that is there."""
     index = None if binding.layer is None or layer is None else (binding.layer, layer)
-    look = _look(keys, values, index)
-    found: dict[str, tuple[Any, Expression]] = {}
+    look = _look(read.keys, read.values, index)
+    stated: dict[str, Reading] = {}
     null = False
     for choice in binding.choices:
         try:
-            found[_text(choice, values, index)] = evaluate(choice, look), choice
+            value = evaluate(choice, look)
         except Absent as absent:
             null = null or NULL in absent.args[1:]
-    if len({repr(value) for value, _ in found.values()}) > 1:
-        stated = ", ".join(f"{key} = {value!r}" for key, (value, _) in found.items())
-        raise ConfigError(f"{path}: {stated} name the same size and disagree; keep one")
-    for source, (value, choice) in found.items():
-        return value, source, choice
+        else:
+            how = "key" if isinstance(choice, Name) and choice.name not in read.values else "computed"
+            keys = _keys_behind(choice, read, index)
+            source = Source(how=how, file=read.path, keys=keys, note="" if keys else "the graph text")
+            stated[_text(choice, read.values, index)] = Reading(value, source, choice)
+    if len({repr(reading.value) for reading in stated.values()}) > 1:
+        both = ", ".join(f"{key} = {reading.value!r}" for key, reading in stated.items())
+        raise ConfigError(f"{read.path}: {both} name the same size and disagree; keep one")
+    for reading in stated.values():
+        return reading
+    return _standing_in(binding, read, index, null=null)
+
+
+def _standing_in(binding: Binding, read: _Read, index: tuple[str, int] | None, *, null: bool) -> Reading:
+    """What the graph text says where none of the choices is there. null: whether a key of theirs is null."""
+    look = _look(read.keys, read.values, index)
+    first = _text(binding.choices[0], read.values, index)
     if null and binding.null is not None:
-        return evaluate(binding.null, look), f"null {_text(binding.choices[0], values, index)}", binding.null
+        value = evaluate(binding.null, look)
+        keys = (*_keys_behind(binding.choices[0], read, index), *_keys_behind(binding.null, read, index))
+        source = Source(how="null", file=read.path, keys=tuple(dict.fromkeys(keys)), note=f"null {first}")
+        return Reading(value, source, binding.null)
     for default in binding.defaults:
         if null and isinstance(default, Number) and default.value != 0:
             continue  # what a config class fills in for an absent key is not what null means
@@ -230,13 +269,28 @@ def _chosen(
             value = evaluate(default, look)
         except Absent:
             continue
-        return value, f"default of {_text(binding.choices[0], values, index)}", default
-    wanted = " or ".join(f"`{_text(choice, values, index)}`" for choice in binding.choices)
+        keys = _keys_behind(default, read, index)
+        return Reading(value, Source(how="default", file=read.path, keys=keys, note=f"default of {first}"), default)
+    wanted = " or ".join(f"`{_text(choice, read.values, index)}`" for choice in binding.choices)
     found_none = "is null" if null else "is absent"
-    hint = did_you_mean(_text(binding.choices[0], values, index), [key for key in keys if keys[key] is not None])
+    hint = did_you_mean(first, [key for key, value in read.keys.items() if value is not None])
     raise MissingConfigKey(
-        f"{path}: {model.serves[0]} needs {wanted} ({binding.symbol} at {binding.span}), which {found_none}; {hint}"
+        f"{read.path}: {read.model.serves[0]} needs {wanted} ({binding.symbol} at {binding.span}), which {found_none}; "
+        f"{hint}"
     )
+
+
+def _keys_behind(expression: Expression, read: _Read, index: tuple[str, int] | None) -> tuple[str, ...]:
+    """The keys of the config that an expression reads, those of the sizes in it included."""
+    found: dict[str, None] = {}
+    for name in names(expression):
+        if index is not None and name.name == index[0]:
+            continue
+        if name.name in read.sources:
+            found |= dict.fromkeys(read.sources[name.name].keys)
+        elif _has(name.name, read.keys):
+            found[name.name] = None
+    return tuple(found)
 
 
 def _text(choice: Expression, values: Mapping[str, int], index: tuple[str, int] | None) -> str:

@@ -9,6 +9,7 @@ from symsim.algebra.symbols import weight_symbol
 from symsim.errors import ConfigError, DeploymentError
 from symsim.inputs.cost_model import CostModel
 from symsim.inputs.deployment import CHECKPOINT, Deployment
+from symsim.inputs.source import Source
 from symsim.model.architecture import Architecture
 from symsim.model.family import Family
 from symsim.model.layer_kinds import ALIKE, LayerKind, free_name
@@ -131,22 +132,25 @@ def _told_apart(family: Family, found: Quantization) -> Architecture:
     statements = {statement.span: statement for statement in bodies(family.model.body)}
     taken = {kind.name for kind in family.sizes.kinds}
     kinds: list[LayerKind] = []
-    values, keys = dict(family.sizes.values), dict(family.sizes.keys)
+    values, sources = dict(family.sizes.values), dict(family.sizes.sources)
     for kind in family.sizes.kinds:
         paths = list(modules(statements[kind.statement].body, family.library, dict(kind.outcomes)))
         groups: dict[Formats, list[int]] = {}
         for layer in kind.layers:
             groups.setdefault(tuple(_formats(paths, family, found, layer)), []).append(layer)
+        decided: tuple[str, ...] = ()
         if len(groups) > 1 and kind.symbol is not None:
-            del values[kind.symbol], keys[kind.symbol]
+            decided = sources.pop(kind.symbol).keys
+            del values[kind.symbol]
         for formats, layers in groups.items():
             name = kind.name if len(groups) == 1 else free_name(f"{kind.name}_{_words(formats, groups)}", taken)
             symbol = kind.symbol if len(groups) == 1 else f"L_{name.removeprefix(f'{ALIKE}_')}"
             kinds.append(replace(kind, name=name, symbol=symbol, layers=tuple(layers), formats=formats))
             if symbol is not None and symbol not in values:
                 values[symbol] = len(layers)
-                keys[symbol] = f"{found.origin}: {len(layers)} of {kind.count} layers"
-    return replace(family.sizes, values=values, keys=keys, kinds=tuple(kinds))
+                note = f"{len(layers)} of {kind.count} layers"
+                sources[symbol] = Source(how="checkpoint", file=found.origin, keys=decided, note=note)
+    return replace(family.sizes, values=values, sources=sources, kinds=tuple(kinds))
 
 
 def _words(formats: Formats, groups: Mapping[Formats, object]) -> str:

@@ -33,7 +33,7 @@ def formula_json(layout: Layout) -> dict[str, Any]:
             "meaning": row.info.meaning,
             "latex": row.info.latex,
             "value": None if row.value is None else float(row.value),
-            "source": row.source,
+            "source": str(row.source),
         }
         for row in layout.symbols
     ]

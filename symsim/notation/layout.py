@@ -14,11 +14,14 @@ from sympy.core.function import AppliedUndef
 from symsim.algebra.symbols import KNOWN, SymbolInfo
 from symsim.cost.metrics import Derivation, Step
 from symsim.formula.closed_form import ClosedForm, Level
+from symsim.inputs.source import Source
 from symsim.tables.table import Signature, signatures
 
 DIGITS = 6
 ROUNDED = f"coefficients are printed to {DIGITS} digits; the python format has them exactly"
 
+
+YOURS = Source(how="chosen", note="yours to choose")
 
 KINDS = {"workload": 0, "architecture": 1, "deployment": 2, "precision": 3, "hardware": 4, "convention": 5}
 """Kind of symbol -> its place in a table of symbols."""
@@ -30,7 +33,7 @@ class Row:
 
     info: SymbolInfo
     value: Fraction | None
-    source: str
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational,
 
 
 def _row(name: str, form: ClosedForm) -> Row:
-    return Row(form.symbols[name], form.bound.values.get(name), form.bound.sources.get(name, "yours to choose"))
+    return Row(form.symbols[name], form.bound.values.get(name), form.bound.sources.get(name, YOURS))
 
 
 def _tables(derivation: Derivation) -> tuple[Signature, ...]:

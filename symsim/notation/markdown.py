@@ -22,7 +22,7 @@ def markdown_text(layout: Layout) -> str:
                     row.info.meaning,
                     row.info.unit,
                     "" if row.value is None else format_quantity(row.value, row.info.unit, 6),
-                    row.source,
+                    str(row.source),
                 )
                 for row in layout.symbols
             ],

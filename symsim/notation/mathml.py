@@ -37,7 +37,7 @@ def mathml_text(layout: Layout) -> str:
             escape(row.info.meaning),
             escape(row.info.unit),
             "" if row.value is None else escape(format_quantity(row.value, row.info.unit, 6)),
-            escape(row.source),
+            escape(str(row.source)),
         )
         for row in layout.symbols
     ]

@@ -94,7 +94,7 @@ def plain_text(layout: Layout) -> str:
 def _symbol_cells(row: Row) -> tuple[str, str, str, str]:
     value = "" if row.value is None else format_quantity(row.value, row.info.unit, 6)
     unit = "" if row.info.unit == "1" or value else f" [{row.info.unit}]"
-    return row.info.name, f"{row.info.meaning}{unit}", value, row.source
+    return row.info.name, f"{row.info.meaning}{unit}", value, str(row.source)
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:

@@ -30,7 +30,7 @@ def typst_text(layout: Layout) -> str:
             _quoted(row.info.meaning),
             _quoted(row.info.unit),
             "[]" if row.value is None else _quoted(format_quantity(row.value, row.info.unit, DIGITS)),
-            _quoted(row.source),
+            _quoted(str(row.source)),
         )
         for row in layout.symbols
     ]

@@ -131,7 +131,7 @@ def flops(
         if value < least:
             raise SymsimError(f"{name} = {value} must be at least {least}")
     family = _family(model, graphs, fallback)
-    bound = bind_model(family.config, family.sizes, _BF16)
+    bound = bind_model(family.sizes, _BF16)
     numbers = deciding_numbers(bound)
     step = ("continued" if phase == "prefill" else "decode") if causal else f"eager_{phase}"
     changed = {"logit_tokens": "tokens"} if logits == "all" else {}
@@ -189,7 +189,7 @@ def cache(
     family = _family(model, graphs, fallback)
     deployment = Deployment(gemm="bf16", kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
     served = serve(family, deployment, named_cost_model(COUNTING))
-    bound = bind_model(family.config, family.sizes, served.deployment, served.stored)
+    bound = bind_model(family.sizes, served.deployment, served.stored)
     phased, values = phase_of(served, "decode", bound), bound.symbols()
     held = str(served.deployment.kv) if served.kv is None else served.kv.name
     subject = f"{family.config.path}, KV cache {held}" + (
@@ -206,7 +206,7 @@ def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: 
 
 
 def _unsharded(family: Family) -> tuple[PricedPhase, Mapping[Any, Expr]]:
-    bound = bind_model(family.config, family.sizes, _BF16)
+    bound = bind_model(family.sizes, _BF16)
     phased = phase_of(ServedModel(family, _BF16), "decode", bound)
     whole_shards(phased, bound, pad=False)
     return phased, bound.symbols()

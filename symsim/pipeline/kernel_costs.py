@@ -17,10 +17,10 @@ from symsim.cost.roofline import Time, time
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers, bind_all, deciding_numbers, table_context
 from symsim.formula.closed_form import ClosedForm
-from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import named_cost_model
 from symsim.inputs.deployment import CHECKPOINT, Deployment
 from symsim.inputs.device import load_device
+from symsim.inputs.source import Source
 from symsim.language.library import load_library
 from symsim.language.symbolic import expression
 from symsim.language.tree import Kernel, Library
@@ -59,8 +59,9 @@ def kernel_forms(
     found = library.kernels[name]
     _check(found, sizes)
     served, chip = _decided(deployment), load_device(device)
-    read = Architecture(dict(sizes), {size: size for size in sizes}, (), ())
-    numbers = bind_all(ModelConfig(str(found.span), {}), read, chip, served, counted_by)
+    stated = {size: Source(how="chosen", file=str(found.span), note=size) for size in sizes}
+    read = Architecture(dict(sizes), stated, (), ())
+    numbers = bind_all(read, chip, served, counted_by)
     context = table_context(chip, served, counted_by, tables, fallback=fallback)
     subject = f"{found.span}, {chip.name}, {served.text()}, {cost_model} cost model, tables {tables}"
     derivations = _derivations(found, library, sizes, step, deciding_numbers(numbers))

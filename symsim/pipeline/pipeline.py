@@ -49,7 +49,7 @@ def assembled(
     """Decide formats, bind numbers, lower and price both phases: what of compiling depends on the deployment."""
     served = serve(family, asked, cost_model)
     sizes, deployment = served.family.sizes, served.deployment
-    numbers = bind_all(family.config, sizes, device, deployment, cost_model, served.stored)
+    numbers = bind_all(sizes, device, deployment, cost_model, served.stored)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
     rates = _rates(served, device)
     phases = {step: phase_of(served, step, numbers, rates, pad=fallback) for step in STEPS}

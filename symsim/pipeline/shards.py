@@ -44,7 +44,8 @@ def whole_shards(phase: PricedPhase, numbers: Numbers, *, pad: bool) -> list[str
     if _all_whole(phase.graph)(deciding_values(numbers)):
         return []
     facts = deciding_numbers(numbers)
-    meanings = {**numbers.sources, **{name: info.meaning for name, info in KNOWN.items()}}
+    sources = {name: str(source) for name, source in numbers.sources.items()}
+    meanings = {**sources, **{name: info.meaning for name, info in KNOWN.items()}}
     failures = [found for whole in phase.graph.whole if (found := whole.failure(facts, meanings)) is not None]
     if failures and not pad:
         hint = "choose a deployment in which it does, or pad with --fallback"

@@ -154,7 +154,7 @@ def _symbol_row(row: Row, point: Mapping[str, int]) -> str:
     info = row.info
     unit = f" [{info.unit}]" if info.unit != "1" else ""
     if row.value is not None:
-        source = row.source.removesuffix(f": {info.meaning}")
+        source = row.source.origin if row.source.meaning == info.meaning else str(row.source)
         value, source = setting(float(row.value), info.unit), breakable(source)
     elif info.name in point:
         value, source = setting(point[info.name], info.unit), "chosen for the worked example"

@@ -26,6 +26,7 @@ from symsim.errors import QuerySyntaxError, SymsimError, did_you_mean
 from symsim.formula.breakdown import defaults_at
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import positions
+from symsim.inputs.source import Source
 from symsim.language.query import Constraint, Quantity, Query, parse_query
 from symsim.solve.answer import (
     Answer,
@@ -90,7 +91,8 @@ def _with_symbol(form: ClosedForm, table: str) -> ClosedForm:
         return substitute(expr, {call: unknown for call in expr.atoms(AppliedUndef) if str(call.func) == table})
 
     values = {**form.bound.values, table: Fraction(1, 2)}
-    sources = {**form.bound.sources, table: signatures()[table].meaning}
+    measured = Source(how="measured", note=signatures()[table].meaning)
+    sources = {**form.bound.sources, table: measured}
     return ClosedForm(form.applied.mapped(swapped), replace(form.bound, values=values, sources=sources), form.context)
 
 

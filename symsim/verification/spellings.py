@@ -81,8 +81,9 @@ def names_of(form: ClosedForm, derivation: Derivation) -> Names:
         if is_symbol(name):
             add(symbol(name), symbol_info(name).latex, name)
         else:
-            key = form.bound.sources.get(name, "").rpartition(": ")[2]
-            add(architecture_symbol(name), subscripted(name), name, *([key] if key else []))
+            source = form.bound.sources.get(name)
+            key = source.keys if source is not None and source.how == "key" else ()
+            add(architecture_symbol(name), subscripted(name), name, *key)
     for name, written in synonyms().items():
         found = spellings.get(normal_name(name)) or spellings.get(name)
         for other in written if found is not None else ():

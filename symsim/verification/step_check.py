@@ -195,7 +195,8 @@ class Judge:
         mine, theirs = (_number(value, unit, 6) for value in (yours, derived))
         if mine == theirs:
             mine, theirs = (_number(value, unit, 15) for value in (yours, derived))
-        source = self.form.bound.sources.get(name)
+        known = self.form.bound.sources.get(name)
+        source = None if known is None else str(known)
         return Difference("wrong value", said, said, mine, theirs, said, unit, None, source, stated.equation.span.line)
 
     def missing_step(self, step: Step) -> Difference:

@@ -144,7 +144,7 @@ def test_gpt_oss_by_hand(tmp_path: Path) -> None:
     rest = symsim.params(config(tmp_path, GPT_OSS_20B)).total - experts
     assert weights(costs) == experts * Fraction(17, 32) + rest * 2
     assert costs.compiled.numbers.values["b_mxfp4"] == Fraction(17, 32)
-    assert "config.json: OCP Microscaling" in costs.compiled.numbers.sources["b_mxfp4"]
+    assert "config.json: OCP Microscaling" in str(costs.compiled.numbers.sources["b_mxfp4"])
     routed = lines(costs)["sliding.experts.routed"]
     assert (routed.format, lines(costs)["full.attention.qkv_proj"].format) == (
         "mxfp4 x bf16 @ bf16",
@@ -203,7 +203,7 @@ def test_alike_layers_split_where_their_formats_differ(tmp_path: Path) -> None:
         "layer_bf16_fp8": (31,),
     }
     assert costs.compiled.numbers.values["L_fp8"] == 30
-    assert "config.json: 30 of 32 layers" in costs.compiled.numbers.sources["L_fp8"]
+    assert "config.json: 30 of 32 layers" in str(costs.compiled.numbers.sources["L_fp8"])
     linear = 4096 * (2 * 4096 + 2 * 1024)
     ffn = 3 * 4096 * 14336
     fp8 = 30 * (linear + ffn) + linear

@@ -218,6 +218,6 @@ def test_layers_that_decide_alike_share_a_compilation(tmp_path: Path) -> None:
     third = symsim.compile(model, "h200", cost_model="roofline")
     assert third.compiled.decode is phases[0].compiled.decode
     assert third.compiled.numbers.values["L_sliding"] == 35
-    assert third.compiled.numbers.sources["L_sliding"].endswith("layer_types: 35 of 36 layers")
+    assert str(third.compiled.numbers.sources["L_sliding"]).endswith("layer_types: 35 of 36 layers")
     point = {"B": 8, "S": 4096, "O": 1024}
     assert third.tpot.evaluate(**point) < phases[0].tpot.evaluate(**point) < phases[1].tpot.evaluate(**point)
