@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, suppress
 from importlib import import_module
 from typing import NoReturn
 
-from symsim.errors import SymsimError
+from symsim.errors import SymsimError, printable
 
 COMMANDS: Mapping[str, str] = {
     "simulate": "simulate",
@@ -37,23 +39,72 @@ COMMANDS: Mapping[str, str] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the console script exits with what this returns."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()  # what cannot be written (a full disk, a closed pipe) shows here, not at exit
+        return code
+    except SymsimError as error:
+        return _refused(str(error), words)
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        _drop_output()
+        return 0
+    except KeyboardInterrupt:
+        _drop_output()
+        return INTERRUPTED
+    except (RecursionError, MemoryError) as error:
+        return _refused(_TOO_LARGE[type(error)], words)
+    except OSError as error:
+        if error.filename is None:  # stdout itself
+            _drop_output()
+        where = "" if error.filename is None else f"{error.filename}: "
+        return _refused(f"{where}cannot be read or written: {error.strerror or error}", words)
+
+
+INTERRUPTED = 130
+"""What a shell expects of a command that Ctrl-C ended."""
+
+_TOO_LARGE: Mapping[type[BaseException], str] = {
+    RecursionError: "the input is nested too deeply to be read; expected a few levels of brackets at the most",
+    MemoryError: "this takes more memory than there is; ask for fewer points, or for smaller numbers",
+}
+
+
+def _run(words: Sequence[str]) -> int:
     options = vars(_parser(words).parse_args(words))
     command = options.pop("command")
-    try:
+    if not options.pop("quiet"):
         return command(**options)
-    except SymsimError as error:
-        print(f"symsim: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader (head, less) has seen enough
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+        return command(**options)
+
+
+def _refused(sentence: str, words: Sequence[str]) -> int:
+    """Say what is wrong: on stderr, and as JSON on stdout where JSON is asked for."""
+    lines = [printable(line.replace("\t", " ")) for line in sentence.split("\n")]
+    print("symsim: " + "\n".join(lines), file=sys.stderr)
+    if "--json" in words or "json" in (word.removeprefix("--format=") for word in words):
+        print(json.dumps({"error": "\n".join(lines), "exit": BAD_INPUT}, indent=2, ensure_ascii=False), flush=True)
+    return BAD_INPUT
+
+
+BAD_INPUT = 2
+
+
+def _drop_output() -> None:
+    """Let what stdout still holds go nowhere, so that Python has nothing to complain about at exit."""
+    with suppress(OSError, ValueError):  # no file behind it: a test's capture
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+class _UsageError(SymsimError):
+    """Flags that do not go together, or that no command has."""
 
 
 class _Parser(argparse.ArgumentParser):
     """argparse, but a bad flag is answered with one sentence like any other bad input."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"symsim: {message}; see {self.prog} --help\n")
+        raise _UsageError(f"{message}; see {self.prog} --help")
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -66,6 +117,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     known = COMMANDS.get(asked or "")
     for module in COMMANDS.values() if known is None else [known]:
         import_module(f"symsim.command.{module}").add(commands)
+    for command in commands.choices.values():
+        command.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     return parser
 
 

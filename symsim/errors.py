@@ -104,6 +104,15 @@ class InternalError(Exception):
         super().__init__(f"a bug in symsim ({stage}): {what}; please report it")
 
 
+def printable(text: str) -> str:
+    """Text of a file or a flag on one line, for a message or a result: what a terminal would obey stands escaped.
+
+    >>> printable("H20\\x1b[2J\\n")
+    'H20\\\\x1b[2J\\\\n'
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known names, or all of them when none is near.
 

@@ -218,7 +218,7 @@ def _sheet(left: Derivation, right: Derivation, level: Level) -> Layout:
     """The steps of both, to print expressions in."""
     own = {step.symbol.name: step for step in (*left.steps, *right.steps)}
     joined = Derivation(right.name, right.meaning, tuple(own.values()), ())
-    return Layout("", level, joined, joined.steps, (), (), {}, ())
+    return Layout(level=level, derivation=joined, steps=joined.steps)
 
 
 def _step_values(form: ClosedForm, point: Mapping[str, int]) -> Mapping[str, float]:

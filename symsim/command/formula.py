@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
     add_metric(ask)
     add_level(ask)
     ask.add_argument("--format", default="text", choices=NOTATIONS)
+    ask.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     ask.add_argument("--breakdown", action="store_true", help="one line an operator, at the point of --at")
     add_at(ask, "workload point of the breakdown, or of a value")
     ask.set_defaults(command=_formula)

@@ -15,6 +15,7 @@ def add(commands: Any) -> None:
     add_subject(ask)
     add_phase(ask)
     ask.add_argument("--format", default="text", choices=["text", "dot", "json"])
+    ask.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     ask.set_defaults(command=_graph)
 
 

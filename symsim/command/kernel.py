@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
     add_at(ask, "the kernel's sizes, and workload for figures", "B=128,h=128")
     add_level(ask)
     ask.add_argument("--format", default="text", choices=["text", "latex", "markdown", "json"])
+    ask.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     ask.set_defaults(command=_kernel)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from symsim.algebra.units import parse_quantity
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_level, add_subject, compiled
+from symsim.command.subject import add_at, add_json, add_level, add_subject, compiled, write_json
+from symsim.paths import display_path
 from symsim.publication.write import paper
 
 
@@ -17,12 +18,16 @@ def add(commands: Any) -> None:
     add_level(ask, "symbolic")
     add_at(ask, "workload point of the worked example")
     ask.add_argument("--sla", default="50 ms", metavar="LIMIT", help="a line in the picture of TPOT (50 ms)")
+    add_json(ask)
     ask.set_defaults(command=_paper)
 
 
-def _paper(*, out: str, level: Any, at: str, sla: str, **subject: Any) -> int:
+def _paper(*, out: str, level: Any, at: str, sla: str, json: bool, **subject: Any) -> int:
     costs = compiled(subject)
     limit = float(parse_quantity(sla, "s"))
-    for file in paper(costs, out, level, limit, **workload_point(at)):
-        print(file)
+    files = paper(costs, out, level, limit, **workload_point(at))
+    if json:
+        write_json({"files": list(map(str, files))})
+    else:
+        print("\n".join(map(display_path, files)))
     return 0

@@ -31,6 +31,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--range", default="", metavar="LOW:HIGH", help="e.g. 1:512, 1 TB/s:8 TB/s; of two: 1:512,1:8192")
     add_at(ask)
     ask.add_argument("--format", default="text", choices=["text", "latex", "json"])
+    ask.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     ask.add_argument(
         "--plot", metavar="FILE", help="write a picture of the pieces (pdf, png, svg; needs the plot extra)"
     )

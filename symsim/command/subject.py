@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from symsim.api.costs import Costs, compile
 from symsim.cost.metric_table import metrics
+from symsim.errors import printable
 from symsim.formula.closed_form import Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, Precision
@@ -117,7 +118,7 @@ def family_of(model: str, graphs: Sequence[str], *, fallback: bool) -> Family:
 
 def note(sentences: Sequence[str]) -> None:
     for sentence in sentences:
-        print(f"symsim: {sentence}", file=sys.stderr)
+        print(f"symsim: {printable(sentence)}", file=sys.stderr)
 
 
 def write_json(document: Any) -> None:

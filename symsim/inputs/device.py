@@ -130,7 +130,7 @@ def _read(path: Path) -> Device:
     assumed = frozenset((*(assume.keys() - {"mfu"}), *(f"{field} achievable" for field in guessed)))
     scales = file.names("block_scales", data, BLOCK_FORMATS)
     overrides = {model: file.quantities(f"cost_model.{model}", data, FIELDS) for model in data.get("cost_model", {})}
-    name, source = str(data.get("name", path.stem)), str(data.get("source", "no source stated"))
+    name, source = file.line("name", data, path.stem), file.line("source", data, "no source stated")
     return Device(name, path.stem.upper(), path, source, figures, shares, assume, assumed, scales, overrides)
 
 
@@ -155,6 +155,14 @@ class _File:
         for key in rows:
             if key not in known:
                 raise UnknownField(f"{self.at(key, section)}: there is no field {key}; {did_you_mean(key, known)}")
+
+    def line(self, key: str, data: Mapping[str, Any], default: str) -> str:
+        """A text that is printed with every result; what is written over several lines is one to the reader."""
+        found = data.get(key, default)
+        text = " ".join(found.split()) if isinstance(found, str) else ""
+        if not text or not text.isprintable():
+            raise DataError(f"{self.at(key)}: {key} = {found!r} must be a text without control characters")
+        return text
 
     def names(self, key: str, data: Mapping[str, Any], known: tuple[str, ...]) -> tuple[str, ...]:
         found = data.get(key, [])

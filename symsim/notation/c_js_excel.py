@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 
 from symsim.algebra.code_printer import code
 from symsim.algebra.symbols import INPUTS
 from symsim.cost.metrics import Derivation
+from symsim.errors import SymsimError, did_you_mean, printable
 from symsim.formula.bound_tables import bound_tables
 from symsim.formula.closed_form import ClosedForm
 from symsim.tables.forms import Nearest, Steps, Table
@@ -20,9 +22,9 @@ def c_function(form: ClosedForm, subject: str) -> str:
     """
     derivation, tables, inputs = _parts(form)
     head = [
-        f"/* {derivation.meaning} of {subject}.",
-        *(f"   {sentence}." for sentence in form.stand_ins),
-        f"   Unit: {form.unit}. {_meanings(form, inputs)}. Derived by symsim. */",
+        f"/* {_comment(f'{derivation.meaning} of {subject}')}.",
+        *(f"   {_comment(sentence)}." for sentence in form.stand_ins),
+        f"   Unit: {form.unit}. {_comment(_meanings(form, inputs))}. Derived by symsim. */",
         "#include <math.h>",
         "",
     ]
@@ -81,9 +83,9 @@ def javascript_function(form: ClosedForm, subject: str) -> str:
     """
     derivation, tables, inputs = _parts(form)
     lines = [
-        f"/** {derivation.meaning} of {subject}.",
-        *(f" *  {sentence}." for sentence in form.stand_ins),
-        f" *  Unit: {form.unit}. {_meanings(form, inputs)}. Derived by symsim. */",
+        f"/** {_comment(f'{derivation.meaning} of {subject}')}.",
+        *(f" *  {_comment(sentence)}." for sentence in form.stand_ins),
+        f" *  Unit: {form.unit}. {_comment(_meanings(form, inputs))}. Derived by symsim. */",
         f"function {form.name}({{{', '.join(inputs)}}}) {{",
         "  const cell = (edges, x) => edges.filter((edge) => edge <= x).length;",
         "  const first = (gaps) => gaps.indexOf(Math.min(...gaps));",
@@ -119,14 +121,29 @@ def excel_formula(form: ClosedForm, cells: Mapping[str, str] | None = None) -> s
     """One cell formula (Excel 365, Google Sheets: it uses LET). cells: where each input stands; default A1, B1, ...
 
     Names end in an underscore, as Excel takes some letters for references. Unusable rows give #N/A.
+    Raises SymsimError where `cells` names what is no input, or holds anything but a reference to one cell.
     """
     derivation, tables, inputs = _parts(form)
-    where = dict(zip(inputs, "ABCDEFGH", strict=False))
-    stated = {name: (cells or {}).get(name, f"{where[name]}1") for name in inputs}
-    pairs = [f"{name}_,{cell}" for name, cell in stated.items()]
+    where = {name: f"{column}1" for name, column in zip(inputs, "ABCDEFGH", strict=False)}
+    for name, cell in (cells or {}).items():
+        where[name] = _cell(name, cell, inputs)
     inline = {name: _excel_table(table) for name, table in tables.items()}
-    pairs += [f"{s.symbol.name}_,{code(s.expr, 'excel', inline)}" for s in derivation.steps[:-1]]
-    return f"=LET({','.join(pairs)},{code(derivation.result.expr, 'excel', inline)})".replace(" ", "")
+    pairs = [f"{s.symbol.name}_,{code(s.expr, 'excel', inline)}" for s in derivation.steps[:-1]]
+    steps = ",".join([*pairs, code(derivation.result.expr, "excel", inline)]).replace(" ", "")
+    return f"=LET({''.join(f'{name}_,{cell},' for name, cell in where.items())}{steps})"
+
+
+_SHEET = r"(?:\w[\w.]*|'(?:[\w .,&()+-]|'')+')"
+_CELL = re.compile(rf"(?:{_SHEET}!)?(?:\$?[A-Z]{{1,3}}\$?[1-9]\d{{0,6}}|[A-Za-z_][\w.]*)", re.ASCII | re.IGNORECASE)
+
+
+def _cell(name: str, cell: str, inputs: Sequence[str]) -> str:
+    """The cell where an input stands: A1, $B$2, Sheet1!C3, 'My sheet'!D4 or a name given to a cell."""
+    if name not in inputs:
+        raise SymsimError(f"cells: {name} is no input of this formula; {did_you_mean(name, inputs)}")
+    if not _CELL.fullmatch(cell):
+        raise SymsimError(f"cells: {name} = {cell!r} is no cell; expected e.g. A1, $B$2, 'My sheet'!C3 or a name")
+    return cell
 
 
 def _excel_table(table: Table) -> Callable[..., str]:
@@ -157,6 +174,11 @@ def _parts(form: ClosedForm) -> tuple[Derivation, dict[str, Table], list[str]]:
     carried, replaced = bound_tables(form, derivation)
     free = {s.name for s in derivation.free()}
     return replaced, {name: one.table for name, one in carried.items()}, [n for n in INPUTS if n in free]
+
+
+def _comment(text: str) -> str:
+    """Text that may stand between /* and */, also in a page's script element: nothing in it opens or ends either."""
+    return re.sub(r"(?<=[*/<])(?=[*/!])", " ", printable(text))
 
 
 def _meanings(form: ClosedForm, inputs: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from sympy import Add, Expr, Max, Mul, Symbol
 from sympy.printing.latex import LatexPrinter
 
 from symsim.algebra.units import format_quantity
+from symsim.errors import printable
 from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, ordered
 
 BUDGET = 92.0
@@ -246,7 +248,30 @@ def _symbol_table(layout: Layout) -> str:
 
 
 def escaped(text: str) -> str:
-    """Plain text with LaTeX's special characters escaped."""
-    for character in ("&", "%", "#", "_"):
-        text = text.replace(character, f"\\{character}")
-    return text.replace("µ", "$\\mu$")
+    r"""Plain text that LaTeX sets as it stands; a letter that its usual fonts lack is named by its number.
+
+    >>> print(escaped(r"\input{a_1} 5% µ"), escaped("Vélo \u4e2d"))
+    \textbackslash{}input\{a\_1\} 5\% $\mu$ Vélo [U+4E2D]
+    """
+    return "".join(_SPECIAL.get(c) or (c if _settable(c) else f"[U+{ord(c):04X}]") for c in printable(text))
+
+
+_SPECIAL = {
+    **{c: f"\\{c}" for c in "&%#_{}$"},
+    "\\": "\\textbackslash{}",
+    "^": "\\textasciicircum{}",
+    "~": "\\textasciitilde{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "{''}",
+    "µ": "$\\mu$",
+}
+
+
+def _settable(character: str) -> bool:
+    """ASCII, ASCII letters with an accent (but the ogonek), and usual punctuation: what every font of LaTeX has."""
+    base, accent = (*unicodedata.normalize("NFD", character), "")[:2]
+    return (
+        character.isascii() or character in "ßæøåÆØÅ×°±·–—‘’“”…€" or (base.isascii() and "\u0300" <= accent < "\u0328")
+    )

@@ -1,9 +1,9 @@
-"""Sheet: a formula laid out for printing, in whatever notation: what renderers take in."""
+"""Layout: a formula laid out for printing, in whatever notation: what renderers take in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import cast
 
@@ -13,6 +13,7 @@ from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import KNOWN, SymbolInfo
 from symsim.cost.metrics import Derivation, Step
+from symsim.errors import printable
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.source import Source
 from symsim.tables.table import Signature, signatures
@@ -36,22 +37,22 @@ class Row:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """steps run from the metric down to its operators (each is explained by later ones).
+    """subject and origin stand on one line each; steps run from the metric down to its operators.
 
     reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold;
     stand_ins: what is used in place of tables that do not answer; origin: the command that derives it, or nothing.
     """
 
-    subject: str
+    subject: str = ""
     level: Level
     derivation: Derivation
     steps: tuple[Step, ...]
-    symbols: tuple[Row, ...]
-    tables: tuple[Signature, ...]
-    reads: Mapping[str, tuple[str, ...]]
-    conditions: tuple[str, ...]
+    symbols: tuple[Row, ...] = ()
+    tables: tuple[Signature, ...] = ()
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    conditions: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
     origin: str = ""
 
@@ -64,11 +65,19 @@ def laid_out(form: ClosedForm, level: Level, subject: str, origin: str = "") -> 
     rows.sort(key=lambda row: (KINDS[row.info.kind], row.info.name))
     flags = {name for name, info in KNOWN.items() if info.kind == "flag"}
     conditions = tuple(str(g) for g in derivation.guards if not flags & {s.name for s in g.symbols()})
-    reads = {step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps}
-    steps = top_down(derivation.steps)
     command = f"symsim formula {origin} --metric {form.name.replace('_', '-')} --level {level}" if origin else ""
-    parts = (subject, level, derivation, steps, tuple(rows), _tables(derivation), reads, conditions)
-    return Layout(*parts, form.stand_ins, command)
+    return Layout(
+        subject=printable(subject),
+        level=level,
+        derivation=derivation,
+        steps=top_down(derivation.steps),
+        symbols=tuple(rows),
+        tables=_tables(derivation),
+        reads={step.symbol.name: form.config_keys(step.symbol.name) for step in derivation.steps},
+        conditions=conditions,
+        stand_ins=form.stand_ins,
+        origin=printable(command),
+    )
 
 
 def top_down(steps: Sequence[Step]) -> tuple[Step, ...]:

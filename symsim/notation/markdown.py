@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from symsim.algebra.units import format_quantity
+from symsim.errors import printable
 from symsim.notation.latex import equations
 from symsim.notation.layout import Layout
 
@@ -12,24 +15,26 @@ def markdown_text(layout: Layout) -> str:
     rows = [f"{left} &= " + " \\\\\n&\\quad ".join(lines) for left, lines in equations(layout)]
     parts = [
         f"### {layout.derivation.meaning}",
-        layout.subject,
+        _escaped(layout.subject),
         "$$\n\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}\n$$",
         _table(
             ("symbol", "meaning", "unit", "value", "source"),
             [
                 (
                     f"${row.info.latex}$",
-                    row.info.meaning,
+                    _escaped(row.info.meaning),
                     row.info.unit,
                     "" if row.value is None else format_quantity(row.value, row.info.unit, 6),
-                    str(row.source),
+                    _escaped(str(row.source)),
                 )
                 for row in layout.symbols
             ],
         ),
     ]
     if layout.tables:
-        rows_of_tables = [(f"${t.latex}$", t.meaning, ", ".join(t.args), t.file) for t in layout.tables]
+        rows_of_tables = [
+            (f"${t.latex}$", *map(_escaped, (t.meaning, ", ".join(t.args), t.file))) for t in layout.tables
+        ]
         parts.append(_table(("table", "meaning", "arguments", "file"), rows_of_tables))
     return "\n\n".join(parts)
 
@@ -37,3 +42,8 @@ def markdown_text(layout: Layout) -> str:
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    """Plain text that Markdown shows as it stands: what would begin HTML, math, code, a link or stress is an entity."""
+    return re.sub(r"[\\`*<>&$|~\[\]]|(?<!\w)_|_(?!\w)", lambda found: f"&#{ord(found.group())};", printable(text))

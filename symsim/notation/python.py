@@ -8,6 +8,7 @@ from math import isnan
 from symsim.algebra.code_printer import code
 from symsim.algebra.symbols import INPUTS
 from symsim.cost.metrics import Derivation
+from symsim.errors import printable
 from symsim.formula.bound_tables import Carried, bound_tables
 from symsim.formula.closed_form import ClosedForm
 from symsim.tables.forms import Nearest, Steps
@@ -39,8 +40,8 @@ def python_module(form: ClosedForm, subject: str) -> str:
     carried, replaced = bound_tables(form, derivation)
     inputs = [s.name for s in derivation.free()]
     kinds = {type(one.table) for one in carried.values()}
-    head = [f'"""{derivation.meaning} of {subject}.', "", f"Unit: {form.unit}. Derived by symsim."]
-    head += ["", "In place of tables:", *form.stand_ins] if form.stand_ins else []
+    head = [f'"""{_quotable(f"{derivation.meaning} of {subject}")}.', "", f"Unit: {form.unit}. Derived by symsim."]
+    head += ["", "In place of tables:", *map(_quotable, form.stand_ins)] if form.stand_ins else []
     head += ['"""', ""]
     head += ["from bisect import bisect_right"] if Steps in kinds else []
     head += ["from math import ceil, floor, isnan, nan  # noqa: F401"]
@@ -49,9 +50,14 @@ def python_module(form: ClosedForm, subject: str) -> str:
     return "\n".join([*head, *shared, *tables, _metric(form, replaced, inputs)]) + "\n"
 
 
+def _quotable(text: str) -> str:
+    """Text that may stand in a docstring: no quote in it ends the string, and no backslash begins an escape."""
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
+
+
 def _table(name: str, carried: Carried) -> str:
     table, arguments = carried.table, ", ".join(carried.table.axes)
-    head = f'\ndef {name}({arguments}):\n    """{carried.source}."""\n'
+    head = f'\ndef {name}({arguments}):\n    """{_quotable(carried.source)}."""\n'
     values = ", ".join(map(repr, table.values))
     if isinstance(table, Steps):
         find = f"    at = _steps({table.edges!r}, {arguments})\n"
@@ -73,7 +79,9 @@ def _refusal(carried: Carried) -> str:
 def _metric(form: ClosedForm, derivation: Derivation, inputs: Sequence[str]) -> str:
     given = ", ".join(name for name in INPUTS if name in inputs)
     doc = "; ".join(f"{n}: {form.symbols[n].meaning}" for n in INPUTS if n in inputs)
-    lines = [f"\ndef {form.name}(*, {given}):", f'    """{derivation.meaning}, {form.unit}. {doc}."""']
+    lines = [f"\ndef {form.name}(*, {given}):", f'    """{_quotable(f"{derivation.meaning}, {form.unit}. {doc}")}."""']
     for step in derivation.steps[:-1]:
-        lines.append(f"    {step.symbol.name} = {code(step.expr, 'python')}  # {step.meaning} [{step.unit}]")
+        lines.append(
+            f"    {step.symbol.name} = {code(step.expr, 'python')}  # {printable(f'{step.meaning} [{step.unit}]')}"
+        )
     return "\n".join([*lines, f"    return {code(derivation.result.expr, 'python')}"])

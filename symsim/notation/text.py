@@ -6,6 +6,7 @@ from sympy import Expr, Function, Max, Mul
 from sympy.printing.str import StrPrinter
 
 from symsim.algebra.units import format_quantity
+from symsim.errors import printable
 from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, ordered
 
 
@@ -94,7 +95,7 @@ def plain_text(layout: Layout) -> str:
 def _symbol_cells(row: Row) -> tuple[str, str, str, str]:
     value = "" if row.value is None else format_quantity(row.value, row.info.unit, 6)
     unit = "" if row.info.unit == "1" or value else f" [{row.info.unit}]"
-    return row.info.name, f"{row.info.meaning}{unit}", value, str(row.source)
+    return row.info.name, f"{row.info.meaning}{unit}", value, printable(str(row.source))
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:

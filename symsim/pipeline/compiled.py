@@ -147,7 +147,7 @@ class Compiled:
     def origin(self) -> str:
         """The words of the command line that compile the same model, device and deployment."""
         bundled = [name for name in bundled_models() if display_path(CONFIGS / f"{name}.json") == self.config.path]
-        device = self.device.path.stem if self.device.path.parent == HARDWARE else str(self.device.path)
+        device = self.device.path.stem if self.device.path.parent == HARDWARE else display_path(self.device.path)
         words = [*(bundled or [self.config.path]), "--device", device, *self.asked.flags()]
         words += ["--cost-model", self.cost_model.name, "--tables", self.context.vintage]
         words += [word for folder in self.family.graphs for word in ("--graphs", folder)]

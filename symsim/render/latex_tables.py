@@ -36,5 +36,4 @@ def table(caption: str, label: str, widths: Sequence[float], head: Sequence[str]
 
 def breakable(text: str) -> str:
     """Text whose paths and long names may break over lines."""
-    marked = re.sub(r"(?<=[/_.,:=\-])(?=[A-Za-z0-9])", "\u200b", text)
-    return escaped(marked).replace("\u200b", "\\allowbreak{}")
+    return "\\allowbreak{}".join(map(escaped, re.split(r"(?<=[/_.,:=\-])(?=[A-Za-z0-9])", text)))

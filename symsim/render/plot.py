@@ -79,7 +79,7 @@ def save_regimes(found: Regimes, limit: float | None, fits: float | None, file: 
     axes.margins(x=0)
     axes.set_ylim(bottom=0)
     if not note:
-        axes.set_title(found.subject, fontsize=7)
+        axes.set_title(_unset(found.subject), fontsize=7)
     axes.legend(fontsize=8)
     save(figure, file, note)
 
@@ -116,7 +116,7 @@ def save_plane(found: RegimeMap, limit: float | None, file: str | Path) -> None:
     axes.set_yscale("log")
     for name, set_label in zip(found.variables, (axes.set_xlabel, axes.set_ylabel), strict=True):
         set_label(f"{name} [{symbol_info(name).unit}]".removesuffix(" [1]"))
-    axes.set_title(f"{found.metric}: {found.subject}", fontsize=7, wrap=True)
+    axes.set_title(_unset(f"{found.metric}: {found.subject}"), fontsize=7, wrap=True)
     axes.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     save(figure, file)
 
@@ -147,7 +147,8 @@ def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file
         axes, [(line.flops / line.hbm_bytes, line.flops / line.seconds, line.name.rpartition(".")[2]) for line in lines]
     )
     if not note:
-        axes.set_title(f"{formula.subject}; {', '.join(f'{k} = {v}' for k, v in point.items())}", fontsize=7)
+        at = ", ".join(f"{name} = {value}" for name, value in point.items())
+        axes.set_title(_unset(f"{formula.subject}; {at}"), fontsize=7)
     axes.legend(fontsize=8)
     save(figure, file, note)
 
@@ -193,8 +194,13 @@ def save_tornado(found: Sequence[Sensitivity], formula: Formula, file: str | Pat
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(f"elasticity of ${formula.form.derivation.result.latex}$: % for 1 % more")
     if not note:
-        axes.set_title(formula.subject, fontsize=7)
+        axes.set_title(_unset(formula.subject), fontsize=7)
     save(figure, file, note)
+
+
+def _unset(text: str) -> str:
+    """Text of a file in a picture: a dollar sign in it begins no formula, and a label it begins is not hidden."""
+    return f" {text}".replace("$", "\\$") if text.startswith("_") else text.replace("$", "\\$")
 
 
 def _latex(name: str) -> str:
@@ -212,9 +218,9 @@ def save_front(front: Sequence[FrontPoint], title: str, file: str | Path) -> Non
     devices = dict.fromkeys(point.labels["device"] for point in front)
     for device in devices:
         own = [point for point in front if point.labels["device"] == device]
-        axes.scatter([p.per_user for p in own], [p.per_gpu for p in own], s=14, label=device)
+        axes.scatter([p.per_user for p in own], [p.per_gpu for p in own], s=14, label=_unset(device))
     axes.set_xlabel("tokens/s of a user (1/TPOT)")
     axes.set_ylabel("tokens/s of a GPU (TGS)")
-    axes.set_title(title, fontsize=7)
+    axes.set_title(_unset(title), fontsize=7)
     axes.legend(fontsize=7)
     save(figure, file)

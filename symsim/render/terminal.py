@@ -35,13 +35,14 @@ def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(header_style="bold")
     for i, name in enumerate(head):
         justify = "right" if all(_numeric(row[i]) for row in rows) else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=i < len(head) - 1)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # a name in brackets is no markup
     Console().print(table)
 
 

@@ -1,0 +1,133 @@
+"""Exit codes and streams of every command: results on stdout, one sentence on stderr, and no traceback."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from symsim import cli
+from symsim.errors import SymsimError
+
+COMMANDS = sorted(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_json_and_quiet(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    usage = capsys.readouterr().out
+    assert "--json" in usage
+    assert "--quiet" in usage
+
+
+BAD = [
+    ["formula", "no-model", "--json"],
+    ["formula", "no-model", "--format", "json"],
+    ["solve", "qwen3-8b", "max", "--json"],
+    ["params", "no-model", "--json"],
+    ["kernel", "no-kernel", "--json"],
+    ["paper", "no-model", "--out", "x", "--json"],
+    ["new-model", "no-model", "--json"],
+    ["solve", "qwen3-8b", "--no-such-flag", "--json"],
+    ["list", "nothing", "--json"],
+]
+
+
+@pytest.mark.parametrize("words", BAD, ids=map(" ".join, BAD))
+def test_an_error_is_json_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["exit"] == 2
+    assert err.endswith(f"symsim: {found['error']}\n")
+
+
+def test_without_json_an_error_leaves_stdout_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["params", "no-model"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("symsim: no model 'no-model'")
+
+
+def test_quiet_leaves_errors_only(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["solve", "qwen3-8b", "max B subject to memory <= capacity"]
+    assert cli.main(asked) == 0
+    loud = capsys.readouterr()
+    assert "assumed" in loud.err
+    assert cli.main([*asked, "--quiet"]) == 0
+    quiet = capsys.readouterr()
+    assert (quiet.out, quiet.err) == (loud.out, "")
+    assert cli.main(["params", "no-model", "--quiet"]) == 2
+    assert capsys.readouterr().err.startswith("symsim: no model")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (SymsimError("a\x1b[2Jb\n\tc"), 2, "symsim: a\\x1b[2Jb\n c\n"),
+        (RecursionError(), 2, "symsim: the input is nested too deeply"),
+        (MemoryError(), 2, "symsim: this takes more memory than there is"),
+        (PermissionError(13, "Permission denied", "secret"), 2, "symsim: secret: cannot be read or written: Perm"),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 0, ""),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_no_command_expects_is_a_sentence(
+    error: BaseException,
+    code: int,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(words: object) -> argparse.ArgumentParser:
+        raise error
+
+    monkeypatch.setattr(cli, "_parser", fail)
+    monkeypatch.setattr(cli, "_drop_output", lambda: None)
+    assert cli.main(["list", "models"]) == code
+    said = capsys.readouterr().err
+    assert said.startswith(sentence)
+    assert bool(said) == bool(sentence)
+
+
+def command_line(*words: str) -> list[str]:
+    return [sys.executable, "-m", "symsim.cli", *words]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_a_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command_line("list", "models"), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "symsim: cannot be read or written: No space left on device\n"
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command_line("list", "models"), stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_is_quiet() -> None:
+    script = "import sys, time; import symsim.cli as c; c._run = lambda w: (print('up', flush=True), time.sleep(60)); "
+    started = subprocess.Popen(
+        [sys.executable, "-c", f"{script}sys.exit(c.main([]))"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "up\n"
+    time.sleep(0.05)
+    started.send_signal(signal.SIGINT)
+    assert started.communicate(timeout=20) == ("", "")
+    assert started.returncode == 130
