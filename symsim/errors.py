@@ -113,6 +113,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def shortened(text: str, width: int = 80) -> str:
+    """A word of the user's as a message repeats it."""
+    return text if len(text) <= width else f"{text[: width - 4]} ..."
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known names, or all of them when none is near.
 

@@ -1,10 +1,11 @@
-"""Where the data folders are: inside an installed package, or at the top of a source checkout."""
+"""Where the data folders are: inside an installed package, or at the top of a source checkout; how files are read."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from symsim.errors import printable
+from symsim.errors import DataError, SymsimError, printable
 
 _PACKAGE = Path(__file__).resolve().parent
 ROOT = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent
@@ -17,6 +18,21 @@ QUANTIZATION = ROOT / "quantization"
 CONFIGS = ROOT / "configs"
 REFERENCES = ROOT / "references"
 PUBLISHED = ROOT / "examples" / "published.toml"
+
+
+def is_file(path: Path) -> bool:
+    """Path.is_file, but no file is there also under a name that is too long, and in a folder that is closed to us."""
+    return os.path.isfile(path)
+
+
+def read_text(path: Path, kind: type[SymsimError] = DataError) -> str:
+    """The text of a file in UTF-8. Raises an error of the kind where there is no text to read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise kind(f"{display_path(path)} is not a text file in UTF-8") from None
+    except OSError as error:
+        raise kind(f"{display_path(path)} cannot be read: {error.strerror or error}") from None
 
 
 def display_path(path: Path) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from symsim.errors import BadUnit
+from symsim.errors import BadUnit, shortened
 
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -48,7 +48,29 @@ _EXAMPLES: Mapping[str, str] = {
     "tokens": "4096",
     "1": "0.8",
 }
-_NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+_NUMBER = re.compile(r"\s*([-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*(.*?)\s*", re.DOTALL)
+
+MAGNITUDE = 60
+"""Every quantity but zero is between 10 to the power of minus this and of this: products of a few stay floats."""
+
+LONGEST = 400
+"""Letters of a number at the most."""
+
+
+def exact_number(text: str) -> Fraction:
+    """The exact value of a number as people write it. Raises BadUnit for one that is greater or smaller than any
+    quantity.
+
+    >>> exact_number("1.5e3"), exact_number("0.1")
+    (Fraction(1500, 1), Fraction(1, 10))
+    """
+    exponent = text.lower().partition("e")[2] or "0"
+    if len(text) <= LONGEST and abs(int(exponent)) <= LONGEST:
+        value = Fraction(text)
+        if value == 0 or Fraction(1, 10**MAGNITUDE) <= abs(value) <= 10**MAGNITUDE:
+            return value
+    known = f"0, or 1e-{MAGNITUDE} to 1e{MAGNITUDE}"
+    raise BadUnit(f"{shortened(text, 24)} is no number of a quantity; expected {known}")
 
 
 def parse_quantity(text: str, dimension: str) -> Fraction:
@@ -60,12 +82,12 @@ def parse_quantity(text: str, dimension: str) -> Fraction:
     match = _NUMBER.fullmatch(text)
     expected = f"expected a quantity in {dimension}, e.g. {_EXAMPLES[dimension]!r}"
     if match is None:
-        raise BadUnit(f"{text!r} is not a number with a unit; {expected}")
-    number, unit = match.groups()
+        raise BadUnit(f"{shortened(text)!r} is not a number with a unit; {expected}")
+    number, unit = match[1], shortened(match[2])
     if unit in DIMENSIONS[dimension]:
-        return Fraction(number) * DIMENSIONS[dimension][unit]
+        return exact_number(number) * DIMENSIONS[dimension][unit]
     if not unit:
-        raise BadUnit(f"{text!r} has no unit; {expected}")
+        raise BadUnit(f"{shortened(text)!r} has no unit; {expected}")
     if re.fullmatch(r"[kMGT]?(b|bit)(/s|ps)?", unit):
         raise BadUnit(f"{unit!r} counts bits, and B is a byte: divide by 8; {expected}")
     raise BadUnit(f"{unit!r} is no unit of {dimension}; {expected}")

@@ -22,6 +22,7 @@ from symsim.command.subject import (
     write_json,
 )
 from symsim.errors import SymsimError
+from symsim.paths import is_file, read_text
 from symsim.verification.check import Verdict
 from symsim.verification.latex_reader import displayed, inputs, marked
 
@@ -85,17 +86,14 @@ def _texts(text: str) -> list[tuple[str, str]]:
     path, content = _content(text)
     folder = Path(path).parent
     names = dict.fromkeys(f"{name.removesuffix('.tex')}.tex" for name in inputs(content)) if path == text else {}
-    return [(path, content), *(_content(str(folder / name)) for name in names if (folder / name).is_file())]
+    return [(path, content), *(_content(str(folder / name)) for name in names if is_file(folder / name))]
 
 
 def _content(text: str) -> tuple[str, str]:
     """What to call the text, and the text itself."""
     path = Path(text)
-    if text.endswith(".tex") or (len(text) < 256 and path.is_file()):
-        try:
-            return text, path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SymsimError(f"{text}: cannot be read as a text file: {error}") from None
+    if text.endswith(".tex") or is_file(path):
+        return text, read_text(path)
     return "formula", text
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from symsim.errors import ConfigError, did_you_mean
-from symsim.paths import CONFIGS, display_path
+from symsim.errors import ConfigError, did_you_mean, shortened
+from symsim.inputs.strict_json import read_object
+from symsim.paths import CONFIGS, display_path, is_file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +39,10 @@ def load_config(model: str | Path) -> ModelConfig:
         path = CONFIGS / f"{str(model).lower()}.json"
     else:
         path = Path(model)
-        path = path / "config.json" if path.is_dir() else path
-    if not path.is_file():
-        raise ConfigError(
-            f"no model {str(model)!r}: neither a bundled name nor a file ({did_you_mean(str(model), bundled_models())})"
-        )
+        path = path if is_file(path) else path / "config.json"
+    if not is_file(path):
+        name, hint = shortened(str(model)), did_you_mean(str(model), bundled_models())
+        raise ConfigError(f"no model {name!r}: neither a bundled name nor a file ({hint})")
     stat = path.stat()
     return _read(path, stat.st_mtime_ns, stat.st_size)
 
@@ -51,13 +50,4 @@ def load_config(model: str | Path) -> ModelConfig:
 @lru_cache(maxsize=256)
 def _read(path: Path, modified: int, size: int) -> ModelConfig:
     """Cached by the file's time and size, so that sweeps read a config once."""
-    name = display_path(path)
-    try:
-        keys = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise ConfigError(f"{name} is not a text file; expected the config.json of a model") from None
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
-    if not isinstance(keys, dict):
-        raise ConfigError(f"{name}: expected a JSON object with the keys of a model, found {type(keys).__name__}")
-    return ModelConfig(name, cast(Mapping[str, Any], keys), path)
+    return ModelConfig(display_path(path), read_object(path, "the keys of a model"), path)

@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any, cast
 
 from symsim.algebra.symbols import PRECISIONS
 from symsim.algebra.units import parse_quantity
-from symsim.errors import BadUnit, DataError, UnknownField, did_you_mean
-from symsim.paths import HARDWARE, display_path
+from symsim.errors import BadUnit, DataError, UnknownField, did_you_mean, shortened
+from symsim.inputs.cost_model import COST_MODELS
+from symsim.paths import HARDWARE, display_path, is_file, read_text
 
 FIELDS: Mapping[str, str] = {
     **{f"peak_{precision}": "FLOP/s" for precision in PRECISIONS},
@@ -97,9 +97,9 @@ def load_device(device: str | Path) -> Device:
     if name in bundled_devices():
         return _bundled(name)
     path = Path(device)
-    if not path.is_file():
+    if not is_file(path):
         hint = did_you_mean(name, bundled_devices())
-        raise DataError(f"no device {str(device)!r}: neither a bundled name nor a TOML file; {hint}")
+        raise DataError(f"no device {shortened(str(device))!r}: neither a bundled name nor a TOML file; {hint}")
     return _read(path)
 
 
@@ -109,11 +109,12 @@ def _bundled(name: str) -> Device:
 
 
 def _read(path: Path) -> Device:
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{display_path(path)}: not TOML: {error}") from None
+        data = tomllib.loads(text, parse_float=lambda number: number.replace("_", ""))  # exact: units reads the text
+    except (ValueError, RecursionError) as error:  # over 4300 digits is a bare ValueError
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise DataError(f"{display_path(path)}: not TOML: {why}") from None
     file = _File(display_path(path), text)
     file.check(data, _SECTIONS)
     printed = file.quantities("datasheet", data, FIELDS) | file.quantities("conversion", data, _CYCLES)
@@ -129,7 +130,9 @@ def _read(path: Path) -> Device:
     shares = file.joined(measured, guessed, "achievable")
     assumed = frozenset((*(assume.keys() - {"mfu"}), *(f"{field} achievable" for field in guessed)))
     scales = file.names("block_scales", data, BLOCK_FORMATS)
-    overrides = {model: file.quantities(f"cost_model.{model}", data, FIELDS) for model in data.get("cost_model", {})}
+    stated = file.section("cost_model", data)
+    file.check(stated, COST_MODELS, "cost_model")
+    overrides = {model: file.quantities(f"cost_model.{model}", data, FIELDS) for model in stated}
     name, source = file.line("name", data, path.stem), file.line("source", data, "no source stated")
     return Device(name, path.stem.upper(), path, source, figures, shares, assume, assumed, scales, overrides)
 
@@ -177,14 +180,18 @@ class _File:
         self, section: str, data: Mapping[str, Any], dimensions: Mapping[str, str], apart: str = ""
     ) -> dict[str, Fraction]:
         """The figures of a section such as `cost_model.infersim`; `apart`: a section inside it that is read apart."""
+        table = {key: value for key, value in self.section(section, data).items() if key != apart}
+        self.check(table, dimensions, section)
+        return {key: self.quantity(key, value, dimensions[key], section) for key, value in table.items()}
+
+    def section(self, section: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
         rows: Any = data
         for name in section.split("."):
             rows = rows.get(name, {})
             if not isinstance(rows, dict):
-                raise DataError(f"{self.path}: expected a section [{section}] of `field = value`, found {rows!r}")
-        table = {key: value for key, value in cast(dict[str, Any], rows).items() if key != apart}
-        self.check(table, dimensions, section)
-        return {key: self.quantity(key, value, dimensions[key], section) for key, value in table.items()}
+                found = shortened(repr(rows))
+                raise DataError(f"{self.path}: expected a section [{section}] of `field = value`, found {found}")
+        return cast(Mapping[str, Any], rows)
 
     def quantity(self, key: str, value: Any, dimension: str, section: str) -> Fraction:
         try:

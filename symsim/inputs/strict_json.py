@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
-from symsim.errors import ConfigError, did_you_mean
+from symsim.errors import ConfigError, did_you_mean, shortened
+from symsim.paths import display_path, read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,48 @@ class Keys:
                 raise ConfigError(f"{self.where}: {key} = {json.dumps(value)} may change cost; {hint}")
 
 
+def read_object(path: Path, what: str) -> Mapping[str, Any]:
+    """The JSON object in a file. what: its keys are, for messages.
+
+    Raises ConfigError with the place where it is no JSON, or holds a key twice or a number that no config has.
+    """
+    name, text = display_path(path), read_text(path, ConfigError)
+    try:
+        found = json.loads(text, parse_int=_whole, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: brackets are nested too deeply; expected a JSON object with {what}") from None
+    except _Odd as error:
+        raise ConfigError(f"{name}: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{name}: expected a JSON object with {what}, found {type(found).__name__}")
+    return cast(Mapping[str, Any], found)
+
+
+class _Odd(Exception):
+    """What json reads and no config means."""
+
+
+def _whole(text: str) -> int:
+    if len(text) > DIGITS:
+        raise _Odd(f"{shortened(text, 20)} has {len(text)} digits; expected numbers of up to {DIGITS}")
+    return int(text)
+
+
+DIGITS = 100
+"""Of a whole number in a config; 10^30 stands in some for `no limit`."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Odd(f"{next(name for name in names if names.count(name) > 1)} is there twice; keep one")
+    return found
+
+
 def mapping(where: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{where}: expected a JSON object, found {type(value).__name__}")
     return cast(Mapping[str, Any], value)
-
-
-def compiled(expression: str, where: str) -> None:
-    try:
-        re.compile(expression)
-    except re.error as error:
-        raise ConfigError(f"{where}: {expression!r} is not a regular expression: {error}") from None

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from symsim.errors import GraphSyntaxError, Span
 from symsim.language.graph_text import parse_graph
 from symsim.language.tree import Block, Kernel, Library, Model, Renames, StepRule
-from symsim.paths import GRAPHS, display_path
+from symsim.paths import GRAPHS, display_path, read_text
 
 T = TypeVar("T", Kernel, Block, Model, StepRule)
 
@@ -94,7 +94,7 @@ def _files(name: str, folders: tuple[Path, ...]) -> list[Path]:
 
 def _chunks(path: Path) -> Iterator[_Chunk]:
     """The text from each line that is not indented to the next; what has no heading of ours is parsed as it stands."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     starts = [i for i, line in enumerate(lines) if line and not line[0].isspace() and not line.startswith("#")]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         heading = _HEADING.match(lines[start])

@@ -9,10 +9,10 @@ from fractions import Fraction
 from typing import Any, cast
 
 from symsim.errors import ConfigError
-from symsim.inputs.strict_json import Keys, compiled
+from symsim.inputs.strict_json import Keys
 from symsim.quantization.formats import Format, stored
 from symsim.quantization.layers import BF16, LayerFormat, Never, Quantization, Rule
-from symsim.quantization.patterns import core
+from symsim.quantization.patterns import check_expression, core
 from symsim.quantization.schemes import (
     PACKINGS,
     algorithm,
@@ -66,7 +66,7 @@ class Method:
         found = self.keys.strings(*spellings)
         for pattern in found:
             if how in ("transformers", "regex") or pattern.startswith("re:"):
-                compiled(pattern.removeprefix("re:"), self.keys.where)
+                check_expression(pattern.removeprefix("re:"), self.keys.where)
         return found
 
 
@@ -130,7 +130,7 @@ def _gptq(method: Method) -> Quantization:
     rules: list[Rule] = []
     for pattern, own in dynamic.sections():
         sign, expression = (pattern[:1], pattern[2:]) if pattern[:2] in ("+:", "-:") else ("+", pattern)
-        compiled(expression, dynamic.where)
+        check_expression(expression, dynamic.where)
         own.only("bits", "group_size", "sym", "desc_act", "mse", "pack_dtype")
         rules.append(Rule("regex", (expression,), BF16 if sign == "-" else gptq_layer(keys, own.values)))
     default = base
@@ -183,7 +183,7 @@ def _targets(group: Keys) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
     targets = group.strings("targets")
     expressions = tuple(target for target in targets if target.startswith("re:"))
     for expression in expressions:
-        compiled(expression.removeprefix("re:"), group.where)
+        check_expression(expression.removeprefix("re:"), group.where)
     paths = tuple(target for target in targets if target not in expressions and target != "Linear")
     if not targets or any(path[:1].isupper() for path in paths):
         raise group.refuse("targets", "Linear, module paths, or expressions after `re:`")

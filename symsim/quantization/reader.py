@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from symsim.errors import ConfigError, did_you_mean
-from symsim.inputs.strict_json import Keys, mapping
-from symsim.paths import display_path
+from symsim.inputs.strict_json import Keys, mapping, read_object
 from symsim.quantization.layers import Quantization, unquantised
 from symsim.quantization.methods import READERS, Method
 
@@ -69,11 +68,7 @@ def keys_beside(config: Path) -> Mapping[str, Any] | None:
     path = _beside(config)
     if not path.is_file():
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{display_path(path)}: not JSON: {error}") from None
-    return mapping(display_path(path), found)
+    return read_object(path, "what is quantised")
 
 
 def _stated(keys: Mapping[str, Any], origin: str) -> Keys | None:
