@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,12 @@ from symsim.cost.metric_table import metrics
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
+from symsim.inputs.space import deployments, differences
 from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
-from symsim.pipeline.pipeline import compile_model, compiled_for
+from symsim.pipeline.pipeline import compile_model, compiled_as, compiled_for
 from symsim.solve.answer import Answer
+from symsim.solve.size import Candidate
 from symsim.solve.solver import solve
 
 
@@ -70,7 +72,7 @@ class Costs:
 
     def solve(self, query: str) -> Answer:
         """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
-        return solve(query, self.compiled.forms, self._forms_with)
+        return solve(query, self.compiled.forms, self._forms_with, self._others())
 
     def regimes(
         self,
@@ -98,6 +100,13 @@ class Costs:
     def crossings(self, other: Costs, metric: str = "tpot", variable: str = "C", **at: int) -> tuple[Crossing, ...]:
         """Where a metric of the other starts or stops being the smaller one; see `symsim.crossings`."""
         return crossings_of(self.compiled.form(metric), other.compiled.form(metric), variable, **at)
+
+    def _others(self) -> Iterator[Candidate]:
+        """Every other deployment of as many GPUs or more."""
+        asked = self.compiled.asked
+        for other in deployments(asked):
+            if sizes := differences(asked, other):
+                yield sizes, lambda other=other: compiled_as(self.compiled, other).forms
 
     def _forms_with(self, size: str, value: int) -> Mapping[str, ClosedForm]:
         """The metrics with another size of the deployment."""

@@ -46,7 +46,9 @@ def _levers(answer: Answer) -> list[str]:
     if answer.status is not Status.INFEASIBLE:
         gained = "10 % more" if "max" in answer.objective else "10 % less"
         return [f"{gained} {answer.variable} needs {name} x {factor:.3g}" for name, factor in nearest]
-    ways = [*(f"{name} x {factor:.3g}" for name, factor in nearest), *(f"{n} = {v}" for n, v in answer.sizes.items())]
+    ways = [f"{name} x {factor:.3g}" for name, factor in nearest]
+    ways += [", ".join(f"{name} = {value}" for name, value in answer.sizes.items())] if answer.sizes else []
     if not ways:
-        return [f"no size of the deployment, and no hardware figure within a factor of {FARTHEST:g}, makes it feasible"]
+        others = f"none of {answer.tried} other deployments, and " if answer.tried else ""
+        return [f"{others}no hardware figure within a factor of {FARTHEST:g}, makes it feasible"]
     return [f"feasible with {way}" for way in ways]

@@ -46,7 +46,7 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     """The device, how the model is served on it, and how costs are counted."""
     ask.add_argument("--device", "--device-type", default="H20", metavar="DEVICE", help="bundled name or TOML")
     ask.add_argument("--world-size", type=int, default=1, help="GPUs")
-    ask.add_argument("--num-nodes", type=int, default=1, help="nodes")
+    ask.add_argument("--num-nodes", type=int, help="nodes (default: as few as the device's scale-up domain allows)")
     ask.add_argument("--tp", "--tp-size", type=int, default=1, help="tensor parallel size")
     ask.add_argument("--pp", type=int, default=1, help="pipeline parallel size: stages that share the layers")
     ask.add_argument("--cp", type=int, default=1, help="context parallel size: GPUs that share a sequence's context")

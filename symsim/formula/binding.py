@@ -162,7 +162,7 @@ def _hardware(device: Device, cost_model: CostModel) -> Rows:
 def _deployment(deployment: Deployment) -> Rows:
     values = {
         "world_size": Fraction(deployment.world_size),
-        "nodes": Fraction(deployment.num_nodes),
+        "nodes": Fraction(deployment.num_nodes or 1),
         **{degree: Fraction(getattr(deployment, degree)) for degree in ("tp", "cp", "dp", "pp")},
         "ep": Fraction(deployment.experts_over),
         "sm_ratio": Fraction(deployment.sm_ratio),

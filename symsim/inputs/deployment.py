@@ -22,7 +22,7 @@ SM_RATIO = Fraction(108, 132)
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """world_size = pp * dp * cp * tp GPUs on num_nodes nodes.
+    """world_size = pp * dp * cp * tp GPUs on num_nodes nodes (None: as few as the device's scale-up domain allows).
 
     tp GPUs share a layer's heads; cp such groups share the context of their sequences; pp stages share the layers; dp
     copies of the attention follow. The experts of a stage spread over ep ranks of tp GPUs each: over all of the stage
@@ -36,7 +36,7 @@ class Deployment:
     """
 
     world_size: int = 1
-    num_nodes: int = 1
+    num_nodes: int | None = None
     tp: int = 1
     gemm: Precision | None = None
     kv: Precision | None = None
@@ -51,7 +51,8 @@ class Deployment:
         return html_table(self.text(), {field.name: getattr(self, field.name) for field in fields(self)})
 
     def __post_init__(self) -> None:
-        for name in ("world_size", "num_nodes", "tp", "pp", "cp", *(() if self.ep is None else ("ep",))):
+        stated = (name for name in ("num_nodes", "ep") if getattr(self, name) is not None)
+        for name in ("world_size", "tp", "pp", "cp", *stated):
             positive_integer(name, getattr(self, name))
         for name, choices in (
             ("gemm", Precision),
@@ -64,24 +65,40 @@ class Deployment:
         if not 0 < self.sm_ratio <= 1:
             raise DeploymentError(f"sm_ratio = {self.sm_ratio} must be above 0 and at most 1")
         _divides("tp", self.tp, "world_size", self.world_size)
-        _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
+        if self.num_nodes is not None:
+            _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
         _divides("pp * tp", self.pp * self.tp, "world_size", self.world_size)
         _divides("pp * cp * tp", self.pp * self.cp * self.tp, "world_size", self.world_size)
         if self.ep is not None:
             _divides("ep", self.ep, "world_size / (pp * tp)", self.world_size // (self.pp * self.tp))
             if self.ep == 1 and self.comm == "deepep":
                 raise DeploymentError("ep = 1 leaves DeepEP nothing to send; choose comm = allreduce, or a larger ep")
-        self._check_nodes()
+        if self.num_nodes is not None:
+            self._check_nodes(self.num_nodes)
 
-    def _check_nodes(self) -> None:
+    def _check_nodes(self, nodes: int) -> None:
         """A group of GPUs lies inside a node, or fills nodes, so that one link is the slowest of all its members."""
         if self.pp > 1:
-            _fits("pp", self.pp, "num_nodes", self.num_nodes)
-        held = self.world_size // self.num_nodes
+            _fits("pp", self.pp, "num_nodes", nodes)
+        held = self.world_size // nodes
         if self.cp > 1:
             _fits("cp * tp", self.cp * self.tp, "GPUs of a node", held)
         if self.ep is not None:
             _fits("ep * tp", self.ep * self.tp, "GPUs of a node", held)
+
+    def placed(self, per_node: int) -> Deployment:
+        """The same on a stated number of nodes: as many as asked for, else as few as GPUs that share a domain allow.
+
+        per_node: GPUs of one scale-up domain. Raises DeploymentError where the GPUs would not spread evenly.
+        """
+        if self.num_nodes is not None:
+            return self
+        nodes = -(-self.world_size // per_node)
+        if self.world_size % nodes:
+            raise DeploymentError(
+                f"{self.world_size} GPUs do not spread evenly over {nodes} nodes of at most {per_node}; state num_nodes"
+            )
+        return replace(self, num_nodes=nodes)
 
     @property
     def dp(self) -> int:
@@ -96,7 +113,7 @@ class Deployment:
     def in_words(self) -> str:
         """For a sentence: 128 GPUs on 16 nodes, fp8 GEMMs, ..."""
         gpus = "one GPU" if self.world_size == 1 else f"{self.world_size} GPUs"
-        parts = [gpus if self.num_nodes == 1 else f"{gpus} on {self.num_nodes} nodes"]
+        parts = [gpus if self.num_nodes in (None, 1) else f"{gpus} on {self.num_nodes} nodes"]
         degrees = (("tensor", self.tp), ("context", self.cp), ("pipeline", self.pp), ("expert", self.ep or 1))
         parts += [f"{name} parallel over {degree}" for name, degree in degrees if degree > 1]
         parts.append("weights as in the checkpoint" if self.gemm == CHECKPOINT else f"{self.gemm} GEMMs")
@@ -113,26 +130,10 @@ class Deployment:
 
     def text(self) -> str:
         """What differs from one GPU in bf16, as keyword arguments."""
-        usual = {"gemm": ("bf16", None), "kv": ("bf16", None)}
+        usual = {"gemm": ("bf16", None), "kv": ("bf16", None), "num_nodes": (None, 1)}
         stated = [(f.name, getattr(self, f.name), usual.get(f.name, (f.default,))) for f in fields(self)]
         changed = [(name, value) for name, value, known in stated if value not in known]
         return ", ".join(f"{name} {value}" for name, value in changed) or "one GPU, bf16"
-
-
-def resized(old: Deployment, size: str, value: int, per_node: int) -> Deployment:
-    """The same deployment with another size; nodes hold as many GPUs as now, or per_node where there is one only.
-
-    More data parallelism, or an expert parallelism that is not given apart, needs more GPUs; other degrees share those
-    that are there. Raises DeploymentError where the GPUs do not fill their nodes.
-    """
-    if size in ("tp", "pp", "cp", "nodes") or (size == "ep" and old.ep is not None):
-        return replace(old, **{"num_nodes" if size == "nodes" else size: value})
-    each = {"ep": old.pp * old.tp, "dp": old.pp * old.cp * old.tp}
-    gpus = value * each.get(size, 1)
-    held = old.world_size // old.num_nodes if old.num_nodes > 1 else per_node
-    if gpus > held and gpus % held:
-        raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
-    return replace(old, world_size=gpus, num_nodes=max(1, gpus // held))
 
 
 def positive_integer(name: str, value: object) -> int:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
+from lark.exceptions import VisitError
 
 from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, QuerySyntaxError, Span
@@ -30,10 +31,10 @@ class Quantity:
 
     def value(self, dimension: str) -> Fraction:
         """Exact SI value. Raises QuerySyntaxError when the unit is missing or of another dimension."""
-        text = f"{self.number} {self.unit or ''}".strip()
-        bare = self.unit is None and dimension in ("1", "tokens")
+        if self.number is None:
+            raise QuerySyntaxError(self.span, f"{self.name} is a symbol; expected a number, e.g. S = 4096")
         try:
-            return Fraction(str(self.number)) if bare else parse_quantity(text, dimension)
+            return parse_quantity(f"{self.number} {self.unit or ''}".strip(), dimension)
         except BadUnit as error:
             raise QuerySyntaxError(self.span, str(error)) from None
 
@@ -85,11 +86,16 @@ class _Question(Transformer[Token, Any]):
     def constraint(self, metric: Token, relation: Token, bound: Quantity) -> Constraint:
         return Constraint(str(metric), str(relation), bound, self.places.of(metric))  # pyright: ignore
 
-    def binding(self, name: Token, value: Quantity) -> tuple[str, Quantity]:
-        return str(name), value
+    def binding(self, name: Token, value: Quantity) -> tuple[str, Quantity, Span]:
+        return str(name), value, self.places.of(name)
 
-    def bindings(self, *rows: tuple[str, Quantity]) -> dict[str, Quantity]:
-        return dict(rows)
+    def bindings(self, *rows: tuple[str, Quantity, Span]) -> dict[str, Quantity]:
+        fixed: dict[str, Quantity] = {}
+        for name, value, span in rows:
+            if name in fixed:
+                raise QuerySyntaxError(span, f"{name} = {value} and {name} = {fixed[name]}: a symbol has one value")
+            fixed[name] = value
+        return fixed
 
     def optimise(self, goal: Token, variable: Token, *constraints: Constraint | None) -> Any:
         kept = tuple(c for c in constraints if c is not None)
@@ -105,7 +111,8 @@ class _Question(Transformer[Token, Any]):
     def start(self, question: tuple[Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
         goal, variable, span, constraints = question
         variable = _SHORT.get(str(variable), str(variable))
-        return Query(goal, variable, span, constraints, fixed or {})
+        once = {str(constraint): constraint for constraint in reversed(constraints)}
+        return Query(goal, variable, span, tuple(reversed(once.values())), fixed or {})
 
 
 @cache
@@ -144,3 +151,5 @@ def _parsed(text: str, start: str, example: str) -> Any:
         at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         column = len(text) + 1 if at_end or error.column < 1 else error.column
         raise QuerySyntaxError(places.at(1, column), f"{expectation(error)}; {example}") from None
+    except VisitError as error:  # what the transformer refused, without lark's wrapping
+        raise error.orig_exc from None

@@ -32,7 +32,7 @@ from symsim.tables.table import TableContext
 PARTS = ("attention", "ffn", "norm")
 """What the weights of a layer are listed under; graph text says which with `part`."""
 
-_BF16 = Deployment(gemm="bf16", kv="bf16")
+_BF16 = Deployment(num_nodes=1, gemm="bf16", kv="bf16")
 """Elements and FLOPs are counted as if nothing were quantised."""
 
 BUFFER = "buffer"
@@ -187,7 +187,7 @@ def cache(
     70272
     """
     family = _family(model, graphs, fallback)
-    deployment = Deployment(gemm="bf16", kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
+    deployment = Deployment(num_nodes=1, gemm="bf16", kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
     served = serve(family, deployment, named_cost_model(COUNTING))
     bound = bind_model(family.sizes, served.deployment, served.stored)
     phased, values = phase_of(served, "decode", bound), bound.symbols()

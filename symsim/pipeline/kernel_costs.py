@@ -58,7 +58,8 @@ def kernel_forms(
         raise SymsimError(f"the {cost_model} graphs have no kernel {name}; {did_you_mean(name, library.kernels)}")
     found = library.kernels[name]
     _check(found, sizes)
-    served, chip = _decided(deployment), load_device(device)
+    chip = load_device(device)
+    served = _decided(deployment).placed(chip.gpus_per_node)
     stated = {size: Source(how="chosen", file=str(found.span), note=size) for size in sizes}
     read = Architecture(dict(sizes), stated, (), ())
     numbers = bind_all(read, chip, served, counted_by)

@@ -9,8 +9,9 @@ from symsim.cost.kernel_cost import Rates
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding import bind_all, table_context
 from symsim.inputs.cost_model import VINTAGES, CostModel, named_cost_model
-from symsim.inputs.deployment import Deployment, resized
+from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import Device, load_device
+from symsim.inputs.space import with_size
 from symsim.model.family import Family, find_family
 from symsim.model.stored_formats import ServedModel, serve
 from symsim.pipeline.compilations import phase_of
@@ -47,7 +48,7 @@ def assembled(
     family: Family, device: Device, asked: Deployment, cost_model: CostModel, tables: str, *, fallback: bool
 ) -> Compiled:
     """Decide formats, bind numbers, lower and price both phases: what of compiling depends on the deployment."""
-    served = serve(family, asked, cost_model)
+    served = serve(family, asked.placed(device.gpus_per_node), cost_model)
     sizes, deployment = served.family.sizes, served.deployment
     numbers = bind_all(sizes, device, deployment, cost_model, served.stored)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
@@ -69,11 +70,12 @@ def assembled(
 
 
 def compiled_for(compiled: Compiled, size: str, value: int) -> Compiled:
-    """The same model with another size of the deployment; a node holds as many GPUs as now, or as the device's.
+    """The same model with another size of the deployment. Raises DeploymentError where it cannot be deployed so."""
+    return compiled_as(compiled, with_size(compiled.asked, size, value))
 
-    Raises DeploymentError where it cannot be deployed so.
-    """
-    new = resized(compiled.asked, size, value, compiled.device.gpus_per_node)
+
+def compiled_as(compiled: Compiled, new: Deployment) -> Compiled:
+    """The same model deployed otherwise. Raises DeploymentError where it cannot be."""
     fallback, tables = compiled.context.figures is not None, compiled.context.vintage
     return assembled(compiled.family, compiled.device, new, compiled.cost_model, tables, fallback=fallback)
 

@@ -18,7 +18,7 @@ from symsim.inputs.deployment import Deployment
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
-from symsim.solve.solver import bound_of, form_of
+from symsim.solve.limits import bound_of, form_of
 
 FEASIBLE, UNUSABLE = 0, 1
 """Codes of points that have values, and of those whose measured row cannot be used; constraints come after them."""

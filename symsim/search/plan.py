@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -19,12 +19,13 @@ from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.grid import Axes
 from symsim.inputs.cost_model import DEFAULT, LATEST
-from symsim.inputs.deployment import Deployment, resized
+from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import load_device
+from symsim.inputs.space import resized
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
 from symsim.search.blocks import FEASIBLE, Case, compiled, evaluate_block
-from symsim.solve.solver import form_of
+from symsim.solve.limits import form_of
 
 SWEPT = ("tpot", "tgs_decode")
 """What is swept unless other metrics are named: enough for a Pareto front."""
@@ -174,12 +175,9 @@ def _combinations(
 
 
 def _deployed(base: Deployment, sizes: Mapping[str, Any], device: str) -> Deployment | SymsimError:
-    """The deployment with other sizes; GPUs fill nodes as now, unless the nodes are swept too."""
-    named = {"num_nodes" if name == "nodes" else name: value for name, value in sizes.items()}
+    """The deployment with other sizes and precisions."""
     try:
-        if "world_size" in named and "num_nodes" not in named:
-            base = resized(base, "world_size", named.pop("world_size"), load_device(device).gpus_per_node)
-        return replace(base, **named)
+        return resized(base, sizes).placed(load_device(device).gpus_per_node)
     except SymsimError as error:
         return error
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
-from fractions import Fraction
 from typing import Any
-
-import sympy
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError, EmptyTable
-from symsim.formula.closed_form import ClosedForm
 from symsim.language.query import Query
+from symsim.solve.limits import Limit, room_at
 
 Ranges = tuple[tuple[float, float | None], ...]
 """Feasible ranges, both ends included; an open end is None."""
@@ -42,31 +39,32 @@ class Certificate:
     feasible_set: Ranges
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """value: the solved variable in SI units (None without one); slack: constraint -> room left, in SI units.
 
     assumed: workload that the question left out; defaults: what stood in for measured rows at the answer;
     levers: input -> the factor by which it alone would have to change for the answer to gain 10 %; where nothing is
-    feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: of the deployment,
-    the smallest above today's that would do the same.
+    feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: those of the
+    smallest deployment that would do the same, as far as they differ from today's; tried: deployments looked at.
     """
 
     status: Status
     variable: str
-    value: float | None
+    value: float | None = None
     unit: str
     objective: str
-    binding: tuple[str, ...]
-    slack: Mapping[str, float]
-    certificate: Certificate
-    closed_form: str | None
+    binding: tuple[str, ...] = ()
+    slack: Mapping[str, float] = field(default_factory=dict[str, float])
+    certificate: Certificate = Certificate(None, None, ())
+    closed_form: str | None = None
     assumed: Mapping[str, float]
     sentence: str
     defaults: tuple[str, ...] = ()
     levers: Mapping[str, float] = field(default_factory=dict[str, float])
     nearest: float | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    tried: int = 0
 
     def __repr__(self) -> str:
         return one_line(self, self.sentence)
@@ -79,48 +77,6 @@ class Answer:
         return {**asdict(self), "status": self.status.value}
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A constraint with its metric compiled: `room` is how far inside the bound a point is (negative: outside).
-
-    bound_name: the symbol that the bound is, if it is one; resized: for a size of the deployment, the metric compiled
-    for another value of it.
-    """
-
-    text: str
-    form: ClosedForm
-    bound: Fraction
-    sense: int
-    fixed: Mapping[str, float]
-    bound_name: str | None = None
-    resized: Callable[[int], ClosedForm] | None = None
-
-    def at(self, variable: str, value: float, **others: float) -> float:
-        """The metric where the variable has a value."""
-        if self.resized is not None:
-            return self.resized(int(value)).evaluate(**self.fixed)
-        own = {variable: value} if variable in self.form.symbols else {}
-        return self.form.evaluate(
-            **{**self.fixed, **own, **{n: v for n, v in others.items() if n in self.form.symbols}}
-        )
-
-    def room(self, metric: float, bound: float | None = None) -> float:
-        return ((float(self.bound) if bound is None else bound) - metric) * self.sense
-
-
-def room_at(limit: Limit, variable: str, value: float, **others: float) -> float:
-    """Room inside the limit at a point; one that tables cannot answer, or that cannot be deployed, is outside."""
-    changed = {variable: value, **others}
-    try:
-        return limit.room(limit.at(variable, value, **others), changed.get(limit.bound_name or ""))
-    except (EmptyTable, DeploymentError):
-        return -math.inf
-
-
-def symbol_of(limit: Limit, name: str) -> sympy.Symbol:
-    return next(s for s in limit.form.derivation.free() if s.name == name)
-
-
 def solved(
     query: Query,
     limits: list[Limit],
@@ -129,26 +85,30 @@ def solved(
     ranges: Ranges,
     assumed: Mapping[str, float],
 ) -> Answer:
-    name, unit = query.variable, _unit(query.variable)
+    name = query.variable
     slack = {limit.text: room_at(limit, name, value) for limit in limits}
     binding = tuple(limit.text for limit in limits if beyond > 0 and room_at(limit, name, beyond) < 0)
     tight = next((limit for limit in limits if limit.text in binding), None)
     at = tight.at(name, value) if tight else None
     after = _value_or_none(tight, name, beyond) if tight else None
-    sentence = _sentence(query, value, tight, at, after, beyond, ranges)
-    certificate = Certificate(at, after, ranges)
+    border = _Border(tight, at, after, beyond)
+    return replace(
+        _answer(query, Status.SOLVED, _sentence(query, value, border, ranges), assumed),
+        value=value,
+        binding=binding,
+        slack=slack,
+        certificate=Certificate(at, after, ranges),
+    )
+
+
+def _answer(query: Query, status: Status, sentence: str, assumed: Mapping[str, float]) -> Answer:
     return Answer(
-        Status.SOLVED,
-        name,
-        value,
-        unit,
-        _objective(query),
-        binding,
-        slack,
-        certificate,
-        None,
-        assumed,
-        sentence,
+        status=status,
+        variable=query.variable,
+        unit=_unit(query.variable),
+        objective=_objective(query),
+        assumed=assumed,
+        sentence=sentence,
     )
 
 
@@ -180,33 +140,44 @@ def _whole(name: str) -> bool:
     return is_symbol(name) and symbol_info(name).integer
 
 
-def _sentence(
-    query: Query,
-    value: float,
-    tight: Limit | None,
-    at: float | None,
-    after: float | None,
-    beyond: float,
-    ranges: Ranges,
-) -> str:
-    name = query.variable
+@dataclass(frozen=True, slots=True)
+class _Border:
+    """The limit that binds, and its metric at the answer and at the next value."""
+
+    tight: Limit | None
+    at: float | None
+    after: float | None
+    beyond: float
+
+
+def _sentence(query: Query, value: float, border: _Border, ranges: Ranges) -> str:
+    name, tight = query.variable, border.tight
     text = f"{name} = {_shown(name, value)}"
     if tight is None:
         end = "smallest value there is" if query.goal == "min" else "largest value tried"
         return f"{text} is the {end}; no constraint binds."
-    metric = tight.text.split()[0]
-    told_apart = (n for n in (6, 9, 12) if _metric(tight, at, n) != _metric(tight, after, n))
+    told_apart = (n for n in (6, 9, 12) if _metric(tight, border.at, n) != _metric(tight, border.after, n))
     digits = next(told_apart, 12) if _whole(name) else 6
-    text += f", bound by {tight.text}: {metric} is {_metric(tight, at, digits)}"
+    text += f", bound by {tight.text}: {tight.metric} is {_metric(tight, border.at, digits)}"
     if _whole(name):
-        text += f", and {_metric(tight, after, digits)} at {name} = {_shown(name, beyond)}"
-    if query.goal == "solve" and _whole(name) and at != float(tight.bound):
+        text += f", and {_metric(tight, border.after, digits)} at {name} = {_shown(name, border.beyond)}"
+    if query.goal == "solve" and _whole(name) and border.at != float(tight.bound):
         text += f"; no whole {name} gives exactly {tight.text.partition('= ')[2]}, this is the last at or below it"
     if len(ranges) > 1:
-        parts = ", ".join(f"{low:,.0f} to {high:,.0f}" if high else f"{low:,.0f} and up" for low, high in ranges)
         holds = "on this side of it" if query.goal == "solve" else "feasible"
-        text += f"; measured tables make {metric} jump, and {name} is {holds} in {parts}"
+        text += f"; measured tables make {tight.metric} jump, and {name} is {holds} in {_in_words(ranges)}"
     return f"{text}."
+
+
+RANGES = 12
+"""Feasible ranges that a sentence lists; a certificate has them all."""
+
+
+def _in_words(ranges: Ranges) -> str:
+    parts = [f"{low:,.0f} to {high:,.0f}" if high else f"{low:,.0f} and up" for low, high in ranges]
+    left_out = f", and {len(parts) - RANGES} ranges between" if len(parts) > RANGES else ""
+    shown = parts if not left_out else [*parts[: RANGES - 1], parts[-1]]
+    return ", ".join(shown) + left_out
 
 
 def infeasible(query: Query, limits: list[Limit], best: float, where: str, assumed: Mapping[str, float]) -> Answer:
@@ -218,47 +189,19 @@ def infeasible(query: Query, limits: list[Limit], best: float, where: str, assum
         got, short = _metric(limit, _value_or_none(limit, name, best)), -rooms[limit.text]
         by = f", {format_quantity(short, limit.form.unit, digits=4)} too much" if math.isfinite(short) else ""
         parts.append(f"{limit.text} fails: even {where} it is {got}{by}")
-    binding = tuple(limit.text for limit in failing)
-    return Answer(
-        Status.INFEASIBLE,
-        name,
-        None,
-        _unit(name),
-        _objective(query),
-        binding,
-        rooms,
-        Certificate(None, None, ()),
-        None,
-        assumed,
-        f"no {name} is feasible; {'; '.join(parts)}.",
+    return replace(
+        _answer(query, Status.INFEASIBLE, f"no {name} is feasible; {'; '.join(parts)}.", assumed),
+        binding=tuple(limit.text for limit in failing),
+        slack=rooms,
         nearest=best,
     )
 
 
-def unbounded(
-    query: Query,
-    limits: list[Limit],
-    ranges: Ranges,
-    assumed: Mapping[str, float],
-) -> Answer:
+def unbounded(query: Query, limits: list[Limit], ranges: Ranges, assumed: Mapping[str, float]) -> Answer:
     name = query.variable
     stated = ", ".join(limit.text for limit in limits)
-    status, sentence = (
-        Status.UNBOUNDED,
-        f"{query.goal} {name} has no bound that was found: {stated} still met far beyond use.",
-    )
+    status = Status.INFEASIBLE if query.goal == "solve" else Status.UNBOUNDED
+    sentence = f"{query.goal} {name} has no bound that was found: {stated} still met far beyond use."
     if query.goal == "solve":
-        status, sentence = Status.INFEASIBLE, f"{stated} for no {name}: it stays on one side however far {name} goes."
-    return Answer(
-        status,
-        name,
-        None,
-        _unit(name),
-        _objective(query),
-        (),
-        {},
-        Certificate(None, None, ranges),
-        None,
-        assumed,
-        sentence,
-    )
+        sentence = f"{stated} for no {name}: it stays on one side however far {name} goes."
+    return replace(_answer(query, status, sentence, assumed), certificate=Certificate(None, None, ranges))

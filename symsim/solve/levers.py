@@ -14,7 +14,9 @@ from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.breakdown import numbers
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import laid_out
-from symsim.solve.answer import Answer, Limit, room_at, symbol_of
+from symsim.solve.answer import Answer
+from symsim.solve.bisection import last_holding, ratio_middle
+from symsim.solve.limits import Limit, room_at, tightest
 
 FARTHEST = 8.0
 """Inputs that would have to change by more than this factor are not named."""
@@ -31,7 +33,7 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     name, value = answer.variable, answer.value
     if tight is None or value is None or name not in tight.form.symbols or tight.resized is not None:
         return None
-    form, unknown = tight.form, symbol_of(tight, name)
+    form, unknown = tight.form, tight.symbol(name)
     values = form.point(**{**tight.fixed, name: value})
     piece = binding_arms(form.derivation, values, form.context).inlined()
     bound = sympy.Symbol("bound", positive=True)
@@ -68,6 +70,7 @@ def factors_at(limits: list[Limit], name: str, target: float) -> Mapping[str, fl
     """Hardware input -> the factor by which it alone must change so that every limit holds at the target."""
     if any(limit.resized is not None for limit in limits):
         return {}
+    limits = tightest(limits)
     bound = {n: v for limit in limits for n, v in limit.form.bound.values.items()}
     inputs = {
         n for limit in limits for n, info in limit.form.symbols.items() if info.kind == "hardware" or n == "peak_w"
@@ -86,8 +89,4 @@ def _factor(limits: list[Limit], name: str, target: float, lever: str, figure: F
 
     if holds(1.0) or not holds(FARTHEST):
         return None
-    low, high = 1.0, FARTHEST
-    for _ in range(40):
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
+    return last_holding(holds, FARTHEST, 1.0, ratio_middle)[0]

@@ -1,12 +1,14 @@
 """The solver's answer is feasible and the next value is not; the feasible set is what brute force finds."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import symsim
-from symsim.errors import EmptyTable
+from symsim.errors import EmptyTable, QuerySyntaxError
 from symsim.solve.answer import Status
 from tests.laws.drawing import compiled, costs
 
@@ -22,8 +24,19 @@ def feasible(model: symsim.Costs, tpot_ms: int, s: int, o: int) -> np.ndarray:
         return (time <= tpot_ms / 1000) & (used <= float(model.compiled.numbers.values["hbm_capacity"]))
 
 
+ENDINGS: Counter[str] = Counter()
+"""How the questions that were drawn ended: a law that draws nothing of a kind says nothing about it."""
+
+
+def test_max_batch_against_brute_force() -> None:
+    ENDINGS.clear()
+    _max_batch_against_brute_force()
+    assert ENDINGS["solved"]
+    assert ENDINGS["infeasible"]
+
+
 @given(costs, st.integers(5, 400), st.integers(1, 30_000), st.integers(1, 4000))
-def test_max_batch_against_brute_force(model: symsim.Costs, tpot_ms: int, s: int, o: int) -> None:
+def _max_batch_against_brute_force(model: symsim.Costs, tpot_ms: int, s: int, o: int) -> None:
     query = f"max B subject to TPOT <= {tpot_ms} ms, memory <= capacity with S = {s}, O = {o}"
     try:
         good = feasible(model, tpot_ms, s, o)
@@ -33,10 +46,12 @@ def test_max_batch_against_brute_force(model: symsim.Costs, tpot_ms: int, s: int
         return
     answer = model.solve(query)
     if not good.any():
-        assume(answer.status is Status.INFEASIBLE or (answer.value or 0) > LIMIT)
+        assume((answer.value or 0) <= LIMIT)
         assert answer.status is Status.INFEASIBLE
         assert answer.binding
+        ENDINGS["infeasible"] += 1
         return
+    ENDINGS["solved"] += 1
     assert answer.status is Status.SOLVED
     assert answer.value is not None
     assume(answer.value < LIMIT)
@@ -49,14 +64,22 @@ def test_max_batch_against_brute_force(model: symsim.Costs, tpot_ms: int, s: int
     assert all(room >= 0 for room in answer.slack.values())
 
 
-@given(st.integers(1, 4), st.integers(2000, 60_000))
-def test_max_input_length(deployment: int, budget_ms: int) -> None:
+LENGTH = 40_000
+"""Input lengths that brute force looks at: beyond every measured row and far beyond one iteration of 8192 tokens."""
+
+
+@given(st.sampled_from((1, 2, 4)), st.integers(50, 6000), st.sampled_from(("", ", hbm_bandwidth = 3 TB/s")))
+def test_max_input_length_against_brute_force(deployment: int, budget_ms: int, given_too: str) -> None:
     model = compiled("qwen3-8b", "h20", deployment, "2026-05")
-    answer = model.solve(f"max S subject to TTFT <= {budget_ms} ms with T = 8192")
-    if answer.status is Status.SOLVED:
-        assert answer.value is not None
-        assert model.ttft.evaluate(S=answer.value, T=8192) <= budget_ms / 1000
-        assert model.ttft.evaluate(S=answer.value + 1, T=8192) > budget_ms / 1000
+    answer = model.solve(f"max S subject to TTFT <= {budget_ms} ms with T = 8192{given_too}")
+    names, values = (["S", "T", "hbm_bandwidth"], (8192, 3e12)) if given_too else (["S", "T"], (8192,))
+    good = model.ttft.function(names)(np.arange(1, LENGTH + 1), *values) <= budget_ms / 1000
+    covered = np.zeros(LENGTH, dtype=bool)
+    for low, high in answer.certificate.feasible_set:
+        covered[int(low) - 1 : int(high or LENGTH)] = True
+    assert (covered == good).all()
+    assert answer.status is (Status.INFEASIBLE if not good.any() else answer.status)
+    assert answer.status is not Status.INFEASIBLE or not good.any()
 
 
 def test_smallest_bandwidth_meets_the_target_and_less_does_not() -> None:
@@ -177,8 +200,14 @@ def test_the_figure_of_a_kernel_is_solved_for() -> None:
     assert impossible.status is Status.INFEASIBLE
 
 
+def test_levers_gain_ten_percent() -> None:
+    ENDINGS.clear()
+    _levers_gain_ten_percent()
+    assert ENDINGS["lever"]
+
+
 @given(costs, st.integers(20, 400), st.integers(500, 20_000))
-def test_levers_gain_ten_percent(model: symsim.Costs, tpot_ms: int, s: int) -> None:
+def _levers_gain_ten_percent(model: symsim.Costs, tpot_ms: int, s: int) -> None:
     try:
         answer = model.solve(f"max B subject to TPOT <= {tpot_ms} ms with S = {s}, O = 1000")
     except EmptyTable:
@@ -188,6 +217,7 @@ def test_levers_gain_ten_percent(model: symsim.Costs, tpot_ms: int, s: int) -> N
     for name, factor in answer.levers.items():
         changed = {name: float(model.compiled.numbers.values[name]) * factor}
         assert model.tpot.evaluate(B=target, S=s, O=1000, **changed) <= tpot_ms / 1000 * (1 + 1e-9)
+        ENDINGS["lever"] += 1
 
 
 def test_an_answer_in_closed_form_is_printed_in_the_remaining_symbols() -> None:
@@ -207,3 +237,38 @@ def test_throughput_is_certified_too() -> None:
 def test_an_equation_without_a_root_says_so() -> None:
     answer = symsim.compile("qwen3-8b", "h20").solve("solve TPOT = 1 ms for hbm_bandwidth with B = 1")
     assert answer.status is Status.INFEASIBLE
+
+
+def test_ways_out_are_searched_over_all_sizes_together() -> None:
+    model = symsim.compile("qwen3-8b", "h20", cost_model="roofline")
+    answer = model.solve("max B subject to TPOT <= 3 ms, memory <= capacity")
+    assert answer.sizes == {"world_size": 2, "tp": 2}
+    other = symsim.compile("qwen3-8b", "h20", symsim.Deployment(2, tp=2), cost_model="roofline")
+    assert other.solve("max B subject to TPOT <= 3 ms, memory <= capacity").status is Status.SOLVED
+
+
+def test_lengths_of_very_long_iterations_are_counted_piece_by_piece() -> None:
+    model = symsim.compile("qwen3-8b", "h20")
+    limit = model.ttft.evaluate(S=5_000_000, T=10**9)
+    answer = model.solve(f"max S subject to TTFT <= {limit * 1000:.6f} ms with T = 1000000000")
+    assert answer.value is not None
+    point = {"T": 10**9}
+    assert model.ttft.evaluate(S=answer.value, **point) <= limit * (1 + 1e-9)
+    assert model.ttft.evaluate(S=answer.value + 1, **point) > limit * (1 - 1e-9)
+
+
+def test_a_metric_is_no_input_that_can_be_maximised() -> None:
+    model = symsim.compile("qwen3-8b", "h20")
+    with pytest.raises(QuerySyntaxError, match="tgs is a metric; what is maximised or minimised is an input"):
+        model.solve("max tgs subject to memory <= capacity")
+
+
+def test_equal_constraints_count_once() -> None:
+    model = symsim.compile("qwen3-8b", "h20")
+    many = ", ".join(["TPOT <= 50 ms"] * 300)
+    assert model.solve(f"max B subject to {many}") == model.solve("max B subject to TPOT <= 50 ms")
+
+
+def test_a_bound_of_nothing_is_infeasible(recwarn: pytest.WarningsRecorder) -> None:
+    answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to TPOT <= 0 ms")
+    assert (answer.status, len(recwarn)) == (Status.INFEASIBLE, 0)

@@ -134,7 +134,7 @@ def test_points_outside_of_constraints_are_masked_with_the_reason() -> None:
         why = reasons[point.reason.item()]
         seen.add(why)
         if gpus == 12:
-            assert "12 GPUs do not fill nodes of 8" in why
+            assert "must divide" in why
             continue
         model = symsim.compile("qwen3-30b-a3b", device, symsim.Deployment(world_size=gpus))
         tpot = model.tpot.evaluate(B=batch, S=s, O=2048)

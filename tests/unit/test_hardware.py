@@ -119,8 +119,8 @@ def test_questions_about_gpus_fill_nodes_of_the_devices_size(tmp_path: Path) -> 
     path.write_text(rack)
     compiled = symsim.compile("qwen3-30b-a3b", path).compiled
     assert compiled_for(compiled, "world_size", 8).deployment.num_nodes == 2
-    with pytest.raises(DeploymentError, match="6 GPUs do not fill nodes of 4"):
-        compiled_for(compiled, "world_size", 6)
+    with pytest.raises(DeploymentError, match="7 GPUs do not spread evenly over 2 nodes of at most 4"):
+        compiled_for(compiled, "world_size", 7)
 
 
 def test_unknown_device_gets_the_nearest_names() -> None:

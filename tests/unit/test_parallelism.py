@@ -213,3 +213,15 @@ def test_formulas_are_symbolic_in_every_degree() -> None:
     formula = metric("qwen3-30b-a3b", "tpot", world_size=64, num_nodes=8, tp=2, pp=4, cp=2, ep=4)
     assert {"tp", "ep", "pp", "cp"} <= set(formula.symbols)
     assert "t_layer*pp*ceil(L/pp)" in formula.to_text("symbolic")
+
+
+def test_nodes_follow_from_the_device_in_every_command() -> None:
+    words = ("qwen3-30b-a3b", "h200")
+    stated = symsim.compile(*words, symsim.Deployment(32, 4), "roofline").tpot
+    derived = symsim.compile(*words, symsim.Deployment(32), "roofline").tpot
+    swept = symsim.sweep(*words, {"B": 64, "world_size": [8, 32]}, cost_model="roofline", subject_to="")
+    point = {"B": 64, "S": 4096, "O": 2048}
+    assert derived.evaluate(**point) == stated.evaluate(**point)
+    assert float(swept.tpot.sel(world_size=32)) == pytest.approx(stated.evaluate(**point), rel=1e-12)
+    with pytest.raises(symsim.SymsimError, match="9 GPUs do not spread evenly over 2 nodes"):
+        symsim.compile(*words, symsim.Deployment(9))

@@ -1,0 +1,45 @@
+"""The last value at which something holds: one bisection for whole numbers, real numbers and factors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
+
+
+def last_holding(
+    holds: Callable[[Number], bool], low: Number, high: Number, middle: Callable[[Number, Number], Number | None]
+) -> tuple[Number, Number]:
+    """(the last value that holds, the first that does not) between low, which holds, and high, which does not.
+
+    middle: a value strictly between two, or None where they are neighbours; `high` may be below `low`.
+
+    >>> last_holding(lambda n: n * n <= 50, 1, 100, whole_middle)
+    (7, 8)
+    """
+    while (between := middle(low, high)) is not None:
+        low, high = (between, high) if holds(between) else (low, between)
+    return low, high
+
+
+def whole_middle(low: int, high: int) -> int | None:
+    return None if abs(high - low) <= 1 else (low + high) // 2
+
+
+def ratio_middle(low: float, high: float) -> float | None:
+    """The geometric mean of two positive numbers, until they agree to all but the last digits of a float."""
+    between = math.sqrt(low) * math.sqrt(high)
+    return None if abs(high - low) <= 1e-15 * abs(low) or between in (low, high) else between
+
+
+def gallop(holds: Callable[[int], bool], first: int, most: int) -> int:
+    """The last whole number from `first`, which holds, up to `most`, for a property that ends once."""
+    step = 1
+    while first + step < most and holds(first + step):
+        step *= 2
+    high = min(first + step, most)
+    if high == most and holds(most):
+        return most
+    return last_holding(holds, first + step // 2, high, whole_middle)[0]

@@ -1,0 +1,176 @@
+"""Constraints of a question -> limits: a compiled metric, the bound it must keep, and the point it is asked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import sympy
+
+from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS, is_symbol, symbol_info
+from symsim.cost.metric_table import bare, metrics
+from symsim.errors import DeploymentError, EmptyTable, QuerySyntaxError, did_you_mean
+from symsim.formula.closed_form import ClosedForm
+from symsim.inputs.space import SIZES
+from symsim.language.query import Constraint, Quantity, Query
+
+Forms = Mapping[str, ClosedForm]
+Resize = Callable[[str, int], Forms]
+"""(size, value) -> the metrics compiled for it. Raises DeploymentError where it cannot be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A constraint with its metric compiled: `room` is how far inside the bound a point is (negative: outside).
+
+    bound_name: the symbol that the bound is, if it is one; resized: for a size of the deployment, the metric compiled
+    for another value of it.
+    """
+
+    text: str
+    form: ClosedForm
+    bound: Fraction
+    sense: int
+    fixed: Mapping[str, float]
+    bound_name: str | None = None
+    resized: Callable[[int], ClosedForm] | None = None
+
+    @property
+    def metric(self) -> str:
+        """The metric as the question spells it."""
+        return self.text.split()[0]
+
+    def at(self, variable: str, value: float, **others: float) -> float:
+        """The metric where the variable has a value."""
+        if self.resized is not None:
+            return self.resized(int(value)).evaluate(**self.fixed)
+        changed = {variable: value, **others}
+        return self.form.evaluate(**{**self.fixed, **{n: v for n, v in changed.items() if n in self.form.symbols}})
+
+    def room(self, metric: float, bound: float | None = None) -> float:
+        return ((float(self.bound) if bound is None else bound) - metric) * self.sense
+
+    def symbol(self, name: str) -> sympy.Symbol:
+        return next(s for s in self.form.derivation.free() if s.name == name)
+
+
+def room_at(limit: Limit, variable: str, value: float, **others: float) -> float:
+    """Room inside the limit at a point; one that tables cannot answer, or that cannot be deployed, is outside."""
+    changed = {variable: value, **others}
+    try:
+        return limit.room(limit.at(variable, value, **others), changed.get(limit.bound_name or ""))
+    except (EmptyTable, DeploymentError):
+        return -math.inf
+
+
+def tightest(limits: list[Limit]) -> list[Limit]:
+    """The limits without those that another of the same metric implies; the first of equal ones."""
+    kept: dict[object, Limit] = {}
+    for limit in limits:
+        same = (limit.form, limit.sense, limit.bound_name)
+        other = kept.get(same)
+        if other is None or (limit.bound - other.bound) * limit.sense < 0:
+            kept[same] = limit
+    return list(kept.values())
+
+
+def limits_of(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[Limit], dict[str, float]]:
+    """The limits of a question, and the workload that it leaves out.
+
+    Raises QuerySyntaxError for a metric, a symbol or a unit that is not there.
+    """
+    asked = _asked(query, forms, sizes=resize is not None)
+    fixed = _fixed(query, asked)
+    needed = {name for form in asked for name in form.symbols if name in INPUTS} - {query.variable} - set(fixed)
+    assumed: dict[str, float] = {name: {**DEFAULTS, **STEP_DEFAULTS}[name] for name in sorted(needed)}
+    limits = limits_at(query, forms, {**fixed, **assumed})
+    if query.variable in SIZES and resize is not None:
+        pairs = zip(limits, query.constraints, strict=True)
+        limits = [replace(limit, resized=_resizing(resize, query.variable, one)) for limit, one in pairs]
+    return limits, assumed
+
+
+def limits_at(query: Query, forms: Forms, point: Mapping[str, float]) -> list[Limit]:
+    """The limits of a question at a point."""
+    return [_limit(constraint, form_of(constraint, forms), point) for constraint in query.constraints]
+
+
+def _asked(query: Query, forms: Forms, *, sizes: bool) -> list[ClosedForm]:
+    """The metrics that a question is about, in C where it gives or asks for the mean context."""
+    name = query.variable
+    if not is_symbol(name) and (key := _metric_named(name, forms)) is not None:
+        message = f"{name} is a metric; what is maximised or minimised is an input, e.g. max B subject to {name} "
+        sign = "<= 50 ms" if forms[key].unit == "s" else ">= 2000 tokens/s" if forms[key].unit != "B" else "<= capacity"
+        raise QuerySyntaxError(query.span, message + sign)
+    if not query.constraints:
+        raise QuerySyntaxError(query.span, f"{query.goal} {name} needs a constraint: subject to TPOT <= 50 ms")
+    found = [form_of(constraint, forms) for constraint in query.constraints]
+    known = set[str]().union(*(form.symbols for form in found))
+    bounds = {c.bound.symbol for c in query.constraints}
+    if name not in known | bounds and not (name in SIZES and sizes):
+        metrics = ", ".join(dict.fromkeys(c.metric for c in query.constraints))
+        raise QuerySyntaxError(query.span, f"{metrics} does not depend on {name}; {did_you_mean(name, known)}")
+    return found
+
+
+def _fixed(query: Query, asked: list[ClosedForm]) -> dict[str, float]:
+    """What `with` states, in SI units."""
+    known = set[str]().union(*(form.symbols for form in asked))
+    fixed: dict[str, float] = {}
+    for name, quantity in query.fixed.items():
+        if name not in known:
+            metrics = ", ".join(dict.fromkeys(c.metric for c in query.constraints))
+            raise QuerySyntaxError(quantity.span, f"{metrics} has no symbol {name}; {did_you_mean(name, known)}")
+        if name == query.variable:
+            raise QuerySyntaxError(quantity.span, f"{name} is what the question asks for; leave it out of `with`")
+        value = quantity.value(symbol_info(name).unit if is_symbol(name) else "1")
+        fixed[name] = int(value) if value.denominator == 1 else float(value)
+        for form in asked:
+            if name in form.symbols:
+                form.check(name, fixed[name])
+    return fixed
+
+
+def _resizing(resize: Resize, size: str, constraint: Constraint) -> Callable[[int], ClosedForm]:
+    return lambda value: form_of(constraint, resize(size, value))
+
+
+def _metric_named(name: str, forms: Forms) -> str | None:
+    asked = [metric for metric_name, metric in metrics().items() if metric_name in forms]
+    names = {bare(called): metric.name for metric in asked for called in (metric.name, *metric.aliases)}
+    return names.get(bare(name))
+
+
+def form_of(constraint: Constraint, forms: Forms) -> ClosedForm:
+    """The metric that a constraint is about. Raises QuerySyntaxError for one that is not there."""
+    key = _metric_named(constraint.metric, forms)
+    if key is None:
+        hint = did_you_mean(constraint.metric.lower(), [*forms, "tgs"])
+        raise QuerySyntaxError(constraint.span, f"there is no metric {constraint.metric}; {hint}")
+    return forms[key]
+
+
+def _limit(constraint: Constraint, form: ClosedForm, fixed: Mapping[str, float]) -> Limit:
+    return Limit(
+        text=str(constraint),
+        form=form,
+        bound=bound_of(constraint.bound, form),
+        sense=-1 if constraint.relation == ">=" else 1,
+        fixed={name: value for name, value in fixed.items() if name in form.symbols},
+        bound_name=constraint.bound.symbol,
+    )
+
+
+def bound_of(quantity: Quantity, form: ClosedForm) -> Fraction:
+    """The bound in the metric's SI unit. Raises QuerySyntaxError for a unit of another dimension."""
+    name = quantity.symbol
+    if name is None:
+        return quantity.value(form.unit)
+    values = form.bound.values
+    if name not in values or (is_symbol(name) and symbol_info(name).unit != form.unit):
+        fitting = {known for known in values if is_symbol(known) and symbol_info(known).unit == form.unit}
+        hint = did_you_mean(str(quantity), fitting | {"capacity"})
+        raise QuerySyntaxError(quantity.span, f"{quantity.name} is no quantity in {form.unit}; {hint}")
+    return values[name]

@@ -1,0 +1,89 @@
+"""How a metric moves with one symbol: from where on no table changes any more, and certified which way it goes."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import sympy
+from sympy import Expr, Rational, Symbol
+from sympy.core.function import AppliedUndef
+
+from symsim.algebra.direction import direction
+from symsim.algebra.symbols import substitute, symbol
+from symsim.errors import SymsimError
+from symsim.formula.program import positions
+from symsim.solve.limits import Limit
+from symsim.tables.lookup import bind
+from symsim.tables.table import scaling
+
+
+def numeric(limit: Limit, variable: str) -> Expr:
+    """The metric with every symbol but the variable put in, tables left as they are."""
+    numbers = {s: v for s, v in limit.form.bound.symbols().items() if s.name != variable and s.name not in limit.fixed}
+    for name, value in limit.fixed.items():
+        numbers[limit.symbol(name)] = Rational(str(value)) if isinstance(value, float) else Rational(value)
+    return limit.form.derivation.substituted(numbers).inlined()
+
+
+def settled(expr: Expr, limit: Limit, variable: str) -> int:
+    """A whole number from which on no table changes with the variable."""
+    wall = 1.0
+    for call in expr.atoms(AppliedUndef):
+        shape, axes = positions(str(call.func))
+        sizes = tuple(float(cast(Expr, call.args[i])) for i in shape)
+        lookup = bind(str(call.func), sizes, limit.form.context)
+        for axis, position in enumerate(axes):
+            if _unknown(cast(Expr, call.args[position]), variable) is not None:
+                wall = max(wall, lookup.same_row_beyond(axis))
+    return math.ceil(wall) + 1
+
+
+def counted(expr: Expr, variable: str) -> int:
+    """The tokens that inputs of S tokens share, T of ceil(T / S): the rounding is over from there on; 1 for none.
+
+    Raises SymsimError for a rounding of another form.
+    """
+    tokens, unknown = 1, _unknown(expr, variable)
+    for part in expr.atoms(sympy.ceiling) if variable == "S" and unknown is not None else ():
+        product = part.args[0] * unknown
+        if unknown in part.free_symbols:
+            if not product.is_Integer:
+                raise SymsimError(f"cannot follow {part} with {variable}; ask for another variable")
+            tokens = max(tokens, int(product))  # pyright: ignore[reportArgumentType]
+    return tokens
+
+
+def moves(expr: Expr, limit: Limit, variable: str) -> int:
+    """Certified direction of metric - bound in the variable, tables and the count of inputs held.
+
+    Raises SymsimError without one.
+    """
+    if variable == limit.bound_name:
+        expr = expr - symbol(variable)
+    if variable == "S":
+        expr = substitute(expr, {part: Rational(1) for part in expr.atoms(sympy.ceiling)})
+    expr = substitute(expr, {call: grown for call in expr.atoms(AppliedUndef) if (grown := _scaled(call)) is not None})
+    unknown = _unknown(expr, variable)
+    found = 0 if unknown is None else direction(expr, unknown)
+    if found is None:
+        raise SymsimError(f"cannot certify how {limit.form.name} moves with {variable}; ask for another variable")
+    return found
+
+
+def _unknown(expr: Expr, variable: str) -> Symbol | None:
+    """The symbol of a name in an expression."""
+    return next((s for s in expr.free_symbols if isinstance(s, Symbol) and s.name == variable), None)
+
+
+def _scaled(call: AppliedUndef) -> Expr | None:
+    """The argument that a measured time grows with in proportion, or None for a look-up that does not scale."""
+    argument = scaling(str(call.func))
+    return None if argument is None else cast(Expr, call.args[argument])
+
+
+def direction_of(limit: Limit, variable: str) -> int:
+    """The certified direction of a limit's metric; 0 where it does not depend on the variable."""
+    if variable not in limit.form.symbols and variable != limit.bound_name:
+        return 0
+    return moves(numeric(limit, variable), limit, variable)

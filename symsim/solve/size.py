@@ -1,0 +1,58 @@
+"""Sizes of the deployment: the best one that is asked for, and the deployment that would make a question feasible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+from symsim.errors import EmptyTable, SymsimError
+from symsim.inputs.space import SIZES
+from symsim.language.query import Query
+from symsim.solve.answer import Answer, infeasible, solved
+from symsim.solve.limits import Forms, Limit, limits_at, room_at
+
+Candidate = tuple[Mapping[str, int], Callable[[], Forms]]
+"""Sizes in which a deployment differs from today's, and its metrics; compiling them may raise DeploymentError."""
+
+
+def solve_size(query: Query, limits: list[Limit], assumed: Mapping[str, float]) -> Answer:
+    """Try every size of the deployment that divides the model, all others as they are."""
+    name = query.variable
+    rooms = {value: [room_at(limit, name, value) for limit in limits] for value in SIZES[name]}
+    tried = [value for value, found in rooms.items() if all(room > -math.inf for room in found)]
+    good = [value for value in tried if min(rooms[value]) >= 0]
+    if not good:
+        best = max(tried or SIZES[name], key=lambda value: min(rooms[value]))
+        return infeasible(query, limits, best, f"at {name} = {best:,}", assumed)
+    runs: list[list[int]] = []
+    for before, value in zip([None, *tried], tried, strict=False):
+        if value in good:
+            runs = [*runs[:-1], [*runs[-1], value]] if runs and runs[-1][-1] == before else [*runs, [value]]
+    ranges = tuple((run[0], run[-1]) for run in runs)
+    value = max(good) if query.goal == "max" else min(good)
+    onward = [x for x in tried if x > value] if query.goal == "max" else [x for x in tried[::-1] if x < value]
+    return solved(query, limits, value, onward[0] if onward else 0, ranges, assumed)
+
+
+def feasible_sizes(
+    query: Query, limits: list[Limit], value: float, candidates: Iterable[Candidate]
+) -> tuple[Mapping[str, int], int]:
+    """The first deployment in which every limit holds at a value of the variable, and how many could be compiled.
+
+    No sizes are given where none does.
+    """
+    point = {name: number for limit in limits for name, number in limit.fixed.items()}
+    if query.variable not in SIZES:
+        point[query.variable] = value
+    compiled = 0
+    for sizes, forms in candidates:
+        try:
+            at = limits_at(query, forms(), point)
+            compiled += 1
+            if all(room_at(limit, query.variable, value) >= 0 for limit in at):
+                return sizes, compiled
+        except EmptyTable:
+            continue
+        except SymsimError:  # it cannot be deployed so
+            continue
+    return {}, compiled
