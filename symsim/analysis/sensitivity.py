@@ -136,16 +136,22 @@ def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context
     piece = binding_arms(derivation, values, context).inlined()
     held: dict[Expr, Expr] = {call: sympy.Dummy(positive=True) for call in piece.atoms(AppliedUndef)}
     outside = substitute(piece, held)
-    rounded: dict[Expr, Expr] = {part: sympy.Dummy(positive=True) for part in outside.atoms(sympy.floor, sympy.ceiling)}
-    held_all = substitute(outside, rounded)
     variable = next((s for s in outside.free_symbols if str(s) == name), None)
     if variable is None:
         return sympy.S.Zero
-    slope = sympy.diff(held_all, variable)
-    for part, dummy in rounded.items():  # floor(x) moves as x, and stays where it is
-        slope += sympy.diff(held_all, dummy) * sympy.diff(part.args[0], variable)
-    back = {dummy: expr for found in (rounded, held) for expr, dummy in found.items()}
-    return substitute(substitute(cast(Expr, slope), back), back)
+    back = {dummy: call for call, dummy in held.items()}
+    return substitute(_derivative(outside, variable), back)
+
+
+def _derivative(expr: Expr, variable: Symbol) -> Expr:
+    """The derivative where floor(x) and ceil(x) move as x does, and stay where they are."""
+    rounded: dict[Expr, Expr] = {part: sympy.Dummy(positive=True) for part in expr.atoms(sympy.floor, sympy.ceiling)}
+    held = substitute(expr, rounded)  # the outermost ones: roundings inside of others go with them
+    slope = cast(Expr, sympy.diff(held, variable))
+    for part, dummy in rounded.items():
+        if dummy in held.free_symbols and variable in part.free_symbols:
+            slope += sympy.diff(held, dummy) * _derivative(cast(Expr, part.args[0]), variable)
+    return substitute(slope, {dummy: part for part, dummy in rounded.items()})
 
 
 def _numbers(

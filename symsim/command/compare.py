@@ -34,7 +34,7 @@ def _compare(
     *, a: str, b: str, model: str | None, metric: str, at: str, crossover: str | None, json: bool, **subject: Any
 ) -> int:
     one, other = (compiled({**subject, **_subject(name, model, subject)}) for name in _same_kind(a, b))
-    point = workload_point(at)
+    point = workload_point(at, one.metric(metric).form, other.metric(metric).form)
     found = one.compare(other, metric, **point)
     crossed = one.crossings(other, metric, crossover, **point) if crossover else None
     if json:

@@ -31,13 +31,14 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
     wants_breakdown = subject.pop("breakdown")
     costs = compiled(subject)
     formula = costs.metric(metric)
+    point = workload_point(at, formula.form)
     if wants_breakdown:
-        return _breakdown(costs, formula, workload_point(at), as_json=format == "json")
+        return _breakdown(costs, formula, point, as_json=format == "json")
     note(formula.form.stand_ins)
     if format == "text":
         write_text(formula.to_text(level))
         if at:
-            print(f"\n{_value(formula, workload_point(at))}")
+            print(f"\n{_value(formula, point)}")
         return 0
     print(written(formula.form, format, level).removesuffix("\n"))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symsim.algebra.symbols import DEFAULTS, INPUTS
 from symsim.errors import SymsimError
+from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.deployment import positive_integer
 
 
@@ -18,10 +19,18 @@ def assignments(text: str, example: str) -> dict[str, int]:
     return found
 
 
-def workload_point(text: str) -> dict[str, int]:
-    """The workload point that --at states, over the defaults."""
+def workload_point(text: str, *metrics: ClosedForm) -> dict[str, int]:
+    """The workload point that --at states, over the defaults.
+
+    Raises SymsimError for a name that is no workload, or that none of the metrics has where they are given.
+    """
     stated = assignments(text, "B=64,S=4096")
+    own = {name for form in metrics for name in form.symbols}
     for name in stated:
         if name not in INPUTS:
             raise SymsimError(f"--at {text!r}: expected e.g. B=64,S=4096 with names among {', '.join(INPUTS)}")
+        if metrics and name not in own:
+            of = " and ".join(dict.fromkeys(form.name for form in metrics))
+            has = ", ".join(known for known in INPUTS if known in own) or "none"
+            raise SymsimError(f"--at {text!r}: {of} does not depend on {name}; its workload is {has}")
     return {**DEFAULTS, **stated}

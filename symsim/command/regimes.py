@@ -54,7 +54,7 @@ def _regimes(
 ) -> int:
     costs = compiled(subject)
     formula = costs.metric(metric)
-    point = workload_point(at)
+    point = workload_point(at, *([] if roofline else [formula.form]))  # a roofline shows every operator
     note(formula.form.stand_ins)
     limit = None if sla is None else float(parse_quantity(sla, formula.unit))
     symbols = [name.strip() for name in along.split(",")]

@@ -29,7 +29,7 @@ def _sensitivity(
     *, metric: str, at: str, inputs: str, formulas: bool, plot: str | None, json: bool, **subject: Any
 ) -> int:
     costs = compiled(subject)
-    point = workload_point(at)
+    point = workload_point(at, costs.metric(metric).form)
     names = [name.strip() for name in inputs.split(",") if name.strip()]
     found = costs.sensitivities(metric, names, **point)
     note(costs.metric(metric).form.stand_ins)

@@ -16,6 +16,9 @@ from symsim.tables.table import TableContext
 
 Extreme = sympy.Max | sympy.Min
 
+LONGEST = 400
+"""Operations of an expression that is put over one denominator; of a longer one only straight lines are solved."""
+
 
 def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: TableContext) -> Derivation:
     """The derivation with no maximum or minimum left, as it is at a point. values: name -> number of every symbol.
@@ -53,10 +56,17 @@ def root(expr: Expr, variable: Symbol, near: float, values: Mapping[str, Any], c
     back = {dummy: call for call, dummy in calls.items()}
     held = sympy.expand(expr.xreplace(calls))
     straight = _straight(held, variable)
-    answers = [straight] if straight is not None else _curved(held, variable)
+    if straight is None and sympy.count_ops(held) > LONGEST:  # putting it over one denominator would take minutes
+        straight = _straight(sympy.expand(held * variable), variable)
+        answers = [] if straight is None else [straight]
+    else:
+        answers = [straight] if straight is not None else _curved(held, variable)
     found = [cast(Expr, answer.xreplace(back)) for answer in answers]
-    at = {**values, variable.name: near}
-    scored = [(abs(numbers((answer,), at, context)[0] - near), answer) for answer in found]
+    try:
+        figures = [numbers((answer,), {**values, variable.name: near}, context)[0] for answer in found]
+    except ArithmeticError:  # beyond what floats hold
+        return None
+    scored = [(abs(figure - near), answer) for figure, answer in zip(figures, found, strict=True)]
     return min(scored, key=lambda pair: pair[0])[1] if scored else None
 
 

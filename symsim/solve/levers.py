@@ -37,7 +37,8 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     values = form.point(**{**tight.fixed, name: value})
     piece = binding_arms(form.derivation, values, form.context).inlined()
     bound = sympy.Symbol("bound", positive=True)
-    found = root(piece - bound, unknown, value, {**values, "bound": float(tight.bound)}, form.context)
+    above, below = sympy.fraction(piece)  # a rate is a quotient: x / y = bound where x = bound * y
+    found = root(above - bound * below, unknown, value, {**values, "bound": float(tight.bound)}, form.context)
     if found is None:
         return None
     exact = numbers((found,), {**values, "bound": float(tight.bound)}, form.context)[0]

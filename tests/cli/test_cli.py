@@ -251,3 +251,13 @@ def test_a_cost_model_without_pipelines_says_so() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("symsim: the infersim cost model has no pipeline parallelism (pp = 2), as graphs/")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "metric", "name"),
+    [("formula", "ttft", "B"), ("formula", "tpot", "T"), ("regimes", "tgs-prefill", "B"), ("sensitivity", "tpot", "T")],
+)
+def test_a_symbol_that_the_metric_does_not_have_is_refused(command: str, metric: str, name: str) -> None:
+    done = run(command, "qwen3-8b", "--metric", metric, "--at", f"{name}=8")
+    assert done.returncode == 2
+    assert f"{metric.replace('-', '_')} does not depend on {name}; its workload is" in done.stderr

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import symsim
 from symsim import sensitivities
+from symsim.analysis.sensitivity import _derivative
 from symsim.cli import main
 from symsim.errors import EmptyTable
 from symsim.formula.binding_piece import binding_arms
@@ -101,3 +103,9 @@ def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert "did you mean hbm_" in capsys.readouterr().err
     assert main(["sensitivity", "qwen3-8b", "--plot", str(tmp_path / "tornado.doc")]) == 2
     assert "e.g. tpot.pdf" in capsys.readouterr().err
+
+
+def test_a_rounding_inside_a_rounding_moves_as_its_argument_does() -> None:
+    x = sympy.Symbol("x", positive=True)
+    slope = _derivative(3 * sympy.floor(sympy.floor(x + 1) / 4), x)
+    assert slope == sympy.Rational(3, 4)
