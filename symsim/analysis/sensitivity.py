@@ -136,7 +136,7 @@ def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context
     piece = binding_arms(derivation, values, context).inlined()
     held: dict[Expr, Expr] = {call: sympy.Dummy(positive=True) for call in piece.atoms(AppliedUndef)}
     outside = substitute(piece, held)
-    variable = next((s for s in outside.free_symbols if str(s) == name), None)
+    variable = next((s for s in outside.free_symbols if isinstance(s, Symbol) and s.name == name), None)
     if variable is None:
         return sympy.S.Zero
     back = {dummy: call for call, dummy in held.items()}
