@@ -9,6 +9,7 @@ from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
 from symsim.command.point import workload_point
+from symsim.command.solve import ways_of
 from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note, write_json
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.notations import NOTATIONS, written
@@ -38,33 +39,45 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
     if format == "text":
         write_text(formula.to_text(level))
         if at:
-            print(f"\n{_value(formula, point)}")
+            return _at(costs, formula, point)
         return 0
     print(written(formula.form, format, level).removesuffix("\n"))
     return 0
 
 
-def _value(formula: Formula, point: Mapping[str, int]) -> str:
-    """The metric at a point, in words."""
+def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
+    """Print the metric at a point, in words; where not even one sequence fits, why, and what would help."""
     own = {name: value for name, value in point.items() if name in formula.symbols}
-    value = format_quantity(formula.evaluate(**own), formula.unit, 6)
-    return f"{formula.name} = {value} at {', '.join(f'{name} = {x}' for name, x in own.items())}; {formula.subject}"
+    value = formula.evaluate(**own)
+    where = f"at {', '.join(f'{name} = {x}' for name, x in own.items())}; {formula.subject}"
+    if not _none_fits(formula, value):
+        print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} {where}")
+        return 0
+    answer = costs.solve(f"max B subject to memory <= capacity with {', '.join(f'{n} = {x}' for n, x in own.items())}")
+    print("\n".join([f"\nnot even one sequence fits {where}", answer.sentence, *ways_of(answer)]))
+    return 1
+
+
+def _none_fits(formula: Formula, value: float) -> bool:
+    """Whether a largest batch says that there is none."""
+    return formula.name == "max_batch" and value < 1
 
 
 def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_json: bool) -> int:
-    lines = breakdown(costs.compiled.phase(formula.name), formula.form, point)
+    timed = costs.tpot.form if formula.name in ("memory", "max_batch") else formula.form  # it knows the mean context
+    lines = breakdown(costs.compiled.phase(formula.name), timed, point)
     used = {name: value for name, value in point.items() if name in formula.symbols or name in ("B", "S", "O")}
     value = formula.evaluate(**{name: v for name, v in point.items() if name in formula.symbols})
     if as_json:
-        write_json({"metric": formula.name, "at": used, "value": value, "operators": [x.as_dict() for x in lines]})
-        return 0
+        stated = 0 if _none_fits(formula, value) else value
+        write_json({"metric": formula.name, "at": used, "value": stated, "operators": [x.as_dict() for x in lines]})
+        return 1 if _none_fits(formula, value) else 0
     formats = ("format",) if any(x.format for x in lines) else ()
     write_table(
         ("operator", "FLOPs", "HBM bytes", "link bytes", "time", "x", "bound by", *formats, "from"),
         [_cells(x, formats) for x in lines],
     )
-    print(f"\n{_value(formula, point)}")
-    return 0
+    return _at(costs, formula, point)
 
 
 def _cells(line: OpLine, formats: tuple[str, ...]) -> tuple[str, ...]:

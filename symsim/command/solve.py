@@ -29,7 +29,7 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         for constraint, room in answer.slack.items():
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
             print(f"  {constraint}: {state} {format_quantity(abs(room), costs.metric(constraint.split()[0]).unit)}")
-        for line in _levers(answer):
+        for line in ways_of(answer):
             print(f"  {line}")
         if answer.closed_form:
             print(f"  closed form around there: {answer.closed_form}")
@@ -40,7 +40,7 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
     return 0 if answer.status is Status.SOLVED else 1
 
 
-def _levers(answer: Answer) -> list[str]:
+def ways_of(answer: Answer) -> list[str]:
     """What would help: 10 % more of an answer, or a way to have one."""
     nearest = list(answer.levers.items())[:3]
     if answer.status is not Status.INFEASIBLE:

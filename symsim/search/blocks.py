@@ -21,7 +21,8 @@ from symsim.pipeline.pipeline import compile_model
 from symsim.solve.limits import bound_of, form_of
 
 FEASIBLE, UNUSABLE = 0, 1
-"""Codes of points that have values, and of those whose measured row cannot be used; constraints come after them."""
+"""Codes of points that have values, and of those whose measured row cannot be used; constraints come after them, and
+last, where a largest batch is swept, that not even one sequence fits."""
 
 Slices = tuple[slice, ...]
 
@@ -67,10 +68,13 @@ def evaluate_block(
     for host in _hosts(case, names):
         values |= _over(case, host, names, axes)
     codes = np.zeros(shape, dtype=np.int16)
-    for i, constraint in enumerate(parse_limits(limits)):
+    constraints = parse_limits(limits)
+    for i, constraint in enumerate(constraints):
         codes[(codes == FEASIBLE) & ~_met(case, constraint, axes)] = UNUSABLE + 1 + i
     for found in values.values():
         codes[(codes == FEASIBLE) & np.isnan(found)] = UNUSABLE
+    if "max_batch" in values:
+        codes[(codes == FEASIBLE) & (values["max_batch"] < 1)] = UNUSABLE + 1 + len(constraints)
     masked = codes != FEASIBLE
     if masked.any():
         values = {name: np.where(masked, np.nan, found) for name, found in values.items()}

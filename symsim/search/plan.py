@@ -107,7 +107,9 @@ def plan_sweep(
     inner, assumed, single = _inner(grid, forms, constraints)
     refusals |= _without_tables({i: cases[i] for i in costs}, names, subject_to, inner)
     sentences = tuple(dict.fromkeys(refusals.values()))
-    reasons = ("feasible", "the measured row that answers cannot be used", *(f"{c} fails" for c in constraints))
+    none_fits = ("not even one sequence fits in memory",) if "max_batch" in names else ()
+    known = ("feasible", "the measured row that answers cannot be used")
+    reasons = (*known, *(f"{c} fails" for c in constraints), *none_fits)
     codes = {i: len(reasons) + sentences.index(sentence) for i, sentence in refusals.items()}
     units = {name: named_metric(name).unit for name in names}
     notes = tuple(dict.fromkeys(note for found in costs.values() for note in (*found.notes, *found.assumptions)))

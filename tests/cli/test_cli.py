@@ -261,3 +261,18 @@ def test_a_symbol_that_the_metric_does_not_have_is_refused(command: str, metric:
     done = run(command, "qwen3-8b", "--metric", metric, "--at", f"{name}=8")
     assert done.returncode == 2
     assert f"{metric.replace('-', '_')} does not depend on {name}; its workload is" in done.stderr
+
+
+def test_a_largest_batch_below_one_is_an_answer() -> None:
+    words = ("formula", "deepseek-v3", "--device", "h800", "--gemm", "fp8", "--metric", "max-batch", "--at", "S=4096")
+    done = run(*words)
+    assert done.returncode == 1
+    assert "not even one sequence fits at S = 4096, O = 2048" in done.stdout
+    assert "feasible with world_size = 16" in done.stdout
+    shown = run(*words, "--breakdown", "--format", "json")
+    assert (shown.returncode, json.loads(shown.stdout)["value"]) == (1, 0)
+    swept = run(
+        "sweep", "deepseek-v3", "--device", "h800", "--gemm", "fp8", "--metrics", "max_batch", "--subject-to", ""
+    )
+    assert swept.returncode == 1
+    assert "not even one sequence fits in memory" in swept.stdout
