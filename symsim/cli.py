@@ -70,6 +70,9 @@ _TOO_LARGE: Mapping[type[BaseException], str] = {
 
 
 def _run(words: Sequence[str]) -> int:
+    if words == ["--version"]:  # answered before any command is imported
+        print(_version())
+        return 0
     options = vars(_parser(words).parse_args(words))
     command = options.pop("command")
     if not options.pop("quiet"):
@@ -100,6 +103,10 @@ class _UsageError(SymsimError):
     """Flags that do not go together, or that no command has."""
 
 
+def _version() -> str:
+    return f"symsim {import_module('importlib.metadata').version('symsim-llm')}"
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse, but a bad flag is answered with one sentence like any other bad input."""
 
@@ -110,7 +117,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of the command that is asked for; of all of them where none is."""
     parser = _Parser(prog="symsim", description="A symbolic cost-model compiler for LLM inference.")
-    stated = f"symsim {import_module('importlib.metadata').version('symsim-llm')}" if "--version" in words else ""
+    stated = _version() if "--version" in words else ""
     parser.add_argument("--version", action="version", version=stated)  # looked up when asked for: it takes a while
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     asked = next((word for word in words if not word.startswith("-")), None)

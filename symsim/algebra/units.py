@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 
 from symsim.errors import BadUnit, shortened
 
@@ -93,6 +94,7 @@ def parse_quantity(text: str, dimension: str) -> Fraction:
     raise BadUnit(f"{unit!r} is no unit of {dimension}; {expected}")
 
 
+@lru_cache(maxsize=4096, typed=True)
 def format_quantity(value: float | Fraction, dimension: str, digits: int = 4, *, binary: bool = False) -> str:
     """A value in SI units as people write it, with a prefix; `binary` prints bytes as KiB, MiB, GiB.
 

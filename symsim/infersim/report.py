@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import sympy
 from sympy import Expr
+from sympy.core.function import AppliedUndef
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import symbol
@@ -23,12 +24,12 @@ from symsim.cost.memory import reported, reserved, resident, weights
 from symsim.cost.metrics import PricedPhase
 from symsim.cost.roofline import Time
 from symsim.errors import DeploymentError
-from symsim.formula.breakdown import look_ups
-from symsim.formula.program import program
+from symsim.formula.program import Program, positions, program
 from symsim.inputs.cost_model import GIB, INFERSIM, LATEST
 from symsim.inputs.deployment import SM_RATIO, Deployment, positive_integer
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
+from symsim.tables.lookup import bind
 
 MIB = 2**20
 Figures = dict[str, float | int]
@@ -309,7 +310,27 @@ def _phase(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]) -> Fi
     return {**head, **body, f"{metric} (ms)": time * 1000, "Throughput (TGS)": tokens}
 
 
+@cache
+def _look_ups(phase: PricedPhase) -> tuple[tuple[AppliedUndef, ...], Program]:
+    """The look-ups of a phase, operator by operator, and the program of all their arguments."""
+    parts = [(t.compute, t.memory, t.link, t.latency) for t in phase.times().values()]
+    calls = [sorted({call for part in each for call in part.atoms(AppliedUndef)}, key=str) for each in parts]
+    distinct = tuple(dict.fromkeys(call for each in calls for call in each))
+    terms = tuple((f"at_{i}_{j}", cast(Expr, x)) for i, call in enumerate(distinct) for j, x in enumerate(call.args))
+    return distinct, program(terms, tuple(name for name, _ in terms), "python")
+
+
 def defaults_used(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]) -> list[str]:
     """A sentence for every look-up of the phase that no measured row answers."""
-    found = [row for time in phase.times().values() for row in look_ups(time, values, costs.context)]
-    return [row.default for row in found if row.default is not None]
+    calls, compiled = _look_ups(phase)
+    arguments = iter(compiled.at(values, costs.context))
+    found: list[str] = []
+    for call in calls:
+        name, args = str(call.func), [float(next(arguments)) for _ in call.args]
+        shape, axes = positions(name)
+        lookup = bind(name, tuple(args[i] for i in shape), costs.context)
+        point = tuple(args[i] for i in axes)
+        if not lookup.answers_itself(*point):
+            sentence = lookup.explain(*point, default=values["default_mfu"]).default
+            found += [] if sentence is None else [sentence]
+    return found

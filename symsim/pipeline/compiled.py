@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import sympy
 
@@ -50,6 +50,12 @@ class _Forms(Mapping[str, ClosedForm]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+@lru_cache(maxsize=256)
+def _bundled_name(path: str) -> list[str]:
+    """The name of a config that ships with symsim."""
+    return [name for name in bundled_models() if display_path(CONFIGS / f"{name}.json") == path]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -146,7 +152,7 @@ class Compiled:
     @cached_property
     def origin(self) -> str:
         """The words of the command line that compile the same model, device and deployment."""
-        bundled = [name for name in bundled_models() if display_path(CONFIGS / f"{name}.json") == self.config.path]
+        bundled = _bundled_name(self.config.path)
         device = self.device.path.stem if self.device.path.parent == HARDWARE else display_path(self.device.path)
         words = [*(bundled or [self.config.path]), "--device", device, *self.asked.flags()]
         words += ["--cost-model", self.cost_model.name, "--tables", self.context.vintage]

@@ -117,6 +117,11 @@ class Lookup:
             default=why,
         )
 
+    def answers_itself(self, *point: float) -> bool:
+        """Whether a figure that a row of the table's own states answers there: no default, and nothing recomputed."""
+        row = self.rows[self.table.index(point)]
+        return row is not None and self.assumed is None and any(row.numbers(self.signature.value))
+
     def _recomputed(self, row: Row, value: float) -> str | None:
         """A sentence where a row's own figure is zero and its latency is used."""
         if self.signature.unit != "1" or any(row.numbers(self.signature.value)) or math.isnan(value):

@@ -1,4 +1,7 @@
-"""Prints how long the main jobs take: python tests/bench/speed.py. Nothing here is asserted."""
+"""Prints how long the main jobs take: python tests/bench/speed.py. Nothing here is asserted.
+
+With `--against PATH` the jobs of `beside.py` are done by this checkout and by the one at PATH in turns.
+"""
 
 import itertools
 import os
@@ -9,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,6 +164,9 @@ def line(seconds: float, words: str) -> None:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--against"]:
+        subprocess.run([sys.executable, Path(__file__).with_name("beside.py"), *sys.argv[2:]], check=True)
+        return
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, numpy {np.__version__}")
     processes()
     compiles()
