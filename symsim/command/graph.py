@@ -1,12 +1,16 @@
-"""symsim graph: the operators of one phase."""
+"""symsim graph: the operators of one phase, or the text of the family that they are from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from symsim.command.subject import add_phase, add_subject, compiled, write_json
+from symsim.language.library import load_library, model_text
+from symsim.model.family import find_family
 from symsim.model.op_graph import OpGraph, annotated
+from symsim.paths import GRAPHS
 from symsim.render.terminal import write_table
 
 
@@ -16,10 +20,14 @@ def add(commands: Any) -> None:
     add_phase(ask)
     ask.add_argument("--format", default="text", choices=["text", "dot", "json"])
     ask.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    ask.add_argument("--text", action="store_true", help="the graph text of MODEL, or of a family, in full")
     ask.set_defaults(command=_graph)
 
 
-def _graph(*, phase: Any, format: str, **subject: Any) -> int:
+def _graph(*, phase: Any, format: str, text: bool, **subject: Any) -> int:
+    if text:
+        print(_text(subject["model"], subject["cost_model"], subject["graphs"]))
+        return 0
     costs = compiled(subject)
     graph = costs.compiled.phases[phase].graph
     match format:
@@ -36,6 +44,16 @@ def _graph(*, phase: Any, format: str, **subject: Any) -> int:
                 [(op.name, op.kernel, _shape(op.shape), str(op.repeat), str(op.origin)) for op in graph.ops],
             )
     return 0
+
+
+def _text(model: str, cost_model: str, graphs: Sequence[str]) -> str:
+    """The whole text of a family, named itself or by a config of it; `roofline` describes the most."""
+    for name in (cost_model, "roofline"):
+        library = load_library(name, (GRAPHS, *map(Path, graphs)))
+        if model in library.models:
+            return model_text(library, model)
+    family = find_family(model, cost_model, graphs)
+    return model_text(family.library, family.model.name)
 
 
 def _shape(shape: Mapping[str, Any]) -> str:

@@ -25,13 +25,23 @@ class Absent(LookupError):
     """A config key that is absent, null or "auto": the next choice of the graph text stands in."""
 
 
+_LARGEST = 4096
+"""Bits of the largest power that is worked out."""
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if abs(exponent) * math.log2(max(2, abs(base), Fraction(base).denominator)) > _LARGEST:
+        raise ValueError(f"{base}**{exponent} is out of range")
+    return base**exponent
+
+
 _OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": lambda left, right: Fraction(left) / Fraction(right),
     "%": operator.mod,
-    "**": operator.pow,
+    "**": _power,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -135,5 +145,22 @@ def names(node: Expression) -> Iterator[Name]:
             yield from names(right)
         case Negative(operand) | Not(operand):
             yield from names(operand)
+        case _:
+            return
+
+
+def indexed(node: Expression) -> Iterator[Index]:
+    """Every `name[index]` in an expression, left to right."""
+    match node:
+        case Index():
+            yield node
+        case Items(items, _) | Call(_, items, _):
+            for item in items:
+                yield from indexed(item)
+        case Binary(_, left, right):
+            yield from indexed(left)
+            yield from indexed(right)
+        case Negative(operand) | Not(operand):
+            yield from indexed(operand)
         case _:
             return

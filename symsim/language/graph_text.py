@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from threading import Lock
@@ -11,9 +12,10 @@ from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
-from lark.indenter import Indenter
+from lark.indenter import DedentError, Indenter
 
 from symsim.errors import GraphSyntaxError, Span, SymsimError
+from symsim.language.source import LONGEST, Line, code, goes_on, lines_of
 from symsim.language.tree import (
     Alias,
     Binary,
@@ -47,6 +49,7 @@ from symsim.language.tree import (
     StepRule,
     Text,
     When,
+    Words,
 )
 from symsim.paths import GRAMMAR
 
@@ -59,20 +62,48 @@ class _Indentation(Indenter):  # lark declares these as properties and documents
     DEDENT_type = "_DEDENT"  # pyright: ignore
     tab_len = 4  # pyright: ignore
 
+    def process(self, stream: Iterator[Token]) -> Generator[Token]:
+        return super().process(_joined(stream))
+
+    def handle_NL(self, token: Token) -> Iterator[Token]:
+        try:
+            yield from super().handle_NL(token)
+        except DedentError:
+            raise _Dedent(token) from None
+
+
+class _Dedent(Exception):
+    """A line that is indented less than the one before it, and as none above it."""
+
+
+def _joined(stream: Iterator[Token]) -> Iterator[Token]:
+    """Without the ends of lines that go on in the next one."""
+    last = ""
+    for token in stream:
+        if token.type != "_NL" or not goes_on(last):
+            yield token
+            last = str(token)
+
 
 class Places:
-    """Turns a token into the Span of its place in one text."""
+    """Turns a token into the Span of its place: in one text, or in the files that its lines are from."""
 
-    def __init__(self, path: str, text: str) -> None:
-        self.path = path
-        self.lines = text.splitlines() or [""]
+    def __init__(self, path: str, text: str, lines: Sequence[Line] = ()) -> None:
+        self.lines = lines or lines_of(text, path) or (Line("", path, 1),)
 
     def at(self, line: int, column: int) -> Span:
-        shown_line = self.lines[min(line, len(self.lines)) - 1]
-        return Span(self.path, line, column, shown_line)
+        if line > len(self.lines):
+            return replace(self.lines[-1], number=self.lines[-1].number + line - len(self.lines)).span(column)
+        return self.lines[line - 1].span(column)
 
     def of(self, token: Token) -> Span:
         return self.at(token.line or 1, token.column or 1)
+
+
+DIGITS = 300
+"""Of a number, and its decimal exponent."""
+
+LARGEST_EXPONENT = 64
 
 
 @v_args(inline=True)
@@ -84,7 +115,10 @@ class Arithmetic(Transformer[Token, Any]):
         self.places = places
 
     def number(self, token: Token) -> Number:
-        return Number(Fraction(str(token)))
+        exponent = str(token).lower().partition("e")[2]
+        if len(token) > DIGITS or abs(int(exponent or 0)) > DIGITS:
+            raise GraphSyntaxError(self.places.of(token), f"a number out of range; expected at most {DIGITS} digits")
+        return Number(Fraction(str(token)), self.places.of(token))
 
     def text(self, token: Token) -> Text:
         return Text(str(token)[1:-1], self.places.of(token))
@@ -129,6 +163,10 @@ class Arithmetic(Transformer[Token, Any]):
         return Binary("%", left, right)
 
     def pow(self, left: Any, right: Any) -> Binary:
+        large = isinstance(right, Number) and abs(right.value) > LARGEST_EXPONENT
+        if large or _has_power(right):
+            what = f"an exponent of at most {LARGEST_EXPONENT}, and no power in it"
+            raise GraphSyntaxError(_span_of(right), f"a power out of range; expected {what}")
         return Binary("**", left, right)
 
     def both(self, left: Any, right: Any) -> Binary:
@@ -148,8 +186,26 @@ for _alias in (*_ATOMS, *_OPERATIONS):
     setattr(Arithmetic, f"expr__{_alias}", getattr(Arithmetic, _alias))
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """`value when condition else otherwise`."""
+
+    value: Any
+    condition: Any
+    otherwise: Any
+
+
 @v_args(inline=True)
 class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the class)
+    def __init__(self, places: Places, words: Mapping[str, int]) -> None:
+        super().__init__(places)
+        self.words = words
+
+    def worded(self, value: Any) -> Any:
+        """An argument or a default that is one of `words:` as its number."""
+        known = isinstance(value, Name) and value.name in self.words
+        return Number(Fraction(self.words[value.name])) if known else value
+
     def names(self, *tokens: Token) -> tuple[Token, ...]:
         return tokens
 
@@ -190,19 +246,20 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
         return Part(str(name), self.places.of(name))
 
     def param(self, name: Token, default: Any) -> tuple[str, Any]:
-        return str(name), default
+        return str(name), self.worded(default)
 
     def params(self, *params: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
         return params
 
     def args(self, *args: Any) -> tuple[Any, ...]:
-        return args
+        return tuple(map(self.worded, args))
 
     def named(self, name: Token, value: Any) -> Named:
-        return Named(str(name), value, self.places.of(name))
+        return Named(str(name), self.worded(value), self.places.of(name))
 
-    def node(self, name: Token, op: Token, inputs: Any, shape: Any, modules: Any) -> Node:
-        return Node(str(name), str(op), tuple(map(str, inputs)), shape, self.places.of(op), modules or ())
+    def node(self, stage: Token | None, name: Token, op: Token, inputs: Any, shape: Any, modules: Any) -> Node:
+        made = (str(name), str(op), tuple(map(str, inputs)), shape, self.places.of(op))
+        return Node(*made, modules=modules or (), stage=stage is not None)
 
     def modules(self, *paths: Token) -> tuple[str, ...]:
         return tuple(map(str, paths))
@@ -222,8 +279,19 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def repeat(self, count: Any, name: Token, *body: Any) -> Repeat:
         return Repeat(count, str(name), body, self.places.of(name))
 
-    def let(self, name: Token, value: Any) -> Let:
-        return Let(str(name), value, self.places.of(name))
+    def let(self, name: Token, value: Any) -> Let | When:
+        """`let x = a when c else b` is the `when` that makes x either."""
+        if not isinstance(value, _Chosen):
+            return Let(str(name), value, self.places.of(name))
+        body, otherwise = self.let(name, value.value), self.let(name, value.otherwise)
+        return When(value.condition, (body,), (otherwise,), _span_of(value.condition))
+
+    def chosen(self, value: Any, condition: Any, otherwise: Any) -> _Chosen:
+        return _Chosen(value, condition, otherwise)
+
+    def untimed(self, name: Token, *body: Any) -> Repeat:
+        """`report as name:` is done no time at all."""
+        return Repeat(Number(Fraction(0)), str(name), body, self.places.of(name))
 
     def require(self, divisor: Any, dividend: Any) -> Require:
         return Require(divisor, dividend, _span_of(divisor))
@@ -237,8 +305,16 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def defaults(self, *choices: Any) -> tuple[Any, ...]:
         return choices
 
-    def binding(self, symbol: Token, layer: Token | None, choices: Any, null: Any, defaults: Any) -> Binding:
-        return Binding(str(symbol), layer and str(layer), choices, null, defaults, self.places.of(symbol))
+    def layered(
+        self, index: Token, name: Token | None, other: Token | None
+    ) -> tuple[str, tuple[str | None, str | None]]:
+        return str(index), (name and str(name), other and str(other))
+
+    def binding(self, symbol: Token, layered: Any, choices: Any, null: Any, defaults: Any) -> Binding:
+        layer, names = layered or (None, (None, None))
+        if str(symbol) in self.words:
+            raise GraphSyntaxError(self.places.of(symbol), f"{symbol} is a word for {self.words[str(symbol)]}")
+        return Binding(str(symbol), layer, choices, null, defaults, self.places.of(symbol), names)
 
     def json(self, token: Token) -> object:
         return json.loads(str(token))
@@ -273,7 +349,15 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
         bindings = tuple(row for row in rows if isinstance(row, Binding))
         expects = tuple(row for row in rows if isinstance(row, Expect))
         ignores = frozenset[str]().union(*(row for row in rows if isinstance(row, frozenset)))
-        return Model(str(name), tuple(map(str, serves)), section, bindings, expects, ignores, renames, statements, span)
+        return Model(
+            str(name), tuple(map(str, serves or ())), section, bindings, expects, ignores, renames, statements, span
+        )
+
+    def words_section(self, *rows: tuple[str, int]) -> Words:
+        return Words(dict(rows))
+
+    def word(self, name: Token, value: Token) -> tuple[str, int]:
+        return str(name), int(value)
 
     def fact(self, name: Token, params: Any, value: Any) -> StepFact:
         return StepFact(str(name), tuple(map(str, params or ())), value, self.places.of(name))
@@ -309,7 +393,7 @@ def _span_of(expression: Any) -> Span:
 def spans(expression: Any) -> Iterator[Span]:
     """The places of all names and calls in an expression, left to right."""
     match expression:
-        case Name(_, span):
+        case Name(_, span) | Number(_, span):
             yield span
         case Call(_, args, span):
             yield span
@@ -330,6 +414,18 @@ def spans(expression: Any) -> Iterator[Span]:
             return
 
 
+def _has_power(expression: Any) -> bool:
+    match expression:
+        case Binary(operation, left, right):
+            return operation == "**" or _has_power(left) or _has_power(right)
+        case Negative(operand) | Not(operand):
+            return _has_power(operand)
+        case Call(_, args, _):
+            return any(map(_has_power, args))
+        case _:
+            return False
+
+
 @cache
 def _parser() -> Lark:
     return Lark.open(
@@ -346,19 +442,30 @@ _PARSING = Lock()
 """The parser counts indentation as it goes, so threads (of a cluster's worker) take turns."""
 
 
-def parse_graph(text: str, path: str, line: int = 1) -> tuple[Any, ...]:
-    """Kernels, blocks, models and keys of one graph text. line: where in its file the text begins.
+def parse_graph(lines: Sequence[Line], words: Mapping[str, int] | None = None) -> tuple[Any, ...]:
+    """Kernels, blocks, models and keys of one graph text. words: names of numbers, as `words:` gives them.
 
     Raises GraphSyntaxError with file, line, column, a caret and what was expected.
     """
-    text = "\n" * (line - 1) + text
-    places = Places(path, text)
+    places = Places("", "", lines)
+    _short_enough(lines)
     try:
         with _PARSING:
-            tree = _parser().parse(text + "\n", start="start")
-        return _Graph(places).transform(tree)
+            tree = _parser().parse("\n".join(line.text for line in lines) + "\n", start="start")
+        return _Graph(places, words or {}).transform(tree)
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(max(error.line, 1), max(error.column, 1)), expectation(error)) from None
+    except _Dedent as error:
+        (token,) = error.args
+        column = (token.end_column or 1) if "\n" in token else 1
+        raise GraphSyntaxError(
+            places.at(token.end_line or 1, column), "indented less than the line before, and as none above"
+        ) from None
+    except RecursionError:
+        longest = max(range(len(lines)), key=lambda i: len(lines[i].text))
+        raise GraphSyntaxError(
+            places.at(longest + 1, 1), "nested too deep; give parts of it names with `let`"
+        ) from None
     except VisitError as error:
         if isinstance(error.orig_exc, SymsimError):
             raise error.orig_exc from None
@@ -374,6 +481,16 @@ def parse_expression(text: str, path: str) -> Expression:
         return Arithmetic(places).transform(tree)
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(1, max(error.column, 1)), expectation(error)) from None
+
+
+def _short_enough(lines: Sequence[Line]) -> None:
+    length = 0
+    for line in lines:
+        text = code(line.text)
+        length += len(text)
+        if length > LONGEST:
+            raise GraphSyntaxError(line.span(1), f"a statement of {length} characters, expected at most {LONGEST}")
+        length = length if goes_on(text) else 0
 
 
 _READABLE = {

@@ -11,7 +11,8 @@ from sympy import Expr, Integer, Rational
 from sympy.logic.boolalg import Boolean
 
 from symsim.algebra.symbols import table_function
-from symsim.errors import PrecisionMissing, Span, UndefinedName, did_you_mean
+from symsim.errors import GraphSyntaxError, PrecisionMissing, Span, UndefinedName, did_you_mean
+from symsim.language.graph_text import spans
 from symsim.language.tree import Binary, Call, Clause, Expression, Index, Items, Name, Negative, Not, Number, Text
 from symsim.tables.table import signatures
 
@@ -61,13 +62,16 @@ def expression(node: Expression, scope: Scope) -> Expr:
         case Binary("*", left, right):
             return expression(left, scope) * expression(right, scope)
         case Binary("/", left, right):
-            return expression(left, scope) / expression(right, scope)
+            divisor = expression(right, scope)
+            if divisor == 0:
+                raise GraphSyntaxError(next(spans(right), Span("", 1)), "divides by zero")
+            return expression(left, scope) / divisor
         case Binary("%", left, right):
             return sympy.Mod(expression(left, scope), expression(right, scope))
         case Binary("**", left, right):
             return expression(left, scope) ** expression(right, scope)
-        case Index(Name(name, span), _):
-            raise UndefinedName(span, f"{name}[...] is known for each layer only in the conditions of `layers`")
+        case Index(Name(name, span), index):
+            return _of_layer(name, index, span, scope)
         case Text(_, span) | Items(_, span):
             raise UndefinedName(span, "texts and lists of a config may stand in its `config:` section only")
         case _:
@@ -101,6 +105,20 @@ def priced(clause: Clause, scope: Scope, *, count: bool = False) -> Priced:
         key = None if part.precision is None else part.precision.name
         amounts[key] = amounts.get(key, Integer(0)) + expression(part.amount, scope)
     return amounts
+
+
+def of_layer(name: str, index: str) -> str:
+    """What a scope calls `name[index]`, a fact of each layer of one kind."""
+    return f"{name}[{index}]"
+
+
+def _of_layer(name: str, index: Expression, span: Span, scope: Scope) -> Expr:
+    found = scope.get(of_layer(name, index.name)) if isinstance(index, Name) else None
+    if found is None:
+        raise UndefinedName(
+            span, f"{name}[...] is known for each layer only within `layers`, as {name}[i] where `i` is its index"
+        )
+    return found
 
 
 def _defined(name: str, span: Span, scope: Scope) -> Expr:

@@ -15,6 +15,7 @@ from symsim.errors import Span
 @dataclass(frozen=True, slots=True)
 class Number:
     value: Fraction
+    span: Span = field(default=Span("", 1), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ class Named:
 class Node:
     """`value = op(inputs; shape) of modules`; op names a kernel or a block. Sizes by place come before those by name.
 
-    modules: paths of the linear layers that a kernel's weights are, inside of those that the blocks around it name.
+    modules: paths of the linear layers that a kernel's weights are, inside of those that the blocks around it name;
+    stage: whether, in a block, it stands among the stages of the layer, in place of the node that calls the block.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Node:
     shape: tuple[Expression | Named, ...]
     span: Span
     modules: tuple[str, ...] = ()
+    stage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +268,8 @@ class Binding:
     """`symbol = key | other_key null value else default`: the first choice all of whose keys are there.
 
     null: what a key that is there and null means, where that is not the default; layer: of `symbol[layer] = ...`, the
-    name of the layer's index; such a symbol decides what kind each layer is.
+    name of the layer's index; such a symbol decides what kind each layer is, and names tells what those for which it
+    holds and the others are called.
     """
 
     symbol: str
@@ -274,6 +278,7 @@ class Binding:
     null: Expression | None
     defaults: tuple[Expression, ...]
     span: Span
+    names: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +295,13 @@ class Renames:
     """`modules:`: path, or the beginning of one -> what checkpoints call it."""
 
     paths: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """`words:`: what an argument may say in place of a number."""
+
+    values: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
-"""A draft of a graph file: the nearest family's text under the new model's name, and what of it does not match."""
+"""A draft of a graph file: a model that is like the nearest family, and what of the config that does not describe."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from symsim.errors import ConfigError, SymsimError
 from symsim.inputs.config import ModelConfig
+from symsim.language.library import origins, own_lines
+from symsim.language.like import DEEPEST
 from symsim.language.tree import Library, Model
 from symsim.model.architecture import read_architecture
 from symsim.model.family import nearest
 from symsim.model.match import stated_names
-from symsim.paths import ROOT
 
 
 def draft(config: ModelConfig, library: Library) -> str:
@@ -22,12 +22,22 @@ def draft(config: ModelConfig, library: Library) -> str:
     model = nearest(config, library)
     title = re.sub(r"\W|ForCausalLM|ForConditionalGeneration", "", names[0])
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", title).lower()
-    text = _source(model).replace(f"model {model.name} for", f"model {name} for", 1)
-    head = re.sub(r" for [^:]*:", f" for {', '.join(dict.fromkeys(names))}:", text, count=1)
+    served = ", ".join(dict.fromkeys(names))
     remarks = [f"# Drafted from {model.name} ({model.span}), the nearest family."]
     remarks += [f"# Does not match yet: {line}" for line in _mismatches(config, model, library)]
-    remarks += ["# Change what differs, then: symsim params CONFIG --graphs FOLDER, symsim check-model CONFIG."]
-    return "\n".join([*remarks, "", head.rstrip(), ""])
+    remarks += [
+        f"# Say below what differs; symsim graph {model.name} --text shows that one in full.  Then:",
+        "# symsim params CONFIG --graphs FOLDER, symsim check-model CONFIG.",
+    ]
+    return "\n".join([*remarks, "", *_like(name, served, model.name, library), ""])
+
+
+def _like(name: str, served: str, nearest: str, library: Library) -> list[str]:
+    """A model that is like the nearest one, or where that is too far back, like the same as that, with its lines."""
+    back = origins(library, nearest)
+    if len(back) < DEEPEST:
+        return [f"model {name} like {nearest} for {served}:"]
+    return [f"model {name} like {back[0]} for {served}:", *own_lines(library, nearest)]
 
 
 def _mismatches(config: ModelConfig, model: Model, library: Library) -> list[str]:
@@ -36,12 +46,3 @@ def _mismatches(config: ModelConfig, model: Model, library: Library) -> list[str
     except SymsimError as error:
         return [str(error).splitlines()[-1]]
     return [f"{key} is not described" for key in unread]
-
-
-def _source(model: Model) -> str:
-    """The text of one model: from its first line to the next line that is not indented."""
-    path = ROOT / model.span.path
-    lines = (path if path.is_file() else Path(model.span.path)).read_text(encoding="utf-8").splitlines()
-    rest = lines[model.span.line :]
-    end = next((i for i, line in enumerate(rest) if line and not line[0].isspace()), len(rest))
-    return "\n".join([lines[model.span.line - 1], *rest[:end]])

@@ -32,6 +32,14 @@ class Place:
     inside: str = ""
     step: str = ""
 
+    def of_node(self, name: str) -> Place:
+        return replace(self, path=(*self.path, name), stage=self.stage or name)
+
+    def of_stage(self, name: str) -> Place:
+        """A stage that a block names itself stands where the node that calls the block does."""
+        around = self.path[: self.path.index(self.body) + 1] if self.body else ()
+        return replace(self, path=(*around, name), stage=name)
+
     def repeated(self, name: str, count: Expr) -> Place:
         """A repeat of the model is a body of layers; one inside a block repeats part of a layer."""
         times = self.repeat * count

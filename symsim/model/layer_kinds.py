@@ -1,4 +1,5 @@
-"""Which layers of a model are alike: those for which every `when` of `layers L as i` is decided alike.
+"""Which layers of a model are alike: those for which `layers L as i` decides every `when` alike, and for which every
+`sliding[i]` in a size is the same.
 
 Decided in plain Python on numbers, once for each layer; formulas then hold one body for each kind, repeated as often
 as there are such layers.
@@ -7,12 +8,28 @@ as there are such layers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from symsim.errors import ConfigError, Span, UndefinedName, did_you_mean
-from symsim.language.decide import evaluate, names
-from symsim.language.tree import Expression, Layers, Model, Name, Statement, When
+from symsim.language.decide import evaluate, indexed, names
+from symsim.language.symbolic import of_layer
+from symsim.language.tree import (
+    Clause,
+    Each,
+    Expression,
+    Index,
+    Layers,
+    Let,
+    Model,
+    Name,
+    Named,
+    Node,
+    Repeat,
+    Statement,
+    When,
+)
 from symsim.quantization.layers import Formats
 
 
@@ -20,9 +37,10 @@ from symsim.quantization.layers import Formats
 class LayerKind:
     """Layers that are alike. layers: their indices; count: how many layers there are in all.
 
-    statement: the place of `layers`; outcomes: place of each `when` -> whether it holds; symbol: the name of the
-    number of such layers, None where all layers are alike; decided_by: the names that the conditions mention; formats:
-    of their modules, where a checkpoint gives each its own.
+    statement: the place of `layers`; outcomes: place of each `when` -> whether it holds; facts: `sliding[i]` -> its
+    value, where a size mentions it; symbol: the name of the number of such layers, None where all layers are alike;
+    decided_by: the names that conditions and sizes mention; formats: of their modules, where a checkpoint gives each
+    its own.
     """
 
     statement: Span
@@ -32,12 +50,13 @@ class LayerKind:
     layers: tuple[int, ...]
     count: int
     decided_by: tuple[str, ...]
+    facts: tuple[tuple[str, Fraction], ...] = ()
     formats: Formats = ()
 
     @property
     def form(self) -> tuple[object, ...]:
         """What a compilation depends on: everything but how many layers there are."""
-        return self.statement, self.name, self.outcomes, self.formats
+        return self.statement, self.name, self.outcomes, self.facts, self.formats
 
 
 ALIKE = "layer"
@@ -59,7 +78,8 @@ def kinds(model: Model, values: Mapping[str, int], layers: Mapping[str, Sequence
 
     values: sizes of the config; layers: what the `config:` section says of each layer.
     """
-    return tuple(kind for statement in _statements(model.body) for kind in _kinds(statement, values, layers))
+    named = {binding.symbol: binding.names for binding in model.bindings if binding.layer is not None}
+    return tuple(kind for statement in _statements(model.body) for kind in _kinds(statement, values, layers, named))
 
 
 def _statements(body: Sequence[Statement]) -> Iterator[Layers]:
@@ -86,41 +106,113 @@ def _count(statement: Layers, values: Mapping[str, int]) -> int:
     return count
 
 
-def _kinds(statement: Layers, values: Mapping[str, int], layers: Mapping[str, Sequence[Any]]) -> Iterator[LayerKind]:
+def _kinds(
+    statement: Layers, values: Mapping[str, int], layers: Mapping[str, Sequence[Any]], named: Mapping[str, Names]
+) -> Iterator[LayerKind]:
     count = _count(statement, values)
-    alike: dict[tuple[tuple[Span, bool], ...], tuple[list[str], list[int]]] = {}
+    alike: dict[tuple[_Decided, ...], list[int]] = {}
     mentioned: dict[str, None] = {}
     for i in range(count):
-        known = {**values, **layers, statement.index: i}
-        decided = list(_decided(statement.body, known, mentioned))
-        outcomes = tuple((span, outcome) for span, outcome, _ in decided)
-        words = [word for _, _, word in decided if word is not None]
-        alike.setdefault(outcomes, (words, []))[1].append(i)
+        layer = _Layer({**values, **layers, statement.index: i}, statement.index, named)
+        layer.decide(statement.body)
+        mentioned |= layer.mentioned
+        alike.setdefault(tuple(layer.decided.values()), []).append(i)
         if len(alike) > MOST_KINDS:
             raise ConfigError(f"the config tells more than {MOST_KINDS} kinds of layers apart, each with its own costs")
     mentioned.pop(statement.index, None)
     taken: set[str] = set()
-    for outcomes, (words, indices) in alike.items():
+    for decided, indices in alike.items():
+        words = dict.fromkeys(one.word for one in decided if one.word is not None)
         name = ALIKE if len(alike) == 1 else free_name("_".join(words) or ALIKE, taken)
-        symbol = None if len(alike) == 1 else f"L_{name}"
-        yield LayerKind(statement.span, name, symbol, outcomes, tuple(indices), count, tuple(mentioned))
+        yield LayerKind(
+            statement=statement.span,
+            name=name,
+            symbol=None if len(alike) == 1 else f"L_{name}",
+            outcomes=tuple((one.what, bool(one.value)) for one in decided if isinstance(one.what, Span)),
+            layers=tuple(indices),
+            count=count,
+            decided_by=tuple(mentioned),
+            facts=tuple((one.what, one.value) for one in decided if isinstance(one.what, str)),
+        )
 
 
-def _decided(
-    body: Sequence[Statement], known: Mapping[str, Any], mentioned: dict[str, None]
-) -> Iterator[tuple[Span, bool, str | None]]:
-    """The outcome of every `when` that speaks of sizes and layers only, along the branches that are taken."""
+Names = tuple[str | None, str | None]
 
-    def look(name: Name) -> Any:
-        return _size(name, known)
 
-    for statement in body:
-        if not isinstance(statement, When) or not _of_config(statement.condition, known):
-            continue
-        mentioned |= dict.fromkeys(name.name for name in names(statement.condition))
-        outcome = bool(evaluate(statement.condition, look))
-        yield statement.span, outcome, statement.names[0 if outcome else 1]
-        yield from _decided(statement.body if outcome else statement.otherwise, known, mentioned)
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A `when`, by its place, or `sliding[i]`, and what it is for one layer. word: what it calls such layers."""
+
+    what: Span | str
+    value: Fraction
+    word: str | None
+
+
+@dataclass(slots=True)
+class _Layer:
+    """What is decided for one layer, along the branches that are taken. named: what a fact calls layers."""
+
+    known: Mapping[str, Any]
+    index: str
+    named: Mapping[str, Names]
+    decided: dict[Span | str, _Decided] = field(default_factory=dict[Span | str, _Decided])
+    mentioned: dict[str, None] = field(default_factory=dict[str, None])
+
+    def decide(self, body: Sequence[Statement]) -> None:
+        """The outcome of every `when` that speaks of sizes and layers only, and the facts that sizes mention."""
+        for statement in body:
+            match statement:
+                case When(condition, then, otherwise, span, words) if _of_config(condition, self.known):
+                    outcome = bool(evaluate(condition, self.look))
+                    self.decided[span] = _Decided(span, Fraction(outcome), self.branch(condition, words, outcome))
+                    self.mentioned |= dict.fromkeys(name.name for name in names(condition))
+                    self.decide(then if outcome else otherwise)
+                case When(condition, then, otherwise):
+                    self.facts(condition)
+                    self.decide((*then, *otherwise))
+                case Node():
+                    for size in statement.shape:
+                        self.facts(size.value if isinstance(size, Named) else size)
+                case Let(_, value, _):
+                    self.facts(value)
+                case Repeat(value, _, body, _):
+                    self.facts(value)
+                    self.decide(body)
+                case Each(body, _):
+                    self.decide(body)
+                case Clause():
+                    for priced in statement.cost:
+                        self.facts(priced.amount)
+                case _:
+                    pass
+
+    def facts(self, size: Expression) -> None:
+        """Note `sliding[i]` within an expression."""
+        for fact in indexed(size):
+            name = of_layer(fact.name.name, self.index)
+            of_this_layer = isinstance(fact.index, Name) and fact.index.name == self.index
+            if name in self.decided or fact.name.name not in self.known or not of_this_layer:
+                continue  # lowering says what is not known
+            value = evaluate(fact, self.look)
+            if not isinstance(value, (int, Fraction)):
+                raise ConfigError(f"{fact.name.span}: {name} is {value!r} in this config, and no number")
+            word = None if fact.name.name in self.mentioned else self.word(fact.name.name, bool(value))
+            self.mentioned[fact.name.name] = None
+            self.decided[name] = _Decided(name, Fraction(value), word)
+
+    def branch(self, condition: Expression, words: Names, outcome: bool) -> str | None:
+        """What a branch calls layers; without a name of its own, what the fact does that alone decides it."""
+        if any(words) or not isinstance(condition, Index) or condition.name.name in self.mentioned:
+            return words[0 if outcome else 1]
+        return self.word(condition.name.name, outcome)
+
+    def word(self, fact: str, holds: bool) -> str | None:
+        """What layers are called for which a fact holds, or does not: as its row says, else by its own name."""
+        words = self.named.get(fact, (None, None))
+        return words[0 if holds else 1] if any(words) else fact if holds else None
+
+    def look(self, name: Name) -> Any:
+        return _size(name, self.known)
 
 
 def _of_config(condition: Expression, known: Mapping[str, Any]) -> bool:

@@ -37,7 +37,7 @@ from symsim.model.environment import Env
 from symsim.model.layer_kinds import LayerKind
 from symsim.model.op_graph import DEGREES, SHARED, Guard, Op, OpGraph, Refusal, Resident, Whole, verify
 from symsim.model.step import EngineStep, step_named
-from symsim.model.weight_paths import within
+from symsim.model.weight_paths import refuse_large, within
 from symsim.quantization.layers import Formats
 
 Facts = Mapping[Symbol, Expr]
@@ -91,6 +91,7 @@ def lower(
     stands in for it; formats: of the modules outside of layers, where a checkpoint gives each its own.
     Raises UndefinedName and CycleError at their place in the text, ConfigError for a merged operator of two formats.
     """
+    refuse_large(model, library)
     alone: dict[sympy.Basic, bool] = {}
     shared = degrees(facts, alone)
     engine = step_named(step, library, shared)
@@ -220,8 +221,10 @@ class _Lowering:
         values = env.values
         for kind in (kind for kind in self.kinds if kind.statement == statement.span):
             times = _of_a_stage(count if kind.symbol is None else env.scope[kind.symbol], count, env.scope)
+            facts = {fact: sympy.Rational(value) for fact, value in kind.facts}
             inner = replace(
                 env,
+                scope={**env.scope, **facts},
                 values=values,
                 place=env.place.repeated(kind.name, times),
                 outcomes=dict(kind.outcomes),
@@ -250,7 +253,7 @@ class _Lowering:
     def node(self, node: Node, env: Env) -> tuple[str, ...]:
         """The name of the operator that makes a node's value; of a block, what is behind its output."""
         sources = [env.value(name, node.span) for name in node.inputs]
-        place = replace(env.place, path=(*env.place.path, node.name), stage=env.place.stage or node.name)
+        place = env.place.of_stage(node.name) if node.stage else env.place.of_node(node.name)
         inner = replace(env, place=place)
         if node.op in self.library.blocks:
             return self.block(node, sources, inner)

@@ -13,7 +13,7 @@ from symsim.inputs.source import Source
 from symsim.model.architecture import Architecture
 from symsim.model.family import Family
 from symsim.model.layer_kinds import ALIKE, LayerKind, free_name
-from symsim.model.weight_paths import bodies, modules, stored_as
+from symsim.model.weight_paths import bodies, modules, refuse_large, stored_as
 from symsim.quantization.formats import Format
 from symsim.quantization.layers import BF16, Formats, LayerFormat, Quantization
 
@@ -129,6 +129,7 @@ def _formats(
 
 def _told_apart(family: Family, found: Quantization) -> Architecture:
     """The sizes of a family whose kinds of layers are told apart by the formats of their modules."""
+    refuse_large(family.model, family.library)
     statements = {statement.span: statement for statement in bodies(family.model.body)}
     taken = {kind.name for kind in family.sizes.kinds}
     kinds: list[LayerKind] = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from symsim.errors import Span
-from symsim.language.tree import Clause, Layers, Library, Model, Node, Repeat, Statement, When
+from symsim.errors import GraphSyntaxError, Span
+from symsim.language.tree import Clause, Each, Layers, Library, Model, Node, Repeat, Statement, When
 
 LAYERS = "layers"
 """In `modules:`, the list that holds the layers of the model; its entries are numbered from 0."""
@@ -25,10 +25,42 @@ def modules(
             case When(_, then, otherwise, span):
                 taken = {True: then, False: otherwise, None: (*then, *otherwise)}[decided.get(span)]
                 yield from modules(taken, library, decided, inside)
-            case Repeat():
+            case Repeat() | Each():
                 yield from modules(statement.body, library, decided, inside)
             case _:
                 pass
+
+
+MOST = 20_000
+"""Nodes of a model with all blocks put in; the largest family that is described has some hundreds."""
+
+
+def refuse_large(model: Model, library: Library) -> None:
+    """Raises GraphSyntaxError for a model whose blocks, put in one another, are too many to work out."""
+    nodes = _nodes(model.body, library, {})
+    if nodes > MOST:
+        raise GraphSyntaxError(model.span, f"{nodes:,} nodes with all blocks put in, expected at most {MOST:,}")
+
+
+def _nodes(body: Sequence[Statement], library: Library, known: dict[str, int]) -> int:
+    """How many nodes a body holds. known: of blocks; blocks that contain each other are refused elsewhere."""
+    count = 0
+    for statement in body:
+        match statement:
+            case Node(_, op) if op in library.blocks:
+                if op not in known:
+                    known[op] = 0
+                    known[op] = _nodes(library.blocks[op].body, library, known)
+                count += 1 + known[op]
+            case Node():
+                count += 1
+            case When(_, then, otherwise, _):
+                count += _nodes((*then, *otherwise), library, known)
+            case Layers() | Repeat() | Each():
+                count += _nodes(statement.body, library, known)
+            case _:
+                pass
+    return count
 
 
 def within(inside: str, modules: Sequence[str]) -> str:

@@ -232,7 +232,7 @@ def _in_order(
 ) -> tuple[Mapping[str, int], ...]:
     """Every layer's parts, first to last."""
     listed = {name: {part: held.get(part, 0) for part in PARTS} | dict(held) for name, held in bodies.items()}
-    placed = {index: listed[kind.name] for kind in family.sizes.kinds for index in kind.layers}
+    placed = {index: listed.get(kind.name, {}) for kind in family.sizes.kinds for index in kind.layers}
     apart = [name for name in listed if name not in {kind.name for kind in family.sizes.kinds}]
     repeated = [listed[name] for name in apart for _ in range(_times(phased, name, values))]
     return (*(placed[index] for index in sorted(placed)), *repeated)

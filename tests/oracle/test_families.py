@@ -11,7 +11,10 @@ import pytest
 
 import symsim
 from symsim.errors import SymsimError
+from symsim.inputs.config import ModelConfig
+from symsim.language.library import load_library
 from symsim.model.family import find_family
+from symsim.model.match import find_model
 from symsim.pipeline.counts import cache
 from tests.oracle.counted import compared, records
 from tests.oracle.counted import write as write_changed
@@ -23,6 +26,14 @@ COUNTED = records("families.json")
 def test_counts_are_those_of_the_real_class(counted: dict[str, Any]) -> None:
     outcome, words = compared(counted)
     assert outcome == "exact", words
+
+
+def test_every_family_has_a_record() -> None:
+    """A new family asks for its counts, in families.json or hybrids.json; `symsim check-model` prints them."""
+    library = load_library("roofline")
+    configs = [record["config"] for file in ("families.json", "hybrids.json") for record in records(file)]
+    counted = {find_model(ModelConfig("config.json", config), library).name for config in configs}
+    assert sorted(set(library.models) - counted) == []
 
 
 write = functools.partial(write_changed, COUNTED)

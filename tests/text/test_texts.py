@@ -31,12 +31,12 @@ def halves(path: Path) -> tuple[str, str]:
 
 
 def graph_text(text: str, folder: Path) -> str:
-    """Lower and price the only model of a text for one decode step on one GPU; a line an operator."""
+    """Lower and price the last model of a text for one decode step on one GPU; a line an operator."""
     (folder / "mine").mkdir()
     (folder / "mine" / "tiny.graph").write_text(text)
     library = load_library("mine", (folder,))
     _ = [*library.kernels.values(), *library.blocks.values()]  # text is parsed when asked for
-    (model,) = library.models.values()
+    *_, model = library.models.values()
     stated = {name.name: 64 for binding in model.bindings for name in map(single_name, binding.choices) if name}
     sizes = read_architecture(ModelConfig("tiny.json", stated | {"num_hidden_layers": 6}), model, library)
     deployment = {"tp": 1, "nodes": 1, "world_size": 1, "deepep": 0, "pp": 1, "cp": 1}
