@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symsim.algebra.symbols import KNOWN
 from symsim.algebra.units import format_quantity
 from symsim.command.subject import add_json, write_json
 from symsim.cost.metric_table import metrics
-from symsim.inputs.config import bundled_models, load_config
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices, load_device
+from symsim.inputs.model_names import bundled
 from symsim.language.library import load_library
 from symsim.render.terminal import write_table
 from symsim.tables.table import rows, signatures
 
-Listed = tuple[tuple[str, ...], list[tuple[str, ...]]]
+Listed = tuple[tuple[str, ...], Sequence[tuple[str | int, ...]]]
 """Head and rows."""
 
 
@@ -32,14 +32,16 @@ def _list(*, what: str, json: bool) -> int:
     if json:
         write_json([dict(zip(head, row, strict=True)) for row in found])
     else:
-        write_table(head, found)
+        write_table(head, [tuple(f"{cell:,}" if isinstance(cell, int) else cell for cell in row) for row in found])
     return 0
 
 
 def _models() -> Listed:
-    configs = [(name, load_config(name)) for name in bundled_models()]
-    return ("model", "architecture", "source"), [
-        (name, config.keys["architectures"][0], config.keys["_source"]) for name, config in configs
+    """From the index alone, so that it is as quick with hundreds."""
+    head = ("model", "id", "total", "active", "format", "context")
+    return head, [
+        (name, row.id, row.total, row.active, row.format, "" if row.context is None else row.context)
+        for name, row in bundled().items()
     ]
 
 

@@ -61,12 +61,14 @@ def rewriting(derivation: Derivation, numbers: Mapping[str, Any], context: Table
             swaps[call] = _in_place_of(lookup)
         else:
             partly = partly or lookup.partly
+    calls = _calls(derivation)
+    shaped = frozenset(s.name for call in calls for part in _shape(call) for s in part.free_symbols)  # pyright: ignore
     return Rewriting(
         swaps=swaps,
         sentences=tuple(sorted(sentences)),
-        shaped=frozenset[str]().union(*(names for _, names in _sized(derivation).values())),
+        shaped=shaped,
         partly=partly,
-        columns=_columns({str(call.func) for call in _calls(derivation)}, context),
+        columns=_columns({str(call.func) for call in calls}, context),
     )
 
 
@@ -121,24 +123,18 @@ def _shape(call: AppliedUndef) -> tuple[Expr, ...]:
     return tuple(_arguments(call)[i] for i in positions(str(call.func))[0])
 
 
-@lru_cache(maxsize=1024)
-def _sized(derivation: Derivation) -> Mapping[AppliedUndef, tuple[tuple[Expr, ...], frozenset[str]]]:
-    """Applied look-up -> the expressions of its shape, and the symbols that those speak of."""
-    shapes = {call: _shape(call) for call in _calls(derivation)}
-    return {
-        call: (shape, frozenset(s.name for part in shape for s in part.free_symbols if isinstance(s, Symbol)))
-        for call, shape in shapes.items()
-    }
-
-
 def _shapes(derivation: Derivation, numbers: Mapping[str, Any]) -> Mapping[AppliedUndef, tuple[float, ...]]:
     """Applied look-up -> the numbers of its shape, where all of them are known."""
-    known = {call: shape for call, (shape, names) in _sized(derivation).items() if names <= numbers.keys()}
+    known = [call for call in _calls(derivation) if all(_known(part, numbers) for part in _shape(call))]
     if not known:
         return {}
-    terms = tuple((f"size_{i}_{j}", part) for i, shape in enumerate(known.values()) for j, part in enumerate(shape))
+    terms = tuple((f"size_{i}_{j}", part) for i, call in enumerate(known) for j, part in enumerate(_shape(call)))
     sizes = iter(program(terms, tuple(name for name, _ in terms), "python").run(numbers, {}))
-    return {call: tuple(float(next(sizes)) for _ in shape) for call, shape in known.items()}
+    return {call: tuple(float(next(sizes)) for _ in _shape(call)) for call in known}
+
+
+def _known(part: Expr, numbers: Mapping[str, Any]) -> bool:
+    return all(isinstance(s, Symbol) and s.name in numbers for s in part.free_symbols)
 
 
 def _columns(functions: set[str], context: TableContext) -> frozenset[str]:

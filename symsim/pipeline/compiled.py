@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import sympy
 
@@ -16,14 +16,14 @@ from symsim.cost.metric_table import metrics, named_metric
 from symsim.cost.metrics import PricedPhase
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
-from symsim.inputs.config import ModelConfig, bundled_models
+from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import CostModel
 from symsim.inputs.deployment import CHECKPOINT, Deployment
 from symsim.inputs.device import Device
 from symsim.model.architecture import Architecture
 from symsim.model.family import Family
 from symsim.model.stored_formats import ServedModel
-from symsim.paths import CONFIGS, HARDWARE, display_path
+from symsim.paths import HARDWARE, display_path
 from symsim.pipeline.compilations import derived, phase_of
 from symsim.pipeline.shards import check_deployment, whole_shards
 from symsim.quantization.multiply import gemm_rate
@@ -50,12 +50,6 @@ class _Forms(Mapping[str, ClosedForm]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-@lru_cache(maxsize=256)
-def _bundled_name(path: str) -> list[str]:
-    """The name of a config that ships with symsim."""
-    return [name for name in bundled_models() if display_path(CONFIGS / f"{name}.json") == path]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -152,9 +146,8 @@ class Compiled:
     @cached_property
     def origin(self) -> str:
         """The words of the command line that compile the same model, device and deployment."""
-        bundled = _bundled_name(self.config.path)
         device = self.device.path.stem if self.device.path.parent == HARDWARE else display_path(self.device.path)
-        words = [*(bundled or [self.config.path]), "--device", device, *self.asked.flags()]
+        words = [self.config.name or self.config.path, "--device", device, *self.asked.flags()]
         words += ["--cost-model", self.cost_model.name, "--tables", self.context.vintage]
         words += [word for folder in self.family.graphs for word in ("--graphs", folder)]
         return shlex.join(words if self.context.figures is None else [*words, "--fallback"])

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 import symsim
-from symsim.inputs.config import bundled_models
 from symsim.inputs.cost_model import COST_MODELS
+from tests.laws.families import BUNDLED
 
 DEPLOYMENTS: list[dict[str, Any]] = [
     {},
@@ -44,7 +44,7 @@ vintages = st.sampled_from(["2025-10", "2026-05"])
 costs = st.one_of(
     st.builds(
         compiled,
-        st.sampled_from(bundled_models()),
+        st.sampled_from(BUNDLED),
         devices,
         st.integers(0, len(DEPLOYMENTS) - 1),
         vintages,

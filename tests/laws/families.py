@@ -14,6 +14,18 @@ import symsim
 _SIZES = {"hidden_size": 256, "num_hidden_layers": 12, "vocab_size": 1024, "num_attention_heads": 16}
 _GQA = {**_SIZES, "num_key_value_heads": 8, "head_dim": 32, "intermediate_size": 512}
 
+BUNDLED = (
+    "deepseek-v3",
+    "deepseek-v3.2",
+    "qwen3-235b-a22b",
+    "qwen3-30b-a3b",
+    "qwen3-8b",
+    "qwen3-next-80b-a3b",
+    "qwen3.5-122b-a10b",
+    "qwen3.5-35b-a3b",
+)
+"""Bundled checkpoints that laws are drawn for: those that both cost models answer."""
+
 CONFIGS: dict[str, dict[str, Any]] = {
     "llama": {"architectures": ["LlamaForCausalLM"], **_GQA, "tie_word_embeddings": True},
     "mistral": {"architectures": ["MistralForCausalLM"], **_GQA, "sliding_window": 64},

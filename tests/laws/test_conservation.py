@@ -17,7 +17,7 @@ from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import weights
 from symsim.errors import DeploymentError
 from symsim.formula.breakdown import numbers
-from symsim.inputs.config import bundled_models
+from tests.laws.families import BUNDLED
 
 ON_EVERY_GPU = {
     "norm",
@@ -85,7 +85,7 @@ def test_a_kv_head_is_held_by_every_gpu_that_has_queries_for_it(tp: int, heads: 
     assert cache.xreplace(values) == 2 * heads * 128
 
 
-@given(st.sampled_from(bundled_models()), deployments)
+@given(st.sampled_from(BUNDLED), deployments)
 def test_weights_of_all_gpus_are_the_whole_model(model: str, deployment: symsim.Deployment) -> None:
     def elements(cost: Cost) -> object:
         return sum(cost.weight.values(), start=0 * cost.touch)
@@ -100,7 +100,7 @@ def test_weights_of_all_gpus_are_the_whole_model(model: str, deployment: symsim.
         assert amount * deployment.world_size == whole[name] * copies, name
 
 
-@given(st.sampled_from(bundled_models()), deployments, st.integers(1, 512))
+@given(st.sampled_from(BUNDLED), deployments, st.integers(1, 512))
 def test_flops_of_all_gpus_are_the_whole_model(model: str, deployment: symsim.Deployment, batch: int) -> None:
     groups = deployment.world_size // deployment.tp
     sharded = amounts(compiled(model, deployment), lambda cost: cost.total_flops, {"B": batch, "C": 4096})
@@ -111,7 +111,7 @@ def test_flops_of_all_gpus_are_the_whole_model(model: str, deployment: symsim.De
         assert amount * deployment.world_size == whole[name] * copies, name
 
 
-@pytest.mark.parametrize("model", bundled_models())
+@pytest.mark.parametrize("model", BUNDLED)
 @pytest.mark.parametrize("cost_model", ["infersim", "roofline"])
 def test_both_phases_hold_the_same_weights(model: str, cost_model: str) -> None:
     costs = symsim.compile(model, "h20", cost_model=cost_model)

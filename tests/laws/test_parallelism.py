@@ -18,11 +18,10 @@ from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Cost, in_bytes
 from symsim.cost.metrics import PricedPhase
 from symsim.errors import DeploymentError
-from symsim.inputs.config import bundled_models
 from symsim.model.op_graph import Resident
-from tests.laws.families import CONFIGS, compiled
+from tests.laws.families import BUNDLED, CONFIGS, compiled
 
-MODELS = sorted([*CONFIGS, *bundled_models()])
+MODELS = sorted([*CONFIGS, *BUNDLED])
 EXPERTS = {"routed"}
 """Operators whose weights the ep ranks share."""
 
@@ -35,7 +34,7 @@ MESSAGES = (
 )
 """Kernels that a mix may add: they multiply nothing."""
 
-WITHOUT_CONTEXT = {"mamba2", "deepseek-v3.2"} | {name for name in bundled_models() if "next" in name or "3.5" in name}
+WITHOUT_CONTEXT = {"mamba2", "deepseek-v3.2"} | {name for name in BUNDLED if "next" in name or "3.5" in name}
 """Models with layers that cannot be sharded over cp: states, and attention that selects tokens."""
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 import symsim
-from symsim.inputs.config import bundled_models
-from tests.laws.families import CONFIGS, compiled
+from tests.laws.families import BUNDLED, CONFIGS, compiled
 
 EIGHT = symsim.Deployment(world_size=8, tp=2, gemm="bf16", kv="bf16")
 
@@ -22,7 +21,7 @@ def _keys(found: Mapping[str, Any], inside: str = "") -> Iterator[str]:
             yield from _keys(value, f"{inside}{key}.")
 
 
-@pytest.mark.parametrize("model", [*bundled_models(), *CONFIGS])
+@pytest.mark.parametrize("model", [*BUNDLED, *CONFIGS])
 def test_config_keys_are_keys_of_the_config(model: str) -> None:
     costs = compiled(model, EIGHT)
     there = set(_keys(costs.compiled.config.keys))

@@ -17,10 +17,10 @@ from symsim import Regimes, regime_map, regimes
 from symsim.algebra.symbols import symbol
 from symsim.cli import main
 from symsim.errors import EmptyTable, SymsimError
-from symsim.inputs.config import bundled_models
 from symsim.render.regime_map import latex_plane
 from symsim.render.regimes import latex_cases
 from tests.laws.drawing import DEPLOYMENTS, compiled
+from tests.laws.families import BUNDLED
 from tests.profiles import drawn
 
 POINT = {"B": 64, "S": 4096, "O": 2048, "T": 8192}
@@ -33,7 +33,7 @@ def found(model: str, device: str, deployment: int, tables: str, cost_model: str
 
 
 @given(
-    st.sampled_from(bundled_models()),
+    st.sampled_from(BUNDLED),
     st.sampled_from(["h20", "h800"]),
     st.integers(0, len(DEPLOYMENTS) - 1),
     st.sampled_from(["2025-10", "2026-05"]),
@@ -99,7 +99,7 @@ def test_a_border_in_closed_form_is_where_it_is_said_to_be(deployment: int, cost
 
 
 @given(
-    st.sampled_from(bundled_models()),
+    st.sampled_from(BUNDLED),
     st.integers(0, len(DEPLOYMENTS) - 1),
     st.sampled_from(["infersim", "roofline"]),
     st.integers(1, 600),
