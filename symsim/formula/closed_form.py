@@ -206,7 +206,8 @@ class ClosedForm:
         if {"world_size", "tp", "pp", "cp"} & set(values):
             following = _following(numbers, self._fixed)
             numbers |= {name: found for name, found in following.items() if name not in values}
-        self._check_guards({name for name in values if name not in WORKLOAD}, numbers)
+        changed = {name for name, value in numbers.items() if value != self._fixed.get(name)} - set(WORKLOAD)
+        self._check_guards(changed, numbers)
         missing = [name for name in self.symbols if name not in numbers and name not in given]
         if missing:
             needs = ", ".join(f"{name} ({self._info(name).meaning})" for name in missing)

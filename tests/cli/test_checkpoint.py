@@ -81,4 +81,4 @@ def test_broken_file_beside_the_config(tmp_path: Path) -> None:
     config(tmp_path, QWEN3_32B)
     (tmp_path / "hf_quant_config.json").write_text("{")
     done = formula(tmp_path)
-    assert (done.returncode, "hf_quant_config.json: not JSON" in done.stderr) == (2, True)
+    assert (done.returncode, "hf_quant_config.json:1:2: not JSON" in done.stderr) == (2, True)

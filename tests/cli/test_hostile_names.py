@@ -160,7 +160,7 @@ def test_control_characters_of_paths_and_keys_are_shown(tmp_path: Path) -> None:
     for command in (["params", str(config)], ["params", str(config.parent / "\x1b[2J")]):
         said = run(*command).stderr
         assert "\x1b" not in said
-        assert "\\x1b[2J" in said
+        assert "\\x1b[" in said  # a long path is cut
 
 
 @pytest.mark.parametrize("cell", ["A1", "$B$2", "Sheet1!C3", "'My sheet'!$D4", "'it''s'!A1", "batch"])

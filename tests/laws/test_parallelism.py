@@ -180,8 +180,15 @@ def test_formulas_do_not_speak_of_what_is_not_done(name: str) -> None:
 @given(st.sampled_from(["llama", "gpt_oss", "deepseek_v2"]), st.sampled_from(["tpot", "ttft", "memory"]))
 def test_a_formula_holds_for_other_degrees(name: str, metric: str) -> None:
     """Compiled for one mix and evaluated at another is compiled for the other."""
-    one, other = symsim.Deployment(32, pp=2, cp=2), symsim.Deployment(32, pp=4, cp=4)
+    one, other = symsim.Deployment(32, 1, pp=2, cp=2), symsim.Deployment(32, 1, pp=4, cp=4)
     formula, expected = (compiled(name, mix).metric(metric) for mix in (one, other))
     point = {key: value for key, value in {"B": 64, "S": 4096, "O": 512, "T": 8192}.items() if key in formula.symbols}
     degrees = {key: 4 for key in ("pp", "cp") if key in formula.symbols}
     assert formula.evaluate(**point, **degrees) == pytest.approx(expected.evaluate(**point), rel=1e-12)
+
+
+def test_what_follows_from_a_degree_may_not_leave_what_the_formula_holds_for() -> None:
+    """32 GPUs are four nodes: experts over 16 ranks send over RDMA, over the 8 that pp = cp = 4 leave over NVLink."""
+    tpot = compiled("gpt_oss", symsim.Deployment(32, pp=2, cp=2)).tpot
+    with pytest.raises(symsim.SymsimError, match="was derived for"):
+        tpot.evaluate(B=64, S=4096, O=512, pp=4, cp=4)
