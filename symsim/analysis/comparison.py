@@ -139,10 +139,10 @@ def crossings_of(one: ClosedForm, other: ClosedForm, variable: str, **at: int) -
         workload = {name for name in known if is_symbol(name) and symbol_info(name).kind == "workload"}
         raise SymsimError(f"{one.name} has no crossing in {variable}; {did_you_mean(variable, workload)}")
     fixed = {name: value for name, value in at.items() if name in known and name != variable}
-    points = np.arange(1, LONGEST + 1, dtype=float)
-    own = [{name: value for name, value in fixed.items() if name in form.symbols} for form in (one, other)]
+    points = {variable: np.arange(1, LONGEST + 1, dtype=float), **fixed}
+    own = [{name: at for name, at in points.items() if name in form.symbols} for form in (one, other)]
     curves = [
-        np.broadcast_to(form.function([variable, *held])(points, *held.values()), points.shape)
+        np.broadcast_to(form.function(list(held))(*held.values()), (LONGEST,))
         for form, held in zip((one, other), own, strict=True)
     ]
     smaller = curves[1] < curves[0]

@@ -65,16 +65,20 @@ class Formula:
     def evaluate(self, **values: float) -> float:
         """The value at a workload point, e.g. B=64, S=4096, O=2048; other symbols may be overridden the same way.
 
-        Raises SymsimError for an unknown or missing symbol, EmptyTable where a measured row cannot be used.
+        C, the mean context while decoding, may stand for S and O where only C enters.  A largest batch below 1 says
+        that not one sequence fits; like the printed formula it is below zero where the weights alone do not.
+        Raises SymsimError for a symbol that the metric does not have or that is missing, EmptyTable where a measured
+        row cannot be used.
         """
-        return self.form.evaluate(**values)
+        return self.form.for_inputs(values).evaluate(**values)
 
     def function(self, names: Sequence[str], backend: Backend = "numpy") -> Callable[..., Any]:
         """A vectorised function of the named symbols in that order, broadcasting as NumPy does.
 
         Points where a measured row cannot be used give NaN.  backend="numba" needs the `compiled` extra.
+        Symbols are as in `evaluate`.
         """
-        return compiled_function(self.form, names, backend)
+        return compiled_function(self.form.for_inputs(names), names, backend)
 
     def layout(self, level: Level) -> Layout:
         """The formula laid out for printing at a level of detail."""

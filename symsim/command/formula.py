@@ -8,7 +8,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
-from symsim.command.point import workload_point
+from symsim.command.point import assignments, workload_point
 from symsim.command.solve import ways_of
 from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note, write_json
 from symsim.formula.breakdown import OpLine, breakdown
@@ -32,7 +32,7 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
     wants_breakdown = subject.pop("breakdown")
     costs = compiled(subject)
     formula = costs.metric(metric)
-    point = workload_point(at, formula.form)
+    point = workload_point(at, formula.form.for_inputs(assignments(at, "B=64,S=4096")))
     if wants_breakdown:
         return _breakdown(costs, formula, point, as_json=format == "json")
     note(formula.form.stand_ins)
@@ -47,7 +47,8 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
 
 def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
     """Print the metric at a point, in words; where not even one sequence fits, why, and what would help."""
-    own = {name: value for name, value in point.items() if name in formula.symbols}
+    symbols = formula.form.for_inputs(point).symbols
+    own = {name: value for name, value in point.items() if name in symbols}
     value = formula.evaluate(**own)
     where = f"at {', '.join(f'{name} = {x}' for name, x in own.items())}; {formula.subject}"
     if not _none_fits(formula, value):
@@ -66,8 +67,9 @@ def _none_fits(formula: Formula, value: float) -> bool:
 def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_json: bool) -> int:
     timed = costs.tpot.form if formula.name in ("memory", "max_batch") else formula.form  # it knows the mean context
     lines = breakdown(costs.compiled.phase(formula.name), timed, point)
-    used = {name: value for name, value in point.items() if name in formula.symbols or name in ("B", "S", "O")}
-    value = formula.evaluate(**{name: v for name, v in point.items() if name in formula.symbols})
+    symbols = formula.form.for_inputs(point).symbols
+    used = {name: value for name, value in point.items() if name in symbols or name in ("B", "S", "O")}
+    value = formula.evaluate(**{name: v for name, v in point.items() if name in symbols})
     if as_json:
         stated = 0 if _none_fits(formula, value) else value
         write_json({"metric": formula.name, "at": used, "value": stated, "operators": [x.as_dict() for x in lines]})

@@ -22,6 +22,7 @@ def assignments(text: str, example: str) -> dict[str, int]:
 def workload_point(text: str, *metrics: ClosedForm) -> dict[str, int]:
     """The workload point that --at states, over the defaults.
 
+    C stands in place of S and O where a metric is given in it (`ClosedForm.for_inputs`).
     Raises SymsimError for a name that is no workload, or that none of the metrics has where they are given.
     """
     stated = assignments(text, "B=64,S=4096")
@@ -33,4 +34,5 @@ def workload_point(text: str, *metrics: ClosedForm) -> dict[str, int]:
             of = " and ".join(dict.fromkeys(form.name for form in metrics))
             has = ", ".join(known for known in INPUTS if known in own) or "none"
             raise SymsimError(f"--at {text!r}: {of} does not depend on {name}; its workload is {has}")
-    return {**DEFAULTS, **stated}
+    own_context = metrics and "C" in own and not own & {"S", "O"}
+    return {**{name: value for name, value in DEFAULTS.items() if not own_context or name not in ("S", "O")}, **stated}

@@ -73,8 +73,9 @@ def _regimes(
 
 def _line(costs: Costs, found: Regimes, format: str, plot: str | None, limit: float | None) -> None:
     if plot is not None:
-        lengths = {name: int(found.at[name]) for name in ("S", "O") if name in found.at}
-        fits = costs.max_batch.evaluate(**lengths) if found.variable == "B" and len(lengths) == 2 else None
+        lengths = [name for name in ("S", "O") if name in costs.max_batch.symbols]
+        whole = found.variable == "B" and all(name in found.at for name in lengths)
+        fits = costs.max_batch.evaluate(**{name: int(found.at[name]) for name in lengths}) if whole else None
         save_regimes(found, limit, fits, plot)
     match format:
         case "json":

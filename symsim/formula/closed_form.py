@@ -60,6 +60,24 @@ class ClosedForm:
         kept = tuple(step for step in self.applied.steps if step.symbol.name not in names)
         return self.changed(lambda derivation: derivation.keeping(kept))
 
+    def for_inputs(self, names: Collection[str]) -> ClosedForm:
+        """The metric in the mean context C where the names have it in place of S and O, from which it follows.
+
+        Raises SymsimError where S or O is given besides C, or the metric needs them apart from it.
+        """
+        if "C" not in names or "C" in self.symbols or "C" not in {step.symbol.name for step in self.derivation.steps}:
+            return self
+        form = self._in_context
+        if both := [name for name in ("S", "O") if name in names]:
+            raise SymsimError(f"C = S + O/2 follows from S and O; give C or {' and '.join(both)}, not both")
+        if apart := [name for name in ("S", "O") if name in form.symbols]:
+            raise SymsimError(f"{self.name} depends on {' and '.join(apart)} apart from C; give S and O instead")
+        return form
+
+    @cached_property
+    def _in_context(self) -> ClosedForm:
+        return self.without(("C",))
+
     @property
     def name(self) -> str:
         return self.derivation.name
@@ -232,10 +250,12 @@ class ClosedForm:
         return 0 if optional and value == 0 else _checked(name, value)
 
     def _known(self, name: str) -> str:
-        own = INPUTS if "Q" in self.symbols else WORKLOAD  # those of its step, whether the model depends on them or not
-        if name in self.symbols or name in own or name in self._applied_symbols:
+        if name in self.symbols or name in self._applied_symbols:
             return name
-        raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, {*self.symbols, *own})}")
+        if name in INPUTS:
+            has = ", ".join(known for known in INPUTS if known in self.symbols) or "none"
+            raise SymsimError(f"{self.name} does not depend on {name}; its workload is {has}")
+        raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, self.symbols)}")
 
     def _info(self, name: str) -> SymbolInfo:
         if is_symbol(name):

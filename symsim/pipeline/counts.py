@@ -170,7 +170,7 @@ class Cache:
 
     def per_request(self, **lengths: int) -> int:
         """Bytes of one sequence of S input and O output tokens."""
-        return int(self.form.evaluate(**lengths))
+        return int(self.form.evaluate(**{name: n for name, n in lengths.items() if name in self.form.symbols}))
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain JSON types."""

@@ -61,7 +61,7 @@ LAST = 1024
 def compose(costs: Costs, level: Level, at: Mapping[str, int]) -> Section:
     """Everything at a workload point; what it does not name is taken as questions take it."""
     point = {**DEFAULTS, **at}
-    fits = costs.max_batch.evaluate(S=point["S"], O=point["O"])
+    fits = costs.max_batch.evaluate(**workload_of(costs.max_batch, point))
     last = max(2 * point["B"], min(fits, LAST))
     along = costs.regimes("tpot", "B", 1, last, **{name: point[name] for name in ("B", "S", "O")})
     sheets = {name: costs.metric(name).layout(level) for name in metrics_of(costs.compiled.phases)}

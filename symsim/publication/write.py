@@ -62,7 +62,7 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
     """Draw the pictures; file -> caption. The roofline is left out where no operator both computes and moves bytes."""
     costs, point = section.costs, section.point
     lengths = ", ".join(f"{name} = {point[name]}" for name in ("S", "O"))
-    fits = costs.max_batch.evaluate(S=point["S"], O=point["O"])
+    fits = costs.max_batch.evaluate(**workload_of(costs.max_batch, point))
     ranked = costs.sensitivities("tpot", (), **workload_of(costs.tpot, point))
     pictures: Mapping[str, tuple[str, Callable[[Path], None]]] = {
         "tpot.pdf": (

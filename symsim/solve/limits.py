@@ -45,7 +45,8 @@ class Limit:
     def at(self, variable: str, value: float, **others: float) -> float:
         """The metric where the variable has a value."""
         if self.resized is not None:
-            return self.resized(int(value)).evaluate(**self.fixed)
+            form = self.resized(int(value))
+            return form.evaluate(**{name: number for name, number in self.fixed.items() if name in form.symbols})
         changed = {variable: value, **others}
         return self.form.evaluate(**{**self.fixed, **{n: v for n, v in changed.items() if n in self.form.symbols}})
 

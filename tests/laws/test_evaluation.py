@@ -125,11 +125,21 @@ def test_tables_stay_applied_functions() -> None:
         ({"B": 1.5, "S": 1, "O": 1}, "B = 1.5"),
         ({"B": 1, "S": 1, "O": 1, "hbm": 3}, "no symbol hbm"),
         ({"B": 1, "S": 1, "O": 1, "hbm_bandwidth": -3}, "above zero"),
+        ({"B": 1, "S": 1, "O": 1, "T": 1}, "tpot does not depend on T; its workload is B, S, O"),
+        ({"B": 1, "S": 1, "C": 1}, "give C or S, not both"),
     ],
 )
 def test_a_bad_point_is_one_sentence(values: dict[str, float], says: str) -> None:
     with pytest.raises(symsim.SymsimError, match=says):
         symsim.compile("qwen3-8b", "h20").tpot.evaluate(**values)
+
+
+def test_the_mean_context_stands_for_input_and_output() -> None:
+    model = symsim.compile("qwen3-8b", "h20")
+    assert model.tpot.evaluate(B=8, C=5120) == model.tpot.evaluate(B=8, S=4096, O=2048)
+    assert list(model.tpot.function(["B", "C"])([8], 5120)) == [model.tpot.evaluate(B=8, C=5120)]
+    with pytest.raises(symsim.SymsimError, match="memory does not depend on C; its workload is B, S, O"):
+        model.memory.evaluate(B=8, C=5120)
 
 
 def test_a_symbol_may_not_leave_the_deployment_the_formula_was_derived_for() -> None:
