@@ -45,6 +45,9 @@ KEPT = (
 FIRST = ("deepseek-ai/DeepSeek-V3",)
 """Those that give their name to the file, where several have the same sizes."""
 
+NAMES: Mapping[str, str] = {"Qwen/Qwen3-Next-80B-A3B-Instruct": "qwen3-next-80b-a3b"}
+"""Names that are older than the rule."""
+
 BESIDE = "hf_quant_config.json"
 
 
@@ -55,7 +58,7 @@ def main(folders: list[str]) -> int:
     configs: dict[str, Any] = {}
     known = sorted(published(map(Path, folders)), key=lambda file: (file[0] not in FIRST, file[0]))
     for id, config, beside, source in chain(known, stated(SOURCE, configs)):
-        name = bundled_name(id)
+        name = NAMES.get(id, bundled_name(id))
         if name in found:
             continue  # the same model of two folders, or an id with and without a prefix
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import sympy
 from sympy import Expr, Symbol
@@ -70,9 +71,14 @@ class Derivation:
 
     def free(self) -> tuple[Symbol, ...]:
         """Symbols that are not steps, by name."""
-        own = {step.symbol for step in self.steps}
-        found = {s for step in self.steps for s in step.expr.free_symbols if s not in own}
-        return tuple(sorted((s for s in found if isinstance(s, Symbol)), key=lambda s: s.name))
+        return _free(self)
+
+
+@lru_cache(maxsize=1024)
+def _free(derivation: Derivation) -> tuple[Symbol, ...]:
+    own = {step.symbol for step in derivation.steps}
+    found = {s for step in derivation.steps for s in step.expr.free_symbols if s not in own}
+    return tuple(sorted((s for s in found if isinstance(s, Symbol)), key=lambda s: s.name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

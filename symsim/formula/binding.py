@@ -148,8 +148,11 @@ def _hardware(device: Device, cost_model: CostModel) -> Rows:
         factor = cost_model.scale.get(info.unit, Fraction(1))
         counted = f", counted x {float(factor):.10g} ({cost_model.sources[info.unit]})" if factor != 1 else ""
         guessed = name in device.assumed
-        note = f"{format_quantity(figure, info.unit)}{', assumed' if guessed else ''}{counted}"
-        rows[name] = figure * factor, Source(how="assumed" if guessed else "datasheet", file=file, note=note)
+        told = device.reported.get(name) if name not in device.overrides.get(cost_model.name, {}) else None
+        said = f", {told}" if told else ", assumed" if guessed else ""
+        how = "reported" if told else "assumed" if guessed else "datasheet"
+        note = f"{format_quantity(figure, info.unit)}{said}{counted}"
+        rows[name] = figure * factor, Source(how=how, file=file, note=note)
     for field in ("hbm_bandwidth", *(f"{link}_bandwidth" for link in LINKS), "clock"):
         share = device.achievable.get(field, Fraction(1))
         guessed = f"{field} achievable" in device.assumed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from numbers import Real
 from typing import Any, Literal
 
@@ -185,21 +185,10 @@ class ClosedForm:
             name: int(value) if value.denominator == 1 else float(value) for name, value in self.bound.values.items()
         }
 
-    @cached_property
-    def _workload_steps(self) -> Steps:
-        """The steps that rest on the workload alone."""
-        known = set[str](WORKLOAD)
-        found: list[tuple[str, Expr]] = []
-        for step in self.applied.steps:
-            if step.expr.free_symbols and {str(s) for s in step.expr.free_symbols} <= known:
-                found.append((step.symbol.name, step.expr))
-                known.add(step.symbol.name)
-        return tuple(found)
-
     def following(self, numbers: Mapping[str, Any]) -> Mapping[str, Any]:
         """The steps that rest on the workload alone, as far as its numbers are there."""
         found: dict[str, Any] = {}
-        for name, expr in self._workload_steps:
+        for name, expr in _workload_steps(self.applied):
             known = {**numbers, **found}
             if all(str(s) in known for s in expr.free_symbols):
                 (found[name],) = program(((name, expr),), (name,), "python").run(known, {})
@@ -280,3 +269,15 @@ def _checked(name: str, value: object) -> Any:
     if not number > 0:
         raise DeploymentError(f"{name} = {value!r} must be a number above zero")
     return value
+
+
+@lru_cache(maxsize=1024)
+def _workload_steps(derivation: Derivation) -> Steps:
+    """The steps that rest on the workload alone; deployments that share a derivation share them."""
+    known = set[str](WORKLOAD)
+    found: list[tuple[str, Expr]] = []
+    for step in derivation.steps:
+        if step.expr.free_symbols and {str(s) for s in step.expr.free_symbols} <= known:
+            found.append((step.symbol.name, step.expr))
+            known.add(step.symbol.name)
+    return tuple(found)

@@ -61,14 +61,12 @@ def rewriting(derivation: Derivation, numbers: Mapping[str, Any], context: Table
             swaps[call] = _in_place_of(lookup)
         else:
             partly = partly or lookup.partly
-    calls = _calls(derivation)
-    shaped = frozenset(s.name for call in calls for part in _shape(call) for s in part.free_symbols)  # pyright: ignore
     return Rewriting(
         swaps=swaps,
         sentences=tuple(sorted(sentences)),
-        shaped=shaped,
+        shaped=frozenset[str]().union(*(names for _, names in _sized(derivation).values())),
         partly=partly,
-        columns=_columns({str(call.func) for call in calls}, context),
+        columns=_columns({str(call.func) for call in _calls(derivation)}, context),
     )
 
 
@@ -123,18 +121,24 @@ def _shape(call: AppliedUndef) -> tuple[Expr, ...]:
     return tuple(_arguments(call)[i] for i in positions(str(call.func))[0])
 
 
+@lru_cache(maxsize=1024)
+def _sized(derivation: Derivation) -> Mapping[AppliedUndef, tuple[tuple[Expr, ...], frozenset[str]]]:
+    """Applied look-up -> the expressions of its shape, and the symbols that those speak of."""
+    shapes = {call: _shape(call) for call in _calls(derivation)}
+    return {
+        call: (shape, frozenset(s.name for part in shape for s in part.free_symbols if isinstance(s, Symbol)))
+        for call, shape in shapes.items()
+    }
+
+
 def _shapes(derivation: Derivation, numbers: Mapping[str, Any]) -> Mapping[AppliedUndef, tuple[float, ...]]:
     """Applied look-up -> the numbers of its shape, where all of them are known."""
-    known = [call for call in _calls(derivation) if all(_known(part, numbers) for part in _shape(call))]
+    known = {call: shape for call, (shape, names) in _sized(derivation).items() if names <= numbers.keys()}
     if not known:
         return {}
-    terms = tuple((f"size_{i}_{j}", part) for i, call in enumerate(known) for j, part in enumerate(_shape(call)))
+    terms = tuple((f"size_{i}_{j}", part) for i, shape in enumerate(known.values()) for j, part in enumerate(shape))
     sizes = iter(program(terms, tuple(name for name, _ in terms), "python").run(numbers, {}))
-    return {call: tuple(float(next(sizes)) for _ in _shape(call)) for call in known}
-
-
-def _known(part: Expr, numbers: Mapping[str, Any]) -> bool:
-    return all(isinstance(s, Symbol) and s.name in numbers for s in part.free_symbols)
+    return {call: tuple(float(next(sizes)) for _ in shape) for call, shape in known.items()}
 
 
 def _columns(functions: set[str], context: TableContext) -> frozenset[str]:

@@ -35,7 +35,9 @@ CONVERSIONS = ("cycles_fp8_to_half", "cycles_half_to_fp32", "cycles_fp32_to_bf16
 _REQUIRED = ("peak_bf16", "hbm_capacity", "hbm_bandwidth")
 _SHARES: Mapping[str, str] = dict.fromkeys(("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth", "clock"), "1")
 _CYCLES: Mapping[str, str] = dict.fromkeys(CONVERSIONS, "1")
-_SECTIONS = ("name", "source", "block_scales", "datasheet", "conversion", "achievable", "assume", "cost_model")
+_DRIVER: Mapping[str, str] = {"hbm_capacity": "B"}
+_TABLES = ("datasheet", "driver", "conversion", "achievable", "assume", "cost_model")
+_SECTIONS = ("name", "source", "block_scales", *_TABLES)
 _COUNTS = ("gpus_per_node", "sm_count")
 BLOCK_FORMATS = ("nvfp4", "mxfp4", "mxfp8")
 """Formats with a scale for each small group of elements, which matrix units may apply by themselves."""
@@ -51,7 +53,7 @@ class Device:
     achievable: field -> share of the figure that is reached; assume: what stands in for what no datasheet or table
     says; assumed: fields of figures and `FIELD achievable` of shares that are assumed, not printed or measured;
     block_scales: formats whose group scales the matrix units apply; overrides: cost model -> field -> the figure that
-    it uses instead.
+    it uses instead; reported: field -> how its driver reports it, in place of what is printed.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Device:
     assumed: frozenset[str]
     block_scales: tuple[str, ...]
     overrides: Mapping[str, Mapping[str, Fraction]]
+    reported: Mapping[str, str]
 
     @property
     def gpus_per_node(self) -> int:
@@ -118,15 +121,18 @@ def _read(path: Path) -> Device:
     file = _File(display_path(path), text)
     file.check(data, _SECTIONS)
     printed = file.quantities("datasheet", data, FIELDS) | file.quantities("conversion", data, _CYCLES)
-    for field in _REQUIRED:
-        if field not in printed:
-            raise DataError(f"{file.path}: [datasheet] has no {field}, which every device needs")
+    driver = file.quantities("driver", data, _DRIVER, apart="source")
     measured = file.quantities("achievable", data, _SHARES)
     assume = file.quantities("assume", data, {**FIELDS, "mfu": "1"}, apart="achievable")
+    for field in _REQUIRED:
+        if field not in printed | driver | assume:
+            raise DataError(f"{file.path}: [datasheet] has no {field}, which every device needs")
     if "mfu" not in assume:
         raise DataError(f"{file.path}: [assume] has no mfu; state the share of peak to take where no table answers")
     guessed = file.quantities("assume.achievable", data, _SHARES)
-    figures = file.joined(printed, {field: value for field, value in assume.items() if field != "mfu"}, "datasheet")
+    figures = file.joined(
+        printed | driver, {field: value for field, value in assume.items() if field != "mfu"}, "datasheet"
+    )
     shares = file.joined(measured, guessed, "achievable")
     assumed = frozenset((*(assume.keys() - {"mfu"}), *(f"{field} achievable" for field in guessed)))
     scales = file.names("block_scales", data, BLOCK_FORMATS)
@@ -134,7 +140,8 @@ def _read(path: Path) -> Device:
     file.check(stated, COST_MODELS, "cost_model")
     overrides = {model: file.quantities(f"cost_model.{model}", data, FIELDS) for model in stated}
     name, source = file.line("name", data, path.stem), file.line("source", data, "no source stated")
-    return Device(name, path.stem.upper(), path, source, figures, shares, assume, assumed, scales, overrides)
+    reported = dict.fromkeys(driver, file.line("source", file.section("driver", data), "as its driver reports it"))
+    return Device(name, path.stem.upper(), path, source, figures, shares, assume, assumed, scales, overrides, reported)
 
 
 @dataclass(frozen=True, slots=True)

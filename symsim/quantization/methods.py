@@ -70,20 +70,59 @@ class Method:
         return found
 
 
+_FP8 = ("activation_scheme", "fmt", "scale_fmt", "weight_block_size", "weight_per_tensor", "act_per_tensor")
+_MODELOPT = ("quant_algo", "group_size", "kv_cache_scheme", "kv_cache_quant_algo", "config_groups", "quantized_layers")
+
+
 def _fp8(method: Method) -> Quantization:
-    """Block or tensor scales; DeepSeek-V4 keeps its routed experts in mxfp4 (`expert_dtype`) and its scales in E8M0."""
+    """Block or tensor scales; DeepSeek-V4 keeps its routed experts in mxfp4 and its scales in E8M0."""
     keys = method.keys
     keys.chosen("activation_scheme", ("dynamic", "static"), "dynamic")
     keys.chosen("fmt", _FP8_NAMES)
     keys.chosen("scale_fmt", (None, "ue8m0", "float"))
     for key in ("weight_per_tensor", "act_per_tensor"):
         keys.chosen(key, (None, False, True))
-    experts = Keys(method.origin, method.config).chosen("expert_dtype", (None, "fp4", "fp8"))
+    experts = _expert_dtype(method)
     rows, inputs = block_of(keys, "weight_block_size") if keys.values.get("weight_block_size") else (0, 0)
     weight = stored("fp8", rows, inputs, 8 if experts == "fp4" else 32)
     rules = [Rule("equal or re:", _EXPERTS, LayerFormat(stored("mxfp4"), "fp8"))] if experts == "fp4" else []
-    read = ("activation_scheme", "fmt", "scale_fmt", "weight_block_size", "weight_per_tensor", "act_per_tensor")
-    return method.answer(LayerFormat(weight, "fp8"), rules, read=read)
+    if keys.values.get("moe_quant_algo") is None:
+        return method.answer(LayerFormat(weight, "fp8"), rules, read=(*_FP8, "expert_dtype"))
+    again = (*_MODELOPT, "moe_quant_algo", "ignore", "producer")
+    return method.answer(
+        LayerFormat(weight, "fp8"),
+        (*_quantised_again(keys), *rules),
+        read=(*_FP8, "expert_dtype", *again),
+        kv=kv_scheme(keys, "kv_cache_quant_algo"),
+    )
+
+
+def _quantised_again(keys: Keys) -> list[Rule]:
+    """Layers of an fp8 checkpoint that ModelOpt listed and stored anew, as NVIDIA's DeepSeek-V4 with experts in nvfp4.
+
+    What it ignores stays as it was. vLLM and SGLang know such a checkpoint by `moe_quant_algo` beside quant_method fp8.
+    """
+    keys.chosen("quant_algo", ("MIXED_PRECISION",))
+    layers, wanted = keys.section("quantized_layers"), algorithm(keys, "moe_quant_algo")
+    if layers is None or not layers.values:
+        raise keys.refuse("quantized_layers", "the layers that MIXED_PRECISION quantises")
+    paths: dict[LayerFormat, list[str]] = {}
+    for path, layer in _quantized_layers(layers).items():
+        paths.setdefault(layer, []).append(path)
+    if list(paths) != [wanted]:
+        raise keys.refuse(
+            "moe_quant_algo", f"{', '.join(layer.weight.name for layer in paths)}, as quantized_layers says"
+        )
+    return [Rule("glob", tuple(found), layer) for layer, found in paths.items()]
+
+
+def _expert_dtype(method: Method) -> str | None:
+    """What routed experts are stored in: DeepSeek-V4 says it beside quantization_config, DeepSeek-V4.1 inside."""
+    places = (Keys(method.origin, method.config), method.keys)
+    found = {keys.chosen("expert_dtype", (None, "fp4", "fp8")) for keys in places} - {None}
+    if len(found) > 1:
+        raise ConfigError(f"{method.origin}: expert_dtype differs from {method.keys.where}.expert_dtype; keep one")
+    return found.pop() if found else None
 
 
 def _mxfp4(method: Method) -> Quantization:
@@ -195,18 +234,17 @@ def _modelopt(method: Method) -> Quantization:
     keys = method.keys
     newer = keys.values.get("kv_cache_scheme") is not None
     kv = kv_scheme(keys, "kv_cache_scheme" if newer else "kv_cache_quant_algo")
-    read = ("quant_algo", "group_size", "kv_cache_scheme", "kv_cache_quant_algo", "config_groups", "quantized_layers")
     if str(keys.values.get("quant_algo")).upper() == "MIXED_PRECISION":
         layers = keys.section("quantized_layers")
         if layers is None or not layers.values:
             raise keys.refuse("quantized_layers", "the layers that MIXED_PRECISION quantises")
-        return method.answer(BF16, read=read, kv=kv, listed=_quantized_layers(layers))
+        return method.answer(BF16, read=_MODELOPT, kv=kv, listed=_quantized_layers(layers))
     layer = algorithm(keys)
     for _, group in (keys.section("config_groups") or Keys(keys.where, {})).sections():
         weights = group.section("weights")
         if weights is not None and weights.values.get("num_bits") != layer.weight.element.bits:
             raise weights.refuse("num_bits", f"{layer.weight.element.bits}, as quant_algo says")
-    return method.answer(layer, read=read, kv=kv)
+    return method.answer(layer, read=_MODELOPT, kv=kv)
 
 
 def _quantized_layers(layers: Keys) -> Mapping[str, LayerFormat]:

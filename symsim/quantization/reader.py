@@ -40,12 +40,19 @@ def read_quantization(
     neighbour = _read(Keys("hf_quant_config.json", _flattened(beside)), keys, "hf_quant_config.json")
     if own is None:
         return neighbour
-    if (own.default, own.kv, own.formats) != (neighbour.default, neighbour.kv, neighbour.formats):
+    if not _agree(own, neighbour):
         raise ConfigError(
             f"{origin} says {own.default.name} with a KV cache in {own.kv.name}, hf_quant_config.json beside it "
             f"{neighbour.default.name} with {neighbour.kv.name}; keep the one that describes the weights"
         )
     return own
+
+
+def _agree(own: Quantization, beside: Quantization) -> bool:
+    """Whether both files say the same; ModelOpt's lists no more than what it stored anew of a checkpoint in fp8."""
+    if own.method != "fp8" or not beside.listed:
+        return (own.default, own.kv, own.formats) == (beside.default, beside.kv, beside.formats)
+    return own.kv == beside.kv and all(own.format_of(path) == layer for path, layer in beside.listed.items())
 
 
 def places(keys: Mapping[str, Any], config: Path | None) -> tuple[str, ...]:

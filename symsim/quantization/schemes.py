@@ -158,11 +158,11 @@ def kv_scheme(keys: Keys, key: str) -> Format:
     return stored("fp8" if kind == "float" else "int8")
 
 
-def algorithm(keys: Keys) -> LayerFormat:
+def algorithm(keys: Keys, key: str = "quant_algo") -> LayerFormat:
     table: Mapping[str, Mapping[str, Any]] = tables()["algorithms"]
-    name = str(keys.values.get("quant_algo")).upper()
+    name = str(keys.values.get(key)).upper()
     if name not in table:
-        raise keys.refuse("quant_algo", f"a known algorithm ({did_you_mean(name, (*table, 'MIXED_PRECISION'))})")
+        raise keys.refuse(key, f"a known algorithm ({did_you_mean(name, (*table, 'MIXED_PRECISION'))})")
     row = {"rows": 0, "inputs": 0, "scale_bits": 0, "input_bits": 0, **table[name]}
     kind = elements()[str(row["weight"])]
     group = keys.values.get("group_size") or keys.values.get("awq_block_size")

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from typing import cast
 
 import sympy
 from sympy import Expr
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import INPUTS, is_symbol, substitute, symbol_info
+from symsim.algebra.symbols import INPUTS, is_symbol, substitute, symbol, symbol_info
 from symsim.errors import QuerySyntaxError
 from symsim.formula.breakdown import defaults_at
 from symsim.formula.closed_form import ClosedForm
+from symsim.formula.overrides import followers
 from symsim.inputs.source import Source
 from symsim.inputs.space import SIZES
 from symsim.language.query import Query, parse_query
@@ -38,9 +40,10 @@ def solve(text: str, forms: Forms, resize: Resize | None = None, candidates: Ite
     Raises QuerySyntaxError for a question that does not parse or names what is not there.
     """
     query = parse_query(text)
-    if query.variable in signatures():
-        forms = _with_figure(forms, query)
-        candidates = ((sizes, lambda made=made: _with_figure(made(), query)) for sizes, made in candidates)
+    if query.variable in signatures() or query.variable.startswith("peak_"):
+        unknown = _with_figure if query.variable in signatures() else _with_one_peak
+        forms = unknown(forms, query)
+        candidates = ((sizes, lambda made=made: unknown(made(), query)) for sizes, made in candidates)
     limits, assumed = limits_of(query, forms, resize)
     answer = _solved(query, limits, assumed)
     if answer.nearest is not None:
@@ -73,6 +76,17 @@ def _with_figure(forms: Forms, query: Query) -> Forms:
     """The metrics of a question with every figure of the table that it asks for as one unknown."""
     asked = [form_of(constraint, forms) for constraint in query.constraints]
     return {form.name: _with_symbol(form, query.variable) for form in asked}
+
+
+def _with_one_peak(forms: Forms, query: Query) -> Forms:
+    """The metrics of a question with every peak that is the same figure of the device as the one asked for."""
+    asked = [form_of(constraint, forms) for constraint in query.constraints]
+    return {form.name: _joined(form, query.variable) for form in asked}
+
+
+def _joined(form: ClosedForm, name: str) -> ClosedForm:
+    alike = {symbol(other): cast(Expr, symbol(name)) for other in followers(form.bound, (name,))}
+    return form.changed(lambda derivation: derivation.substituted(alike)) if alike else form
 
 
 def _with_symbol(form: ClosedForm, table: str) -> ClosedForm:

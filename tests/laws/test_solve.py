@@ -272,3 +272,11 @@ def test_equal_constraints_count_once() -> None:
 def test_a_bound_of_nothing_is_infeasible(recwarn: pytest.WarningsRecorder) -> None:
     answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to TPOT <= 0 ms")
     assert (answer.status, len(recwarn)) == (Status.INFEASIBLE, 0)
+
+
+def test_a_peak_is_one_figure_of_the_device() -> None:
+    model = symsim.compile("qwen3-8b", "h20")
+    answer = model.solve("min peak_bf16 subject to TTFT <= 2 s with S = 16384, T = 16384")
+    assert answer.closed_form is not None
+    assert model.ttft.evaluate(S=16384, T=16384, peak_bf16=answer.value or 0.0) == pytest.approx(2, rel=1e-9)
+    assert "P_{w}" not in answer.closed_form

@@ -15,7 +15,7 @@ from symsim.cost.kernel_cost import QUANTISABLE
 from symsim.errors import ConfigError, DeploymentError
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.language.library import load_library
-from symsim.language.tree import Clause, Layers, Node, Repeat, Statement, When
+from symsim.language.tree import Clause, Each, Layers, Node, Repeat, Statement, When
 from symsim.model.family import find_family
 from tests.laws.test_units import OF, dimension
 from tests.unit.test_quantization import AWQ, FP8, GPT_OSS, GPTQ, QWEN_STATIC, W8A8, glm_5_2
@@ -350,7 +350,7 @@ def _written(body: tuple[Statement, ...]) -> list[Node | Clause]:
                 found.append(statement)
             case When():
                 found += _written((*statement.body, *statement.otherwise))
-            case Repeat() | Layers():
+            case Each() | Repeat() | Layers():
                 found += _written(statement.body)
             case _:
                 pass

@@ -127,6 +127,18 @@ QUARK = {
     "kv_cache_quant_config": {"*k_proj": {"output_tensors": FP8_WEIGHT}, "*v_proj": {"output_tensors": FP8_WEIGHT}},
 }
 V4 = {"expert_dtype": "fp4", "quantization_config": {**FP8, "scale_fmt": "ue8m0"}}
+V4_AGAIN = {
+    **FP8,
+    "scale_fmt": "ue8m0",
+    "quant_algo": "MIXED_PRECISION",
+    "moe_quant_algo": "NVFP4",
+    "group_size": 16,
+    "kv_cache_quant_algo": None,
+    "producer": PRODUCER,
+    "ignore": ["*.attn.*", "*.ffn.shared_experts.*", "head", "mtp.*"],
+    "quantized_layers": {f"layers.{i}.mlp.experts": {"quant_algo": "NVFP4", "group_size": 16} for i in range(43)},
+}
+V4_1 = {**FP8, "weight_block_size": [32, 32], "scale_fmt": "ue8m0", "expert_dtype": "fp4"}
 
 
 def read(stated: Mapping[str, Any], **others: Any) -> Quantization:
@@ -142,6 +154,11 @@ CASES: list[tuple[str, Quantization, str, range, str]] = [
     ("DeepSeek-V4", read_quantization(V4), EXPERT, range(61), "mxfp4 x fp8"),
     ("DeepSeek-V4", read_quantization(V4), SHARED, range(61), "fp8 128x128 x fp8"),
     ("DeepSeek-V4", read_quantization(V4), "layers.{layer}.attn.compressor.wkv", range(61), "bf16 x bf16"),
+    ("DeepSeek-V4-NVFP4", read(V4_AGAIN, expert_dtype="fp4"), EXPERT, range(43), "nvfp4 x nvfp4"),
+    ("DeepSeek-V4-NVFP4", read(V4_AGAIN, expert_dtype="fp4"), SHARED, range(43), "fp8 128x128 x fp8"),
+    ("DeepSeek-V4-NVFP4", read(V4_AGAIN, expert_dtype="fp4"), "mtp.{layer}.mlp.experts.0.w1", range(1), "mxfp4 x fp8"),
+    ("DeepSeek-V4.1", read(V4_1), EXPERT, range(40), "mxfp4 x fp8"),
+    ("DeepSeek-V4.1", read(V4_1), SHARED, range(40), "fp8 32x32 x fp8"),
     ("Qwen3-30B-A3B-FP8", read(QWEN_FP8), EXPERT, range(48), "fp8 128x128 x fp8"),
     ("Qwen3-30B-A3B-FP8", read(QWEN_FP8), ROUTER, range(48), "bf16 x bf16"),
     ("MiniMax-M2.5", read(MINIMAX_M2), "model.layers.{layer}.block_sparse_moe.gate", range(62), "bf16 x bf16"),
@@ -247,6 +264,7 @@ def test_bits_of_a_weight_are_exact(stated: dict[str, Any], bits: Fraction, why:
 def test_scales_of_deepseek_v4_are_one_byte() -> None:
     assert read_quantization(V4).default.weight.bits_per_weight == 8 + Fraction(8, 128 * 128)
     assert read_quantization(V4).format_of(EXPERT, 5).weight.bits_per_weight == 4 + Fraction(8, 32)
+    assert read(V4_1).default.weight.bits_per_weight == 8 + Fraction(8, 32 * 32)
 
 
 # outputs x inputs -> bytes: elements, then scales, summed by hand
@@ -383,6 +401,27 @@ def test_what_is_not_understood_is_refused_by_name(stated: dict[str, Any], says:
 def test_unknown_expert_format_is_refused() -> None:
     with pytest.raises(ConfigError, match=r'config\.json: expert_dtype = "fp6" is not understood'):
         read(FP8, expert_dtype="fp6")
+    with pytest.raises(ConfigError, match=r'quantization_config: expert_dtype = "fp6" is not understood'):
+        read({**FP8, "expert_dtype": "fp6"})
+
+
+def test_expert_formats_in_two_places_agree() -> None:
+    assert read(V4_1, expert_dtype="fp4") == read(V4_1)
+    with pytest.raises(ConfigError, match=r"expert_dtype differs from .*quantization_config\.expert_dtype; keep one"):
+        read(V4_1, expert_dtype="fp8")
+
+
+def test_what_was_quantised_again_agrees_with_the_list_beside_it() -> None:
+    keys = {"expert_dtype": "fp4", "quantization_config": V4_AGAIN}
+    inner = {key: V4_AGAIN[key] for key in ("quant_algo", "kv_cache_quant_algo", "group_size", "quantized_layers")}
+    assert read_quantization(keys, beside={"quantization": inner}) == read_quantization(keys)
+    others = {"quantized_layers": {"layers.0.mlp.experts": {"quant_algo": "MXFP8"}}}
+    with pytest.raises(ConfigError, match="keep the one that describes the weights"):
+        read_quantization(keys, beside={"quantization": {**inner, **others}})
+    with pytest.raises(ConfigError, match='moe_quant_algo = "FP8" is not understood; expected nvfp4'):
+        read({**V4_AGAIN, "moe_quant_algo": "FP8"})
+    with pytest.raises(ConfigError, match="quantized_layers"):
+        read({**V4_AGAIN, "quantized_layers": None})
 
 
 def test_two_places_that_disagree_are_refused() -> None:

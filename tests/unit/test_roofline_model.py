@@ -14,12 +14,12 @@ def lines(model: str, metric: str = "tpot", deployment: symsim.Deployment | None
     return {line.name: line for line in breakdown(phase, costs.metric(metric).form, POINT)}
 
 
-def test_units_are_decimal() -> None:
+def test_units_are_decimal_but_for_the_memory_that_the_driver_reports() -> None:
     bound = symsim.compile("deepseek-v3", "h800", cost_model="roofline").compiled.numbers.values
     assert (bound["peak_bf16"], bound["hbm_bandwidth"], bound["hbm_capacity"]) == (
         989 * 10**12,
         3350 * 10**9,
-        80 * 10**9,
+        81559 * 2**20,
     )
 
 
@@ -91,7 +91,7 @@ def test_both_overlapped_batches_do_all_their_work() -> None:
 
 
 def test_memory_is_what_the_weights_need() -> None:
-    """DeepSeek-V3 has 671.03e9 parameters without multi-token prediction; a tenth of HBM stays free."""
+    """DeepSeek-V3 has 671.03e9 parameters without multi-token prediction; a tenth of H800's 81,559 MiB stays free."""
     bf16 = symsim.Deployment(gemm="bf16")
     used = symsim.compile("deepseek-v3", "h800", bf16, "roofline").memory.evaluate(B=1, S=1, O=1)
-    assert used == pytest.approx(2 * 671.03e9 + 8e9, rel=1e-4)
+    assert used == pytest.approx(2 * 671.03e9 + 0.1 * 81559 * 2**20, rel=1e-4)
