@@ -113,6 +113,8 @@ def family_of(model: str, graphs: Sequence[str], *, fallback: bool) -> Family:
     note(family.assumptions)
     if family.sizes.omitted:
         note([f"{family.config.path}: not counted: {', '.join(family.sizes.omitted)}"])
+    if family.sizes.by_rule:
+        note([family.by_rule])
     return family
 
 

@@ -325,6 +325,9 @@ class _Graph(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def keynames(self, *keys: Name) -> frozenset[str]:
         return frozenset(key.name for key in keys)
 
+    def keyrow(self, *keys: Name | Text) -> frozenset[str]:
+        return frozenset(key.name if isinstance(key, Name) else key.value for key in keys)
+
     def ignore(self, keys: frozenset[str]) -> frozenset[str]:
         return keys
 

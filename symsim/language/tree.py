@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from fractions import Fraction
 
 from symsim.errors import Span
@@ -327,7 +328,8 @@ class Model:
 class Library:
     """All graph files of one cost model.
 
-    serving: architecture or model_type -> the model that serves it; neutral: config keys without a cost; off: those
+    serving: architecture or model_type -> the model that serves it; neutral: config keys without a cost, by name or
+    (with a *) by pattern; off: those
     without one while they are false, null, 0 or empty; omitted: those with one that the cost model leaves out;
     sections: where a multimodal config keeps its language model; renames: what checkpoints call modules where a model
     does not say otherwise, `layers` among them.
@@ -344,3 +346,7 @@ class Library:
     omitted: frozenset[str]
     sections: frozenset[str]
     renames: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def neutral_by_rule(self, key: str) -> bool:
+        """Whether a pattern of `neutral:` says that a key of such a name has no cost."""
+        return any(fnmatchcase(key, pattern) for pattern in self.neutral if "*" in pattern)

@@ -27,13 +27,15 @@ class Architecture:
 
     values: symbol -> integer; sources: symbol -> the config keys it was read from, or what stands in for them;
     unread: `key = value` of keys that may change cost and that the graph does not describe; omitted: keys it leaves
-    out on purpose; kinds: the kinds of layers, each with the indices of its layers.
+    out on purpose; by_rule: keys that a pattern says to change no cost; kinds: the kinds of layers, each
+    with the indices of its layers.
     """
 
     values: Mapping[str, int]
     sources: Mapping[str, Source]
     unread: tuple[str, ...]
     omitted: tuple[str, ...]
+    by_rule: tuple[str, ...] = ()
     kinds: tuple[LayerKind, ...] = ()
 
 
@@ -63,8 +65,8 @@ def read_architecture(config: ModelConfig, model: Model, library: Library) -> Ar
             values[kind.symbol] = len(kind.layers)
             decided = joined([sources[name] for name in kind.decided_by])
             sources[kind.symbol] = _counted(kind, replace(decided, file=config.path))
-    unread, omitted = _unread(keys, config, model, library)
-    return Architecture(values, sources, unread, omitted, alike)
+    unread, omitted, by_rule = _unread(keys, config, model, library)
+    return Architecture(values, sources, unread, omitted, by_rule, alike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,9 @@ def _written(binding: Binding) -> Iterator[Expression]:
 
 def _unread(
     keys: Mapping[str, Any], config: ModelConfig, model: Model, library: Library
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """`key = value` of what the graph does not describe, and the keys that it leaves out; see Architecture."""
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """`key = value` of what the graph does not describe, the keys that it leaves out, and those that a pattern says to
+    change no cost; see Architecture."""
     read = described(model)
     odd = [expect.key for expect in model.expects if not _expected(_key(expect.key, keys), expect.values)]
     known = read | library.neutral | library.omitted | library.sections
@@ -142,10 +145,12 @@ def _unread(
         for key, value in _flat(keys, read)
         if key not in known and value is not None and not (key in library.off and not value)
     ]
+    by_rule = sorted(key for key in unknown if library.neutral_by_rule(key))
+    unknown = [key for key in unknown if key not in by_rule]
     stated = tuple(f"{key} = {_short(_key(key, keys))}" for key in sorted({*odd, *unknown}))
     around = {**config.keys, **keys}
     omitted = sorted(key for key in library.omitted - read if around.get(key))
-    return stated, tuple(omitted)
+    return stated, tuple(omitted), tuple(by_rule)
 
 
 def _expected(value: Any, allowed: tuple[object, ...]) -> bool:

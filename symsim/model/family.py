@@ -41,6 +41,11 @@ class Family:
         return _quantization(self.config, None if file is None else stamp_beside(file))
 
     @property
+    def by_rule(self) -> str:
+        """The sentence on keys that no line reads and that a pattern of keys.graph says to change no cost."""
+        return f"{self.config.path}: by their names these keys change no cost: {', '.join(self.sizes.by_rule)}"
+
+    @property
     def states_quantization(self) -> tuple[str, ...]:
         """The keys, and the file beside the config, that say how it is quantised, in one phrase; or none."""
         found = places(self.config.keys, self.config.file)
@@ -106,7 +111,7 @@ def nearest(config: ModelConfig, library: Library) -> Model:
         known = read | library.neutral | library.omitted
         missing = sum(key not in keys for key in read)
         stated = {key for key, value in keys.items() if value is not None and (value or key not in library.off)}
-        unknown = len(stated - known)
+        unknown = sum(not library.neutral_by_rule(key) for key in stated - known)
         return -(2 * unknown + missing), model.name.split("_")[0] in names
 
     return max(library.models.values(), key=likeness)

@@ -163,6 +163,7 @@ class Compiled:
         if self.sizes.omitted:
             keys = ", ".join(self.sizes.omitted)
             notes.append(f"{name}: the {model} cost model does not count what these keys describe: {keys}")
+        notes += [self.family.by_rule] if self.sizes.by_rule else []
         rates = [gemm_rate(layer, self.device) for layer in self.served.every]
         converted = dict.fromkeys(rate.sentence for rate in rates if rate.converted)
         return (*notes, *self.served.notes, *converted)

@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 
 import symsim
+from symsim.cli import main
 from symsim.errors import ConfigError, MissingConfigKey, SymsimError, UnsupportedArchitecture
 from symsim.inputs.config import load_config
 
@@ -130,3 +131,24 @@ def test_more_kinds_of_layers_than_can_be_lowered_are_refused(tmp_path: Path, de
     with mock.patch("symsim.model.layer_kinds.MOST_KINDS", 1), pytest.raises(ConfigError, match="more than 1 kinds"):
         symsim.params(path)
     assert len(symsim.params(path).layers) == deepseek["num_hidden_layers"]
+
+
+def with_keys(folder: Path, **keys: Any) -> Path:
+    return write(folder, {**load_config("qwen3-8b").keys, **keys})
+
+
+@pytest.mark.parametrize(
+    "key", ["_attn_implementation_autoset", "moe_router_dtype", "some_new_dropout", "audio_token_id"]
+)
+def test_keys_of_a_neutral_class_are_named_and_change_nothing(key: str, tmp_path: Path, capsys: Any) -> None:
+    path = with_keys(tmp_path, **{key: "float32"})
+    assert symsim.params(path) == symsim.params("qwen3-8b")
+    assert main(["params", str(path)]) == 0
+    assert f"by their names these keys change no cost: {key}\n" in capsys.readouterr().err
+    assert any(key in sentence for sentence in symsim.compile(path, "h20", cost_model="roofline").notes)
+
+
+@pytest.mark.parametrize("key", ["kv_cache_dtype", "mlp_gate_type", "qk_rope_dim", "dropout_layers", "router_layers"])
+def test_keys_that_may_change_cost_are_refused(key: str, tmp_path: Path) -> None:
+    with pytest.raises(SymsimError, match=key):
+        symsim.params(with_keys(tmp_path, **{key: 3}))
