@@ -22,7 +22,7 @@ _SHORT = {"capacity": "hbm_capacity"}
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with its unit as written (None: bare), or the name of a symbol."""
+    """A number with its unit as written (None: bare), or the name of a symbol, as it is or times a number."""
 
     number: str | None
     unit: str | None
@@ -31,7 +31,7 @@ class Quantity:
 
     def value(self, dimension: str) -> Fraction:
         """Exact SI value. Raises QuerySyntaxError when the unit is missing or of another dimension."""
-        if self.number is None:
+        if self.name is not None or self.number is None:
             raise QuerySyntaxError(self.span, f"{self.name} is a symbol; expected a number, e.g. S = 4096")
         try:
             return parse_quantity(f"{self.number} {self.unit or ''}".strip(), dimension)
@@ -43,8 +43,15 @@ class Quantity:
         """The symbol that is meant; None for a number."""
         return None if self.name is None else _SHORT.get(self.name, self.name)
 
+    @property
+    def share(self) -> Fraction:
+        """What the symbol is multiplied by."""
+        return Fraction(1) if self.name is None or self.number is None else Fraction(self.number)
+
     def __str__(self) -> str:
-        return self.name or f"{self.number} {self.unit or ''}".strip()
+        if self.name is not None:
+            return self.name if self.number is None else f"{self.number}*{self.name}"
+        return f"{self.number} {self.unit or ''}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,9 @@ class _Question(Transformer[Token, Any]):
         if first.type == "NAME":
             return Quantity(None, None, str(first), span)
         return Quantity(str(first), None if unit is None else str(unit), None, span)
+
+    def share(self, number: Token, name: Token) -> Quantity:
+        return Quantity(str(number), None, str(name), self.places.of(number))
 
     def constraint(self, metric: Token, relation: Token, bound: Quantity) -> Constraint:
         return Constraint(str(metric), str(relation), bound, self.places.of(metric))  # pyright: ignore

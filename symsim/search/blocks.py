@@ -87,7 +87,7 @@ def _met(case: Case, constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:
     name = constraint.bound.symbol
     bound: Any = float(bound_of(constraint.bound, form))
     if name is not None and name in axes:
-        bound = axes[name].reshape([-1 if axis == name else 1 for axis in axes])
+        bound = float(constraint.bound.share) * axes[name].reshape([-1 if axis == name else 1 for axis in axes])
     found = _over(case, form.name, (form.name,), axes)[form.name]
     with np.errstate(invalid="ignore"):
         return found >= bound if constraint.relation == ">=" else ~(found > bound)

@@ -25,8 +25,8 @@ Resize = Callable[[str, int], Forms]
 class Limit:
     """A constraint with its metric compiled: `room` is how far inside the bound a point is (negative: outside).
 
-    bound_name: the symbol that the bound is, if it is one; resized: for a size of the deployment, the metric compiled
-    for another value of it.
+    bound_name: the symbol that the bound is, if it is one, times share; resized: for a size of the deployment, the
+    metric compiled for another value of it.
     """
 
     text: str
@@ -35,6 +35,7 @@ class Limit:
     sense: int
     fixed: Mapping[str, float]
     bound_name: str | None = None
+    share: Fraction = Fraction(1)
     resized: Callable[[int], ClosedForm] | None = None
 
     @property
@@ -61,7 +62,9 @@ def room_at(limit: Limit, variable: str, value: float, **others: float) -> float
     """Room inside the limit at a point; one that tables cannot answer, or that cannot be deployed, is outside."""
     changed = {variable: value, **others}
     try:
-        return limit.room(limit.at(variable, value, **others), changed.get(limit.bound_name or ""))
+        bound = changed.get(limit.bound_name or "")
+        scaled = None if bound is None else float(limit.share) * bound
+        return limit.room(limit.at(variable, value, **others), scaled)
     except (EmptyTable, DeploymentError):
         return -math.inf
 
@@ -86,6 +89,10 @@ def limits_of(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[L
     fixed = _fixed(query, asked)
     needed = {name for form in asked for name in form.symbols if name in INPUTS} - {query.variable} - set(fixed)
     assumed: dict[str, float] = {name: {**DEFAULTS, **STEP_DEFAULTS}[name] for name in sorted(needed)}
+    for constraint in query.constraints:
+        if constraint.bound.share != 1 and constraint.bound.symbol == query.variable:
+            message = f"{constraint.bound} moves with {query.variable}, which is asked for; bound by it as a whole"
+            raise QuerySyntaxError(constraint.span, message)
     limits = limits_at(query, forms, {**fixed, **assumed})
     if query.variable in SIZES and resize is not None:
         pairs = zip(limits, query.constraints, strict=True)
@@ -161,6 +168,7 @@ def _limit(constraint: Constraint, form: ClosedForm, fixed: Mapping[str, float])
         sense=-1 if constraint.relation == ">=" else 1,
         fixed={name: value for name, value in fixed.items() if name in form.symbols},
         bound_name=constraint.bound.symbol,
+        share=constraint.bound.share,
     )
 
 
@@ -174,4 +182,4 @@ def bound_of(quantity: Quantity, form: ClosedForm) -> Fraction:
         fitting = {known for known in values if is_symbol(known) and symbol_info(known).unit == form.unit}
         hint = did_you_mean(str(quantity), fitting | {"capacity"})
         raise QuerySyntaxError(quantity.span, f"{quantity.name} is no quantity in {form.unit}; {hint}")
-    return values[name]
+    return quantity.share * values[name]

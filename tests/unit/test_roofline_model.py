@@ -95,3 +95,12 @@ def test_memory_is_what_the_weights_need() -> None:
     bf16 = symsim.Deployment(gemm="bf16")
     used = symsim.compile("deepseek-v3", "h800", bf16, "roofline").memory.evaluate(B=1, S=1, O=1)
     assert used == pytest.approx(2 * 671.03e9 + 0.1 * 81559 * 2**20, rel=1e-4)
+
+
+def test_a_share_of_the_capacity_bounds_as_its_bytes_do() -> None:
+    costs = symsim.compile("qwen3-8b", "rtx4090", cost_model="roofline")
+    share = costs.solve("max S subject to memory <= 0.9*capacity with B = 1, O = 1")
+    as_bytes = costs.solve(f"max S subject to memory <= {24564 * 2**20 * 9 // 10} B with B = 1, O = 1")
+    assert share.value == as_bytes.value
+    with pytest.raises(symsim.SymsimError, match="which is asked for"):
+        costs.solve("min hbm_capacity subject to memory <= 0.9*capacity with B = 1, S = 1, O = 1")
