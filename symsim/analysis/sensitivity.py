@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import sympy
@@ -22,6 +23,7 @@ from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program
+from symsim.formula.rewriting import Swaps, defaults_at_point, rewritten
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
 from symsim.tables.table import TableContext, signatures
@@ -76,24 +78,37 @@ def ranked_inputs(form: ClosedForm, names: Sequence[str] = (), **at: float) -> t
     A measured table is an input of its own, by its function's name: all its figures grow alike.
     Raises SymsimError for a name that the metric does not have.
     """
+    form = form.overriding({name: value for name, value in at.items() if form.takes(name)}).leading()
+    _, tables = _with_table_factors(form.derivation)
     point = {name: int(value) for name, value in at.items() if name in WORKLOAD and name in form.symbols}
-    others = {name: value for name, value in at.items() if name in form.symbols and name not in point}
-    derivation, tables = _with_table_factors(form.derivation)
-    values = {**form.values(point), **others, **dict.fromkeys(tables.values(), 1.0)}
+    values = {**form.values(point), **dict.fromkeys(tables.values(), 1.0)}
     missing = [name for name in form.symbols if name not in values]
     if missing:
         raise SymsimError(f"{form.name} needs a value for {', '.join(missing)}")
     usual = [name for name, info in form.symbols.items() if info.kind in KINDS and name in values]
-    known = {**dict.fromkeys(form.symbols), **tables}
+    usual += ["default_mfu"] if "default_mfu" not in usual and _defaults(form, values) else []
+    known = {**dict.fromkeys([*form.symbols, *usual]), **tables}
+    names = [form.bound.same.get(name, name) for name in names]
     for name in names:
         if name not in known:
             raise SymsimError(f"{form.name} has no input {name}; {did_you_mean(name, known)}")
     chosen = names or [*usual, *tables]
     printed = laid_out(form, "symbolic", "")
-    found = [_sensitivity(form, derivation, name, tables.get(name, name), values, printed) for name in chosen]
+    found = [_sensitivity(form, name, tables.get(name, name), values, printed) for name in chosen]
     return tuple(sorted(found, key=lambda one: -max(map(abs, one.elasticity))))
 
 
+def _defaults(form: ClosedForm, values: Mapping[str, Any]) -> Swaps:
+    """The look-ups that default_mfu answers at a point, where others are answered by rows."""
+    return defaults_at_point(form.derivation, values, form.context) if form.rewriting.partly else {}
+
+
+def _around(form: ClosedForm, values: Mapping[str, Any]) -> Derivation:
+    """The metric as it is around a point, every look-up that a row answers there times a factor of its table."""
+    return _with_table_factors(rewritten(form.derivation, _defaults(form, values)))[0]
+
+
+@lru_cache(maxsize=64)
 def _with_table_factors(derivation: Derivation) -> tuple[Derivation, Mapping[str, str]]:
     """Every look-up times a factor of its table; table -> the factor's name."""
     calls = {call for step in derivation.steps for call in step.expr.atoms(AppliedUndef)}
@@ -102,20 +117,17 @@ def _with_table_factors(derivation: Derivation) -> tuple[Derivation, Mapping[str
     return derivation.mapped(lambda expr: substitute(expr, scaled)), factors
 
 
-def _sensitivity(
-    form: ClosedForm, derivation: Derivation, name: str, own: str, values: Mapping[str, Any], printed: Layout
-) -> Sensitivity:
+def _sensitivity(form: ClosedForm, name: str, own: str, values: Mapping[str, Any], printed: Layout) -> Sensitivity:
     """own: the symbol's name in the derivation."""
     value = float(values[own])
-    sides = [_slope(derivation, own, {**values, own: value * (1 + step)}, form.context) for step in (-STEP, STEP)]
-    steps = tuple((step.symbol.name, step.expr) for step in derivation.steps)
-    metric = _numbers(steps, steps[-1][0], values, form.context)
+    sides = [_slope(form, own, {**values, own: value * (1 + step)}) for step in (-STEP, STEP)]
+    metric = _value(form, values)
     below, above = (_numbers((("slope", side),), "slope", values, form.context) for side in sides)
     info = KNOWN.get(name) or form.symbols.get(name)
     more = None
     if info is None or not info.integer or name in WORKLOAD:
         larger = value * 1.1 if info is None or not info.integer else math.ceil(value * 1.1)
-        more = _numbers(steps, steps[-1][0], _moved(form, values, own, larger), form.context) / metric - 1
+        more = _value(form, _moved(form, values, own, larger)) / metric - 1
     meaning, unit = (signatures()[name].meaning, "1") if info is None else (info.meaning, info.unit)
     factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
     shown = substitute(sides[1], factors)
@@ -131,9 +143,14 @@ def _moved(form: ClosedForm, values: Mapping[str, Any], name: str, value: float)
     return {**moved, **form.following({n: moved[n] for n in WORKLOAD if n in moved})}
 
 
-def _slope(derivation: Derivation, name: str, values: Mapping[str, Any], context: TableContext) -> Expr:
+def _value(form: ClosedForm, values: Mapping[str, Any]) -> float:
+    steps = tuple((step.symbol.name, step.expr) for step in _around(form, values).steps)
+    return _numbers(steps, steps[-1][0], values, form.context)
+
+
+def _slope(form: ClosedForm, name: str, values: Mapping[str, Any]) -> Expr:
     """The derivative of the piece that holds at a point, look-ups held."""
-    piece = binding_arms(derivation, values, context).inlined()
+    piece = binding_arms(_around(form, values), values, form.context).inlined()
     held: dict[Expr, Expr] = {call: sympy.Dummy(positive=True) for call in piece.atoms(AppliedUndef)}
     outside = substitute(piece, held)
     variable = next((s for s in outside.free_symbols if isinstance(s, Symbol) and s.name == name), None)

@@ -91,7 +91,7 @@ class Costs:
 
     def sensitivities(self, metric: str = "tpot", names: Sequence[str] = (), **at: float) -> tuple[Sensitivity, ...]:
         """Every input of a metric, the one that moves it most first; see `symsim.sensitivities`."""
-        return ranked_inputs(self.compiled.with_one_peak(metric), names, **at)
+        return ranked_inputs(self.compiled.form(metric), names, **at)
 
     def compare(self, other: Costs, metric: str = "tpot", **at: int) -> Comparison:
         """What changes from this model to another, term by term; see `symsim.compare`."""

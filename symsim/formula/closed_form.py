@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from numbers import Real
 from typing import Any, Literal
@@ -18,7 +19,8 @@ from symsim.formula import overrides
 from symsim.formula.binding import Numbers
 from symsim.formula.program import Program, Steps, program
 from symsim.formula.rewriting import Rewriting, rewriting, rewritten
-from symsim.inputs.deployment import positive_integer
+from symsim.inputs.deployment import positive_integer, remaining_degrees
+from symsim.inputs.source import Source
 from symsim.tables.table import TableContext
 
 Level = Literal["symbolic", "model", "numeric"]
@@ -78,6 +80,40 @@ class ClosedForm:
     def _in_context(self) -> ClosedForm:
         return self.without(("C",))
 
+    def along(self, names: Collection[str]) -> ClosedForm:
+        """The same metric with all that moves along these symbols under their names: peaks that are one figure.
+
+        Raises DeploymentError for a symbol along which rows, or the deployment, would be others.
+        """
+        overrides.check_arrays(self.bound, self.rewriting.columns, names)
+        followers = overrides.followers(self.bound, names)
+        one = {symbol(name): symbol(leader) for name, leader in followers.items() if name in self.symbols}
+        return self.changed(lambda derivation: derivation.substituted(one)) if one else self
+
+    def leading(self) -> ClosedForm:
+        """The same metric with each figure of the device under one name: a faster peak is then one input."""
+        one = {symbol(name): symbol(leader) for name, leader in self.bound.same.items() if name in self.symbols}
+        return self.changed(lambda derivation: derivation.substituted(one)) if one else self
+
+    def overriding(self, values: Mapping[str, float]) -> ClosedForm:
+        """The same metric with other numbers behind its symbols, as compiling with them gives it; raises as evaluate.
+
+        Symbols of the workload have no number and stay free.
+        """
+        stated = {name: value for name, value in values.items() if name in self.bound.values}
+        numbers = self._numbers(stated, given=tuple(self.symbols))
+        changed = {name: number for name, number in numbers.items() if number != self._fixed.get(name)}
+        if not changed:
+            return self
+        source = Source(how="chosen", note="as stated")
+        bound = replace(
+            self.bound,
+            values={**self.bound.values, **{name: _exact(number) for name, number in changed.items()}},
+            sources={**self.bound.sources, **dict.fromkeys(changed, source)},
+        )
+        context = overrides.tables_for(self.bound, self.rewriting.columns, stated, self.context)
+        return replace(self, bound=bound, context=context)
+
     @property
     def name(self) -> str:
         return self.derivation.name
@@ -99,9 +135,11 @@ class ClosedForm:
 
     @cached_property
     def _applied_symbols(self) -> frozenset[str]:
-        """Symbols that the value rests on without standing in the formula: of look-ups that no row answers."""
+        """Symbols that the value rests on without standing in the formula: of look-ups that no row answers, and the
+        figure of the device that one in the formula is."""
         defaults = {"default_mfu"} if self.rewriting.partly else set[str]()
-        return frozenset({s.name for s in self.applied.free()} | defaults)
+        leaders = {leader for name, leader in self.bound.same.items() if name in self.symbols}
+        return frozenset({s.name for s in self.applied.free()} | defaults | leaders)
 
     def level(self, level: Level) -> Derivation:
         """The derivation with numbers put in as far as the level says, as exact Rationals."""
@@ -135,7 +173,7 @@ class ClosedForm:
         """
         for name in names:
             self._known(name)
-        overrides.check_arrays(self.rewriting.columns, names)
+        overrides.check_arrays(self.bound, self.rewriting.columns, names)
         fixed = self._numbers({}, given=names)
         compiled = self._program("numpy", names)
         followers = overrides.followers(self.bound, names)
@@ -238,8 +276,12 @@ class ClosedForm:
         optional = own is not None and name in INPUTS and not own.is_positive
         return 0 if optional and value == 0 else _checked(name, value)
 
+    def takes(self, name: str) -> bool:
+        """Whether a number may be given for it: for symbols of the formula, and what else the value rests on."""
+        return name in self.symbols or name in self._applied_symbols
+
     def _known(self, name: str) -> str:
-        if name in self.symbols or name in self._applied_symbols:
+        if self.takes(name):
             return name
         if name in INPUTS:
             has = ", ".join(known for known in INPUTS if known in self.symbols) or "none"
@@ -254,11 +296,16 @@ class ClosedForm:
         return SymbolInfo(name, "architecture", "1", meaning, subscripted(name), integer=True)
 
 
+def _exact(number: Any) -> Fraction:
+    """The number that people write: 0.15 is 3/20."""
+    return Fraction(number) if isinstance(number, (int, Fraction)) else Fraction(repr(float(number)))
+
+
 def _following(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What other sizes of the deployment follow: dp, and ep where experts spread over all GPUs that tp leaves."""
-    stage = numbers["world_size"] // (numbers["tp"] * numbers["pp"])
+    """What other sizes of the deployment follow; experts that spread over all GPUs of a stage go on to do so."""
     spread = compiled["ep"] * compiled["tp"] * compiled["pp"] == compiled["world_size"]
-    return {"dp": stage // numbers["cp"], "ep": stage if spread else numbers["ep"]}
+    given = {name: numbers[name] for name in ("world_size", "tp", "pp", "cp")}
+    return remaining_degrees(**given, ep=None if spread else numbers["ep"])
 
 
 def _checked(name: str, value: object) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sympy import Add, Expr, Max, Min, Mod, Mul, Symbol, ceiling, floor
 from sympy.core.function import AppliedUndef
 
+from symsim.errors import DeploymentError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.numba_backend import fused
 from symsim.formula.program import Steps, array_tables, program
@@ -25,7 +26,7 @@ Axes = Mapping[str, NDArray[np.float64]]
 """Symbol -> its values, one dimension each; their order is the order of the result's dimensions."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Gridded:
     """Steps of a metric made ready for a set of axes.
 
@@ -72,7 +73,7 @@ class Gridded:
         return {name: np.broadcast_to(known[name], shape) for name in self.outputs}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class SplitSteps:
     """Steps of a metric taken apart by the axes that each part depends on.
 
@@ -93,7 +94,10 @@ class SplitSteps:
 
 def split_steps(form: ClosedForm, names: Sequence[str]) -> SplitSteps:
     """Take a metric apart for axes along these symbols; every other symbol must have a number behind it."""
+    form = form.along([name for name in names if form.takes(name)])
     axes = tuple(name for name in names if name in form.symbols)
+    if "default_mfu" in names and form.rewriting.partly:
+        raise DeploymentError("default_mfu answers look-ups at some points only; evaluate its values one by one")
     numbers = {s: v for s, v in form.bound.symbols().items() if s.name not in axes}
     steps = [(step.symbol.name, step.expr) for step in form.derivation.substituted(numbers).steps]
     shared = next((step for step in steps[:-1] if _only_way(step, steps, axes)), None)

@@ -26,7 +26,9 @@ def followed(
     The mean context C becomes an input of its own where it is followed.  Variables without a value in the point or of
     the device start at 1.  Raises SymsimError for one that the metric does not have, or a symbol without a value.
     """
-    whole, form = form, form.without(variables)
+    stated = {name: value for name, value in at.items() if form.takes(name)}
+    whole = form.overriding(stated).along(variables)
+    form = whole.without(variables)
     for name in variables:
         if name not in form.symbols or not is_symbol(name):
             usable = [known for known in form.symbols if is_symbol(known)]
@@ -34,7 +36,7 @@ def followed(
         if symbol_info(name).integer and symbol_info(name).kind != "workload":
             raise SymsimError(f"{name} is a choice of the deployment; compile the others and compare")
     point = {name: value for name, value in at.items() if name in form.symbols}
-    values: dict[str, Any] = {**form.values({n: int(v) for n, v in point.items() if n in WORKLOAD}), **point}
+    values = form.point(**point)
     missing = [name for name in form.symbols if name not in values and name not in variables]
     if missing:
         along = " and ".join(variables)

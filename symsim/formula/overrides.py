@@ -28,10 +28,8 @@ def check(bound: Numbers, columns: frozenset[str], values: Mapping[str, float]) 
     """Raise DeploymentError for a number that only compiling can change. columns: figures that choose rows."""
     changed = [name for name, value in values.items() if bound.values.get(name, value) != value]
     for name in changed:
-        _check_compiled(name)
+        _check_compiled(bound, name)
         leader = bound.same.get(name)
-        if leader is not None and name != "peak_w":
-            raise DeploymentError(f"{name} stands for {leader}: {bound.sources[name]}; change {leader} instead")
         if leader is not None and values.get(leader, values[name]) != values[name]:
             raise DeploymentError(f"{name} and {leader} are one figure of the device; state one of them")
     if "b_kv" in changed and "b_kv" in columns and values["b_kv"] not in WIDTHS.values():
@@ -41,15 +39,19 @@ def check(bound: Numbers, columns: frozenset[str], values: Mapping[str, float]) 
         )
 
 
-def check_arrays(columns: frozenset[str], names: Collection[str]) -> None:
+def check_arrays(bound: Numbers, columns: frozenset[str], names: Collection[str]) -> None:
     """Raise DeploymentError for a symbol that cannot be an array: only compiling changes it, or it chooses rows."""
-    for name in names:
-        _check_compiled(name)
+    for name in (*names, *followers(bound, names)):
+        if name in names:
+            _check_compiled(bound, name)
         if name in columns:
             raise DeploymentError(f"measured rows are chosen by {name}; evaluate its values one by one")
 
 
-def _check_compiled(name: str) -> None:
+def _check_compiled(bound: Numbers, name: str) -> None:
+    leader = bound.same.get(name)
+    if leader is not None and name != "peak_w":
+        raise DeploymentError(f"{name} stands for {leader}: {bound.sources[name]}; change {leader} instead")
     if is_symbol(name) and symbol_info(name).kind == "precision" and name not in ("b_kv", "peak_w"):
         raise DeploymentError(
             f"{name} follows from the formats of a deployment; compile with another precision instead"
@@ -60,6 +62,7 @@ def tables_for(
     bound: Numbers, columns: frozenset[str], values: Mapping[str, float], context: TableContext
 ) -> TableContext:
     """What binds tables when numbers are overridden: rows of another KV precision, fallbacks of another datasheet."""
+    values = {**values, **{name: values[leader] for name, leader in followers(bound, values).items()}}
     changed = {name for name in columns & values.keys() if values[name] != bound.values.get(name)}
     if not changed:
         return context

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Plane:
     """The cell of a point is row[i] + column[j], i and j its places among the whole numbers of the two inputs.
 
@@ -54,7 +54,8 @@ def plane(call: AppliedUndef, x: Floats, y: Floats, context: TableContext, defau
     table = bind(name, shape, context).filled(default)
     if isinstance(table, Steps):
         row, column = (np.searchsorted(b, v, side="right") for b, v in zip(table.edges, (x, y), strict=True))
-        return Plane(row * (len(table.edges[1]) + 1), column, _NO_ENDS, np.array(table.values), _NONE, _NONE)
+        row, values = row * (len(table.edges[1]) + 1), np.array(table.values)
+        return Plane(row=row, column=column, ends=_NO_ENDS, lower=values, upper=_NONE, factor=_NONE)
     if len(x) * (len(table.points) + 1) > CELLS or (np.diff(y) < 0).any():
         return None
     return _nearest(table, x, y)
@@ -71,4 +72,5 @@ def _nearest(table: Nearest, x: Floats, y: Floats) -> Plane:
         rows, factor = (x[:, None], factor) if table.scale == 0 else (rows, y)
     lower, upper = ((values[at] * rows).ravel() for at in (found.lower, found.upper))
     ends = np.searchsorted(y, found.threshold.ravel(), side="right")
-    return Plane(np.arange(len(x)) * found.width, found.cells(y), ends, lower, upper, factor)
+    row = np.arange(len(x)) * found.width
+    return Plane(row=row, column=found.cells(y), ends=ends, lower=lower, upper=upper, factor=factor)

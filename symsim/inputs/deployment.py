@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Literal, get_args
@@ -103,12 +104,12 @@ class Deployment:
     @property
     def dp(self) -> int:
         """Copies of the attention that serve batches of their own."""
-        return self.world_size // (self.pp * self.cp * self.tp)
+        return remaining_degrees(self.world_size, tp=self.tp, pp=self.pp, cp=self.cp)["dp"]
 
     @property
     def experts_over(self) -> int:
         """Ranks that share the experts of a stage."""
-        return self.ep or self.world_size // (self.pp * self.tp)
+        return remaining_degrees(self.world_size, tp=self.tp, pp=self.pp, cp=self.cp, ep=self.ep)["ep"]
 
     def in_words(self) -> str:
         """For a sentence: 128 GPUs on 16 nodes, fp8 GEMMs, ..."""
@@ -134,6 +135,16 @@ class Deployment:
         stated = [(f.name, getattr(self, f.name), usual.get(f.name, (f.default,))) for f in fields(self)]
         changed = [(name, value) for name, value, known in stated if value not in known]
         return ", ".join(f"{name} {value}" for name, value in changed) or "one GPU, bf16"
+
+
+def remaining_degrees(world_size: int, *, tp: int, pp: int, cp: int, ep: int | None = None) -> Mapping[str, int]:
+    """The degrees that follow from the others: dp, and ep where it is not given apart.
+
+    >>> remaining_degrees(32, tp=2, pp=2, cp=2)
+    {'dp': 4, 'ep': 8}
+    """
+    stage = world_size // (pp * tp)
+    return {"dp": stage // cp, "ep": ep or stage}
 
 
 def positive_integer(name: str, value: object) -> int:

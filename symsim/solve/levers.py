@@ -73,11 +73,17 @@ def factors_at(limits: list[Limit], name: str, target: float) -> Mapping[str, fl
         return {}
     limits = tightest(limits)
     bound = {n: v for limit in limits for n, v in limit.form.bound.values.items()}
-    inputs = {
-        n for limit in limits for n, info in limit.form.symbols.items() if info.kind == "hardware" or n == "peak_w"
-    } | {limit.bound_name for limit in limits if limit.bound_name is not None}
+    inputs = _inputs(limits) | {limit.bound_name for limit in limits if limit.bound_name is not None}
     found = {n: _factor(limits, name, target, n, bound[n]) for n in sorted(inputs - {name}) if n in bound}
     return dict(sorted(((n, f) for n, f in found.items() if f is not None), key=lambda pair: abs(math.log(pair[1]))))
+
+
+def _inputs(limits: list[Limit]) -> set[str]:
+    """The hardware that the limits depend on; each figure of the device under one name."""
+    symbols = {(n, info.kind) for limit in limits for n, info in limit.form.symbols.items()}
+    named = {n for n, kind in symbols if kind == "hardware" or n == "peak_w"}
+    same = {n: leader for limit in limits for n, leader in limit.form.bound.same.items()}
+    return {n if n == "peak_w" and same[n] not in named else same.get(n, n) for n in named}
 
 
 def _factor(limits: list[Limit], name: str, target: float, lever: str, figure: Fraction) -> float | None:

@@ -49,7 +49,7 @@ class Limit:
             form = self.resized(int(value))
             return form.evaluate(**{name: number for name, number in self.fixed.items() if name in form.symbols})
         changed = {variable: value, **others}
-        return self.form.evaluate(**{**self.fixed, **{n: v for n, v in changed.items() if n in self.form.symbols}})
+        return self.form.evaluate(**{**self.fixed, **{n: v for n, v in changed.items() if self.form.takes(n)}})
 
     def room(self, metric: float, bound: float | None = None) -> float:
         return ((float(self.bound) if bound is None else bound) - metric) * self.sense

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ import symsim
 from symsim.algebra.symbols import symbol_info
 from symsim.errors import EmptyTable, SymsimError
 from symsim.formula.closed_form import ClosedForm
+from symsim.formula.grid import gridded
 from symsim.inputs.device import Device
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import assembled
@@ -144,3 +146,52 @@ def test_one_figure_of_the_device_is_one_number() -> None:
     assert model.tpot.evaluate(**POINT, peak_bf16=peak / 8) == model.tpot.evaluate(**POINT, peak_w=peak / 8)
     with pytest.raises(SymsimError, match="one figure of the device"):
         model.tpot.evaluate(**POINT, peak_bf16=peak, peak_w=peak / 2)
+
+
+@pytest.mark.parametrize("name", ["peak_bf16", "peak_w"])
+def test_one_figure_moves_as_one_along_an_axis(name: str) -> None:
+    """What a formula is along a peak of the device is what it is at each of its values."""
+    model = symsim.compile("qwen3-8b", "h20", cost_model="roofline")
+    formula, peak = model.tpot, float(model.compiled.numbers.values["peak_bf16"])
+    points = [peak / 8, peak / 3, peak * 2]
+    expected = [formula.evaluate(**POINT, **{name: x}) for x in points]
+    assert list(formula.function([name, *POINT])(points, *POINT.values())) == pytest.approx(expected, rel=1e-12)
+    axes = {name: np.array(points), **{symbol: np.array([float(value)]) for symbol, value in POINT.items()}}
+    (along,) = gridded(formula.form, list(axes)).values(axes).values()
+    assert list(along.ravel()) == pytest.approx(expected, rel=1e-12)
+    pieces = symsim.regimes(formula, name, **POINT).pieces
+    for x, value in zip(points, expected, strict=True):
+        piece = next(piece for piece in pieces if piece.low <= x <= piece.high)
+        assert float(piece.expression.subs(dict.fromkeys(piece.expression.free_symbols, x))) == pytest.approx(value)
+    elsewhere = symsim.regimes(formula, "hbm_bandwidth", **POINT, **{name: points[0]})
+    here = elsewhere.at["hbm_bandwidth"]
+    assert elsewhere.pieces[elsewhere.here].value(here) == pytest.approx(expected[0])
+
+
+@pytest.mark.parametrize("name", ["peak_bf16", "peak_w"])
+def test_a_figure_that_chooses_rows_is_no_axis(name: str) -> None:
+    model = symsim.compile("qwen3-8b", "b200", cost_model="roofline", fallback=True)
+    for ask in (
+        lambda: model.tpot.function([name, *POINT]),
+        lambda: symsim.regimes(model.tpot, name, **POINT),
+        lambda: gridded(model.tpot.form, [name, *POINT]),
+    ):
+        with pytest.raises(SymsimError, match="one by one"):
+            ask()
+
+
+def test_a_stand_in_is_changed_by_what_it_stands_for() -> None:
+    """Along peak_bf16 goes what has no units of its own; the stand-in by itself is refused, as at a point."""
+    form = symsim.compile("deepseek-v3", "h20", cost_model="roofline").tpot.form
+    stand_ins = {name: leader for name, leader in form.bound.same.items() if name != "peak_w"}
+    assert stand_ins
+    for name, leader in stand_ins.items():
+        with pytest.raises(SymsimError, match=f"change {leader} instead"):
+            form.along([name])
+
+
+def test_levers_name_each_figure_once() -> None:
+    model = symsim.compile("qwen3-8b", "h20", cost_model="roofline")
+    answer = model.solve("max B subject to TPOT <= 50 ms with S = 4096, O = 2048")
+    assert "peak_bf16" in answer.levers
+    assert "peak_w" not in answer.levers

@@ -1,8 +1,10 @@
 """Derivatives equal differences away from kinks; at a kink both sides are given; the rest is arithmetic on them."""
 
+import functools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sympy
 from hypothesis import assume, given, settings
@@ -39,6 +41,62 @@ def test_a_derivative_is_the_limit_of_differences(model: symsim.Costs, workload:
         if not one.kink:
             scale = formula.evaluate(**point) / x
             assert one.derivative[1] == pytest.approx((sides[1] - sides[0]) / (2 * h), rel=1e-4, abs=1e-7 * scale)
+
+
+FIXED = [
+    ("qwen3-8b", "h20", "roofline", symsim.Deployment()),  # GEMMs of few rows are answered by the default
+    ("deepseek-v3", "b200", "roofline", symsim.Deployment()),  # all GEMMs are
+    ("deepseek-v3", "h800", "roofline", symsim.Deployment(16, 2, gemm="fp8", comm="deepep")),
+    ("qwen3-30b-a3b", "h800", "infersim", symsim.Deployment(4, kv="fp8")),
+]
+
+
+@functools.cache
+def fixed(number: int) -> symsim.Costs:
+    model, device, cost_model, deployment = FIXED[number]
+    return symsim.compile(model, device, deployment, cost_model)
+
+
+def log_slopes(formula: symsim.Formula, name: str, value: float, point: dict[str, int]) -> tuple[float, float] | None:
+    """d log(metric) / d log(input) from below and from above by differences; None where a row makes it jump."""
+    others = {symbol: number for symbol, number in point.items() if symbol != name}
+    below, here, above = formula.function([name, *others])(value * np.array([1 - 1e-6, 1, 1 + 1e-6]), *others.values())
+    slopes = (here - below) / here / 1e-6, (above - here) / here / 1e-6
+    return None if max(map(abs, slopes)) > 10 else slopes
+
+
+@settings(max_examples=drawn(25), deadline=None)
+@given(st.integers(0, len(FIXED) - 1), st.sampled_from(["tpot", "ttft"]), workloads)
+def test_elasticities_are_those_of_evaluate(number: int, metric: str, workload: dict[str, int]) -> None:
+    """Of every input that is not a table: of the workload, hardware, constants, and the default for missing rows."""
+    model = fixed(number)
+    formula = model.metric(metric)
+    point = {name: value for name, value in workload.items() if name in formula.symbols}
+    try:
+        found = sensitivities(model, metric, **point)
+    except EmptyTable:
+        return
+    compared = 0
+    for one in found:
+        other = one.name.startswith("mfu_") or one.name == "O"  # no symbols; and floor(O/2), which stands still, moves
+        slopes = None if other else log_slopes(formula, one.name, one.value, point)
+        if slopes is not None:
+            assert one.elasticity == pytest.approx(slopes, rel=1e-3, abs=1e-4), one.name
+            compared += 1
+    assert compared > len(found) / 2
+
+
+def test_the_default_is_an_input_where_it_answers() -> None:
+    model = symsim.compile("qwen3-8b", "h20", cost_model="roofline")
+    point = {"B": 4, "S": 4096, "O": 2048}
+    assert model.tpot.form.rewriting.partly
+    (one,) = sensitivities(model, "tpot", ["default_mfu"], **point, default_mfu=0.01)
+    less, more = (model.tpot.evaluate(**point, default_mfu=0.01 * factor) for factor in (1 - 1e-6, 1 + 1e-6))
+    assert one.elasticity[1] == pytest.approx((more - less) / 2e-6 / model.tpot.evaluate(**point, default_mfu=0.01))
+    assert one.elasticity[1] < -0.1
+    assert one.gain == pytest.approx(
+        model.tpot.evaluate(**point, default_mfu=0.011) / model.tpot.evaluate(**point, default_mfu=0.01) - 1
+    )
 
 
 def test_elasticities_of_time_add_up() -> None:
