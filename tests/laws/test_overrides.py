@@ -35,7 +35,8 @@ def another_device(model: Compiled, name: str, value: Fraction) -> Device:
     if name == "peak_w":
         field = model.peak.name
     figure = value / model.cost_model.scale.get(symbol_info(name).unit, Fraction(1))
-    stated = {model.cost_model.name: {field: figure}}
+    own = device.overrides.get(model.cost_model.name, {})
+    stated = {**device.overrides, model.cost_model.name: {**own, field: figure}}
     return replace(device, figures={**device.figures, field: figure}, overrides=stated)
 
 
