@@ -39,7 +39,7 @@ def test_config_keys_are_keys_of_the_config(model: str) -> None:
 
 def test_a_count_of_layers_names_what_decides_it() -> None:
     sources = compiled("qwen3-next-80b-a3b", EIGHT).compiled.sizes.sources
-    assert sources["L_full"].keys == ("full_attention_interval",)
+    assert "full_attention_interval" in sources["L_full"].keys
     assert sources["L_full"].note.startswith("12 of 48 layers")
 
 
