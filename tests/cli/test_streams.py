@@ -118,7 +118,8 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 
 def test_ctrl_c_is_quiet() -> None:
-    script = "import signal, sys, time; import symsim.cli as c; c._run = lambda w: (print('up', flush=True), time.sleep(60)); "
+    script = "import signal, sys, time; import symsim.cli as c; "
+    script += "c._run = lambda w: (print('up', flush=True), time.sleep(60)); "
     script += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a job in the background ignores it
     started = subprocess.Popen(
         [sys.executable, "-c", f"{script}sys.exit(c.main([]))"],
