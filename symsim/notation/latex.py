@@ -141,6 +141,8 @@ class Lines:
                 return [f"{math.of_unit('').doprint(number)} {first}", *more]
             case _ if isinstance(above, Add) and below != 1 and not math.unit:
                 return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
+            case Mul() if not math.unit:
+                return _packed([_factor(math, factor) for factor in _factors(above, below)], budget, "\\cdot")
             case _:
                 return [whole]
 
@@ -155,6 +157,29 @@ class Lines:
             else:
                 lines += [signed, *more]
         return lines
+
+
+def _factors(above: Expr, below: Expr) -> list[Expr]:
+    """A fraction as one of its plain factors, then those of its factors above that are sums, powers or functions."""
+    wide = [factor for factor in Mul.make_args(above) if factor.args and not factor.is_number]
+    plain = Mul(*(factor for factor in Mul.make_args(above) if factor not in wide))
+    return [plain / below, *wide]
+
+
+def _factor(math: Math, expr: Expr) -> str:
+    printed = math.doprint(expr)
+    return f"\\left({printed}\\right)" if isinstance(expr, Add) else printed
+
+
+def _packed(parts: list[str], budget: float, sign: str) -> list[str]:
+    """Parts, joined by a sign, as many to a line as fit."""
+    lines = parts[:1]
+    for part in parts[1:]:
+        if width(lines[-1]) + width(part) < budget:
+            lines[-1] += f" {sign} {part}"
+        else:
+            lines.append(f"{sign} {part}")
+    return lines
 
 
 def _separated(terms: list[list[str]]) -> list[list[str]]:

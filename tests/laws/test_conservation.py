@@ -128,7 +128,7 @@ def test_both_phases_hold_the_same_weights(model: str, cost_model: str) -> None:
     [("deepseek-v3", 671.0), ("qwen3-8b", 8.19), ("qwen3-30b-a3b", 30.5), ("qwen3-235b-a22b", 235.1)],
 )
 def test_weights_are_those_of_the_checkpoint(model: str, billions: float) -> None:
-    costs = symsim.compile(model, "h20", cost_model="roofline")
+    costs = symsim.compile(model, "h20", symsim.Deployment(gemm="bf16"), "roofline")
     held = numbers(
         (weights(costs.compiled.decode.graph, costs.compiled.decode.costs),),
         costs.memory.form.values({}),
