@@ -6,8 +6,9 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.api.formula import Formula
+from symsim.command.flags import add_model, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import KV_HELP, PRECISIONS, add_at, add_model, family_of, write_json
+from symsim.command.subject import KV_HELP, PRECISIONS, add_at, family_of
 from symsim.pipeline.counts import Cache, cache
 from symsim.render.terminal import write_table, write_text
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from symsim.command.flags import add_model, note, write_json
 from symsim.command.real_counts import count
-from symsim.command.subject import add_model, family_of, note, write_json
+from symsim.command.subject import family_of
 from symsim.pipeline.counts import flops, params
 from symsim.render.terminal import write_table
 

@@ -9,8 +9,9 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.analysis.comparison import Comparison, Crossing, Term
 from symsim.api.costs import Costs
+from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_deployment, add_json, add_metric, compiled, write_json
+from symsim.command.subject import add_at, add_deployment, add_metric, compiled
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices

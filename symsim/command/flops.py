@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.command.subject import add_model, add_phase, family_of, write_json
+from symsim.command.flags import add_model, write_json
+from symsim.command.subject import add_phase, family_of
 from symsim.pipeline.counts import flops
 from symsim.render.terminal import write_table
 

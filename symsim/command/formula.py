@@ -8,9 +8,10 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
+from symsim.command.flags import note, write_json
 from symsim.command.point import assignments, workload_point
 from symsim.command.solve import ways_of
-from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note, write_json
+from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.notations import NOTATIONS, written
 from symsim.render.terminal import write_table, write_text

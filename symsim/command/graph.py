@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from symsim.command.subject import add_phase, add_subject, compiled, write_json
+from symsim.command.flags import write_json
+from symsim.command.subject import add_phase, add_subject, compiled
 from symsim.language.library import load_library, model_text
 from symsim.model.family import find_family
 from symsim.model.op_graph import OpGraph, annotated

@@ -6,8 +6,9 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.api.kernel import kernel
+from symsim.command.flags import note, write_json
 from symsim.command.point import assignments
-from symsim.command.subject import add_at, add_deployment, add_level, add_phase, deployment_of, note, write_json
+from symsim.command.subject import add_at, add_deployment, add_level, add_phase, deployment_of
 from symsim.inputs.cost_model import COUNTING
 from symsim.language.library import load_library
 from symsim.render.terminal import write_text

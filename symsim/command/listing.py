@@ -7,7 +7,7 @@ from typing import Any
 
 from symsim.algebra.symbols import KNOWN
 from symsim.algebra.units import format_quantity
-from symsim.command.subject import add_json, write_json
+from symsim.command.flags import add_json, write_json
 from symsim.cost.metric_table import metrics
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices, load_device

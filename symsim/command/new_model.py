@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from symsim.command.subject import add_graphs, add_json, write_json
+from symsim.command.flags import add_graphs, add_json, write_json
 from symsim.inputs.config import load_config
 from symsim.inputs.cost_model import COUNTING
 from symsim.language.library import load_library

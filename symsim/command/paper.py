@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from symsim.algebra.units import parse_quantity
+from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_json, add_level, add_subject, compiled, write_json
+from symsim.command.subject import add_at, add_level, add_subject, compiled
 from symsim.paths import display_path
 from symsim.publication.write import paper
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from itertools import chain, groupby
+from pathlib import Path
 from typing import Any
 
-from symsim.command.subject import add_model, family_of, write_json
-from symsim.pipeline.counts import PARTS, Parameters, params
+from symsim.command.flags import add_model, note, write_json
+from symsim.inputs.config import load_config
+from symsim.inputs.kept import files_below, kept, stamps
 from symsim.render.terminal import write_table
 
 
@@ -17,28 +21,42 @@ def add(commands: Any) -> None:
 
 
 def _params(*, model: str, graphs: list[str], fallback: bool, json: bool) -> int:
-    found = params(family_of(model, graphs, fallback=fallback))
+    counted, notes = kept(_key(model, graphs, fallback), lambda: _count(model, graphs, fallback))
+    note(notes)
     if json:
-        write_json(found.as_dict())
+        write_json(counted)
     else:
-        columns = tuple(dict.fromkeys((*PARTS, *chain.from_iterable(found.layers))))
-        write_table(("parameters", "", "each layer", *columns), _rows(found, columns))
+        columns = tuple(dict.fromkeys(chain.from_iterable(counted["layers"])))
+        write_table(("parameters", "", "each layer", *columns), _rows(counted, columns))
     return 0
 
 
-def _rows(found: Parameters, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
-    tied = " (the LM head's)" if found.tied else ""
-    whole = [
-        ("total", found.total),
-        ("active for one token", found.active),
-        (f"embedding{tied}", found.embedding),
-        ("LM head", found.lm_head),
-        ("without embedding and LM head", found.non_embedding),
-        ("outside of layers besides those", found.other),
-    ]
-    rows = [(name, f"{count:,}", "", *("" for _ in columns)) for name, count in whole]
+def _key(model: str, graphs: Sequence[str], fallback: bool) -> tuple[object, ...]:
+    """Everything that a count depends on besides symsim itself."""
+    config = load_config(model)
+    described = [path for folder in graphs if Path(folder).is_dir() for path in files_below(folder)]
+    beside = [] if config.file is None else config.file.parent.glob("*.json")
+    return "params", model, config.path, dict(config.keys), graphs, fallback, stamps([*described, *beside])
+
+
+def _count(model: str, graphs: Sequence[str], fallback: bool) -> Any:
+    """Counting takes sympy, and importing that alone takes longer than all else that this command does."""
+    return import_module("symsim.command.subject").counted_parameters(model, graphs, fallback)
+
+
+def _rows(counted: Mapping[str, Any], columns: Sequence[str]) -> list[tuple[str, ...]]:
+    tied = " (the LM head's)" if counted["tied"] else ""
+    whole = {
+        "total": "total",
+        "active for one token": "active",
+        f"embedding{tied}": "embedding",
+        "LM head": "lm_head",
+        "without embedding and LM head": "non_embedding",
+        "outside of layers besides those": "other",
+    }
+    rows = [(name, f"{counted[key]:,}", "", *("" for _ in columns)) for name, key in whole.items()]
     first = 0
-    for layer, run in groupby(found.layers, key=lambda layer: tuple(sorted(layer.items()))):
+    for layer, run in groupby(counted["layers"], key=lambda layer: tuple(sorted(layer.items()))):
         parts, length = dict(layer), len(list(run))
         name = f"layer {first}" if length == 1 else f"layers {first} to {first + length - 1}"
         each = sum(parts.values())

@@ -9,8 +9,9 @@ from symsim.algebra.units import format_quantity, parse_quantity
 from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Regimes
 from symsim.api.costs import Costs
+from symsim.command.flags import note, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_metric, add_subject, compiled, note, write_json
+from symsim.command.subject import add_at, add_metric, add_subject, compiled
 from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
 from symsim.render.plot import save_plane, save_regimes, save_roofline

@@ -6,8 +6,9 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.analysis.sensitivity import Sensitivity
+from symsim.command.flags import add_json, note, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_json, add_metric, add_subject, compiled, note, write_json
+from symsim.command.subject import add_at, add_metric, add_subject, compiled
 from symsim.render.plot import save_tornado
 from symsim.render.terminal import write_table
 from symsim.tables.table import signatures

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.command.subject import add_fallback, add_json, add_tables, note, write_json
+from symsim.command.flags import add_fallback, add_json, note, write_json
+from symsim.command.subject import add_tables
 from symsim.infersim.report import simulate
 from symsim.infersim.text import report_text
 from symsim.inputs.deployment import SM_RATIO

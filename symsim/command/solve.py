@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.command.subject import add_json, add_subject, compiled, note, write_json
+from symsim.command.flags import add_json, note, write_json
+from symsim.command.subject import add_subject, compiled
 from symsim.solve.answer import Answer, Status
 from symsim.solve.levers import FARTHEST
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from symsim.api.costs import Costs, compile
+from symsim.command.flags import add_fallback, add_graphs, note
 from symsim.cost.metric_table import metrics
-from symsim.errors import printable
 from symsim.formula.closed_form import Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, Precision
 from symsim.model.family import Family, find_family
+from symsim.pipeline.counts import params
 from symsim.pipeline.pipeline import STEPS
 
 PRECISIONS = get_args(Precision)
@@ -26,20 +25,6 @@ def add_subject(ask: argparse.ArgumentParser) -> None:
     """What formula, solve and graph are about; the long spellings are simulate's."""
     ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
     add_deployment(ask)
-
-
-def add_model(ask: argparse.ArgumentParser) -> None:
-    """A model by itself, without a device."""
-    ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
-    add_graphs(ask)
-    add_fallback(ask)
-    add_json(ask)
-
-
-def add_graphs(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument(
-        "--graphs", action="append", default=[], metavar="DIR", help="folder with graph files of more models"
-    )
 
 
 def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None:
@@ -82,14 +67,6 @@ def add_phase(ask: argparse.ArgumentParser, usual: str = "decode") -> None:
     ask.add_argument("--phase", default=usual, choices=STEPS)
 
 
-def add_json(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
-
-
-def add_fallback(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument("--fallback", action="store_true", help="go on with a stated assumption where one is needed")
-
-
 def add_tables(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--tables", default=LATEST, choices=VINTAGES, help="vintage of rows and look-up rules")
 
@@ -110,18 +87,17 @@ def compiled(subject: Mapping[str, Any]) -> Costs:
 def family_of(model: str, graphs: Sequence[str], *, fallback: bool) -> Family:
     """The family that describes a model; what was assumed and what is not counted goes to stderr."""
     family = find_family(model, graphs=graphs, fallback=fallback)
-    note(family.assumptions)
-    if family.sizes.omitted:
-        note([f"{family.config.path}: not counted: {', '.join(family.sizes.omitted)}"])
-    if family.sizes.by_rule:
-        note([family.by_rule])
+    note(_notes(family))
     return family
 
 
-def note(sentences: Sequence[str]) -> None:
-    for sentence in sentences:
-        print(f"symsim: {printable(sentence)}", file=sys.stderr)
+def counted_parameters(model: str, graphs: Sequence[str], fallback: bool) -> tuple[dict[str, Any], list[str]]:
+    """The parameters of a model as plain JSON types, and what is to be noted of it."""
+    family = find_family(model, graphs=graphs, fallback=fallback)
+    return params(family).as_dict(), _notes(family)
 
 
-def write_json(document: Any) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+def _notes(family: Family) -> list[str]:
+    omitted = family.sizes.omitted
+    left_out = [f"{family.config.path}: not counted: {', '.join(omitted)}"] if omitted else []
+    return [*family.assumptions, *left_out, *([family.by_rule] if family.sizes.by_rule else [])]

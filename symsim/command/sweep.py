@@ -15,7 +15,8 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
-from symsim.command.subject import add_json, add_subject, deployment_of, note, write_json
+from symsim.command.flags import add_json, note, write_json
+from symsim.command.subject import add_subject, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
 from symsim.render.plot import save_front

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.command.subject import add_json, write_json
+from symsim.command.flags import add_json, write_json
 from symsim.infersim.published import compare_published
 from symsim.render.terminal import write_table
 

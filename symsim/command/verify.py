@@ -9,18 +9,9 @@ from typing import Any
 
 from symsim.api.costs import Costs
 from symsim.api.questions import verify
+from symsim.command.flags import add_json, note, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import (
-    add_at,
-    add_deployment,
-    add_json,
-    add_level,
-    add_metric,
-    add_subject,
-    compiled,
-    note,
-    write_json,
-)
+from symsim.command.subject import add_at, add_deployment, add_level, add_metric, add_subject, compiled
 from symsim.errors import SymsimError
 from symsim.paths import is_file, read_text
 from symsim.verification.check import Verdict

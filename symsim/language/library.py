@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from symsim.errors import GraphSyntaxError, Span, UndefinedName, did_you_mean
+from symsim.inputs.kept import kept
 from symsim.language.graph_text import parse_graph
 from symsim.language.like import DEEPEST, completed
 from symsim.language.source import Line, code, file_lines, is_blank, items
@@ -49,7 +50,7 @@ class _Parsed(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self.done:
-            (self.done[name],) = parse_graph(self.lines(name), self.words)
+            (self.done[name],) = _parsed(self.lines(name), self.words)
         return self.done[name]
 
     def lines(self, name: str) -> tuple[Line, ...]:
@@ -78,7 +79,7 @@ def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     that a user's own families need no more than a file. Raises GraphSyntaxError for a name that is defined twice.
     """
     chunks = [chunk for path in _files(name, folders) for chunk in _chunks(path)]
-    rest = [item for chunk in chunks if not chunk.kind for item in parse_graph(chunk.lines)]
+    rest = [item for chunk in chunks if not chunk.kind for item in _parsed(chunk.lines, {})]
     words = {word: value for item in rest if isinstance(item, Words) for word, value in item.values.items()}
     kinds = ("neutral", "off", "omitted", "sections")
     listed = [item for item in rest if isinstance(item, tuple)]
@@ -90,6 +91,11 @@ def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     models: _Parsed[Model] = _Parsed(_named(chunks, "model"), words)
     steps: _Parsed[StepRule] = _Parsed(_named(chunks, "step") or _named([*_chunks(STEPS)], "step"), words)
     return Library(name, kernels, blocks, models, steps, serving, *keys, renames=renames)
+
+
+def _parsed(lines: tuple[Line, ...], words: Mapping[str, int]) -> tuple[Any, ...]:
+    """The parser takes longer to start than most questions take to answer, so trees are kept between processes."""
+    return kept(("graph", lines, dict(words)), lambda: parse_graph(lines, words))
 
 
 def _files(name: str, folders: tuple[Path, ...]) -> list[Path]:
