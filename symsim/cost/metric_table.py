@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from symsim.errors import InternalError, SymsimError, did_you_mean
+from symsim.inputs.kept import kept
 from symsim.language.graph_text import parse_expression
 from symsim.language.tree import Expression
 from symsim.paths import GRAMMAR
@@ -26,7 +27,8 @@ class Amount:
 
     def tree(self) -> Expression:
         """The formula, parsed. Raises GraphSyntaxError with its place in the table."""
-        return parse_expression(self.formula, f"grammar/metrics.toml, {self.symbol}")
+        path = f"grammar/metrics.toml, {self.symbol}"
+        return kept(("expression", self.formula, path), lambda: parse_expression(self.formula, path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +83,16 @@ def named_metric(name: str) -> Metric:
     >>> named_metric("TGS").name, named_metric("max-batch").unit
     ('tgs_decode', '1')
     """
-    known = {bare(called): metric for metric in metrics().values() for called in (metric.name, *metric.aliases)}
+    known = _by_bare_name()
     if bare(name) not in known:
         hint = did_you_mean(name.lower().replace("-", "_"), metrics())
         raise SymsimError(f"there is no metric {name}; {hint}")
     return known[bare(name)]
+
+
+@cache
+def _by_bare_name() -> Mapping[str, Metric]:
+    return {bare(called): metric for metric in metrics().values() for called in (metric.name, *metric.aliases)}
 
 
 def bare(name: str) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 from sympy import Expr, Rational, Symbol
 
@@ -138,6 +138,7 @@ def _file(device: Device) -> str:
     return f"hardware/{device.path.name}"
 
 
+@lru_cache(maxsize=64)
 def _hardware(device: Device, cost_model: CostModel) -> Rows:
     rows: Rows = {}
     file = _file(device)

@@ -116,12 +116,12 @@ class ClosedForm:
 
     @property
     def name(self) -> str:
-        return self.derivation.name
+        return self.applied.name
 
     @property
     def unit(self) -> str:
         """SI unit of the value: s, B, tokens/s or 1."""
-        return self.derivation.result.unit
+        return self.applied.result.unit
 
     @cached_property
     def expr(self) -> Expr:

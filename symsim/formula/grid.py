@@ -3,11 +3,14 @@
 Sums, products and maxima are split so that what depends on fewer axes is done first; a look-up is done once for its own
 axes.  Where some axes enter only through one step (S and O through the mean context C), the rest is computed for the
 distinct values of that step and spread out at the end.
+
+Forms that are one derivation with other numbers (deployments that decide alike) are computed together: the numbers that
+differ go along an axis of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,13 +28,17 @@ from symsim.tables.table import TableContext
 Axes = Mapping[str, NDArray[np.float64]]
 """Symbol -> its values, one dimension each; their order is the order of the result's dimensions."""
 
+CASE = "case"
+"""The axis of forms that are computed together; no symbol is called so."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Gridded:
     """Steps of a metric made ready for a set of axes.
 
     shared: the step through which `folded` axes enter, if there is one; outputs: the steps that are asked for; last:
-    the steps that depend on all axes, where numba is to compute them in one pass (they are then not among `steps`).
+    the steps that depend on all axes, where numba is to compute them in one pass (they are then not among `steps`);
+    varying: symbol -> its number in each of several forms, where they are computed together along CASE, the first axis.
     """
 
     context: TableContext
@@ -42,6 +49,7 @@ class Gridded:
     steps: Steps
     outputs: tuple[str, ...]
     last: Steps = ()
+    varying: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
 
     def values(self, axes: Axes) -> Mapping[str, NDArray[np.float64]]:
         """Every output in SI units at every point, NaN where a measured row cannot be used.
@@ -65,6 +73,9 @@ class Gridded:
         given = {name for name in last.inputs if name not in axes} if last else set[str]()
         first = program(self.steps, tuple(sorted({*given, *self.outputs} & dict(self.steps).keys())), "numpy")
         known: dict[str, Any] = dict(_spread(axes))
+        known |= {
+            name: numbers.reshape([-1, *(1 for _ in axes)][: len(axes)]) for name, numbers in self.varying.items()
+        }
         with np.errstate(invalid="ignore", divide="ignore"):
             tables = array_tables(first.tables, self.context, {"default_mfu": self.default_mfu, **known})
             known |= zip(first.outputs, first.run(known, tables), strict=True)
@@ -92,21 +103,26 @@ class SplitSteps:
     result: str
 
 
-def split_steps(form: ClosedForm, names: Sequence[str]) -> SplitSteps:
-    """Take a metric apart for axes along these symbols; every other symbol must have a number behind it."""
+def split_steps(form: ClosedForm, names: Sequence[str], varying: Collection[str] | None = None) -> SplitSteps:
+    """Take a metric apart for axes along these symbols; every other symbol must have a number behind it.
+
+    varying: symbols that differ between forms which are computed together, if it is for such.
+    """
     form = form.along([name for name in names if form.takes(name)])
     axes = tuple(name for name in names if name in form.symbols)
     if "default_mfu" in names and form.rewriting.partly:
         raise DeploymentError("default_mfu answers look-ups at some points only; evaluate its values one by one")
-    numbers = {s: v for s, v in form.bound.symbols().items() if s.name not in axes}
-    steps = [(step.symbol.name, step.expr) for step in form.derivation.substituted(numbers).steps]
+    derivation = form.derivation if varying is None else form.applied  # look-ups are answered in each form by itself
+    numbers = {s: v for s, v in form.bound.symbols().items() if s.name not in axes and s.name not in (varying or ())}
+    steps = [(step.symbol.name, step.expr) for step in derivation.substituted(numbers).steps]
     shared = next((step for step in steps[:-1] if _only_way(step, steps, axes)), None)
     folded = tuple(axis for axis in axes if shared is not None and axis in names_in(shared[1]))
     inner = tuple(axis for axis in axes if axis not in folded) + (() if shared is None else (shared[0],))
-    split = _Split(inner)
+    inner = inner if varying is None else (CASE, *inner)
+    split = _Split(inner, depends=dict.fromkeys(varying or (), frozenset({CASE})))
     taken = split.of([step for step in steps if step != shared])
     return SplitSteps(
-        axes=axes,
+        axes=axes if varying is None else (CASE, *axes),
         folded=folded,
         shared=shared,
         inner=inner,
@@ -134,6 +150,26 @@ def gridded(form: ClosedForm, names: Sequence[str], also: Sequence[str] = (), *,
         steps=tuple(step for step in split.steps if step not in last),
         outputs=(*also, split.result),
         last=last,
+    )
+
+
+def gridded_together(forms: Sequence[ClosedForm], names: Sequence[str], also: Sequence[str] = ()) -> Gridded:
+    """The same for forms that are one derivation, with the same tables, along CASE and the symbols of `names`."""
+    first = forms[0]
+    numbers = [form.bound.values for form in forms]
+    own = {s.name for s in first.applied.free()} & first.bound.values.keys() | {"default_mfu"}
+    rows = {name: [values[name] for values in numbers] for name in own}
+    varying = {name: np.array(row, dtype=float) for name, row in rows.items() if any(value != row[0] for value in row)}
+    split = split_steps(first, names, varying)
+    return Gridded(
+        context=first.context,
+        default_mfu=float(first.bound.values["default_mfu"]),
+        axes=split.axes,
+        folded=split.folded,
+        shared=split.shared,
+        steps=split.steps,
+        outputs=(*also, split.result),
+        varying=varying,
     )
 
 

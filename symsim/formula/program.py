@@ -116,17 +116,36 @@ def _measured(name: str, context: TableContext) -> Callable[..., NDArray[np.floa
         points = [np.asarray(args[i], dtype=float) for i in axes]
         if all(size.ndim == 0 for size in fixed):
             return bind(name, tuple(float(size) for size in fixed), context).table.over(*points)
-        full = np.broadcast_arrays(*fixed, *points)
-        answer = np.empty(full[0].shape)
-        sizes = np.stack([size.ravel() for size in full[: len(fixed)]], axis=1)
-        for row in np.unique(sizes, axis=0):
-            here = (sizes == row).all(axis=1).reshape(answer.shape)
-            answer[here] = bind(name, tuple(map(float, row)), context).table.over(
-                *(p[here] for p in full[len(fixed) :])
-            )
-        return answer
+        return _by_shape(fixed, points, lambda sizes: bind(name, sizes, context).table.over)
 
     return look_up
+
+
+def _by_shape(
+    fixed: Sequence[NDArray[np.float64]],
+    points: Sequence[NDArray[np.float64]],
+    rows: Callable[[tuple[float, ...]], Callable[..., NDArray[np.float64]]],
+) -> NDArray[np.float64]:
+    """Look-ups whose shapes differ from place to place: each shape once, over all points that have it.
+
+    Only the dimensions along which shapes differ are searched for them.
+    """
+    shape = np.broadcast_shapes(*(array.shape for array in (*fixed, *points)))
+    sizes = np.stack(np.broadcast_arrays(*(_padded(array, len(shape)) for array in fixed)), axis=-1)
+    moving = [at for at, length in enumerate(sizes.shape[:-1]) if length > 1]
+    order = [*moving, *(at for at in range(len(shape)) if at not in moving)]
+    distinct, which = np.unique(sizes.reshape(-1, len(fixed)), axis=0, return_inverse=True)
+    places = which.reshape([sizes.shape[at] for at in moving])
+    spread = [np.broadcast_to(point, shape).transpose(order) for point in points]
+    answer = np.empty([shape[at] for at in order])
+    for i, row in enumerate(distinct.tolist()):
+        here = places == i
+        answer[here] = rows(tuple(row))(*(point[here] for point in spread))
+    return answer.transpose(np.argsort(order))
+
+
+def _padded(array: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
+    return array.reshape((1,) * (dimensions - array.ndim) + array.shape)
 
 
 @lru_cache(maxsize=64)

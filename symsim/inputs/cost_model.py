@@ -19,9 +19,9 @@ COUNTING = "roofline"
 """The one by which a model is counted, and a kernel priced, by itself: its graphs describe every family."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CostModel:
-    """How a cost model counts.
+    """How a cost model counts; equal to itself only, as a Device is.
 
     scale: unit -> factor on the device's SI figures of that unit; constants: convention symbol -> value (SI);
     mfu_decimals: to how many places a table's MFU is rounded before use (None: not at all);

@@ -46,9 +46,11 @@ GPUS_PER_NODE = 8
 """Where a device file does not say: DGX, HGX and OAM systems hold eight."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Device:
-    """One accelerator. key: its value in the `device` column of measured tables; figures: field -> SI value.
+    """One accelerator; equal to itself only, so that what is worked out from it can be cached by it.
+
+    key: its value in the `device` column of measured tables; figures: field -> SI value.
 
     achievable: field -> share of the figure that is reached; assume: what stands in for what no datasheet or table
     says; assumed: fields of figures and `FIELD achievable` of shares that are assumed, not printed or measured;
@@ -83,6 +85,7 @@ class Device:
         return self.overrides.get(cost_model, {}).get(field, self.figures.get(field))
 
 
+@cache
 def bundled_devices() -> tuple[str, ...]:
     """Names of the devices that ship with symsim."""
     return tuple(sorted(path.stem for path in HARDWARE.glob("*.toml")))

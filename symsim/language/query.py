@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
@@ -143,6 +143,7 @@ def parse_query(text: str) -> Query:
     )
 
 
+@lru_cache(maxsize=256)
 def parse_limits(text: str) -> tuple[Constraint, ...]:
     """Constraints by themselves, e.g. `TPOT <= 50 ms, memory <= capacity`; blank for none.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -21,7 +22,7 @@ Decision = Callable[[Values], bool]
 def guards_decision(guards: Sequence[Guard]) -> Decision:
     """Whether every guard has its outcome for given numbers."""
     outcomes = [guard.outcome for guard in guards]
-    decide = _compiled([guard.condition for guard in guards])
+    decide = _compiled(tuple(guard.condition for guard in guards))
 
     def holds(values: Values) -> bool:
         found = decide(values)
@@ -35,7 +36,7 @@ def guards_decision(guards: Sequence[Guard]) -> Decision:
 
 def no_refusal(graph: OpGraph) -> Decision:
     """Whether given numbers surely meet no refusal of the graph text."""
-    decide = _compiled([refusal.condition for refusal in graph.refusals])
+    decide = _compiled(tuple(refusal.condition for refusal in graph.refusals))
 
     def surely(values: Values) -> bool:
         found = decide(values)
@@ -46,7 +47,7 @@ def no_refusal(graph: OpGraph) -> Decision:
 
 def shards_are_whole(graph: OpGraph) -> Decision:
     """Whether given numbers surely give whole shards."""
-    decide = _compiled([sympy.Eq(sympy.Mod(whole.dividend, whole.divisor), 0) for whole in graph.whole])
+    decide = _compiled(tuple(sympy.Eq(sympy.Mod(whole.dividend, whole.divisor), 0) for whole in graph.whole))
 
     def surely(values: Values) -> bool:
         found = decide(values)
@@ -55,8 +56,12 @@ def shards_are_whole(graph: OpGraph) -> Decision:
     return surely
 
 
-def _compiled(conditions: Sequence[sympy.Basic]) -> Callable[[Values], list[bool] | None]:
-    """Outcomes of conditions for given numbers; None where a name has no number: then only sympy can say."""
+@lru_cache(maxsize=1024)
+def _compiled(conditions: tuple[sympy.Basic, ...]) -> Callable[[Values], list[bool] | None]:
+    """Outcomes of conditions for given numbers; None where a name has no number: then only sympy can say.
+
+    Cached: phases of a model mostly have the same ones.
+    """
     symbols = sorted({s for c in conditions for s in c.free_symbols if isinstance(s, Symbol)}, key=lambda s: s.name)
     names = [s.name for s in symbols]
     divides = [any(_is_quotient(part) for part in sympy.preorder_traversal(c)) for c in conditions]

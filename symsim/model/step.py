@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import cast
 
 import sympy
@@ -11,6 +12,7 @@ from sympy import Expr
 
 from symsim.algebra.symbols import KNOWN, symbol, symbol_or_zero
 from symsim.errors import SymsimError, UndefinedName, did_you_mean
+from symsim.language.decide import names
 from symsim.language.symbolic import Scope, expression
 from symsim.language.tree import Library, StepCall, StepFact, StepRule
 
@@ -50,7 +52,21 @@ def step_named(name: str, library: Library, degrees: Scope) -> EngineStep:
     """
     if name not in library.steps:
         raise SymsimError(f"there is no step {name}; {did_you_mean(name, library.steps)}")
-    rule = library.steps[name]
+    spoken = _spoken_of(library)
+    return _step_named(name, library, tuple((degree, value) for degree, value in degrees.items() if degree in spoken))
+
+
+@lru_cache(maxsize=16)
+def _spoken_of(library: Library) -> frozenset[str]:
+    """Every name in the facts of the library's steps."""
+    facts = (fact for rule in library.steps.values() for fact in rule.facts)
+    return frozenset(name.name for fact in facts for name in names(fact.value))
+
+
+@lru_cache(maxsize=256)
+def _step_named(name: str, library: Library, spoken: tuple[tuple[str, Expr], ...]) -> EngineStep:
+    """Cached: of all degrees that deployments differ in, steps speak of few."""
+    rule, degrees = library.steps[name], dict(spoken)
     known = {**{word: symbol(word) for word in KNOWN}, **degrees}
     if not rule.parts:
         own = {size: symbol(size) for size in rule.params if size not in rule.defaults}

@@ -47,8 +47,17 @@ class Compilations:
             known = self._kept.get(key, ())
             if known:
                 self._kept.move_to_end(key)
-        fitting = (guarded for guarded in known if values is None or _decision(guarded)(values))
-        return next(fitting, None)
+        fitting = (guarded for guarded in reversed(known) if values is None or _decision(guarded)(values))
+        value = next(fitting, None)
+        if value is not None and value is not known[-1]:
+            self._prefer(key, value)
+        return value
+
+    def _prefer(self, key: Hashable, value: Guarded) -> None:
+        """Ask this one first the next time: deployments come in runs that decide alike."""
+        with self._lock:
+            known = self._kept.get(key, ())
+            self._kept[key] = (*(other for other in known if other is not value), value)
 
     def keep(self, key: Hashable, value: Found) -> Found:
         """Keep a value; where another thread kept one for the same conditions meanwhile, that one is it."""

@@ -5,15 +5,14 @@ It is a pure function of plain data, so it runs alike in a thread of this proces
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symsim.formula.grid import Axes, Gridded, gridded
+from symsim.formula.grid import CASE, Axes, Gridded, gridded, gridded_together
 from symsim.inputs.deployment import Deployment
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
@@ -56,21 +55,25 @@ class Block:
         return (*self.place, *self.slices)
 
 
-def evaluate_block(
-    case: Case, names: tuple[str, ...], limits: str, place: tuple[int, ...], slices: Slices, axes: Axes, refused: int
-) -> Block:
-    """The metrics of one compiled case over an outer product of axes."""
-    shape = tuple(map(len, axes.values()))
-    if refused:
-        empty = {name: np.full(shape, np.nan) for name in names}
-        return Block(place, slices, empty, np.full(shape, refused, dtype=np.int16))
+Places = tuple[tuple[int, ...], ...]
+"""Where each of several cases is in the dimensions of devices and deployments."""
+
+
+def evaluate_blocks(
+    cases: tuple[Case, ...], names: tuple[str, ...], limits: str, places: Places, slices: Slices, axes: Axes
+) -> list[Block]:
+    """The metrics of cases that are one formula (`formula_of`) over an outer product of axes; one block for each.
+
+    Raises EmptyTable where a table refuses to answer one of them at all.
+    """
+    shape = (len(cases), *map(len, axes.values()))
     values: dict[str, NDArray[np.float64]] = {}
-    for host in _hosts(case, names):
-        values |= _over(case, host, names, axes)
+    for host in _hosts(cases[0], names):
+        values |= _over(cases, host, names, axes)
     codes = np.zeros(shape, dtype=np.int16)
     constraints = parse_limits(limits)
     for i, constraint in enumerate(constraints):
-        codes[(codes == FEASIBLE) & ~_met(case, constraint, axes)] = UNUSABLE + 1 + i
+        codes[(codes == FEASIBLE) & ~_met(cases, constraint, axes)] = UNUSABLE + 1 + i
     for found in values.values():
         codes[(codes == FEASIBLE) & np.isnan(found)] = UNUSABLE
     if "max_batch" in values:
@@ -78,27 +81,46 @@ def evaluate_block(
     masked = codes != FEASIBLE
     if masked.any():
         values = {name: np.where(masked, np.nan, found) for name, found in values.items()}
-    return Block(place, slices, values, codes)
+    return [
+        Block(place, slices, {name: found[i] for name, found in values.items()}, codes[i])
+        for i, place in enumerate(places)
+    ]
 
 
-def _met(case: Case, constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:
+def refused_block(code: int, names: tuple[str, ...], place: tuple[int, ...], slices: Slices, axes: Axes) -> Block:
+    """A block without values."""
+    shape = tuple(map(len, axes.values()))
+    return Block(place, slices, {name: np.full(shape, np.nan) for name in names}, np.full(shape, code, dtype=np.int16))
+
+
+def formula_of(case: Case, names: tuple[str, ...], limits: str) -> Hashable:
+    """Equal for cases whose metrics and constraints are the same derivations with the same tables."""
+    costs = compiled(case)
+    forms = [*map(costs.form, names), *(form_of(constraint, costs.forms) for constraint in parse_limits(limits))]
+    return costs.context, tuple(costs.numbers.same.items()), tuple(form.applied for form in forms)
+
+
+def _met(cases: tuple[Case, ...], constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:
     """Where a constraint holds; its bound may be an axis of its own."""
-    form = form_of(constraint, compiled(case).forms)
+    forms = [form_of(constraint, compiled(case).forms) for case in cases]
+    own = (-1, *(1 for _ in axes))
+    bound = np.array([float(bound_of(constraint.bound, form)) for form in forms]).reshape(own)
     name = constraint.bound.symbol
-    bound: Any = float(bound_of(constraint.bound, form))
     if name is not None and name in axes:
-        bound = float(constraint.bound.share) * axes[name].reshape([-1 if axis == name else 1 for axis in axes])
-    found = _over(case, form.name, (form.name,), axes)[form.name]
+        bound = float(constraint.bound.share) * axes[name].reshape([1, *(-1 if axis == name else 1 for axis in axes)])
+    metric = forms[0].name
+    found = _over(cases, metric, (metric,), axes)[metric]
     with np.errstate(invalid="ignore"):
         return found >= bound if constraint.relation == ">=" else ~(found > bound)
 
 
-def _over(case: Case, host: str, names: tuple[str, ...], axes: Axes) -> dict[str, NDArray[np.float64]]:
-    """A metric, and those that it contains, along all axes of the sweep, those it does not have included."""
-    found, outputs = _gridded(case, host, names, tuple(axes))
-    own = [len(axes[name]) if name in found.axes else 1 for name in axes]
-    shape = tuple(map(len, axes.values()))
-    values = found.values({name: axes[name] for name in found.axes})
+def _over(cases: tuple[Case, ...], host: str, names: tuple[str, ...], axes: Axes) -> dict[str, NDArray[np.float64]]:
+    """A metric, and those that it contains, of every case along all axes of the sweep, also those it does not have."""
+    found, outputs = _gridded(cases, host, names, tuple(axes))
+    own = [len(cases), *(len(axes[name]) if name in found.axes else 1 for name in axes)]
+    shape = (len(cases), *map(len, axes.values()))
+    given = {CASE: np.arange(len(cases), dtype=float), **axes}
+    values = found.values({name: given[name] for name in found.axes})
     return {name: np.broadcast_to(values[step].reshape(own), shape) for name, step in outputs.items()}
 
 
@@ -108,11 +130,11 @@ def _hosts(case: Case, names: tuple[str, ...]) -> list[str]:
 
 
 def _contains(case: Case, host: str, name: str) -> bool:
-    steps = compiled(case).form(host).derivation.steps
-    return compiled(case).form(name).derivation.result in steps
+    steps = compiled(case).form(host).applied.steps
+    return compiled(case).form(name).applied.result in steps
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def compiled(case: Case) -> Compiled:
     """Compiled once on every process that evaluates blocks of it."""
     words = (case.deployment, case.cost_model, case.tables)
@@ -120,10 +142,15 @@ def compiled(case: Case) -> Compiled:
 
 
 @lru_cache(maxsize=1024)
-def _gridded(case: Case, host: str, names: tuple[str, ...], axes: tuple[str, ...]) -> tuple[Gridded, Mapping[str, str]]:
+def _gridded(
+    cases: tuple[Case, ...], host: str, names: tuple[str, ...], axes: tuple[str, ...]
+) -> tuple[Gridded, Mapping[str, str]]:
     """A metric made ready, and metric -> output for it and those of `names` that it contains."""
-    costs = compiled(case)
+    case = cases[0]
+    first = compiled(case)
     inside = [name for name in names if name == host or _contains(case, host, name)]
-    outputs = {name: costs.form(name).derivation.result.symbol.name for name in (*inside, host)}
+    outputs = {name: first.form(name).derivation.result.symbol.name for name in (*inside, host)}
     also = [step for name, step in outputs.items() if name != host]
-    return gridded(costs.form(host), axes, also, numba=case.numba), outputs
+    if len(cases) > 1:
+        return gridded_together([compiled(case).form(host) for case in cases], axes, also), outputs
+    return gridded(first.form(host), axes, also, numba=case.numba), outputs

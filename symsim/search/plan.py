@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import prod
 from pathlib import Path
@@ -24,7 +24,7 @@ from symsim.inputs.device import load_device
 from symsim.inputs.space import resized
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
-from symsim.search.blocks import FEASIBLE, Case, compiled, evaluate_block
+from symsim.search.blocks import Case, compiled, evaluate_blocks, formula_of
 from symsim.solve.limits import form_of
 
 SWEPT = ("tpot", "tgs_decode")
@@ -33,11 +33,12 @@ SWEPT = ("tpot", "tgs_decode")
 _FIELDS = (*(field.name for field in fields(Deployment)), "nodes")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A sweep laid out. outer: device and deployment dimensions with their labels; inner: symbols with their values.
 
     cases: one for each combination of outer labels, in order; refused: combination -> code of why it has no values;
+    formulas: any other combination -> which formula its metrics are, the same for those that differ in numbers only;
     reasons: code -> sentence, of which 0 is feasible; scalars: dimensions that were given as one value;
     assumed: workload that the grid left out.
     """
@@ -46,6 +47,7 @@ class Plan:
     inner: Axes
     cases: tuple[Case, ...]
     refused: Mapping[int, int]
+    formulas: Mapping[int, int]
     metrics: tuple[str, ...]
     units: Mapping[str, str]
     limits: str
@@ -103,9 +105,13 @@ def plan_sweep(
     constraints = parse_limits(subject_to)
     first = next(iter(costs.values()))
     names = tuple(dict.fromkeys(named_metric(name).name for name in options.get("metrics", SWEPT)))
-    forms = [form for found in costs.values() for form in _forms(found, names, constraints)]
+    formulas = _formulas({i: cases[i] for i in costs}, names, subject_to, grid)
+    asked = dict(zip(reversed(formulas.values()), reversed(formulas), strict=True)).values()
+    forms = [form for i in sorted(asked) for form in _forms(costs[i], names, constraints)]
     inner, assumed, single = _inner(grid, forms, constraints)
-    refusals |= _without_tables({i: cases[i] for i in costs}, names, subject_to, inner)
+    point = {name: values[:1] for name, values in inner.items()}
+    for together in _together(formulas):
+        refusals |= _without_tables(cases, together, names, subject_to, point)
     sentences = tuple(dict.fromkeys(refusals.values()))
     none_fits = ("not even one sequence fits in memory",) if "max_batch" in names else ()
     known = ("feasible", "the measured row that answers cannot be used")
@@ -116,7 +122,19 @@ def plan_sweep(
     every = (*reasons, *sentences)
     head = f"{first.config.path}, {first.cost_model.name} cost model, tables {first.context.vintage}"
     return Plan(
-        outer, inner, tuple(cases), codes, names, units, subject_to, every, scalars | single, assumed, notes, head
+        outer=outer,
+        inner=inner,
+        cases=tuple(cases),
+        refused=codes,
+        formulas=formulas,
+        metrics=names,
+        units=units,
+        limits=subject_to,
+        reasons=every,
+        scalars=scalars | single,
+        assumed=assumed,
+        notes=notes,
+        subject=head,
     )
 
 
@@ -219,16 +237,40 @@ def _forms(costs: Compiled, names: Sequence[str], constraints: Sequence[Constrai
     return [*(costs.form(name) for name in names), *(form_of(c, costs.forms) for c in constraints)]
 
 
-def _without_tables(cases: Mapping[int, Case], names: tuple[str, ...], limits: str, axes: Axes) -> dict[int, str]:
-    """Combinations for which a table refuses to answer at all, with its sentence."""
-    refused: dict[int, str] = {}
-    point = {name: values[:1] for name, values in axes.items()}
+def _formulas(
+    cases: Mapping[int, Case], names: tuple[str, ...], limits: str, grid: Mapping[str, Any]
+) -> dict[int, int]:
+    """Combination -> which formula it is. Apart where an axis is a size of the model, which each case may refuse."""
+    apart = any(name == "default_mfu" or not (is_symbol(name) or name in _FIELDS) for name in grid)
+    known: dict[Hashable, int] = {}
+    found: dict[int, int] = {}
     for i, case in cases.items():
-        try:
-            evaluate_block(case, names, limits, (), (), point, FEASIBLE)
-        except EmptyTable as error:
-            refused[i] = str(error)
-    return refused
+        key = i if apart or case.numba else formula_of(case, names, limits)
+        found[i] = known.setdefault(key, len(known))
+    return found
+
+
+def _together(formulas: Mapping[int, int]) -> list[list[int]]:
+    """The combinations of each formula."""
+    found: dict[int, list[int]] = {}
+    for i, formula in formulas.items():
+        found.setdefault(formula, []).append(i)
+    return list(found.values())
+
+
+def _without_tables(
+    cases: Sequence[Case], together: Sequence[int], names: tuple[str, ...], limits: str, point: Axes
+) -> dict[int, str]:
+    """Combinations of one formula for which a table refuses to answer at all, with its sentence."""
+    try:
+        evaluate_blocks(tuple(cases[i] for i in together), names, limits, tuple(() for _ in together), (), point)
+    except EmptyTable as error:
+        if len(together) == 1:
+            return {together[0]: str(error)}
+        half = len(together) // 2
+        parts = (_without_tables(cases, part, names, limits, point) for part in (together[:half], together[half:]))
+        return {i: sentence for part in parts for i, sentence in part.items()}
+    return {}
 
 
 def _is_many(values: Any) -> bool:

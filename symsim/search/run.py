@@ -17,7 +17,8 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from symsim.search.blocks import FEASIBLE, Block, Slices, evaluate_block
+from symsim.formula.grid import Axes
+from symsim.search.blocks import FEASIBLE, Block, Slices, evaluate_blocks, refused_block
 from symsim.search.files import write
 from symsim.search.pareto import NEEDS, Front
 from symsim.search.plan import Options, Plan, attributes, coordinates, is_whole, library, plan_sweep
@@ -146,16 +147,16 @@ def run_blocks(plan: Plan, executor: Executor | None = None, size: int = BLOCK) 
     pool = executor or own
     assert pool is not None
     ahead = 2 * (getattr(pool, "_max_workers", None) or 16)
-    waiting: deque[Future[Block]] = deque()
+    waiting: deque[tuple[_Window, list[Future[list[Block]]]]] = deque()
     try:
-        for task in _tasks(plan, size):
-            waiting.append(pool.submit(evaluate_block, *task))
+        for window in _windows(plan, size):
+            waiting.append((window, [pool.submit(evaluate_blocks, *task) for task in _tasks(plan, window)]))
             if len(waiting) >= ahead:
-                yield waiting.popleft().result()
+                yield from _in_order(plan, *waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield from _in_order(plan, *waiting.popleft())
     finally:
-        for future in waiting:
+        for future in (future for _, futures in waiting for future in futures):
             future.cancel()
         if own is not None:
             own.shutdown()
@@ -166,12 +167,52 @@ def blocks_of(plan: Plan, size: int = BLOCK) -> int:
     return len(plan.cases) * sum(1 for _ in _slices(plan.shape[len(plan.outer) :], size))
 
 
-def _tasks(plan: Plan, size: int) -> Iterator[tuple[Any, ...]]:
-    outer = tuple(map(len, plan.outer.values()))
-    for i, (place, case) in enumerate(zip(np.ndindex(*outer), plan.cases, strict=True)):
-        for slices in _slices(plan.shape[len(outer) :], size):
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Cases one after another, and the part of the axes over which they are evaluated together."""
+
+    cases: range
+    slices: Slices
+    axes: Axes
+
+
+def _windows(plan: Plan, size: int) -> Iterator[_Window]:
+    """As many cases at a time as have no more points than a block; of one that has more, a part at a time."""
+    inner = plan.shape[len(plan.outer) :]
+    count = max(1, size // max(1, prod(inner)))
+    for first in range(0, len(plan.cases), count):
+        cases = range(first, min(first + count, len(plan.cases)))
+        for slices in _slices(inner, size):
             axes = {name: values[cut] for (name, values), cut in zip(plan.inner.items(), slices, strict=True)}
-            yield case, plan.metrics, plan.limits, place, slices, axes, plan.refused.get(i, 0)
+            yield _Window(cases, slices, axes)
+
+
+def _tasks(plan: Plan, window: _Window) -> Iterator[tuple[Any, ...]]:
+    """What is evaluated of a window: the cases of each formula together."""
+    together: dict[int, list[int]] = {}
+    for i in window.cases:
+        if i not in plan.refused:
+            together.setdefault(plan.formulas[i], []).append(i)
+    for found in together.values():
+        places = tuple(_place(plan, i) for i in found)
+        yield tuple(plan.cases[i] for i in found), plan.metrics, plan.limits, places, window.slices, window.axes
+
+
+def _in_order(plan: Plan, window: _Window, futures: Sequence[Future[list[Block]]]) -> Iterator[Block]:
+    blocks = {block.place: block for future in futures for block in future.result()}
+    for i in window.cases:
+        place = _place(plan, i)
+        refused = plan.refused.get(i)
+        yield (
+            blocks[place]
+            if refused is None
+            else refused_block(refused, plan.metrics, place, window.slices, window.axes)
+        )
+
+
+def _place(plan: Plan, case: int) -> tuple[int, ...]:
+    """Where a case is in the dimensions of devices and deployments."""
+    return tuple(map(int, np.unravel_index(case, tuple(map(len, plan.outer.values())))))
 
 
 def _slices(shape: tuple[int, ...], size: int) -> Iterator[Slices]:

@@ -71,6 +71,22 @@ def deployments() -> None:
             continue
 
 
+def in_bulk() -> None:
+    """TPOT and TGS of 2,000 deployments of Qwen3-235B-A22B at 256 batches each, the model not compiled before."""
+    symsim.sweep("qwen3-8b", "h200", {"B": range(1, 3)}, cost_model="roofline")  # imports
+    degrees = itertools.product((1, 2, 4), (1, 2, 4, 8), range(1, 129), (1, 2, 4, 8, 16))
+    every = (
+        symsim.Deployment(tp * pp * dp, tp=tp, pp=pp, ep=ep)
+        for tp, pp, dp, ep in degrees
+        if dp % ep == 0 and (tp * pp * dp % 8 == 0 or tp * pp * dp <= 8)
+    )
+    some = list(itertools.islice(every, 2000))
+    grid = {"B": range(1, 257), "S": 4096, "O": 1024}
+    start = time.perf_counter()
+    found = symsim.sweep("qwen3-235b-a22b", "h200", grid, deployment=some, cost_model="roofline")
+    line(time.perf_counter() - start, f"{found.sizes['deployment']} deployments at 256 batches; wanted: 4 s at most")
+
+
 LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
 GRIDS = {
     "evenly spaced": {"B": range(1, 101), "S": range(100, 31_700, 100), "O": range(16, 5072, 16)},
@@ -135,6 +151,7 @@ def compiles() -> None:
     line(found[slowest], f"first compile, slowest of {len(found)}: {', '.join(slowest)}; wanted: 500 ms at most")
     line(median(lambda: symsim.compile("deepseek-v3", "h800")), "second compile of a model")
     line(median(deployments, runs=1), "1,000 different deployments simulated; the reference: 1.8 ms each")
+    in_bulk()
 
 
 def solves() -> None:

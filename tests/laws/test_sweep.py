@@ -275,3 +275,38 @@ def test_mistakes(words: list[str], says: str, capsys: pytest.CaptureFixture[str
 def test_a_front_needs_its_metrics() -> None:
     with pytest.raises(SymsimError, match="tgs_decode was not swept"):
         symsim.pareto(symsim.sweep("qwen3-8b", "h20", {"B": [1, 2]}, metrics=["tpot"]))
+
+
+SIZES = st.fixed_dictionaries(
+    {
+        "world_size": st.lists(st.sampled_from([1, 2, 4, 8, 16, 32, 64]), min_size=1, max_size=5, unique=True),
+        "tp": st.lists(st.sampled_from([1, 2, 4, 8]), min_size=1, max_size=3, unique=True),
+        "pp": st.lists(st.sampled_from([1, 2, 4]), min_size=1, max_size=2, unique=True),
+    }
+)
+
+
+@settings(max_examples=drawn(15))
+@given(st.sampled_from(["qwen3-30b-a3b", "deepseek-v3.2"]), st.sampled_from(["h800", "b200"]), SIZES)
+def test_deployments_together_are_each_by_itself(model: str, device: str, sizes: dict[str, list[int]]) -> None:
+    """Formulas that differ in numbers only are evaluated at once, measured tables included."""
+    metrics = ["tpot", "ttft", "memory"]
+    grid = {**sizes, "B": [1, 7, 300], "S": 4096, "O": 512}
+    try:
+        found = symsim.sweep(model, device, grid, metrics=metrics, subject_to="", cost_model="roofline")
+    except SymsimError as refusal:
+        assert "nothing of the sweep can be compiled" in str(refusal)
+        return
+    for place in itertools.product(*sizes.values()):
+        here: dict[str, Any] = dict(zip(sizes, place, strict=True))
+        point = found.sel(here) if all(name in found.dims for name in here) else found
+        try:
+            alone = symsim.compile(model, device, symsim.Deployment(**here), "roofline")
+        except SymsimError:
+            assert point.reason.values.all()
+            continue
+        for name, batch in itertools.product(metrics, (1, 7, 300)):
+            form = alone.metric(name)
+            at = {"B": batch, "S": 4096, "O": 512, "T": 4096}
+            expected = form.evaluate(**{key: value for key, value in at.items() if key in form.symbols})
+            assert float(point[name].sel(B=batch)) == pytest.approx(expected, rel=1e-12)
