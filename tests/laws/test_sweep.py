@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import symsim
@@ -295,8 +295,9 @@ def test_deployments_together_are_each_by_itself(model: str, device: str, sizes:
     try:
         found = symsim.sweep(model, device, grid, metrics=metrics, subject_to="", cost_model="roofline")
     except SymsimError as refusal:
-        assert "nothing of the sweep can be compiled" in str(refusal)
-        return
+        sentence = str(refusal)
+        assume("nothing of the sweep can be compiled" not in sentence)
+        raise
     for place in itertools.product(*sizes.values()):
         here: dict[str, Any] = dict(zip(sizes, place, strict=True))
         point = found.sel(here) if all(name in found.dims for name in here) else found
