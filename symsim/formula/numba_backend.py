@@ -100,21 +100,25 @@ def point_kernel(
     for axis in inner:
         own = [name for name, owner in reads if owner == axis]
         body += [f"{name} = {axis}_parts[{axis}_at, {i}]" for i, name in enumerate(own)]
-    for name, x, y, ends, factor in calls:
-        body += [
-            f"{name}_cell = {name}_row[{x}_at] + {name}_column[{y}_at]",
-            f"{name} = {name}_lower[{name}_cell]",
-        ]
-        if ends:  # both sides are read before one is chosen: no branch to be guessed wrongly
-            body += [
-                f"{name}_above = {name}_upper[{name}_cell]",
-                f"{name} = {name} if {y}_at < {name}_ends[{name}_cell] else {name}_above",
-            ]
-        body += [f"{name} *= {name}_factor[{y}_at]"] if factor else []
+    body += [line for call in calls for line in _look_up(*call)]
     body += [f"{name} = {code(expr, 'numpy')}" for name, expr in steps]
     body.append(f"out[n] = {steps[-1][0]}")
     exec(compile("\n".join([*lines, *(f"        {line}" for line in body)]), f"<symsim {steps[-1][0]}>", "exec"), scope)
     return numba.njit(nogil=True, error_model="numpy")(scope["run"])
+
+
+def _look_up(name: str, x: str, y: str, ends: bool, factor: bool) -> list[str]:
+    """The lines that look one plane up."""
+    lines = [
+        f"{name}_cell = {name}_row[{x}_at] + {name}_column[{y}_at]",
+        f"{name} = {name}_lower[{name}_cell]",
+    ]
+    if ends:  # both sides are read before one is chosen: no branch to be guessed wrongly
+        lines += [
+            f"{name}_above = {name}_upper[{name}_cell]",
+            f"{name} = {name} if {y}_at < {name}_ends[{name}_cell] else {name}_above",
+        ]
+    return [*lines, f"{name} *= {name}_factor[{y}_at]"] if factor else lines
 
 
 PLANE = ("row", "column", "ends", "lower", "upper", "factor")
