@@ -272,7 +272,7 @@ class ClosedForm:
 
     def _checked(self, name: str, value: object) -> Any:
         """A number for a symbol, or zero where the step may be without what it counts."""
-        own = next((found for found in self.derivation.free() if found.name == name), None)
+        own = next((found for found in self.applied.free() if found.name == name), None)
         optional = own is not None and name in INPUTS and not own.is_positive
         return 0 if optional and value == 0 else _checked(name, value)
 

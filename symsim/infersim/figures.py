@@ -110,7 +110,7 @@ def phase_figures(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]
     """The lines of a phase: tokens where they are printed, operators, time (ms) and rate."""
     shown, lines = phase_lines(phase.graph.step.name), _phase_terms(phase)
     rate = costs.form("tgs_prefill" if shown.tokens else "tgs_decode")
-    steps = tuple((step.symbol.name, step.expr) for step in rate.derivation.steps)
+    steps = tuple((step.symbol.name, step.expr) for step in rate.applied.steps)
     names = tuple(f"line_{i}" for i in range(len(lines)))
     terms = (*steps, *((name, expr) for name, (_, expr) in zip(names, lines, strict=True)))
     compiled = program(terms, (*names, shown.metric, "TGS"), "python")

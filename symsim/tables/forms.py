@@ -62,8 +62,7 @@ class Nearest:
 
     def index(self, point: Sequence[float]) -> int:
         """Which of the points answers."""
-        gaps = [sum(abs(a - x) for a, x in zip(at, point, strict=True)) for at in self.points]
-        return gaps.index(min(gaps))
+        return int(np.abs(self._places - np.array(point, dtype=float)).sum(axis=1).argmin())
 
     def at(self, point: Sequence[float]) -> float:
         """The value at a point."""
@@ -83,6 +82,10 @@ class Nearest:
     @cached_property
     def _array(self) -> NDArray[np.float64]:
         return np.array(self.values)
+
+    @cached_property
+    def _places(self) -> NDArray[np.float64]:
+        return np.array(self.points, dtype=float)
 
 
 Table = Steps | Nearest
