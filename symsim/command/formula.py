@@ -72,8 +72,7 @@ def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_j
     used = {name: value for name, value in point.items() if name in symbols or name in ("B", "S", "O")}
     value = formula.evaluate(**{name: v for name, v in point.items() if name in symbols})
     if as_json:
-        stated = 0 if _none_fits(formula, value) else value
-        write_json({"metric": formula.name, "at": used, "value": stated, "operators": [x.as_dict() for x in lines]})
+        write_json({"metric": formula.name, "at": used, "value": value, "operators": [x.as_dict() for x in lines]})
         return 1 if _none_fits(formula, value) else 0
     formats = ("format",) if any(x.format for x in lines) else ()
     write_table(

@@ -35,7 +35,8 @@ class Amount:
 class Metric:
     """A row of the table. starts_from: `time`, `residents` or another metric; asked: whether questions may be about it.
 
-    step: the step of the model whose costs it is worked out from; let: named steps before its result.
+    step: the step of the model whose costs it is worked out from; let: named steps before its result; words: its names,
+    bare.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Metric:
     let: tuple[Amount, ...]
     result: Amount
     asked: bool
+    words: frozenset[str]
 
     @property
     def unit(self) -> str:
@@ -83,16 +85,12 @@ def named_metric(name: str) -> Metric:
     >>> named_metric("TGS").name, named_metric("max-batch").unit
     ('tgs_decode', '1')
     """
-    known = _by_bare_name()
-    if bare(name) not in known:
+    asked = bare(name)
+    metric = next((metric for metric in metrics().values() if asked in metric.words), None)
+    if metric is None:
         hint = did_you_mean(name.lower().replace("-", "_"), metrics())
         raise SymsimError(f"there is no metric {name}; {hint}")
-    return known[bare(name)]
-
-
-@cache
-def _by_bare_name() -> Mapping[str, Metric]:
-    return {bare(called): metric for metric in metrics().values() for called in (metric.name, *metric.aliases)}
+    return metric
 
 
 def bare(name: str) -> str:
@@ -115,4 +113,5 @@ def _metric(name: str, row: Mapping[str, Any]) -> Metric:
         let=tuple(Amount(**amount) for amount in row.get("let", ())),
         result=Amount(**{key: row[key] for key in _RESULT}),
         asked=row.get("asked", True),
+        words=frozenset(map(bare, (name, *row.get("aliases", ())))),
     )

@@ -118,7 +118,7 @@ def excel_function(library: Any, formula: symsim.Formula) -> Callable[[dict[str,
             inputs = getattr(function, "inputs", {})
             found = np.asarray(function(*(np.array([[known[given]]], dtype=object) for given in inputs))).ravel()[0]
             known[name.upper()] = found
-        return float(found) if isinstance(found, (int, float)) else math.nan
+        return float(found) if isinstance(found, (int, float, np.number)) else math.nan
 
     return evaluate
 

@@ -68,3 +68,10 @@ meaning = "tokens a second that a user sees"
         assert named_metric("tokens-per-user").unit == "tokens/s"
     finally:
         metrics.cache_clear()
+
+
+def test_none_is_the_largest_batch_where_not_even_one_sequence_fits() -> None:
+    """DeepSeek-V3's weights alone are more than one H200 holds."""
+    largest = symsim.compile("deepseek-v3", "h200", cost_model="roofline").max_batch
+    assert largest.evaluate(S=4096, O=1024) == 0
+    assert list(largest.function(["S", "O"])([1, 9], [1, 9])) == [0, 0]
