@@ -111,6 +111,7 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
     Formulas are compared in symbols where every symbol means the same number in both, or differs only in hardware
     and constants; architecture and deployment numbers are put in where they differ.
     """
+    one, other = (form.for_inputs(at) for form in (one, other))
     level = _level(one, other)
     left, right = one.level(level), other.level(level)
     point = {name: value for name, value in at.items() if name in {*one.symbols, *other.symbols}}
@@ -133,7 +134,7 @@ def crossings_of(one: ClosedForm, other: ClosedForm, variable: str, **at: int) -
     A crossing's closed form is the root of B - A on the piece where the same arms of all maxima bind.
     Raises SymsimError for a symbol that the metric does not move with.
     """
-    one, other = (_without(form, variable) for form in (one, other))
+    one, other = (_without(form.for_inputs(at), variable) for form in (one, other))
     known = {name for form in (one, other) for name in form.symbols}
     if variable not in known or symbol_info(variable).kind != "workload":
         workload = {name for name in known if is_symbol(name) and symbol_info(name).kind == "workload"}

@@ -146,9 +146,8 @@ def map_regimes(whole: ClosedForm, variables: tuple[str, str], ranges: tuple[End
     mine = scanned(form, values, {name: np.array([here[name]]) for name in variables})
     there = np.flatnonzero((kinds == mine.chosen[0]).all(axis=1))
     words = (form.name, form.derivation.result.latex, form.unit, variables, whole.subject, {**point, **here})
-    lines = tuple(
-        regimes_along(whole, name, *ends, **{**at, **here}) for name, ends in zip(variables, ranges, strict=True)
-    )
+    stated = {**at, **here} if "C" not in variables else {**others, **here}
+    lines = tuple(regimes_along(whole, name, *ends, **stated) for name, ends in zip(variables, ranges, strict=True))
     order = sorted(range(len(kinds)), key=lambda i: -regions[i].share)
     place = {old: new for new, old in enumerate(order)}
     renumbered = np.vectorize(place.__getitem__, otypes=[np.int64])(index)

@@ -17,7 +17,7 @@ from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.shown import one_line
-from symsim.algebra.symbols import KNOWN, WORKLOAD, substitute
+from symsim.algebra.symbols import INPUTS, KNOWN, substitute
 from symsim.cost.metrics import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms
@@ -78,9 +78,10 @@ def ranked_inputs(form: ClosedForm, names: Sequence[str] = (), **at: float) -> t
     A measured table is an input of its own, by its function's name: all its figures grow alike.
     Raises SymsimError for a name that the metric does not have.
     """
+    form = form.for_inputs(at)
     form = form.overriding({name: value for name, value in at.items() if form.takes(name)}).leading()
     _, tables = _with_table_factors(form.derivation)
-    point = {name: int(value) for name, value in at.items() if name in WORKLOAD and name in form.symbols}
+    point = {name: int(value) for name, value in at.items() if name in INPUTS and name in form.symbols}
     values = {**form.values(point), **dict.fromkeys(tables.values(), 1.0)}
     missing = [name for name in form.symbols if name not in values]
     if missing:
@@ -125,7 +126,7 @@ def _sensitivity(form: ClosedForm, name: str, own: str, values: Mapping[str, Any
     below, above = (_numbers((("slope", side),), "slope", values, form.context) for side in sides)
     info = KNOWN.get(name) or form.symbols.get(name)
     more = None
-    if info is None or not info.integer or name in WORKLOAD:
+    if info is None or not info.integer or name in INPUTS:
         larger = value * 1.1 if info is None or not info.integer else math.ceil(value * 1.1)
         more = _value(form, _moved(form, values, own, larger)) / metric - 1
     meaning, unit = (signatures()[name].meaning, "1") if info is None else (info.meaning, info.unit)
@@ -140,7 +141,7 @@ def _sensitivity(form: ClosedForm, name: str, own: str, values: Mapping[str, Any
 def _moved(form: ClosedForm, values: Mapping[str, Any], name: str, value: float) -> Mapping[str, Any]:
     """The point with another number, and the mean context that follows from it."""
     moved = {**values, name: value}
-    return {**moved, **form.following({n: moved[n] for n in WORKLOAD if n in moved})}
+    return {**moved, **form.following({n: moved[n] for n in INPUTS if n in moved})}
 
 
 def _value(form: ClosedForm, values: Mapping[str, Any]) -> float:

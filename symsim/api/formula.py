@@ -65,8 +65,8 @@ class Formula:
     def evaluate(self, **values: float) -> float:
         """The value at a workload point, e.g. B=64, S=4096, O=2048; other symbols may be overridden the same way.
 
-        C, the mean context while decoding, may stand for S and O where only C enters.  A largest batch below 1 says
-        that not one sequence fits; like the printed formula it is below zero where the weights alone do not.
+        C, the mean context while decoding, may stand for S and O where only C enters.  A largest batch of 0 says that
+        not one sequence fits.
         Raises SymsimError for a symbol that the metric does not have or that is missing, EmptyTable where a measured
         row cannot be used.
         """

@@ -9,7 +9,7 @@ from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
 from symsim.command.flags import note, write_json
-from symsim.command.point import assignments, workload_point
+from symsim.command.point import workload_point
 from symsim.command.solve import ways_of
 from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled
 from symsim.formula.breakdown import OpLine, breakdown
@@ -33,7 +33,7 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
     wants_breakdown = subject.pop("breakdown")
     costs = compiled(subject)
     formula = costs.metric(metric)
-    point = workload_point(at, formula.form.for_inputs(assignments(at, "B=64,S=4096")))
+    point = workload_point(at, formula.form)
     if wants_breakdown:
         return _breakdown(costs, formula, point, as_json=format == "json")
     note(formula.form.stand_ins)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symsim.algebra.symbols import DEFAULTS, INPUTS
+from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.deployment import positive_integer
@@ -26,7 +26,7 @@ def workload_point(text: str, *metrics: ClosedForm) -> dict[str, int]:
     Raises SymsimError for a name that is no workload, or that none of the metrics has where they are given.
     """
     stated = assignments(text, "B=64,S=4096")
-    own = {name for form in metrics for name in form.symbols}
+    own = {name for form in metrics for name in form.for_inputs(stated).symbols}
     for name in stated:
         if name not in INPUTS:
             raise SymsimError(f"--at {text!r}: expected e.g. B=64,S=4096 with names among {', '.join(INPUTS)}")
@@ -35,4 +35,5 @@ def workload_point(text: str, *metrics: ClosedForm) -> dict[str, int]:
             has = ", ".join(known for known in INPUTS if known in own) or "none"
             raise SymsimError(f"--at {text!r}: {of} does not depend on {name}; its workload is {has}")
     own_context = metrics and "C" in own and not own & {"S", "O"}
-    return {**{name: value for name, value in DEFAULTS.items() if not own_context or name not in ("S", "O")}, **stated}
+    usual = {**DEFAULTS, **{name: value for name, value in STEP_DEFAULTS.items() if name in own}}
+    return {**{name: value for name, value in usual.items() if not own_context or name not in ("S", "O")}, **stated}

@@ -40,8 +40,9 @@ def _sensitivity(
         write_json({"metric": metric, "at": point, "inputs": [one.as_dict() for one in found]})
         return 0
     formula = costs.metric(metric)
-    value = formula.evaluate(**{name: at for name, at in point.items() if name in formula.symbols})
-    used = ", ".join(f"{name} = {at}" for name, at in point.items() if name in formula.symbols)
+    own = {name: at for name, at in point.items() if name in formula.form.for_inputs(point).symbols}
+    value = formula.evaluate(**own)
+    used = ", ".join(f"{name} = {at}" for name, at in own.items())
     print(f"{metric} = {format_quantity(value, formula.unit, 6)} at {used}\nof {formula.subject}\n")
     head = ("input", "value", f"10 % more: {metric}", "elasticity", "derivative (SI)", "meaning")
     write_table(head, [_cells(one) for one in found])

@@ -67,7 +67,7 @@ class ClosedForm:
 
         Raises SymsimError where S or O is given besides C, or the metric needs them apart from it.
         """
-        if "C" not in names or "C" in self.symbols or "C" not in {step.symbol.name for step in self.derivation.steps}:
+        if "C" not in names or "C" in self.symbols:
             return self
         form = self._in_context
         if both := [name for name in ("S", "O") if name in names]:

@@ -26,6 +26,7 @@ def followed(
     The mean context C becomes an input of its own where it is followed.  Variables without a value in the point or of
     the device start at 1.  Raises SymsimError for one that the metric does not have, or a symbol without a value.
     """
+    form = form if "C" in variables else form.for_inputs(at)
     stated = {name: value for name, value in at.items() if form.takes(name)}
     whole = form.overriding(stated).along(variables)
     form = whole.without(variables)

@@ -152,5 +152,5 @@ def _gridded(
     outputs = {name: first.form(name).derivation.result.symbol.name for name in (*inside, host)}
     also = [step for name, step in outputs.items() if name != host]
     if len(cases) > 1:
-        return gridded_together([compiled(case).form(host) for case in cases], axes, also), outputs
-    return gridded(first.form(host), axes, also, numba=case.numba), outputs
+        return gridded_together([compiled(case).form(host).for_inputs(axes) for case in cases], axes, also), outputs
+    return gridded(first.form(host).for_inputs(axes), axes, also, numba=case.numba), outputs

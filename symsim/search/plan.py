@@ -107,7 +107,7 @@ def plan_sweep(
     names = tuple(dict.fromkeys(named_metric(name).name for name in options.get("metrics", SWEPT)))
     formulas = _formulas({i: cases[i] for i in costs}, names, subject_to, grid)
     asked = dict(zip(reversed(formulas.values()), reversed(formulas), strict=True)).values()
-    forms = [form for i in sorted(asked) for form in _forms(costs[i], names, constraints)]
+    forms = [form.for_inputs(grid) for i in sorted(asked) for form in _forms(costs[i], names, constraints)]
     inner, assumed, single = _inner(grid, forms, constraints)
     point = {name: values[:1] for name, values in inner.items()}
     for together in _together(formulas):

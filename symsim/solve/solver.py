@@ -40,11 +40,10 @@ def solve(text: str, forms: Forms, resize: Resize | None = None, candidates: Ite
     Raises QuerySyntaxError for a question that does not parse or names what is not there.
     """
     query = parse_query(text)
-    if query.variable in signatures() or query.variable.startswith("peak_"):
-        unknown = _with_figure if query.variable in signatures() else _with_one_peak
-        forms = unknown(forms, query)
-        candidates = ((sizes, lambda made=made: unknown(made(), query)) for sizes, made in candidates)
-    limits, assumed = limits_of(query, forms, resize)
+    forms = _asked_in(forms, query)
+    candidates = ((sizes, lambda made=made: _asked_in(made(), query)) for sizes, made in candidates)
+    resized = None if resize is None else lambda size, value: _asked_in(resize(size, value), query)
+    limits, assumed = limits_of(query, forms, resized)
     answer = _solved(query, limits, assumed)
     if answer.nearest is not None:
         sizes, tried = feasible_sizes(query, limits, answer.nearest, candidates)
@@ -72,16 +71,19 @@ def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Ans
     return solve_real(query, limits, assumed)
 
 
-def _with_figure(forms: Forms, query: Query) -> Forms:
-    """The metrics of a question with every figure of the table that it asks for as one unknown."""
-    asked = [form_of(constraint, forms) for constraint in query.constraints]
-    return {form.name: _with_symbol(form, query.variable) for form in asked}
+def _asked_in(forms: Forms, query: Query) -> Forms:
+    """The metrics of a question as it speaks of them.
 
-
-def _with_one_peak(forms: Forms, query: Query) -> Forms:
-    """The metrics of a question with every peak that is the same figure of the device as the one asked for."""
-    asked = [form_of(constraint, forms) for constraint in query.constraints]
-    return {form.name: _joined(form, query.variable) for form in asked}
+    Every figure of the table, or every peak of the device, that it asks for is one unknown; the mean context stands in
+    place of S and O where it gives or asks for C.
+    """
+    name, named = query.variable, {query.variable, *query.fixed}
+    if "C" not in named and name not in signatures() and not name.startswith("peak_"):
+        return forms
+    asked = [form_of(constraint, forms).for_inputs(named) for constraint in query.constraints]
+    if name in signatures():
+        return {form.name: _with_symbol(form, name) for form in asked}
+    return {form.name: _joined(form, name) if name.startswith("peak_") else form for form in asked}
 
 
 def _joined(form: ClosedForm, name: str) -> ClosedForm:

@@ -276,3 +276,41 @@ def test_a_largest_batch_below_one_is_an_answer() -> None:
     )
     assert swept.returncode == 1
     assert "not even one sequence fits in memory" in swept.stdout
+
+
+IN_CONTEXT = [
+    (("formula", "qwen3-8b", "--at", "B=8,C=4096"), "at B = 8, C = 4096"),
+    (("regimes", "qwen3-8b", "--along", "B", "--at", "C=4096"), "at B = 64, C = 4096"),
+    (("regimes", "qwen3-8b", "--along", "B,C"), "C = 5120 is"),
+    (("sensitivity", "qwen3-8b", "--at", "B=64,C=4096"), "at B = 64, C = 4096"),
+    (("compare", "infersim", "roofline", "--model", "qwen3-8b", "--at", "B=8,C=4096"), "at B = 8, C = 4096"),
+    (
+        ("sweep", "qwen3-8b", "--over", "B=1:4", "--over", "C=4096", "--subject-to", "", "--metrics", "tpot"),
+        "4 of 4 points are feasible",
+    ),
+    (("solve", "qwen3-8b", "max B subject to TPOT <= 50 ms with C = 4096"), "B = "),
+    (("solve", "qwen3-8b", "max C subject to TPOT <= 50 ms with B = 16"), "C = "),
+    (("formula", "qwen3-8b", "--cost-model", "roofline", "--metric", "step", "--at", "B=4,C=500"), "past = "),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), IN_CONTEXT, ids=lambda value: value[0] if isinstance(value, tuple) else "")
+def test_the_mean_context_may_be_given_in_place_of_lengths(words: tuple[str, ...], says: str) -> None:
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("solve", "qwen3-8b", "max B subject to TPOT <= 50 ms, memory <= capacity with C = 4096"),
+        ("formula", "qwen3-8b", "--metric", "memory", "--at", "C=4096"),
+        ("sweep", "qwen3-8b", "--over", "B=1:4", "--over", "C=4096"),
+        ("regimes", "qwen3-8b", "--metric", "ttft", "--along", "S", "--at", "C=4096"),
+    ],
+)
+def test_a_mean_context_that_does_not_say_both_lengths_is_refused(words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert "apart from C; give S" in done.stderr
