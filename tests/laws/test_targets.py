@@ -114,6 +114,7 @@ def excel_function(library: Any, formula: symsim.Formula) -> Callable[[dict[str,
 
     def evaluate(point: dict[str, int]) -> float:
         known: dict[str, Any] = {cell: point[name] for cell, name in cells.items()}
+        found: Any = math.nan
         for name, function in stated:
             inputs = getattr(function, "inputs", {})
             found = np.asarray(function(*(np.array([[known[given]]], dtype=object) for given in inputs))).ravel()[0]
