@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SHOWN = 240
+"""Characters of a line that an error shows at the most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -20,8 +23,11 @@ class Span:
         return f"{self.path}:{self.line}"
 
     def caret(self) -> str:
-        """`file:line:column`, the line, and a caret under the column."""
-        return f"{self.path}:{self.line}:{self.column}\n  {self.text}\n  {' ' * (self.column - 1)}^"
+        """`file:line:column`, the line, and a caret under the column; of a long line what stands around it."""
+        first = max(0, self.column - 1 - SHOWN // 2) if len(self.text) > SHOWN else 0
+        before, after = "..." * (first > 0), "..." * (first + SHOWN < len(self.text))
+        line = f"{before}{self.text[first : first + SHOWN]}{after}"
+        return f"{self.path}:{self.line}:{self.column}\n  {line}\n  {' ' * (len(before) + self.column - 1 - first)}^"
 
 
 class SymsimError(Exception):

@@ -8,6 +8,7 @@ of formulas are nonnegative, so each of these rewritings keeps the value everywh
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -209,8 +210,7 @@ class _Normal:
             case sympy.Max() | sympy.Min():
                 return self._extreme("max" if isinstance(expr, sympy.Max) else "min", _args(expr))
             case sympy.floor() | sympy.ceiling():
-                head = "floor" if isinstance(expr, sympy.floor) else "ceiling"
-                return _single(Atom(head, (self.of(_args(expr)[0]),)))
+                return _rounded(self.of(_args(expr)[0]), up=isinstance(expr, sympy.ceiling))
             case AppliedUndef():
                 return _single(Atom(str(expr.func), tuple(map(self.of, _args(expr)))))
             case _ if expr.is_number:
@@ -243,12 +243,87 @@ class _Normal:
         for form in map(self.of, args):
             nested = _only_extreme(form, kind)
             arms += nested if nested is not None else [form]
-        distinct = list(dict.fromkeys(arms))
+        distinct = _without_zero(list(dict.fromkeys(arms)), kind)
         if len(distinct) == 1:
             return distinct[0]
         common = [term for term in distinct[0] if term.slack == 0 and all(term in arm for arm in distinct)]
         parts = [tuple(term for term in arm if term not in common) for arm in distinct]
         return _collected([*common, *_single(Atom(kind, tuple(sorted(parts, key=repr))))])
+
+
+def _rounded(inner: Sum, *, up: bool) -> Sum:
+    """A rounding of whole numbers over a whole number: what is whole stands outside, and of floor(x) and
+    ceil(x) - 1 + 1/n that which has fewer terms inside; any other as it is.
+    """
+    below = _denominator(inner)
+    if below is None:
+        return _single(Atom("ceiling" if up else "floor", (inner,)))
+    number, symbols = below
+    step = _term(Fraction(1, number), Fraction(0), symbols)
+    one, minus = _number(Fraction(1)), _scaled((step,), Fraction(-1))
+    floored = _split(_collected((*inner, *one, *minus)) if up else inner, step)
+    raised = _split(_collected((*floored[1], step)), step)
+    if len(raised[1]) < len(floored[1]):
+        whole = _collected((*floored[0], *raised[0], *_scaled(one, Fraction(-1))))
+        return _collected((*whole, *(_single(Atom("ceiling", (raised[1],))) if raised[1] else ())))
+    return _collected((*floored[0], *(_single(Atom("floor", (floored[1],))) if floored[1] else ())))
+
+
+def _denominator(form: Sum) -> tuple[int, Factors] | None:
+    """The least n and powers of symbols that make a sum of whole numbers of it; None where there are none."""
+    powers: dict[Atom, Fraction] = {}
+    for term in form:
+        for atom, power in term.factors:
+            if term.slack or atom.symbol is None or not atom.symbol.is_integer or power.denominator != 1:
+                return None
+            powers[atom] = min(powers.get(atom, Fraction(0)), power)
+    number = math.lcm(*(term.coefficient.denominator for term in form))
+    return number, tuple((atom, power) for atom, power in powers.items() if power)
+
+
+def _split(form: Sum, step: Term) -> tuple[Sum, Sum]:
+    """What of a sum is whole, and the rest in multiples of `step`, of which no remainder below a common one is kept."""
+    whole: list[Term] = []
+    rest: list[Term] = []
+    for term in form:
+        if all(power > 0 for _, power in term.factors):
+            floor = Fraction(math.floor(term.coefficient))
+            whole.append(Term(floor, Fraction(0), term.factors))
+            rest.append(Term(term.coefficient - floor, Fraction(0), term.factors))
+        else:
+            rest.append(term)
+    kept = _collected(rest)
+    counts = {term.factors: term.coefficient / step.coefficient for term in kept}
+    if step.factors in counts:
+        others = [int(count) for factors, count in counts.items() if factors != step.factors]
+        common = math.gcd(int(1 / step.coefficient) if not step.factors else 0, *others) or 1
+        less = int(counts[step.factors]) % common
+        kept = _collected((*kept, Term(-less * step.coefficient, Fraction(0), step.factors)))
+    return _collected(whole), kept
+
+
+def _without_zero(arms: list[Sum], kind: Literal["max", "min"]) -> list[Sum]:
+    """The arms of a maximum without zero where another is never below it; of a minimum zero alone where none is."""
+    if () not in arms or not any(map(_nonnegative, filter(None, arms))):
+        return arms
+    if kind == "max":
+        return [arm for arm in arms if arm]
+    return [()] if all(map(_nonnegative, arms)) else arms
+
+
+def _nonnegative(form: Sum) -> bool:
+    """Whether a sum is at least zero wherever it is defined, seen from its signs alone."""
+    return all(term.coefficient >= 0 and all(map(_atom_nonnegative, dict(term.factors))) for term in form)
+
+
+def _atom_nonnegative(atom: Atom) -> bool:
+    match atom.head:
+        case "max":
+            return any(map(_nonnegative, atom.parts))
+        case "min" | "floor" | "ceiling" | "sum" | "power":
+            return all(map(_nonnegative, atom.parts))
+        case _:
+            return True
 
 
 def _args(expr: Expr) -> tuple[Expr, ...]:

@@ -15,7 +15,7 @@ from symsim.command.subject import add_at, add_deployment, add_level, add_metric
 from symsim.errors import SymsimError
 from symsim.paths import is_file, read_text
 from symsim.verification.check import Verdict
-from symsim.verification.latex_reader import displayed, inputs, marked
+from symsim.verification.latex_passages import displayed, inputs, marked
 
 
 def add(commands: Any) -> None:

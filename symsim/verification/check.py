@@ -25,7 +25,9 @@ from symsim.errors import LatexSyntaxError, Span, SymsimError, UndefinedName
 from symsim.notation.layout import laid_out
 from symsim.pipeline.compiled import Compiled
 from symsim.verification.differences import Difference, Ground
-from symsim.verification.latex_reader import Equation, Literal, Reader, check_power, normal_name, passages
+from symsim.verification.latex_numbers import Literal, check_power
+from symsim.verification.latex_passages import passages
+from symsim.verification.latex_reader import Equation, Reader, normal_name
 from symsim.verification.spellings import Names, names_of
 from symsim.verification.step_check import Judge, Stated
 
@@ -84,6 +86,16 @@ def verify_text(
     compared elsewhere; at: the workload point at which terms are given a value.
     Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
     """
+    try:
+        return _verdict(text, compiled, metric, path, given, at)
+    except RecursionError:
+        message = f"{path}: a formula here goes too deep to be compared; name parts of it in equations of their own"
+        raise SymsimError(message) from None
+
+
+def _verdict(
+    text: str, compiled: Compiled, metric: str, path: str, given: Collection[Step], at: Mapping[str, float]
+) -> Verdict:
     form = compiled.with_one_peak(metric)
     values = form.values({name: int(value) for name, value in at.items()})
     judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))

@@ -3,44 +3,31 @@ r"""LaTeX as people write formulas in papers -> equations in sympy. The subset i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from typing import Any, cast
 
 import sympy
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
+from lark.visitors import Transformer_NonRecursive
 from sympy import Expr, Rational, Symbol
 
 from symsim.algebra.symbols import substitute
-from symsim.algebra.units import DIMENSIONS
 from symsim.errors import LatexSyntaxError, Span, SymsimError
 from symsim.language.graph_text import Places
-from symsim.notation.latex import END
 from symsim.paths import GRAMMAR
 from symsim.tables.table import signatures
+from symsim.verification.latex_numbers import Literal, check_power, printed_number, unit_factor
+from symsim.verification.latex_passages import LEFT_SIDE, Passage, equals_sign
 
-DIGITS = 6
-"""A whole number with a unit is taken as rounded at this digit, which is how symsim prints."""
-
-MOST_POWER = 1000
-"""The greatest exponent that is a number."""
-
-MOST_BITS = 10_000
-"""The longest number that a power may give."""
+LONGEST, DEEPEST = 50_000, 60
+"""Characters of an equation, and brackets in brackets, at the most."""
 
 Resolve = Callable[[str, Span], Any]
 """A name and its place -> a Symbol, or the class of a table's applied function."""
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A number that is only known to the digits that were printed: value (SI) within a relative `slack`."""
-
-    value: Fraction
-    slack: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,148 +37,6 @@ class Equation:
     name: str | None
     sides: tuple[Expr, ...]
     span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """Text of one equation and where it starts in the whole text."""
-
-    text: str
-    start: int
-
-
-_DISPLAYS = r"(?:equation|align|gather|multline|flalign|alignat|eqnarray|displaymath|dmath)\*?"
-_DISPLAY = re.compile(rf"\\begin\{{({_DISPLAYS})\}}(.*?)\\end\{{\1\}}|\\\[(.*?)\\\]|\$\$(.*?)\$\$", re.DOTALL)
-_INNER = re.compile(r"\\(?:begin|end)\{(?:aligned|split|gathered|array|math)\}(?:\[[tbc]\])?")
-_MARKUP = re.compile(r"\\(?:label|tag\*?)\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])")
-_ROW = re.compile(r"\\\\\*?(?:\[[^\]]*\])?")
-_EQUALS = re.compile(r":=|\\(?:coloneqq|triangleq|equiv|defeq)(?![A-Za-z])")
-
-
-_LEFT = re.compile(
-    r"((?:\\?[A-Za-z]+\*?)\s*(?:\{[^{}]*\})?(?:\s*_\s*(?:\{(?:[^{}]|\{[^{}]*\})*\}|\\?\w+))?(?:\^\{?\*\}?)?)\s*(?:\([^()]*\))?"
-)
-"""A name, and what it is written to depend on."""
-
-
-_GAP = r"(?:\\q?quad(?![A-Za-z])|\\[,;:! ]|[\s&~])*"
-_WHERE = r"\\(?:text|mbox|textrm|mathrm)\s*\{\s*(?:where|with|and)\s*\}"
-_NEXT_EQUATION = re.compile(rf"(?:(?<!\\)[,;]{_GAP}(?:{_WHERE})?|{_WHERE}){_GAP}(?=(?:{_LEFT.pattern})\s*=)")
-"""What stands between two equations of one row: a comma, or `where`."""
-
-
-def marked(text: str) -> list[tuple[str, str]]:
-    """The parts of a text that say which command derives them: its words, and the text with all else blanked."""
-    found: list[tuple[str, str]] = []
-    for mark in _MARK.finditer(text):
-        end = _NEXT.search(text, mark.end())
-        stop = end.start() if end else len(text)
-        before, after = (re.sub(r"[^\n]", " ", part) for part in (text[: mark.end()], text[stop:]))
-        found.append((mark.group(1), before + text[mark.end() : stop] + after))
-    return found
-
-
-_MARK = re.compile(r"^[ \t]*% symsim formula (.*)$", re.MULTILINE)
-_NEXT = re.compile(rf"^[ \t]*%(?: symsim formula | {END})", re.MULTILINE)
-
-
-def displayed(text: str) -> bool:
-    """Whether a text has displayed equations."""
-    return _DISPLAY.search(_without_comments(text)) is not None
-
-
-def inputs(text: str) -> list[str]:
-    r"""The files in the same folder that a text has in with \input or \include."""
-    return re.findall(r"\\(?:input|include)\s*\{\s*([^{}/\s]+)\s*\}", _without_comments(text))
-
-
-def _without_comments(text: str) -> str:
-    """Comments blanked, so that every place stays."""
-    return re.sub(r"(?<!\\)%[^\n]*", _blank, text)
-
-
-def passages(text: str) -> list[Passage]:
-    """The equations of a text, in order: every display, or all of it where there is none."""
-    clean = _without_comments(text)
-    displays = [
-        (found.start(i), found.end(i)) for found in _DISPLAY.finditer(clean) for i in (2, 3, 4) if found.group(i)
-    ]
-    if not displays:
-        body = re.sub(r"\\begin\{document\}|\\end\{document\}|\\[()]|(?<!\\)\$", _blank, clean)
-        return _equations(body, 0)
-    return [passage for start, end in displays for passage in _equations(clean[start:end], start)]
-
-
-def _blank(found: re.Match[str]) -> str:
-    return " " * len(found.group())
-
-
-def _equations(text: str, start: int) -> list[Passage]:
-    """Rows, where one without an equals sign goes on with the row before."""
-    text = _EQUALS.sub(lambda found: "=".rjust(len(found.group())), _MARKUP.sub(_blank, _INNER.sub(_blank, text)))
-    found: list[list[int]] = []
-    for low, high in _rows(text):
-        row = _outside_cases(text[low:high])
-        if row.strip(" &\n\t") == "":
-            continue
-        if found and _equals(row) is None:
-            found[-1][1] = high
-        else:
-            found.append([low, high])
-    return [Passage(_flattened(text[low:high]), start + low) for low, high in found]
-
-
-def _rows(text: str) -> Iterator[tuple[int, int]]:
-    r"""Ranges between `\\` that stand outside of cases, and between equations that share a row."""
-    low, outside = 0, _outside_cases(text)
-    between = [found for found in _NEXT_EQUATION.finditer(outside) if not _depth(outside[: found.start()])]
-    for found in sorted((*_ROW.finditer(outside), *between), key=lambda found: found.start()):
-        if found.start() >= low:
-            yield low, found.start()
-            low = found.end()
-    yield low, len(text)
-
-
-def _depth(text: str) -> int:
-    """How many brackets are open at the end of a text."""
-    return sum(text.count(opening) for opening in "({[") - sum(text.count(closing) for closing in ")}]")
-
-
-def _outside_cases(text: str) -> str:
-    return re.sub(r"\\begin\{cases\}.*?\\end\{cases\}", lambda m: "?" * len(m.group()), text, flags=re.DOTALL)
-
-
-def _equals(row: str) -> int | None:
-    """Where the first equals sign outside of braces is."""
-    depth = 0
-    for at, character in enumerate(row):
-        depth += {"{": 1, "}": -1}.get(character, 0)
-        if character == "=" and depth <= 0:
-            return at
-    return None
-
-
-def _is_call(before: str) -> bool:
-    """Whether a bracket that opens here holds a list of arguments: a name stands before it."""
-    bare = re.sub(r"\\(?:left|[bB]igg?[lr]?)\s*$", "", before).rstrip()
-    return re.search(r"[A-Za-z0-9}]$", bare) is not None and re.search(r"(?:\\|\{)(?:max|min)\}?$", bare) is None
-
-
-def _flattened(text: str) -> str:
-    r"""`&` and `\\` outside of cases blanked; plain commas in thousands marked, but not in lists of arguments."""
-    outside = _outside_cases(text)
-    kept = list(text)
-    for found in (*_ROW.finditer(outside), *re.finditer(r"(?<!\\)&", outside)):
-        kept[found.start() : found.end()] = " " * len(found.group())
-    lists: list[bool] = []
-    for at, character in enumerate(kept):
-        if character in "([":
-            lists.append(_is_call(text[:at]))
-        elif character in ")]" and lists:
-            lists.pop()
-        elif character == "," and not (lists and lists[-1]) and re.match(r"\d,\d{3}(?!\d)", text[max(at - 1, 0) :]):
-            kept[at] = "'"
-    return "".join(kept).rstrip().rstrip(",.;").ljust(len(kept))
 
 
 def normal_name(latex: str) -> str:
@@ -216,11 +61,11 @@ class Reader:
 
     def left(self, passage: Passage) -> tuple[str | None, int]:
         """The name before the first equals sign, if there is one, and where the right side starts."""
-        at = _equals(passage.text)
+        at = equals_sign(passage.text)
         if at is None:
             return None, 0
         written = passage.text[:at].strip(" \t\n&")
-        found = _LEFT.fullmatch(written)
+        found = LEFT_SIDE.fullmatch(written)
         if found is None:
             message = f"the left side of an equation must be one name, e.g. t_{{\\mathrm{{core}}}}; found {written!r}"
             raise LatexSyntaxError(self.place(passage), message)
@@ -231,6 +76,7 @@ class Reader:
         name, start = self.left(passage)
         build = _Build(self, passage.start + start)
         text = passage.text[start:]
+        self._check_size(text, passage.start + start)
         try:
             sides = build.transform(_parser().parse(text))
         except UnexpectedInput as error:
@@ -243,6 +89,18 @@ class Reader:
                 raise error.orig_exc from None
             raise
         return Equation(name, cast(tuple[Expr, ...], sides), self.place(passage))
+
+    def _check_size(self, text: str, start: int) -> None:
+        """Raise LatexSyntaxError for more text, or deeper brackets, than any formula has."""
+        if len(text) > LONGEST:
+            message = f"one equation of {len(text):,} characters; at most {LONGEST:,} are read"
+            raise LatexSyntaxError(self.span(start), message)
+        depth = 0
+        for at, character in enumerate(text):
+            depth += (character in "({[") - (character in ")}]")
+            if depth > DEEPEST:
+                message = f"brackets stand more than {DEEPEST} deep here; name parts of it in equations of their own"
+                raise LatexSyntaxError(self.span(start + at), message)
 
     def place(self, passage: Passage) -> Span:
         """Where an equation starts."""
@@ -258,9 +116,10 @@ class Reader:
         numbers = {literal: _rational(known.value) for literal, known in self.literals.items()}
         return substitute(expr, numbers)
 
-    def literal(self, value: Fraction, slack: Fraction) -> Symbol:
+    def literal(self, number: Literal) -> Symbol:
+        """The symbol that stands for a rounded number."""
         name = Symbol(f"literal_{len(self.literals)}", positive=True)
-        self.literals[name] = Literal(value, slack)
+        self.literals[name] = number
         return name
 
 
@@ -293,12 +152,29 @@ class _Product:
     bracket: Expr
 
 
+class _Terms(list[Expr]):
+    """Terms of a sum that is still read: added once, since each addition looks at all of them."""
+
+
 def _value(part: Any) -> Expr:
-    return part.name * part.bracket if isinstance(part, _Product) else part
+    match part:
+        case _Product():
+            return part.name * part.bracket
+        case _Terms():
+            return sympy.Add(*part)
+        case _:
+            return part
+
+
+def _with_term(terms: Any, term: Expr) -> _Terms:
+    if not isinstance(terms, _Terms):
+        terms = _Terms([_value(terms)])
+    terms.append(term)
+    return terms
 
 
 @v_args(inline=True)
-class _Build(Transformer[Token, Any]):
+class _Build(Transformer_NonRecursive[Token, Any]):
     """Parse tree -> sympy, as written: nothing is evaluated but sums, products and powers of numbers."""
 
     def __init__(self, reader: Reader, start: int) -> None:
@@ -314,20 +190,8 @@ class _Build(Transformer[Token, Any]):
         return tuple(_value(side) for side in sides[: signs[0] if signs else None] if side is not None)
 
     def number(self, token: Token, unit: Token | None = None) -> Expr:
-        text, _, exponent = re.sub(r"\\[, ]|[{},']", "", token).partition("e")
-        check_power(sympy.Integer(10), sympy.Integer(exponent or 0), self._span(token))
-        value, factor = Fraction(text), _factor(unit) * Fraction(10) ** int(exponent or 0)
-        digits = len(text.replace(".", "").lstrip("0"))
-        if "." in text and not value:
-            message = f"{token} may stand for any number that small; write 0 for exactly zero"
-            raise LatexSyntaxError(self._span(token), message)
-        if "." in text and digits > 1:
-            slack = Fraction(1, 2 * 10 ** len(text.partition(".")[2]))
-        elif "." in text or unit is not None or exponent:
-            slack = Fraction(10) ** (_places_before_point(value) - DIGITS) / 2
-        else:
-            return sympy.Integer(int(text))
-        return self.reader.literal(value * factor, slack / value) if value else sympy.S.Zero
+        number = printed_number(str(token), unit, self._span(token))
+        return self.reader.literal(number) if isinstance(number, Literal) else _rational(number)
 
     def name(self, token: Token) -> Expr:
         found = self.reader.resolve(str(token), self._span(token))
@@ -364,11 +228,11 @@ class _Build(Transformer[Token, Any]):
     def pos(self, part: Any) -> Expr:
         return _value(part)
 
-    def add(self, left: Any, right: Any) -> Expr:
-        return _value(left) + _value(right)
+    def add(self, left: Any, right: Any) -> _Terms:
+        return _with_term(left, _value(right))
 
-    def sub(self, left: Any, right: Any) -> Expr:
-        return _value(left) - _value(right)
+    def sub(self, left: Any, right: Any) -> _Terms:
+        return _with_term(left, -_value(right))
 
     def mul(self, left: Any, right: Any) -> Expr:
         return _value(left) * _value(right)
@@ -382,7 +246,7 @@ class _Build(Transformer[Token, Any]):
         raised = self._exact(_value(exponent))
         inner = base.bracket if isinstance(base, _Product) else base
         check_power(self._exact(inner), raised, self.reader.span(self.offset))
-        factor = _rational(_factor(unit))
+        factor = _rational(unit_factor(unit))
         if isinstance(base, _Product):
             return base.name * base.bracket**raised * factor
         return base**raised * factor
@@ -419,30 +283,6 @@ class _Build(Transformer[Token, Any]):
         raise LatexSyntaxError(self.reader.span(self.offset), message)
 
 
-def check_power(base: Expr, exponent: Expr, span: Span) -> None:
-    """Raise LatexSyntaxError for a power that no formula has and that would take for ever to multiply out."""
-    if not exponent.is_number:
-        return
-    numbers = base.atoms(Rational)
-    if base == 0 and exponent.is_negative:
-        raise LatexSyntaxError(span, "divides by zero")
-    longest = max((max(abs(int(n.p)), int(n.q)).bit_length() for n in numbers if abs(n) != 1), default=0)
-    if abs(exponent) > MOST_POWER or abs(exponent) * longest > MOST_BITS:
-        raise LatexSyntaxError(span, f"a power here is too large to be worked out; exponents go up to {MOST_POWER}")
-
-
-def _places_before_point(value: Fraction) -> int:
-    """How many digits a number has before its point; 0 for 0.5, -1 for 0.05.
-
-    >>> [_places_before_point(Fraction(text)) for text in ("61", "5", "0.5", "0.05")]
-    [2, 1, 0, -1]
-    """
-    places = len(str(int(value))) if value >= 1 else 0
-    while 0 < value < Fraction(1, 10):
-        value, places = value * 10, places - 1
-    return places
-
-
 def _extreme(kind: str, arguments: tuple[Expr, ...]) -> Expr:
     function = sympy.Max if kind == "max" else sympy.Min
     return cast(Expr, function(*arguments, evaluate=False)) if len(arguments) > 1 else next(iter(arguments))
@@ -450,15 +290,3 @@ def _extreme(kind: str, arguments: tuple[Expr, ...]) -> Expr:
 
 def _rational(value: Fraction) -> Expr:
     return Rational(value.numerator, value.denominator)
-
-
-def _factor(unit: Token | None) -> Fraction:
-    """What a unit stands for in SI units."""
-    if unit is None:
-        return Fraction(1)
-    spelled = re.sub(
-        r"\\(?:mathrm|text|textrm|mathsf|unit)|[{}\s]", "", unit.replace("\\upmu", "µ").replace("\\mu", "µ")
-    )
-    spelled = spelled.replace("\\%", "%")
-    spelled = re.sub(r"FLOPs?$", "FLOP", spelled)
-    return next(units[spelled] for units in DIMENSIONS.values() if spelled in units)

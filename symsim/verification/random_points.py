@@ -12,7 +12,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
-from symsim.verification.latex_reader import Literal
+from symsim.verification.latex_numbers import Literal
 
 POINTS = 8
 """Random points at which formulas that were found equal are evaluated."""

@@ -29,7 +29,8 @@ from symsim.algebra.units import format_quantity
 from symsim.cost.metrics import Step
 from symsim.formula.closed_form import ClosedForm
 from symsim.verification.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
-from symsim.verification.latex_reader import Equation, Literal
+from symsim.verification.latex_numbers import Literal
+from symsim.verification.latex_reader import Equation
 from symsim.verification.random_points import agree
 
 
@@ -58,11 +59,28 @@ class Judge:
         yours = normal(side, literals)
         named = frozenset(s for s in side.free_symbols if isinstance(s, Symbol))
         found = self.differences(step, yours, named, line)
+        if found and (full := self._in_full(step, side, literals, named)) is not None:
+            found, side, named = [], *full
         if found:
             found = self._plainest(step, yours, named, found, line)
         if not found:
             found = self._checked(step, side, literals, named, line)
         return found, [] if exact(yours) else [self._deviation(step, yours, named)]
+
+    def _in_full(
+        self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], named: frozenset[Symbol]
+    ) -> tuple[Expr, frozenset[Symbol]] | None:
+        """The side with every step written out and what it names then, where it is equal so: one step may stand by
+        name here and in full there."""
+        others = {s.symbol: s for s in self.form.derivation.steps if s.symbol != step.symbol}
+        if not named & set(others):
+            return None
+        whole = inlined(side, others)
+        inner = frozenset(s for s in whole.free_symbols if isinstance(s, Symbol))
+        for names in (named - set(others), inner):
+            if not self.differences(step, normal(whole, literals), names, 0):
+                return whole, names
+        return None
 
     def _deviation(self, step: Step, yours: Sum, named: frozenset[Symbol]) -> Fraction:
         """How far the numbers are off that correspond, those that stand for symbols included."""

@@ -27,6 +27,15 @@ EQUAL = [
     r"t_{experts} = \begin{cases} x & x \ge y \\ y & \text{otherwise} \end{cases} \\"
     r" x = \frac{301989888 B}{P_w \mu_{gemm}(B, 4096, 24576)} \\ y = \frac{150994944}{\mathrm{BW}_{HBM}\eta_{HBM}}",
     r"C = S + \lfloor O/2 \rfloor",
+    r"C = S + \lceil (O - 1)/2 \rceil",
+    r"C = S - 1 + \lceil \frac{O + 1}{2} \rceil",
+    r"C = \lfloor (4 S + 2 O + 1)/4 \rfloor",
+    r"TPOT = 36 t_{layer} + 5 ms",
+    r"TPOT = 36 t_{layer} + 5000 \mu s",
+    r"TPOT = 36 \max(t_{layer}, 0) + 5ms",
+    r"TPOT = \max(0, 36 t_{layer} + 5\,\mathrm{ms})",
+    r"t_{core} = \max(\frac{16384 B C}{P_{bf16} \mu_{GQA}(32, 8, 128, B, S + \lfloor O/2 \rfloor)}, "
+    r"\frac{4096 B (S + \lfloor O/2 \rfloor)}{W_{HBM} \eta_{HBM}})",
     r"C = \left\lfloor S + \frac{O}{2} \right\rfloor",
     r"C = \frac{(S + \lfloor \tfrac{O}{2} \rfloor)(S + O)^2}{(O + S)(S + O)}",
     r"t_{attention} = t_{core} + t_{o proj} + t_{qkv proj}",
@@ -81,6 +90,14 @@ def test_a_whole_step_that_is_missing_is_named_by_its_name() -> None:
     found = verify(r"\mathrm{TPOT} = 122\max(t_{attention}, t_{dispatch} + t_{combine}) + t_{sched}", V3)
     (one,) = found.differences
     assert (one.kind, one.step, one.derived) == ("missing term", "t_layer", "2*t_experts")
+
+
+def test_sums_of_many_terms_are_read() -> None:
+    (one,) = verify(
+        "TPOT = 36 t_{layer} + t_{sched} + " + "+".join(f"B^{{{i}}}" for i in range(1, 2)), COSTS
+    ).differences
+    assert one.kind == "extra term"
+    assert not verify("+".join(f"B^{{{i % 900}}}" for i in range(3000)), COSTS).equal
 
 
 def test_a_term_that_all_arms_share_may_stand_in_each() -> None:
@@ -242,6 +259,11 @@ UNREADABLE = [
     (r"36 + t = 3 t_{layer}", 1, "left side of an equation must be one name"),
     (r"\begin{cases} 3 & B \ge 7 \\ 2 & \text{otherwise} \end{cases}", 1, "cases can be compared"),
     (r"36 t_{layer} / 0", 1, "divides by zero"),
+    (r"36 t_{layer} \cdot 0^0", 1, "0^0 has no value"),
+    (r"36 t_{layer} + " + "9" * 5000, 16, "is no number of a quantity"),
+    ("+".join(["B"] * 50_000), 1, "one equation of 99,999 characters"),
+    ("(" * 3000 + "B" + ")" * 3000, 61, "more than 60 deep"),
+    ("{" * 3000 + "B" + "}" * 3000, 61, "more than 60 deep"),
     (r"36 (t_{layer} + 1", 18, "ends where a term"),
     (r"t_{layer} = t_{layer} x \\ x = y \\ y = x", 1, "defined by itself"),
 ]
