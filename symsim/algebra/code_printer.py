@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from sympy import Expr, Integer, Pow, Rational, Symbol
 from sympy.printing.precedence import PRECEDENCE
@@ -116,4 +116,10 @@ def code(expr: Expr, dialect: str, inline: Inline | None = None) -> str:
     >>> code(symbol("B") / 3 + 1, "python"), code(symbol("B") / 3, "c"), code(ceiling(symbol("T") / 2), "excel")
     ('(1/3)*B + 1', '(1.0/3.0)*B', '-INT(-((1/2)*T_))')
     """
-    return str((_Printer(DIALECTS[dialect], inline) if inline else _printer(dialect)).doprint(expr))
+    return str(_Printer(DIALECTS[dialect], inline).doprint(expr)) if inline else _plain(expr, dialect)
+
+
+@lru_cache(maxsize=4096)
+def _plain(expr: Expr, dialect: str) -> str:
+    """Cached: deployments of a model have most of their steps in common."""
+    return str(_printer(dialect).doprint(expr))

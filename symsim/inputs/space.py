@@ -74,7 +74,7 @@ def deployments(base: Deployment) -> Iterator[Deployment]:
     """
     stated = base.tp, base.pp, base.cp, base.ep
     mixes = itertools.product(SIZES["tp"], SIZES["pp"], SIZES["cp"], dict.fromkeys((base.ep, None)))
-    kept = {stated, *((tp, pp, cp, ep) for tp, pp, cp, ep in mixes if base.pp == pp or base.cp == cp)}
+    kept = dict.fromkeys((stated, *(mix for mix in mixes if base.pp == mix[1] or base.cp == mix[2])))
 
     def far(mix: tuple[int, int, int, int | None]) -> tuple[int, int]:
         return sum(now != old for now, old in zip(mix, stated, strict=True)), sum(map(int, mix[:3]))

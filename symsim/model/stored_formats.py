@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from symsim.algebra.symbols import weight_symbol
 from symsim.errors import ConfigError, DeploymentError
@@ -79,13 +80,21 @@ def serve(family: Family, deployment: Deployment, cost_model: CostModel) -> Serv
     decided = replace(deployment, gemm=gemm, kv=kv)  # pyright: ignore[reportArgumentType]
     if gemm != CHECKPOINT:
         return ServedModel(family, decided, None, cache, found.origin, tuple(notes))
-    told_apart = replace(family, sizes=_told_apart(family, found))
-    outside = _formats(modules(family.model.body, family.library, {}), family, found, None)
-    served = ServedModel(told_apart, decided, tuple(outside), cache, found.origin)
+    told_apart, outside = _by_format(family)
+    served = ServedModel(told_apart, decided, outside, cache, found.origin)
     missing = found.formats - set(served.every) - {BF16}
     names = ", ".join(sorted(layer.name for layer in missing))
     notes += [f"{found.origin}: no operator of {family.model.name} has the format {names}"] if missing else []
     return replace(served, notes=tuple(notes))
+
+
+@lru_cache(maxsize=32)
+def _by_format(family: Family) -> tuple[Family, Formats]:
+    """A family with its kinds of layers told apart by format, and the formats outside of layers: as its checkpoint has
+    them, in whatever way it is deployed."""
+    found = family.quantization
+    outside = _formats(modules(family.model.body, family.library, {}), family, found, None)
+    return replace(family, sizes=_told_apart(family, found)), tuple(outside)
 
 
 def _as_deployed(family: Family, deployment: Deployment, cost_model: CostModel) -> ServedModel:

@@ -102,7 +102,7 @@ def limits_of(query: Query, forms: Forms, resize: Resize | None) -> tuple[list[L
 
 def limits_at(query: Query, forms: Forms, point: Mapping[str, float]) -> list[Limit]:
     """The limits of a question at a point."""
-    return [_limit(constraint, form_of(constraint, forms), point) for constraint in query.constraints]
+    return [limit_at(constraint, forms, point) for constraint in query.constraints]
 
 
 def _asked(query: Query, forms: Forms, *, sizes: bool) -> list[ClosedForm]:
@@ -160,13 +160,15 @@ def form_of(constraint: Constraint, forms: Forms) -> ClosedForm:
     return forms[key]
 
 
-def _limit(constraint: Constraint, form: ClosedForm, fixed: Mapping[str, float]) -> Limit:
+def limit_at(constraint: Constraint, forms: Forms, point: Mapping[str, float]) -> Limit:
+    """One constraint at a point. Raises QuerySyntaxError for a metric that is not there."""
+    form = form_of(constraint, forms)
     return Limit(
         text=str(constraint),
         form=form,
         bound=bound_of(constraint.bound, form),
         sense=-1 if constraint.relation == ">=" else 1,
-        fixed={name: value for name, value in fixed.items() if name in form.symbols},
+        fixed={name: value for name, value in point.items() if name in form.symbols},
         bound_name=constraint.bound.symbol,
         share=constraint.bound.share,
     )

@@ -9,7 +9,7 @@ from symsim.errors import EmptyTable, SymsimError
 from symsim.inputs.space import SIZES
 from symsim.language.query import Query
 from symsim.solve.answer import Answer, infeasible, solved
-from symsim.solve.limits import Forms, Limit, limits_at, room_at
+from symsim.solve.limits import Forms, Limit, limit_at, room_at
 
 Candidate = tuple[Mapping[str, int], Callable[[], Forms]]
 """Sizes in which a deployment differs from today's, and its metrics; compiling them may raise DeploymentError."""
@@ -39,16 +39,19 @@ def feasible_sizes(
 ) -> tuple[Mapping[str, int], int]:
     """The first deployment in which every limit holds at a value of the variable, and how many could be compiled.
 
-    No sizes are given where none does.
+    No sizes are given where none does. The shortest formula is asked first: memory is known before any time is.
     """
     point = {name: number for limit in limits for name, number in limit.fixed.items()}
     if query.variable not in SIZES:
         point[query.variable] = value
+    short = {limit.text: len(limit.form.derivation.steps) for limit in limits}
+    constraints = sorted(query.constraints, key=lambda constraint: short[str(constraint)])
     compiled = 0
     for sizes, forms in candidates:
         try:
-            at = limits_at(query, forms(), point)
+            found = forms()
             compiled += 1
+            at = (limit_at(constraint, found, point) for constraint in constraints)
             if all(room_at(limit, query.variable, value) >= 0 for limit in at):
                 return sizes, compiled
         except EmptyTable:
