@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from symsim.errors import GraphSyntaxError, Span, UndefinedName, did_you_mean
+from symsim.errors import DataError, GraphSyntaxError, Span, UndefinedName, did_you_mean
 from symsim.inputs.kept import kept
 from symsim.language.graph_text import parse_graph
 from symsim.language.like import DEEPEST, completed
 from symsim.language.source import Line, code, file_lines, is_blank, items
 from symsim.language.tree import Block, Kernel, Library, Model, Renames, StepRule, Words
-from symsim.paths import GRAPHS
+from symsim.paths import GRAPHS, display_path
 
 T = TypeVar("T", Kernel, Block, Model, StepRule)
 
@@ -67,6 +67,9 @@ class _Parsed(Mapping[str, T], Generic[T]):
         return name in self.chunks
 
 
+ENDS = ("score", "hidden_states")
+"""Blocks that stand in place of `logits` in architectures without a language modelling head, the most special first."""
+
 STEPS = GRAPHS / "common" / "steps.graph"
 """The steps of a library whose folders state none."""
 
@@ -83,14 +86,18 @@ def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     words = {word: value for item in rest if isinstance(item, Words) for word, value in item.values.items()}
     kinds = ("neutral", "off", "omitted", "sections")
     listed = [item for item in rest if isinstance(item, tuple)]
-    keys = (frozenset[str]().union(*(found for kind, found in listed if kind == wanted)) for wanted in kinds)
+    stated = {
+        wanted: frozenset[str]().union(*(found for kind, found in listed if kind == wanted))
+        for wanted in (*kinds, *ENDS)
+    }
+    keys, ends = (stated[kind] for kind in kinds), {block: stated[block] for block in ENDS}
     renames = {path: to for item in rest if isinstance(item, Renames) for path, to in item.paths.items()}
     serving = {served: chunk.name for chunk in chunks for served in chunk.serves}
     kernels: _Parsed[Kernel] = _Parsed(_named(chunks, "kernel"), words)
     blocks: _Parsed[Block] = _Parsed(_named(chunks, "block"), words)
     models: _Parsed[Model] = _Parsed(_named(chunks, "model"), words)
     steps: _Parsed[StepRule] = _Parsed(_named(chunks, "step") or _named([*_chunks(STEPS)], "step"), words)
-    return Library(name, kernels, blocks, models, steps, serving, *keys, renames=renames)
+    return Library(name, kernels, blocks, models, steps, serving, *keys, ends=ends, renames=renames)
 
 
 def _parsed(lines: tuple[Line, ...], words: Mapping[str, int]) -> tuple[Any, ...]:
@@ -101,6 +108,8 @@ def _parsed(lines: tuple[Line, ...], words: Mapping[str, int]) -> tuple[Any, ...
 def _files(name: str, folders: tuple[Path, ...]) -> list[Path]:
     found: list[Path] = []
     for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{display_path(folder)}: no such folder; --graphs takes one that holds *.graph files")
         own = [folder / part for part in ("common", name) if (folder / part).is_dir()]
         for top in own or [folder]:
             found += sorted(top.rglob("*.graph"))

@@ -310,7 +310,7 @@ class Model:
     """One family: the architectures and model_types it serves, its config keys, its operators.
 
     ignores: config keys that real configs carry and the family does not look at; renames: modules that its checkpoints
-    call otherwise than the blocks do.
+    call otherwise than the blocks do; end: the block in place of `logits`, where the architecture has another.
     """
 
     name: str
@@ -322,6 +322,7 @@ class Model:
     renames: Mapping[str, tuple[str, ...]]
     body: tuple[Statement, ...]
     span: Span
+    end: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -331,7 +332,8 @@ class Library:
     serving: architecture or model_type -> the model that serves it; neutral: config keys without a cost, by name or
     (with a *) by pattern; off: those
     without one while they are false, null, 0 or empty; omitted: those with one that the cost model leaves out;
-    sections: where a multimodal config keeps its language model; renames: what checkpoints call modules where a model
+    sections: where a multimodal config keeps its language model; ends: block -> patterns of the architectures that end
+    with it in place of `logits`; renames: what checkpoints call modules where a model
     does not say otherwise, `layers` among them.
     """
 
@@ -345,6 +347,7 @@ class Library:
     off: frozenset[str]
     omitted: frozenset[str]
     sections: frozenset[str]
+    ends: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     renames: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def neutral_by_rule(self, key: str) -> bool:

@@ -19,6 +19,7 @@ from symsim.language.decide import NULL, Absent, Look, evaluate, names
 from symsim.language.tree import Binding, Expression, Library, Model, Name, Number
 from symsim.model.layer_kinds import LayerKind, kinds, layer_counts
 from symsim.model.match import section_of
+from symsim.model.plausible import check_counts, check_lists, check_sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,14 @@ def read_architecture(config: ModelConfig, model: Model, library: Library) -> Ar
     of one key that disagree.
     """
     keys = _keys(config, model, library)
+    check_counts(config.path, keys)
     read = _Read(config.path, keys, model, {}, {})
     for binding in model.bindings:
         if binding.layer is None:
             read.values[binding.symbol], read.sources[binding.symbol] = _bind(binding, read)
+    check_sizes(config.path, model, read.values, read.sources)
     count = max(layer_counts(model, read.values), default=0)
+    check_lists(config.path, model, keys, count)
     layers: dict[str, tuple[Any, ...]] = {}
     of_layers: dict[str, Source] = {}
     for binding in model.bindings:
@@ -211,7 +215,8 @@ def _bind(binding: Binding, read: _Read) -> tuple[int, Source]:
     value, source = reading.value, reading.source
     default = next(reversed(binding.defaults), None)
     spelled = binding.choices[0].name if isinstance(binding.choices[0], Name) else binding.symbol
-    if isinstance(value, bool) and (default is not None or not isinstance(binding.choices[0], Name)):
+    switch = default is not None and not (isinstance(default, Number) and default.value > 1)
+    if isinstance(value, bool) and (switch or not isinstance(binding.choices[0], Name)):
         return int(value), source  # a switch: the default says so, or a condition
     least = (
         0 if isinstance(default, Number) or binding.null is not None or not isinstance(binding.choices[0], Name) else 1

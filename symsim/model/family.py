@@ -53,9 +53,10 @@ class Family:
 
 
 @lru_cache(maxsize=64)
-def _sizes(config: ModelConfig, model: str, library: Library) -> Architecture:
+def _described(config: ModelConfig, library: Library) -> tuple[Model, Architecture]:
     """Cached: a model is compiled for many devices and deployments, and has every layer decided by itself."""
-    return read_architecture(config, library.models[model], library)
+    model = find_model(config, library)
+    return model, read_architecture(config, model, library)
 
 
 @lru_cache(maxsize=64)
@@ -81,12 +82,11 @@ def find_family(
     library = load_library(cost_model, (GRAPHS, *map(Path, graphs)))
     config = load_config(model)
     try:
-        found = find_model(config, library)
+        found, sizes = _described(config, library)
     except UnsupportedArchitecture as error:
         if not stated_names(config, library):
             raise
         raise UnsupportedArchitecture(f"{error}; by its keys the nearest is {nearest(config, library).name}") from None
-    sizes = _sizes(config, found.name, library)
     more = tuple(map(str, graphs))
     if not named_cost_model(cost_model).refuses_unread_keys or not sizes.unread:
         return Family(config, found, sizes, library, (), more)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from fractions import Fraction
 from typing import Any, cast
 
-from symsim.errors import ConfigError, UnsupportedArchitecture, did_you_mean
+from symsim.errors import ConfigError, UnsupportedArchitecture, did_you_mean, shortened
 from symsim.inputs.config import ModelConfig
-from symsim.language.tree import Library, Model
+from symsim.language.tree import Library, Model, Node, Number
 
 
 def find_model(config: ModelConfig, library: Library) -> Model:
@@ -20,19 +23,53 @@ def find_model(config: ModelConfig, library: Library) -> Model:
         raise UnsupportedArchitecture(
             f"{config.path}: neither `architectures` nor `model_type` names a model; is it a model's config.json?"
         )
+    _agree(config, library)
     for stated in _levels(config, library):
-        served = {name: library.serving.get(name) for name in stated}
+        end = next((end for name in stated if (end := end_of(name, library)) is not None), None)
+        served = {name: library.serving.get(name) for name in stated if end_of(name, library) is None}
         if len({model for model in served.values() if model is not None}) > 1:
             one, other = list(served)[:2]
             raise ConfigError(f"{config.path} says that it is {one} and that it is {other}; keep the one that it is")
         first = library.serving.get(next(iter(served), ""))
         if first is not None and None not in list(served.values())[: max(1, len(served) - 1)]:
-            return library.models[first]
+            return library.models[first] if end is None else ended(library.models[first], end)
     hint = did_you_mean(named[0], library.serving)
     raise UnsupportedArchitecture(
         f"{config.path}: the {library.name} graphs do not describe {named[0]} ({hint}); graphs/README.md shows how to "
         "add a model, and `symsim new-model` drafts one"
     )
+
+
+def _agree(config: ModelConfig, library: Library) -> None:
+    """Raise ConfigError for a language model that is another than what the config around it says."""
+    levels = [[name for name in level if name in library.serving] for level in _levels(config, library)]
+    if len(levels) == 2 and all(levels) and library.serving[levels[0][0]] != library.serving[levels[1][0]]:
+        outer, inner = levels[0][0], levels[1][0]
+        key = "model_type" if config.keys.get("model_type") == outer else "architectures"
+        raise ConfigError(
+            f"{config.path}: {key} = {outer}, and its {section_of(config, library)} is {inner}; keep the one that it is"
+        )
+
+
+def end_of(architecture: str, library: Library) -> str | None:
+    """The block that stands in place of `logits` in an architecture that no model is stated for; or none."""
+    if architecture in library.serving:
+        return None
+    ends = library.ends.items()
+    return next((end for end, patterns in ends if any(fnmatchcase(architecture, p) for p in patterns)), None)
+
+
+def ended(model: Model, end: str) -> Model:
+    """The model with another block in place of `logits`; a table that it shares is the embedding's alone."""
+    body = tuple(
+        replace(node, op=end) if isinstance(node, Node) and node.op == "logits" else node for node in model.body
+    )
+    own = tuple(
+        replace(row, choices=(Number(Fraction(0)),), null=None, defaults=()) if row.symbol == "tied" else row
+        for row in model.bindings
+    )
+    keys = model.ignores | {"tie_word_embeddings", "tie_encoder_decoder"}
+    return replace(model, end=end, body=body, bindings=own, ignores=keys)
 
 
 def stated_names(config: ModelConfig, library: Library) -> list[str]:
@@ -52,5 +89,18 @@ def _levels(config: ModelConfig, library: Library) -> list[list[str]]:
 
 
 def section_of(config: ModelConfig, library: Library) -> str | None:
-    """Where a multimodal config keeps its language model, if it is one."""
-    return next((name for name in sorted(library.sections) if isinstance(config.keys.get(name), dict)), None)
+    """Where a multimodal config keeps its language model, if it is one.
+
+    Raises ConfigError for a section beside which the config states a language model's own keys, other than there.
+    """
+    name = next((name for name in sorted(library.sections) if isinstance(config.keys.get(name), dict)), None)
+    inner = config.keys[name] if name is not None else {}
+    stray = [
+        key for key in ("hidden_size", "num_hidden_layers") if key in config.keys and config.keys[key] != inner.get(key)
+    ]
+    if name is not None and stray:
+        raise ConfigError(
+            f"{config.path}: {name} = {shortened(repr(inner))} beside {stray[0]} = {config.keys[stray[0]]}; expected a "
+            "language model in one place, there or around it"
+        )
+    return name

@@ -90,7 +90,7 @@ def phase_of(
     family, values = served.family, deciding_values(numbers)
     kinds = tuple(kind.form for kind in family.sizes.kinds)
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
-    key = (family.library, family.model.name, step, pad, kinds, formats)
+    key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats)
     found = PHASES.find(key, values)
     return found or PHASES.keep(key, _priced(served, step, deciding_numbers(numbers), rates, pad=pad))
 

@@ -4,6 +4,7 @@ The counts are data, so neither torch nor transformers are needed here; `symsim 
 """
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,18 @@ def test_counts_are_those_of_the_real_class(counted: dict[str, Any]) -> None:
     assert outcome == "exact", words
 
 
+@pytest.mark.parametrize("published", records("remote_code.json"), ids=lambda record: record["name"])
+def test_totals_are_those_of_the_checkpoint(published: dict[str, Any], tmp_path: Path) -> None:
+    """Families whose class is code beside the checkpoint; two architectures without a language modelling head."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(published["config"]))
+    assert symsim.params(path).total == published["total"]
+
+
 def test_every_family_has_a_record() -> None:
     """A new family asks for its counts, in one of these files; `symsim check-model` prints them."""
     library = load_library("roofline")
-    configs = [record["config"] for record in [*COUNTED, *records("hybrids.json")]]
+    configs = [record["config"] for record in [*COUNTED, *records("hybrids.json"), *records("remote_code.json")]]
     counted = {find_model(ModelConfig("config.json", config), library).name for config in configs}
     assert sorted(set(library.models) - counted) == []
 
