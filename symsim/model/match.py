@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from symsim.errors import ConfigError, UnsupportedArchitecture, did_you_mean, shortened
 from symsim.inputs.config import ModelConfig
-from symsim.language.tree import Library, Model, Node, Number
+from symsim.language.tree import Binding, Library, Model, Name, Named, Node, Number
 
 
 def find_model(config: ModelConfig, library: Library) -> Model:
@@ -32,7 +32,7 @@ def find_model(config: ModelConfig, library: Library) -> Model:
             raise ConfigError(f"{config.path} says that it is {one} and that it is {other}; keep the one that it is")
         first = library.serving.get(next(iter(served), ""))
         if first is not None and None not in list(served.values())[: max(1, len(served) - 1)]:
-            return library.models[first] if end is None else ended(library.models[first], end)
+            return library.models[first] if end is None else _ended(library.models[first], end, config)
     hint = did_you_mean(named[0], library.serving)
     raise UnsupportedArchitecture(
         f"{config.path}: the {library.name} graphs do not describe {named[0]} ({hint}); graphs/README.md shows how to "
@@ -59,17 +59,30 @@ def end_of(architecture: str, library: Library) -> str | None:
     return next((end for end, patterns in ends if any(fnmatchcase(architecture, p) for p in patterns)), None)
 
 
-def ended(model: Model, end: str) -> Model:
+def _ended(model: Model, end: str, config: ModelConfig) -> Model:
     """The model with another block in place of `logits`; a table that it shares is the embedding's alone."""
+    labels = Named("labels", Name("labels", model.span), model.span)
+    shape = (labels,) if end == "score" else ()
     body = tuple(
-        replace(node, op=end) if isinstance(node, Node) and node.op == "logits" else node for node in model.body
+        replace(node, op=end, shape=(*node.shape, *shape)) if isinstance(node, Node) and node.op == "logits" else node
+        for node in model.body
     )
-    own = tuple(
+    rows = tuple(
         replace(row, choices=(Number(Fraction(0)),), null=None, defaults=()) if row.symbol == "tied" else row
         for row in model.bindings
     )
-    keys = model.ignores | {"tie_word_embeddings", "tie_encoder_decoder"}
-    return replace(model, end=end, body=body, bindings=own, ignores=keys)
+    scored = Binding("labels", None, (Number(Fraction(_labels(config))),), None, (), model.span)
+    keys = model.ignores | {"tie_word_embeddings", "tie_encoder_decoder", "num_labels"}
+    return replace(model, end=end, body=body, bindings=(*rows, scored) if shape else rows, ignores=keys)
+
+
+def _labels(config: ModelConfig) -> int:
+    """Scores of a sequence as transformers has them: of a classifier two where nothing is stated, of a reward one."""
+    named = config.keys.get("id2label")
+    stated = config.keys.get("num_labels", len(cast(Any, named)) if isinstance(named, dict) else None)
+    if isinstance(stated, int) and stated > 0:
+        return stated
+    return 2 if "SequenceClassification" in str(config.keys.get("architectures")) else 1
 
 
 def stated_names(config: ModelConfig, library: Library) -> list[str]:
