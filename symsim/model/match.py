@@ -106,7 +106,10 @@ def section_of(config: ModelConfig, library: Library) -> str | None:
 
     Raises ConfigError for a section beside which the config states a language model's own keys, other than there.
     """
-    name = next((name for name in sorted(library.sections) if isinstance(config.keys.get(name), dict)), None)
+    there = [name for name in sorted(library.sections) if isinstance(config.keys.get(name), dict)]
+    if len(there) > 1:
+        raise ConfigError(f"{config.path}: {' and '.join(there)} would each be its language model; keep one")
+    name = next(iter(there), None)
     inner = config.keys[name] if name is not None else {}
     stray = [
         key for key in ("hidden_size", "num_hidden_layers") if key in config.keys and config.keys[key] != inner.get(key)

@@ -20,13 +20,31 @@ from symsim.language.tree import Binary, Model, Name
 from symsim.paths import GRAMMAR
 
 
+def is_count(key: str) -> bool:
+    """Whether a key of such a name is a number of things."""
+    return any(fnmatchcase(key, pattern) for pattern in _rules()["counts"])
+
+
 def check_counts(path: str, keys: Mapping[str, Any]) -> None:
     """Raise ConfigError for a key that is a count by its name and is stated as none."""
     for key, value in keys.items():
-        if not any(fnmatchcase(key, pattern) for pattern in _rules()["counts"]):
+        if not is_count(key):
             continue
-        if isinstance(value, bool) or (isinstance(value, (int, float)) and value < 0):
+        if not _counts(value):
             raise ConfigError(f"{path}: {key} = {json.dumps(value)} is not a whole number of at least 0")
+
+
+def _counts(value: Any) -> bool:
+    """Whether it is a whole number, one for each of something, or left open."""
+    match value:
+        case bool() | dict():
+            return False
+        case int() | float():
+            return value >= 0 and float(value).is_integer()
+        case list():
+            return bool(value) and all(_counts(entry) for entry in cast(list[Any], value))
+        case _:
+            return value is None or value == "auto"
 
 
 def check_sizes(path: str, model: Model, values: Mapping[str, int], sources: Mapping[str, Source]) -> None:
@@ -40,6 +58,14 @@ def check_sizes(path: str, model: Model, values: Mapping[str, int], sources: Map
         if not 1 <= values[name] <= values[most]:
             both = f"{_stated(name, values, sources)} with {_stated(most, values, sources)}"
             raise ConfigError(f"{path}: {both}; expected at least 1 and not more than those")
+    for name, most in _rules()["up_to"].items():
+        if name in values and values[name] > values.get(most, values[name]):
+            both = f"{_stated(name, values, sources)} with {_stated(most, values, sources)}"
+            raise ConfigError(f"{path}: {both}; expected not more than those")
+    for name, needed in _rules()["needs"].items():
+        if values.get(name) and values.get(needed) == 0:
+            both = f"{_stated(name, values, sources)} with {_stated(needed, values, sources)}"
+            raise ConfigError(f"{path}: {both}; expected a whole number of at least 1")
 
 
 def check_lists(path: str, model: Model, keys: Mapping[str, Any], layers: int) -> None:

@@ -20,6 +20,15 @@ NONSENSE = [
     ("qwen3-8b", {"layer_types": ["full_attention"] * 72}, "layer_types has 72 entries, expected one for each of 36"),
     ("qwen3-8b", {"layer_types": []}, "layer_types has 0 entries, expected one for each of 36"),
     ("qwen3-8b", {"llm_config": {"model_type": "llama", "hidden_size": 64}}, "llm_config = {'model_type': 'llama'"),
+    ("qwen3-8b", {"head_dim": True}, "head_dim = true is not a whole number"),
+    ("deepseek-v3", {"num_key_value_heads": 1.5}, "num_key_value_heads = 1.5 is not a whole number of at least 0"),
+    ("deepseek-v3", {"num_key_value_heads": "8"}, 'num_key_value_heads = "8" is not a whole number of at least 0'),
+    ("deepseek-v3", {"num_key_value_heads": {}}, "num_key_value_heads = {} is not a whole number of at least 0"),
+    ("deepseek-v3", {"num_key_value_heads": []}, "num_key_value_heads = [] is not a whole number of at least 0"),
+    ("deepseek-v3", {"first_k_dense_replace": 62}, "first_k_dense_replace = 62 with num_hidden_layers = 61"),
+    ("mimo-v2-flash", {"hybrid_layer_pattern": [0] * 47}, "hybrid_layer_pattern has 47 entries, expected one for each"),
+    ("mimo-v2-flash", {"swa_num_attention_heads": 1.5}, "swa_num_attention_heads = 1.5 is not a whole number"),
+    ("kimi-k2.5", {"llm_config": {}}, "llm_config and text_config would each be its language model; keep one"),
     ("kimi-k2.5", {"model_type": "mamba2"}, "model_type = mamba2, and its text_config is"),
 ]
 
@@ -34,6 +43,25 @@ def test_nonsense_is_refused(model: str, change: dict[str, Any], says: str, tmp_
     with pytest.raises(ConfigError) as refused:
         symsim.params(path)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [("num_experts", None, "num_experts = 0"), ("num_global_key_value_heads", 0, "num_global_key_value_heads")],
+)
+def test_nonsense_within_a_language_model_is_refused(key: str, value: Any, says: str, tmp_path: Path) -> None:
+    config = json.loads((CONFIGS / "gemma-4-26b-a4b.json").read_text())
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**config, "text_config": {**config["text_config"], key: value}}))
+    with pytest.raises(ConfigError, match=says):
+        symsim.params(path)
+
+
+def test_layers_with_a_window_have_heads_of_their_own(tmp_path: Path) -> None:
+    config = json.loads((CONFIGS / "mimo-v2-flash.json").read_text())
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**config, "swa_num_attention_heads": config["num_attention_heads"] // 2}))
+    assert symsim.params(path).total < symsim.params("mimo-v2-flash").total
 
 
 def test_lists_of_layers_may_have_those_of_drafts(tmp_path: Path) -> None:
