@@ -26,6 +26,7 @@ def compared(counted: dict[str, Any]) -> tuple[str, str]:
 
 def write(counted: list[dict[str, Any]], folder: Path, name: str, **changes: Any) -> Path:
     """The recorded config of a model, changed, as a file."""
+    folder.mkdir(exist_ok=True)
     config = next(record["config"] for record in counted if record["name"] == name)
     path = folder / "config.json"
     path.write_text(json.dumps({**config, **changes}))

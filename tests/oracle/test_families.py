@@ -16,7 +16,7 @@ from symsim.inputs.config import ModelConfig
 from symsim.language.library import load_library
 from symsim.model.family import find_family
 from symsim.model.match import find_model
-from symsim.pipeline.counts import cache
+from symsim.pipeline.counts import cache, flops, params
 from tests.oracle.counted import compared, records
 from tests.oracle.counted import write as write_changed
 
@@ -164,3 +164,16 @@ def test_keys_that_cost_nothing_are_passed_over(tmp_path: Path) -> None:
         "repetition_penalty": 1.1,
     }
     assert find_family(write(tmp_path, "llama-3.2-1b", **carried)).assumptions == ()
+
+
+def test_an_embedding_model_without_a_mask_multiplies_all_pairs(tmp_path: Path) -> None:
+    masked = flops(write(tmp_path, "qwen2.5-7b"), seq=1024, causal=True)["attention"]
+    unmasked = flops(write(tmp_path, "qwen2.5-7b", is_causal=False), seq=1024, causal=True)["attention"]
+    assert unmasked * 1025 == masked * 2048
+
+
+def test_experts_of_images_are_held_but_met_by_no_token_of_text(tmp_path: Path) -> None:
+    smaller = {"moe_intermediate_size": [1536, 256]}
+    full, less = write(tmp_path, "ernie-4.5-vl-28b-a3b"), write(tmp_path / "less", "ernie-4.5-vl-28b-a3b", **smaller)
+    assert params(full).total - params(less).total == 27 * 64 * 3 * 2560 * 256
+    assert flops(full, seq=128)["total"] == flops(less, seq=128)["total"]
