@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
-from sympy import Basic, Expr, Integer, Symbol
+from sympy import Basic, Expr, Integer, Pow, Symbol
 
 from symsim.algebra.symbols import INPUTS, KNOWN, WORKLOAD, SymbolInfo, is_symbol, subscripted, symbol, symbol_info
 from symsim.cost.metrics import Derivation
@@ -164,7 +164,21 @@ class ClosedForm:
         numbers = self._numbers(values)
         compiled = self._program("python", numbers)
         context = overrides.tables_for(self.bound, self.rewriting.columns, values, self.context)
-        return float(compiled.at(numbers, context)[0])
+        try:
+            return float(compiled.at(numbers, context)[0])
+        except ZeroDivisionError:
+            names = sorted({s.name for s in self._divisors() if not numbers.get(s.name, 1)})
+            none = ", ".join(f"{name} = 0 ({self._info(name).meaning})" for name in names)
+            message = f"{self.name} divides by zero at this point" + (f": {none}" if none else "")
+            raise SymsimError(message) from None
+
+    def _divisors(self) -> set[Symbol]:
+        """The symbols that something is divided by, those of named steps included."""
+        powers = {power for step in self.derivation.steps for power in step.expr.atoms(Pow)}
+        found = {s for p in powers if p.exp.could_extract_minus_sign() for s in p.base.atoms(Symbol)}
+        for step in reversed(self.derivation.steps):
+            found |= step.expr.atoms(Symbol) if step.symbol in found else set()
+        return found
 
     def function(self, names: Sequence[str]) -> Callable[..., Any]:
         """A vectorised function of the named symbols, in that order, broadcasting as NumPy does.

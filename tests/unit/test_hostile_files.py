@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -135,3 +136,10 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(FILES["deep"])
     with pytest.raises(ConfigError, match="nested too deeply; expected a JSON object with the keys of a model"):
         symsim.params(tmp_path)
+
+
+def test_a_size_of_zero_that_something_is_divided_by() -> None:
+    form = symsim.compile("qwen3-8b", "h20", cost_model="roofline").max_batch.form
+    zero = replace(form, bound=replace(form.bound, values={**form.bound.values, "d": Fraction(0)}))
+    with pytest.raises(SymsimError, match=r"divides by zero at this point: d = 0 \(head_dim\)$"):
+        zero.evaluate(S=1024, O=64)
