@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, get_args
 
 from symsim.api.costs import Costs, compile
@@ -30,12 +31,15 @@ def add_subject(ask: argparse.ArgumentParser) -> None:
 def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None:
     """The device, how the model is served on it, and how costs are counted."""
     ask.add_argument("--device", "--device-type", default="H20", metavar="DEVICE", help="bundled name or TOML")
-    ask.add_argument("--world-size", type=int, default=1, help="GPUs")
+    ask.add_argument("--world-size", type=int, help="GPUs (default: as many as the degrees need)")
     ask.add_argument("--num-nodes", type=int, help="nodes (default: as few as the device's scale-up domain allows)")
     ask.add_argument("--tp", "--tp-size", type=int, default=1, help="tensor parallel size")
     ask.add_argument("--pp", type=int, default=1, help="pipeline parallel size: stages that share the layers")
     ask.add_argument("--cp", type=int, default=1, help="context parallel size: GPUs that share a sequence's context")
+    ask.add_argument("--dp", type=int, help="data parallel size (default: world-size / (pp * tp * cp))")
     ask.add_argument("--ep", type=int, help="expert parallel size (default: all GPUs of a stage that tp leaves)")
+    ask.add_argument("--moe-tp", type=int, help="GPUs that share one expert (default: those of tp that ep leaves)")
+    ask.add_argument("--redundant-experts", type=int, default=0, help="further copies of single experts")
     ask.add_argument("--gemm", choices=PRECISIONS, help=f"precision of weights and GEMMs{_DEFAULT}")
     ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
     ask.add_argument("--kv", choices=PRECISIONS, help=KV_HELP)
@@ -72,8 +76,7 @@ def add_tables(ask: argparse.ArgumentParser) -> None:
 
 
 def deployment_of(subject: Mapping[str, Any]) -> Deployment:
-    names = ("world_size", "num_nodes", "tp", "pp", "cp", "ep", "gemm", "kv", "comm", "overlap", "sm_ratio")
-    return Deployment(**{name: subject[name] for name in names})
+    return Deployment(**{field.name: subject[field.name] for field in fields(Deployment)})
 
 
 def compiled(subject: Mapping[str, Any]) -> Costs:

@@ -169,6 +169,8 @@ def _deployment(deployment: Deployment) -> Rows:
         "nodes": Fraction(deployment.num_nodes or 1),
         **{degree: Fraction(getattr(deployment, degree)) for degree in ("tp", "cp", "dp", "pp")},
         "ep": Fraction(deployment.experts_over),
+        "moe_tp": Fraction(deployment.experts_split),
+        "redundant_experts": Fraction(deployment.redundant_experts),
         "sm_ratio": Fraction(deployment.sm_ratio),
         "deepep": Fraction(deployment.comm == "deepep"),
         "two_batch": Fraction(deployment.overlap == "two-batch"),

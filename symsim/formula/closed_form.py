@@ -316,10 +316,15 @@ def _exact(number: Any) -> Fraction:
 
 
 def _following(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What other sizes of the deployment follow; experts that spread over all GPUs of a stage go on to do so."""
+    """What other sizes of the deployment follow; experts that spread over all GPUs of a stage go on to do so.
+
+    Experts that are shared by a whole tensor parallel group, too.
+    """
+    split = compiled["moe_tp"] != compiled["tp"]
     spread = compiled["ep"] * compiled["tp"] * compiled["pp"] == compiled["world_size"]
     given = {name: numbers[name] for name in ("world_size", "tp", "pp", "cp")}
-    return remaining_degrees(**given, ep=None if spread else numbers["ep"])
+    shared = numbers["moe_tp"] if split else numbers["tp"]
+    return remaining_degrees(**given, ep=None if spread else numbers["ep"], moe_tp=shared)
 
 
 def _checked(name: str, value: object) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from symsim.algebra.shown import html_table
 from symsim.errors import DeploymentError, did_you_mean
@@ -26,9 +26,11 @@ class Deployment:
     """world_size = pp * dp * cp * tp GPUs on num_nodes nodes (None: as few as the device's scale-up domain allows).
 
     tp GPUs share a layer's heads; cp such groups share the context of their sequences; pp stages share the layers; dp
-    copies of the attention follow. The experts of a stage spread over ep ranks of tp GPUs each: over all of the stage
-    unless ep is given; if it is smaller there are dp * cp / ep copies of them. Ranks are numbered tp innermost, then
-    cp, dp, and pp outermost, so a group lies inside a node when it fits into one.
+    copies of the attention follow. ep * moe_tp of a stage's tp * cp * dp GPUs hold one copy of the experts: ep ranks
+    hold whole experts, or moe_tp GPUs share each; further GPUs hold further copies. ep is dp * cp unless given, moe_tp
+    as many GPUs of a tensor parallel group as ep leaves; redundant_experts further copies of single experts spread over
+    the ep ranks. Ranks are numbered tp innermost, then cp, dp, and pp outermost, so a group lies inside a node when it
+    fits into one. dp follows from world_size where that is given, else from ep; world_size from the degrees.
 
     gemm, kv: precision of weight GEMMs and of the KV cache; `checkpoint`: what its quantisation config says; None: as
     the cost model does, `checkpoint` where it reads formats, else bf16. comm: how tokens reach experts; overlap: one
@@ -36,46 +38,88 @@ class Deployment:
     Raises DeploymentError on values that cannot be.
     """
 
-    world_size: int = 1
+    world_size: int = None  # pyright: ignore[reportAssignmentType]  # a number as soon as it is there
     num_nodes: int | None = None
     tp: int = 1
+    pp: int = 1
+    cp: int = 1
+    dp: int = None  # pyright: ignore[reportAssignmentType]
+    ep: int | None = None
+    moe_tp: int | None = None
+    redundant_experts: int = 0
     gemm: Precision | None = None
     kv: Precision | None = None
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
     sm_ratio: Fraction | float = SM_RATIO
-    pp: int = 1
-    cp: int = 1
-    ep: int | None = None
 
     def _repr_html_(self) -> str:
         return html_table(self.text(), {field.name: getattr(self, field.name) for field in fields(self)})
 
     def __post_init__(self) -> None:
-        stated = (name for name in ("num_nodes", "ep") if getattr(self, name) is not None)
-        for name in ("world_size", "tp", "pp", "cp", *stated):
+        optional = ("world_size", "num_nodes", "dp", "ep", "moe_tp")
+        stated = (name for name in optional if getattr(self, name) is not None)
+        for name in ("tp", "pp", "cp", *stated):
             positive_integer(name, getattr(self, name))
-        for name, choices in (
-            ("gemm", Precision),
-            ("kv", Precision),
-            ("comm", Communication),
-            ("overlap", Overlap),
-        ):
+        if isinstance(self.redundant_experts, bool) or not isinstance(self.redundant_experts, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DeploymentError(f"redundant_experts = {self.redundant_experts!r} must be a whole number")
+        if self.redundant_experts < 0:
+            raise DeploymentError(f"redundant_experts = {self.redundant_experts} must be zero or more")
+        self._check_words()
+        self._derive()
+        if self.num_nodes is not None:
+            _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
+        self._check_experts()
+        if self.num_nodes is not None:
+            self._check_nodes(self.num_nodes)
+
+    def _check_words(self) -> None:
+        for name, choices in (("gemm", Precision), ("kv", Precision), ("comm", Communication), ("overlap", Overlap)):
             if getattr(self, name) is not None:
                 _choice(name, getattr(self, name), get_args(choices))
         if not 0 < self.sm_ratio <= 1:
             raise DeploymentError(f"sm_ratio = {self.sm_ratio} must be above 0 and at most 1")
-        _divides("tp", self.tp, "world_size", self.world_size)
-        if self.num_nodes is not None:
-            _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
-        _divides("pp * tp", self.pp * self.tp, "world_size", self.world_size)
-        _divides("pp * cp * tp", self.pp * self.cp * self.tp, "world_size", self.world_size)
+
+    def _derive(self) -> None:
+        """dp and world_size, each from the other, or both from the experts."""
+        group = self.pp * self.cp * self.tp
+        gpus, dp = (cast("int | None", stated) for stated in (self.world_size, self.dp))
+        if gpus is not None:
+            _divides("tp", self.tp, "world_size", gpus)
+            _divides("pp * tp", self.pp * self.tp, "world_size", gpus)
+            _divides("pp * cp * tp", group, "world_size", gpus)
+            if dp not in (None, gpus // group):
+                hint = "leave one of world_size and dp out"
+                raise DeploymentError(f"dp = {dp} is not world_size / (pp * tp * cp) = {gpus // group}; {hint}")
+            dp = gpus // group
+        elif dp is None:
+            shared, held = (self.ep or 1) * (self.moe_tp or 1), self.tp * self.cp
+            if shared > held:
+                _divides("tp * cp", held, "ep * moe_tp" if self.moe_tp else "ep", shared)
+            dp = max(1, shared // held)
+        object.__setattr__(self, "world_size", group * dp)
+        object.__setattr__(self, "dp", dp)
+
+    def _check_experts(self) -> None:
+        """One copy of the experts after another fills a stage."""
+        stage = self.world_size // self.pp
         if self.ep is not None:
-            _divides("ep", self.ep, "world_size / (pp * tp)", self.world_size // (self.pp * self.tp))
-            if self.ep == 1 and self.comm == "deepep":
-                raise DeploymentError("ep = 1 leaves DeepEP nothing to send; choose comm = allreduce, or a larger ep")
-        if self.num_nodes is not None:
-            self._check_nodes(self.num_nodes)
+            _divides("ep", self.ep, "world_size / pp", stage)
+        if self.moe_tp is not None:
+            _divides("ep * moe_tp", self.experts_over * self.moe_tp, "world_size / pp", stage)
+        if self.ep == 1 and self.comm == "deepep":
+            raise DeploymentError("ep = 1 leaves DeepEP nothing to send; choose comm = allreduce, or a larger ep")
+        shared = self.experts_over * self.experts_split
+        _divides("ep * moe_tp", shared, "world_size / pp", stage)
+        if shared % self.tp and self.tp % shared:
+            raise DeploymentError(
+                f"ep * moe_tp = {shared} and tp = {self.tp}: one must divide the other, or copies of the experts "
+                "straddle tensor parallel groups"
+            )
+        if self.experts_split > self.tp or self.tp % self.experts_split:
+            raise DeploymentError(
+                f"moe_tp = {self.experts_split} must divide tp = {self.tp}: an expert is shared inside a group"
+            )
 
     def _check_nodes(self, nodes: int) -> None:
         """A group of GPUs lies inside a node, or fills nodes, so that one link is the slowest of all its members."""
@@ -85,7 +129,8 @@ class Deployment:
         if self.cp > 1:
             _fits("cp * tp", self.cp * self.tp, "GPUs of a node", held)
         if self.ep is not None:
-            _fits("ep * tp", self.ep * self.tp, "GPUs of a node", held)
+            shared = self.ep * self.experts_split
+            _fits("ep * tp" if self.experts_split == self.tp else "ep * moe_tp", shared, "GPUs of a node", held)
 
     def placed(self, per_node: int) -> Deployment:
         """The same on a stated number of nodes: as many as asked for, else as few as GPUs that share a domain allow.
@@ -102,14 +147,19 @@ class Deployment:
         return replace(self, num_nodes=nodes)
 
     @property
-    def dp(self) -> int:
-        """Copies of the attention that serve batches of their own."""
-        return remaining_degrees(self.world_size, tp=self.tp, pp=self.pp, cp=self.cp)["dp"]
-
-    @property
     def experts_over(self) -> int:
         """Ranks that share the experts of a stage."""
-        return remaining_degrees(self.world_size, tp=self.tp, pp=self.pp, cp=self.cp, ep=self.ep)["ep"]
+        return self._remaining["ep"]
+
+    @property
+    def experts_split(self) -> int:
+        """GPUs that share one expert."""
+        return self._remaining["moe_tp"]
+
+    @property
+    def _remaining(self) -> Mapping[str, int]:
+        sizes = {"tp": self.tp, "pp": self.pp, "cp": self.cp}
+        return remaining_degrees(self.world_size, **sizes, ep=self.ep, moe_tp=self.moe_tp)
 
     def in_words(self) -> str:
         """For a sentence: 128 GPUs on 16 nodes, fp8 GEMMs, ..."""
@@ -117,6 +167,11 @@ class Deployment:
         parts = [gpus if self.num_nodes in (None, 1) else f"{gpus} on {self.num_nodes} nodes"]
         degrees = (("tensor", self.tp), ("context", self.cp), ("pipeline", self.pp), ("expert", self.ep or 1))
         parts += [f"{name} parallel over {degree}" for name, degree in degrees if degree > 1]
+        if self.experts_split != self.tp:
+            split = self.experts_split
+            parts.append("whole experts" if split == 1 else f"experts tensor parallel over {split}")
+        if self.redundant_experts:
+            parts.append(f"{self.redundant_experts} redundant experts")
         parts.append("weights as in the checkpoint" if self.gemm == CHECKPOINT else f"{self.gemm} GEMMs")
         parts.append("KV cache as in the checkpoint" if self.kv == CHECKPOINT else f"{self.kv} KV cache")
         if self.world_size > 1:
@@ -125,26 +180,37 @@ class Deployment:
 
     def flags(self) -> list[str]:
         """The command line's flags for what differs from one GPU in bf16."""
-        changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        changed = [(name, value) for name, value, usual in self._stated() if value != usual]
         words = [(name.replace("_", "-"), float(v) if isinstance(v, Fraction) else v) for name, v in changed]
         return [word for name, value in words for word in (f"--{name}", str(value))]
 
     def text(self) -> str:
         """What differs from one GPU in bf16, as keyword arguments."""
         usual = {"gemm": ("bf16", None), "kv": ("bf16", None), "num_nodes": (None, 1)}
-        stated = [(f.name, getattr(self, f.name), usual.get(f.name, (f.default,))) for f in fields(self)]
+        stated = [(name, value, usual.get(name, (default,))) for name, value, default in self._stated()]
         changed = [(name, value) for name, value, known in stated if value not in known]
         return ", ".join(f"{name} {value}" for name, value in changed) or "one GPU, bf16"
 
+    def _stated(self) -> list[tuple[str, object, object]]:
+        """Field, its value and the usual one, those of every deployment first; dp follows from world_size."""
+        usual = {field.name: field.default for field in fields(self) if field.name != "dp"} | {"world_size": 1}
+        first = ("world_size", "num_nodes", "tp", "gemm", "kv", "comm", "overlap", "sm_ratio")
+        return [(name, getattr(self, name), usual[name]) for name in dict.fromkeys((*first, *usual))]
 
-def remaining_degrees(world_size: int, *, tp: int, pp: int, cp: int, ep: int | None = None) -> Mapping[str, int]:
-    """The degrees that follow from the others: dp, and ep where it is not given apart.
+
+def remaining_degrees(
+    world_size: int, *, tp: int, pp: int, cp: int, ep: int | None = None, moe_tp: int | None = None
+) -> Mapping[str, int]:
+    """The degrees that follow from the others: dp; ep and moe_tp where they are not given apart.
 
     >>> remaining_degrees(32, tp=2, pp=2, cp=2)
-    {'dp': 4, 'ep': 8}
+    {'dp': 4, 'ep': 8, 'moe_tp': 2}
+    >>> remaining_degrees(8, tp=8, pp=1, cp=1, ep=8)
+    {'dp': 1, 'ep': 8, 'moe_tp': 1}
     """
-    stage = world_size // (pp * tp)
-    return {"dp": stage // cp, "ep": ep or stage}
+    stage = world_size // pp
+    experts = ep or stage // tp
+    return {"dp": stage // (tp * cp), "ep": experts, "moe_tp": moe_tp or min(tp, stage // experts)}
 
 
 def positive_integer(name: str, value: object) -> int:

@@ -21,6 +21,8 @@ SIZES: Mapping[str, tuple[int, ...]] = {
     "pp": (1, 2, 4, 8, 16, 32),
     "dp": _GPUS,
     "ep": _GPUS,
+    "moe_tp": (1, 2, 4, 8, 16),
+    "redundant_experts": (0, *_GPUS),
 }
 """Sizes of a deployment, by symbol, that are tried; those that do not divide the model are left out where they are."""
 
@@ -44,7 +46,7 @@ def resized(base: Deployment, changes: Mapping[str, Any]) -> Deployment:
         if gpus > held and gpus % held:
             raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
         fields["num_nodes"] = max(1, gpus // held)
-    return replace(base, **fields)
+    return replace(base, **{"dp": None, **fields})
 
 
 def with_size(base: Deployment, size: str, value: int) -> Deployment:
@@ -61,7 +63,7 @@ def with_size(base: Deployment, size: str, value: int) -> Deployment:
         case "dp":
             return resized(base, {"world_size": value * stage * base.cp})
         case "ep" if base.ep is None:
-            return resized(base, {"world_size": value * stage})
+            return resized(base, {"world_size": value * stage, "ep": None})
         case _:
             return resized(base, {size: value})
 

@@ -45,12 +45,19 @@ Facts = Mapping[Symbol, Expr]
 
 
 def degrees(facts: Facts, guards: dict[sympy.Basic, bool]) -> dict[str, Expr]:
-    """What stands for each degree of parallelism in formulas: the number 1 where there is none of it, else its symbol.
+    """What stands for degrees of parallelism in formulas: the number 1 where there is none of it, else its symbol.
+
+    moe_tp is tp where experts are shared as all else is; there are 0 redundant experts where none were asked for.
 
     So formulas do not speak of what a deployment does not do.
     """
     alone = {name: decide(sympy.Eq(symbol(name), 1), facts, guards) for name in DEGREES}
-    return {name: sympy.S.One if alone[name] else symbol(name) for name in DEGREES}
+    found: dict[str, Expr] = {name: sympy.S.One if alone[name] else symbol(name) for name in DEGREES}
+    if decide(sympy.Eq(symbol("moe_tp"), symbol("tp")), facts, guards):
+        found["moe_tp"] = symbol("tp")
+    if decide(sympy.Eq(symbol("redundant_experts"), 0), facts, guards):
+        found["redundant_experts"] = sympy.S.Zero
+    return found
 
 
 def model_scope(model: Model, work: Scope, kinds: tuple[LayerKind, ...] = ()) -> dict[str, Expr]:

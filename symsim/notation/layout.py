@@ -16,6 +16,7 @@ from symsim.cost.metrics import Derivation, Step
 from symsim.errors import printable
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.source import Source
+from symsim.model.op_graph import USUAL
 from symsim.tables.table import Signature, signatures
 
 DIGITS = 6
@@ -64,7 +65,8 @@ def laid_out(form: ClosedForm, level: Level, subject: str, origin: str = "") -> 
     rows = [_row(name, form) for name in form.symbols if name in left]
     rows.sort(key=lambda row: (KINDS[row.info.kind], row.info.name))
     flags = {name for name, info in KNOWN.items() if info.kind == "flag"}
-    conditions = tuple(str(g) for g in derivation.guards if not flags & {s.name for s in g.symbols()})
+    decided = (g for g in derivation.guards if not (g.outcome and USUAL & {s.name for s in g.symbols()}))
+    conditions = tuple(str(g) for g in decided if not flags & {s.name for s in g.symbols()})
     command = f"symsim formula {origin} --metric {form.name.replace('_', '-')} --level {level}" if origin else ""
     return Layout(
         subject=printable(subject),

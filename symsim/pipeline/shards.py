@@ -27,8 +27,10 @@ def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numb
             sentence = refusal.failure(facts)
             if sentence is not None:
                 raise DeploymentError(f"{sentence}; choose another deployment or cost model")
-    if deployment.ep is not None and not any(map(_has_experts, every)):
-        raise DeploymentError(f"ep = {deployment.ep}: the model has no experts to spread; leave ep out")
+    asked = {name: getattr(deployment, name) for name in ("ep", "moe_tp", "redundant_experts")}
+    stated = next((name for name, value in asked.items() if value), None)
+    if stated is not None and not any(map(_has_experts, every)):
+        raise DeploymentError(f"{stated} = {asked[stated]}: the model has no experts to spread; leave {stated} out")
 
 
 @lru_cache(maxsize=1024)

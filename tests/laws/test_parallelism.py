@@ -43,10 +43,13 @@ def mixes(draw: st.DrawFn) -> symsim.Deployment:
     tp, pp, cp, dp = (draw(st.sampled_from(sizes)) for sizes in ([1, 2], [1, 2, 3, 4, 5], [1, 2, 4], [1, 2, 4]))
     world = tp * pp * cp * dp
     nodes = draw(st.sampled_from([n for n in (1, 2, 4) if world % n == 0]))
-    ep = draw(st.sampled_from([None, *(n for n in (2, 4, 8) if (cp * dp) % n == 0)]))
+    ep = draw(st.sampled_from([None, *(n for n in (2, 4, 8) if (tp * cp * dp) % n == 0)]))
+    shared = draw(st.sampled_from([None, 1]))
+    redundant = draw(st.sampled_from([0, 0, 2, 8])) if ep is not None else 0
     comm = draw(st.sampled_from(["allreduce", "deepep"]))
+    experts = {"ep": ep, "moe_tp": shared, "redundant_experts": redundant}
     try:
-        return symsim.Deployment(world, nodes, tp, pp=pp, cp=cp, ep=ep, comm=comm)  # type: ignore[arg-type]
+        return symsim.Deployment(world, nodes, tp, pp=pp, cp=cp, **experts, comm=comm)  # type: ignore[arg-type]
     except DeploymentError:
         assume(False)
         raise
@@ -94,7 +97,11 @@ def test_weights_of_all_stages_and_ranks_are_the_model(name: str, mix: symsim.De
     layers = in_layers(costs.compiled.decode)
     assert set(held) == set(all_held)
     for op, amount in held.items():
-        ranks = mix.experts_over if op.rpartition(".")[2] in EXPERTS else 1
+        routed = op.rpartition(".")[2] in EXPERTS
+        ranks = Fraction(mix.experts_over * mix.experts_split, mix.tp) if routed else 1
+        if routed and mix.redundant_experts:
+            experts = next(int(n) for s, n in costs.compiled.numbers.symbols().items() if s.name == "E")  # type: ignore[call-overload]
+            ranks *= Fraction(experts, experts + mix.redundant_experts)
         stages = mix.pp / stages_full(name, mix.pp) if op in layers else 1
         assert amount * ranks * stages == all_held[op], op
 

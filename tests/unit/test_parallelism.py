@@ -79,7 +79,7 @@ def test_keys_and_values_are_a_smaller_message_than_queries(llama: Path) -> None
     """By 2 N_KV/N_H = 1/8 for Llama 3 405B, so prefill passes KV and decode Q: arXiv:2411.01783, equation 1."""
     how = {"world_size": 4, "cp": 4}
     keys = lines(llama, "ttft", **how)["layer.attention.keys.gather_keys"].link_bytes / 8192
-    queries = lines(llama, **how)["layer.attention.queries.gather_queries"].link_bytes / (64 / 4)
+    queries = lines(llama, **how)["layer.attention.queries.gather_queries"].link_bytes / (64 / 4)  # type: ignore[arg-type]
     assert keys / queries == 2 * 8 / 128
 
 
@@ -166,7 +166,7 @@ def test_deepep_counts_the_nodes_of_one_copy_of_the_experts() -> None:
     [
         ({"world_size": 8, "pp": 3}, r"pp \* tp = 3 does not divide world_size = 8"),
         ({"world_size": 8, "tp": 2, "pp": 2, "cp": 4}, r"pp \* cp \* tp = 16 does not divide world_size = 8"),
-        ({"world_size": 8, "ep": 3}, r"ep = 3 does not divide world_size / \(pp \* tp\) = 8"),
+        ({"world_size": 8, "ep": 3}, r"ep = 3 does not divide world_size / pp = 8"),
         ({"world_size": 8, "pp": 0}, "pp = 0 must be a whole number of at least 1"),
         ({"world_size": 8, "ep": 0}, "ep = 0 must be a whole number of at least 1"),
         ({"world_size": 12, "num_nodes": 2, "pp": 3}, "pp = 3 and num_nodes = 2: one must divide the other"),
