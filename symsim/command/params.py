@@ -35,7 +35,8 @@ def _key(model: str, graphs: Sequence[str], fallback: bool) -> tuple[object, ...
     """Everything that a count depends on besides symsim itself."""
     config = load_config(model)
     described = [path for folder in graphs if Path(folder).is_dir() for path in files_below(folder)]
-    beside = [] if config.file is None else config.file.parent.glob("*.json")
+    named = config.file if config.name is None else None  # bundled ones are part of the installation
+    beside = [] if named is None else named.parent.glob("*.json")
     return "params", model, config.path, dict(config.keys), graphs, fallback, stamps([*described, *beside])
 
 

@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 from symsim.errors import InternalError, SymsimError, did_you_mean
-from symsim.inputs.kept import kept
 from symsim.language.graph_text import parse_expression
 from symsim.language.tree import Expression
 from symsim.paths import GRAMMAR
@@ -27,8 +26,7 @@ class Amount:
 
     def tree(self) -> Expression:
         """The formula, parsed. Raises GraphSyntaxError with its place in the table."""
-        path = f"grammar/metrics.toml, {self.symbol}"
-        return kept(("expression", self.formula, path), lambda: parse_expression(self.formula, path))
+        return parse_expression(self.formula, f"grammar/metrics.toml, {self.symbol}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ differ go along an axis of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -140,17 +140,7 @@ def gridded(form: ClosedForm, names: Sequence[str], also: Sequence[str] = (), *,
     what depends on all axes.
     """
     split = split_steps(form, names)
-    last = split.last if numba else ()
-    return Gridded(
-        context=form.context,
-        default_mfu=float(form.bound.values["default_mfu"]),
-        axes=split.axes,
-        folded=split.folded,
-        shared=split.shared,
-        steps=tuple(step for step in split.steps if step not in last),
-        outputs=(*also, split.result),
-        last=last,
-    )
+    return _made_ready(form, split, also, last=split.last if numba else ())
 
 
 def gridded_together(forms: Sequence[ClosedForm], names: Sequence[str], also: Sequence[str] = ()) -> Gridded:
@@ -160,16 +150,19 @@ def gridded_together(forms: Sequence[ClosedForm], names: Sequence[str], also: Se
     own = {s.name for s in first.applied.free()} & first.bound.values.keys() | {"default_mfu"}
     rows = {name: [values[name] for values in numbers] for name in own}
     varying = {name: np.array(row, dtype=float) for name, row in rows.items() if any(value != row[0] for value in row)}
-    split = split_steps(first, names, varying)
+    return replace(_made_ready(first, split_steps(first, names, varying), also), varying=varying)
+
+
+def _made_ready(form: ClosedForm, split: SplitSteps, also: Sequence[str], last: Steps = ()) -> Gridded:
     return Gridded(
-        context=first.context,
-        default_mfu=float(first.bound.values["default_mfu"]),
+        context=form.context,
+        default_mfu=float(form.bound.values["default_mfu"]),
         axes=split.axes,
         folded=split.folded,
         shared=split.shared,
-        steps=split.steps,
+        steps=tuple(step for step in split.steps if step not in last),
         outputs=(*also, split.result),
-        varying=varying,
+        last=last,
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from symsim.inputs.kept import kept
 from symsim.language.graph_text import parse_expression
 from symsim.language.tree import Expression
 from symsim.paths import GRAMMAR
@@ -124,8 +123,7 @@ def shown(section: str) -> Mapping[str, Shown]:
 
 def tree(formula: str) -> Expression:
     """A formula of the table, parsed."""
-    path = "grammar/infersim_report.toml"
-    return kept(("expression", formula, path), lambda: parse_expression(formula, path))
+    return parse_expression(formula, "grammar/infersim_report.toml")
 
 
 @cache

@@ -15,6 +15,7 @@ from lark.exceptions import VisitError
 from lark.indenter import DedentError, Indenter
 
 from symsim.errors import GraphSyntaxError, Span, SymsimError
+from symsim.inputs.kept import kept
 from symsim.language.source import LONGEST, Line, code, goes_on, lines_of
 from symsim.language.tree import (
     Alias,
@@ -476,7 +477,14 @@ def parse_graph(lines: Sequence[Line], words: Mapping[str, int] | None = None) -
 
 
 def parse_expression(text: str, path: str) -> Expression:
-    """One expression of the graph language by itself; path: what to call it in errors. Raises GraphSyntaxError."""
+    """One expression of the graph language by itself; path: what to call it in errors. Raises GraphSyntaxError.
+
+    Kept between processes, as graphs are.
+    """
+    return kept(("expression", text, path), lambda: _expression(text, path))
+
+
+def _expression(text: str, path: str) -> Expression:
     places = Places(path, text)
     try:
         with _PARSING:

@@ -25,8 +25,9 @@ def find_model(config: ModelConfig, library: Library) -> Model:
         )
     _agree(config, library)
     for stated in _levels(config, library):
-        end = next((end for name in stated if (end := end_of(name, library)) is not None), None)
-        served = {name: library.serving.get(name) for name in stated if end_of(name, library) is None}
+        ends = {name: end_of(name, library) for name in stated}
+        end = next(filter(None, ends.values()), None)
+        served = {name: library.serving.get(name) for name in stated if ends[name] is None}
         if len({model for model in served.values() if model is not None}) > 1:
             one, other = list(served)[:2]
             raise ConfigError(f"{config.path} says that it is {one} and that it is {other}; keep the one that it is")

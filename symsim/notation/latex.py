@@ -132,7 +132,8 @@ class Lines:
         below, above = sympy.denom(expr), sympy.numer(expr)
         match expr:
             case Add():
-                return self._sum(ordered(expr, self.layout.derivation.steps), budget)
+                terms = [self.of(term, budget) for term in ordered(expr, self.layout.derivation.steps)]
+                return _filled(terms, budget, lambda term: term if term.startswith("-") else f"+ {term}")
             case Max():
                 terms = [self.of(term, budget - 6) for term in ordered(expr, self.layout.derivation.steps)]
                 return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
@@ -142,21 +143,10 @@ class Lines:
             case _ if isinstance(above, Add) and below != 1 and not math.unit:
                 return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
             case Mul() if not math.unit:
-                return _packed([_factor(math, factor) for factor in _factors(above, below)], budget, "\\cdot")
+                factors = [[_factor(math, factor)] for factor in _factors(above, below)]
+                return _filled(factors, budget, lambda factor: f"\\cdot {factor}")
             case _:
                 return [whole]
-
-    def _sum(self, terms: Sequence[Expr], budget: float) -> list[str]:
-        """Terms as many to a line as fit; a term that is too wide breaks over lines of its own."""
-        lines: list[str] = []
-        for term in terms:
-            first, *more = self.of(term, budget)
-            signed = first if first.startswith("-") or not lines else f"+ {first}"
-            if lines and not more and width(lines[-1]) + width(first) <= budget:
-                lines[-1] += f" {signed}"
-            else:
-                lines += [signed, *more]
-        return lines
 
 
 def _factors(above: Expr, below: Expr) -> list[Expr]:
@@ -171,14 +161,15 @@ def _factor(math: Math, expr: Expr) -> str:
     return f"\\left({printed}\\right)" if isinstance(expr, Add) else printed
 
 
-def _packed(parts: list[str], budget: float, sign: str) -> list[str]:
-    """Parts, joined by a sign, as many to a line as fit."""
-    lines = parts[:1]
-    for part in parts[1:]:
-        if width(lines[-1]) + width(part) < budget:
-            lines[-1] += f" {sign} {part}"
+def _filled(parts: Sequence[Sequence[str]], budget: float, joined: Callable[[str], str]) -> list[str]:
+    """Parts as many to a line as fit, each but the first as `joined`; one of several lines keeps these to itself."""
+    lines: list[str] = []
+    for first, *more in parts:
+        shown = joined(first) if lines else first
+        if lines and not more and width(lines[-1]) + width(first) <= budget:
+            lines[-1] += f" {shown}"
         else:
-            lines.append(f"{sign} {part}")
+            lines += [shown, *more]
     return lines
 
 

@@ -106,12 +106,13 @@ def plan_sweep(
     first = next(iter(costs.values()))
     names = tuple(dict.fromkeys(named_metric(name).name for name in options.get("metrics", SWEPT)))
     formulas = _formulas({i: cases[i] for i in costs}, names, subject_to, grid)
-    asked = dict(zip(reversed(formulas.values()), reversed(formulas), strict=True)).values()
-    forms = [form.for_inputs(grid) for i in sorted(asked) for form in _forms(costs[i], names, constraints)]
+    alike = together(formulas)
+    asked = (costs[first] for first, *_ in alike)  # the symbols of one are those of all with its formula
+    forms = [form.for_inputs(grid) for found in asked for form in _forms(found, names, constraints)]
     inner, assumed, single = _inner(grid, forms, constraints)
     point = {name: values[:1] for name, values in inner.items()}
-    for together in _together(formulas):
-        refusals |= _without_tables(cases, together, names, subject_to, point)
+    for group in alike:
+        refusals |= _without_tables(cases, group, names, subject_to, point)
     sentences = tuple(dict.fromkeys(refusals.values()))
     none_fits = ("not even one sequence fits in memory",) if "max_batch" in names else ()
     known = ("feasible", "the measured row that answers cannot be used")
@@ -250,8 +251,8 @@ def _formulas(
     return found
 
 
-def _together(formulas: Mapping[int, int]) -> list[list[int]]:
-    """The combinations of each formula."""
+def together(formulas: Mapping[int, int]) -> list[list[int]]:
+    """Combination -> its formula, as the combinations of each formula, in order."""
     found: dict[int, list[int]] = {}
     for i, formula in formulas.items():
         found.setdefault(formula, []).append(i)
@@ -259,16 +260,16 @@ def _together(formulas: Mapping[int, int]) -> list[list[int]]:
 
 
 def _without_tables(
-    cases: Sequence[Case], together: Sequence[int], names: tuple[str, ...], limits: str, point: Axes
+    cases: Sequence[Case], group: Sequence[int], names: tuple[str, ...], limits: str, point: Axes
 ) -> dict[int, str]:
     """Combinations of one formula for which a table refuses to answer at all, with its sentence."""
     try:
-        evaluate_blocks(tuple(cases[i] for i in together), names, limits, tuple(() for _ in together), (), point)
+        evaluate_blocks(tuple(cases[i] for i in group), names, limits, tuple(() for _ in group), (), point)
     except EmptyTable as error:
-        if len(together) == 1:
-            return {together[0]: str(error)}
-        half = len(together) // 2
-        parts = (_without_tables(cases, part, names, limits, point) for part in (together[:half], together[half:]))
+        if len(group) == 1:
+            return {group[0]: str(error)}
+        half = len(group) // 2
+        parts = (_without_tables(cases, part, names, limits, point) for part in (group[:half], group[half:]))
         return {i: sentence for part in parts for i, sentence in part.items()}
     return {}
 

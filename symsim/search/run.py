@@ -21,7 +21,7 @@ from symsim.formula.grid import Axes
 from symsim.search.blocks import FEASIBLE, Block, Slices, evaluate_blocks, refused_block
 from symsim.search.files import write
 from symsim.search.pareto import NEEDS, Front
-from symsim.search.plan import Options, Plan, attributes, coordinates, is_whole, library, plan_sweep
+from symsim.search.plan import Options, Plan, attributes, coordinates, is_whole, library, plan_sweep, together
 
 BLOCK = 2**20
 """Points of one block at most: 8 MiB a metric."""
@@ -189,13 +189,9 @@ def _windows(plan: Plan, size: int) -> Iterator[_Window]:
 
 def _tasks(plan: Plan, window: _Window) -> Iterator[tuple[Any, ...]]:
     """What is evaluated of a window: the cases of each formula together."""
-    together: dict[int, list[int]] = {}
-    for i in window.cases:
-        if i not in plan.refused:
-            together.setdefault(plan.formulas[i], []).append(i)
-    for found in together.values():
-        places = tuple(_place(plan, i) for i in found)
-        yield tuple(plan.cases[i] for i in found), plan.metrics, plan.limits, places, window.slices, window.axes
+    for group in together({i: plan.formulas[i] for i in window.cases if i not in plan.refused}):
+        places = tuple(_place(plan, i) for i in group)
+        yield tuple(plan.cases[i] for i in group), plan.metrics, plan.limits, places, window.slices, window.axes
 
 
 def _in_order(plan: Plan, window: _Window, futures: Sequence[Future[list[Block]]]) -> Iterator[Block]:
