@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 from symsim.errors import DeploymentError
-from symsim.inputs.deployment import Deployment
+from symsim.inputs.deployment import Deployment, positive_integer
 
 _GPUS = (1, 2, 4, *range(8, 65, 8), *range(80, 161, 16), *range(192, 513, 32))
 
@@ -33,13 +34,17 @@ MOST, GROWTH = 64, 4
 def resized(base: Deployment, changes: Mapping[str, Any]) -> Deployment:
     """The same deployment with other fields, as if they had been stated so.
 
-    Nodes that were not stated follow from the GPUs; one node stays one, several stay as full as they are.
+    GPUs follow from dp where that is stated without them, else dp from the GPUs. Nodes that were not stated follow from
+    the GPUs; one node stays one, several stay as full as they are.
     Raises DeploymentError where that cannot be.
 
     >>> resized(Deployment(32, 4), {"world_size": 64}).num_nodes
     8
     """
     fields = {"num_nodes" if name == "nodes" else name: value for name, value in changes.items()}
+    if "dp" in fields and "world_size" not in fields:
+        positive_integer("dp", fields["dp"])
+        fields["world_size"] = prod(fields.get(name, getattr(base, name)) for name in ("pp", "tp", "cp", "dp"))
     gpus = fields.get("world_size", base.world_size)
     if "num_nodes" not in fields and base.num_nodes is not None and base.num_nodes > 1 and isinstance(gpus, int):
         held = base.world_size // base.num_nodes
@@ -58,12 +63,9 @@ def with_size(base: Deployment, size: str, value: int) -> Deployment:
     >>> with_size(Deployment(32, 4, tp=2), "dp", 32).world_size
     64
     """
-    stage = base.pp * base.tp
     match size:
-        case "dp":
-            return resized(base, {"world_size": value * stage * base.cp})
         case "ep" if base.ep is None:
-            return resized(base, {"world_size": value * stage, "ep": None})
+            return resized(base, {"world_size": value * base.pp * base.tp})
         case _:
             return resized(base, {size: value})
 

@@ -256,7 +256,8 @@ def test_nothing_feasible_is_no_answer(capsys: pytest.CaptureFixture[str]) -> No
         (["--over", "B=1:9:*1"], "low not above high"),
         (["--over", "B=0,4"], "B = 0 must be a whole number"),
         (["--over", "Z=1,2"], "no axis Z"),
-        (["--over", "dp=1,2"], "no axis dp"),
+        (["--over", "dpp=1,2"], "no axis dpp"),
+        (["--over", "dp=0"], "dp = 0 must be a whole number of at least 1"),
         (["--over", "hbm_bandwidth=3 TB"], "no unit of B/s"),
         (["--over", "B=1:10000000"], "more than 1,000,000"),
         (["--over", "gemm=fp7"], "nothing of the sweep can be compiled"),
@@ -284,6 +285,13 @@ SIZES = st.fixed_dictionaries(
         "pp": st.lists(st.sampled_from([1, 2, 4]), min_size=1, max_size=2, unique=True),
     }
 )
+
+
+def test_more_data_parallelism_is_more_gpus() -> None:
+    found = symsim.sweep("qwen3-30b-a3b", "h20", {"dp": [1, 2, 4], "B": 8, "S": 4096, "O": 1}, cost_model="roofline")
+    for dp in (1, 2, 4):
+        alone = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(dp=dp), "roofline").tpot
+        assert float(found.tpot.sel(dp=dp)) == pytest.approx(alone.evaluate(B=8, S=4096, O=1), rel=1e-12)
 
 
 @settings(max_examples=drawn(15))
