@@ -24,7 +24,9 @@ SymbolKind = Literal["workload", "deployment", "flag", "hardware", "convention",
 
 @dataclass(frozen=True, slots=True)
 class SymbolInfo:
-    """What a symbol stands for. `unit` is the SI unit of its value ("1" for a pure number); zero: whether it may be 0.
+    """What a symbol stands for. `unit` is the SI unit of its value ("1" for a pure number).
+
+    zero: whether it may be 0 and conditions ask whether it is; none: whether 0 is a number for it like any other.
 
     default: what stands in where a question names none; range: from where to where it is looked at unless asked.
     """
@@ -36,6 +38,7 @@ class SymbolInfo:
     latex: str
     integer: bool = False
     zero: bool = False
+    none: bool = False
     default: int | None = None
     range: tuple[int, int] | None = None
 
@@ -46,8 +49,8 @@ _TABLE: Mapping[str, Mapping[str, Any]] = tomllib.loads((GRAMMAR / "symbols.toml
 
 def _row(kind: SymbolKind, name: str) -> SymbolInfo:
     unit, latex, meaning, *words = _TABLE[kind][name]
-    if not {*words} <= {"whole", "zero"}:
-        raise InternalError("symbols", f"grammar/symbols.toml, {name}: expected whole or zero, found {words}")
+    if not {*words} <= {"whole", "zero", "none"}:
+        raise InternalError("symbols", f"grammar/symbols.toml, {name}: expected whole, zero or none, found {words}")
     low_high = _TABLE["range"].get(name)
     return SymbolInfo(
         name=name,
@@ -57,6 +60,7 @@ def _row(kind: SymbolKind, name: str) -> SymbolInfo:
         latex=latex,
         integer="whole" in words,
         zero="zero" in words,
+        none="none" in words,
         default=_TABLE["default"].get(name),
         range=None if low_high is None else (low_high[0], low_high[1]),
     )

@@ -328,8 +328,10 @@ def _following(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) -> Mappi
 
 
 def _checked(name: str, value: object) -> Any:
-    """A number for a symbol: workload symbols are whole and at least 1, all others above zero."""
+    """A number for a symbol: of the workload whole and at least 1, else above zero, unless none is a number too."""
     number = float(value) if isinstance(value, Real) else -1.0
+    if number == 0 and is_symbol(name) and symbol_info(name).none:
+        return 0
     if is_symbol(name) and symbol_info(name).integer:
         return positive_integer(name, int(number) if number.is_integer() and number > 0 else value)
     if not number > 0:

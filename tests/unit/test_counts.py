@@ -123,6 +123,23 @@ def test_a_tower_is_not_counted(tmp_path: Path) -> None:
     assert symsim.params(written(tmp_path, GEMMA_3_27B)).not_counted == ("vision_config",)
 
 
+def test_a_prompt_without_an_answer_holds_the_cache_of_its_tokens(tmp_path: Path) -> None:
+    held = symsim.cache(written(tmp_path, GEMMA_3_27B))
+    assert held.per_request(S=131072, O=0) == held.per_request(S=131071, O=1) == 11_173_625_856
+    with pytest.raises(SymsimError, match="S = 0 must be a whole number of at least 1"):
+        held.per_request(S=0, O=1)
+
+
+def test_nothing_left_free_is_a_share_of_memory() -> None:
+    costs = symsim.compile("qwen3-8b", "h20", cost_model="roofline")
+    none = costs.max_batch.evaluate(S=4096, O=2048, reserve_share=0)
+    assert none > costs.max_batch.evaluate(S=4096, O=2048)
+    answer = costs.solve("max B subject to memory <= capacity with S = 4096, O = 2048, reserve_share = 0")
+    assert answer.value == none
+    with pytest.raises(SymsimError, match="reserve_share = -1 must be a number above zero"):
+        costs.memory.evaluate(B=1, S=1, O=0, reserve_share=-1)
+
+
 def test_flops_of_a_decode_step_and_of_cached_tokens() -> None:
     """Attention of Qwen3-8B: 36 layers x 4 x 32 heads x 128 for every (query, key) pair."""
     pair = 36 * 4 * 32 * 128
