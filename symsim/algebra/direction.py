@@ -11,6 +11,8 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
+from symsim.algebra.symbols import is_signed
+
 Direction = Literal[-1, 0, 1]
 
 
@@ -82,8 +84,10 @@ def _pushed(expr: Expr, factor: Expr) -> Expr:
 
 def _nonnegative(expr: Expr) -> bool:
     """sympy's own answer; for Max and look-ups it is quicker to know."""
-    if isinstance(expr, (AppliedUndef, sympy.Symbol)):
+    if isinstance(expr, AppliedUndef):
         return True
+    if isinstance(expr, sympy.Symbol):
+        return not is_signed(expr)
     if isinstance(expr, sympy.Max):
         return any(_nonnegative(part) for part in expr.args)  # pyright: ignore
     if isinstance(expr, sympy.Add):

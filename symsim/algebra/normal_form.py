@@ -2,8 +2,8 @@
 
 A formula is a sum of terms, each an exact coefficient times powers of atoms.  Products are multiplied out; a maximum
 (minimum) takes in the positive factors before it and maxima among its own arms, and gives out terms that all arms
-share; a sum in a denominator is divided by what its terms share and by the coefficient of its first term.  All symbols
-of formulas are nonnegative, so each of these rewritings keeps the value everywhere.
+share; a sum in a denominator is divided by what its terms share and by the coefficient of its first term.  What is
+taken in is nonnegative, as all inputs of formulas are, so each of these rewritings keeps the value everywhere.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Literal, Protocol, cast
 import sympy
 from sympy import Expr, Rational, Symbol
 from sympy.core.function import AppliedUndef
+
+from symsim.algebra.symbols import is_signed
 
 MOST_POWER = 4
 """Sums are multiplied out up to this power."""
@@ -323,7 +325,7 @@ def _atom_nonnegative(atom: Atom) -> bool:
         case "min" | "floor" | "ceiling" | "sum" | "power":
             return all(map(_nonnegative, atom.parts))
         case _:
-            return True
+            return atom.symbol is None or not is_signed(atom.symbol)
 
 
 def _args(expr: Expr) -> tuple[Expr, ...]:
@@ -378,7 +380,8 @@ def _term(coefficient: Fraction, slack: Fraction, factors: Iterable[tuple[Atom, 
         return Term(coefficient, slack, kept)
     ((extreme, _),) = extremes
     others = tuple((a, p) for a, p in kept if a is not extreme)
-    if not others and abs(coefficient) == 1 and slack == 0:
+    bare = not others and abs(coefficient) == 1 and slack == 0
+    if bare or not all(_atom_nonnegative(atom) for atom, _ in others):
         return Term(coefficient, slack, kept)
     by: Sum = (Term(abs(coefficient), slack, others),)
     arms = tuple(sorted((_times(by, arm) for arm in extreme.parts), key=repr))

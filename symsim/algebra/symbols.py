@@ -159,9 +159,14 @@ def named_symbol(name: str) -> Symbol:
 
 
 @cache
-def step_symbol(name: str) -> Symbol:
-    """The Symbol of a named sub-term of a formula."""
-    return Symbol(name, nonnegative=True)
+def step_symbol(name: str, *, signed: bool = False) -> Symbol:
+    """The Symbol of a named sub-term of a formula. signed: it may be below zero, as what is left of a capacity."""
+    return Symbol(name, real=True) if signed else Symbol(name, nonnegative=True)
+
+
+def is_signed(symbol: Symbol) -> bool:
+    """Whether a symbol may be below zero: only steps that say so (inputs are never, whatever sympy may assume)."""
+    return symbol.is_nonnegative is None and symbol.is_real is True and not symbol.is_integer
 
 
 @cache

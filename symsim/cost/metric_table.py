@@ -16,13 +16,14 @@ from symsim.paths import GRAMMAR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """`symbol = formula`, a named step as text; unit: SI."""
+    """`symbol = formula`, a named step as text; unit: SI; signed: it may be below zero."""
 
     symbol: str
     formula: str
     unit: str
     latex: str
     meaning: str
+    signed: bool = False
 
     def tree(self) -> Expression:
         """The formula, parsed. Raises GraphSyntaxError with its place in the table."""

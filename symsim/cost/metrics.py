@@ -126,7 +126,9 @@ def derivation(metric: Metric, phase: PricedPhase, base: Derivation | None = Non
     for amount in (*metric.let, metric.result):
         named = {step.symbol.name: step.symbol for step in steps}
         expr = expression(amount.tree(), {**scope, **named})
-        steps.append(Step(step_symbol(amount.symbol), expr, amount.unit, amount.meaning, amount.latex))
+        steps.append(
+            Step(step_symbol(amount.symbol, signed=amount.signed), expr, amount.unit, amount.meaning, amount.latex)
+        )
     return Derivation(metric.name, metric.meaning, (*_context(steps), *steps), phase.guards)
 
 

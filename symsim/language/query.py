@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 
-from symsim.algebra.units import parse_quantity
+from symsim.algebra.units import exact_number, parse_quantity
 from symsim.errors import BadUnit, QuerySyntaxError, Span
 from symsim.language.graph_text import Places, expectation
 from symsim.paths import GRAMMAR
@@ -45,8 +45,13 @@ class Quantity:
 
     @property
     def share(self) -> Fraction:
-        """What the symbol is multiplied by."""
-        return Fraction(1) if self.name is None or self.number is None else Fraction(self.number)
+        """What the symbol is multiplied by. Raises QuerySyntaxError for a number beyond any quantity."""
+        if self.name is None or self.number is None:
+            return Fraction(1)
+        try:
+            return exact_number(self.number)
+        except BadUnit as error:
+            raise QuerySyntaxError(self.span, str(error)) from None
 
     def __str__(self) -> str:
         if self.name is not None:
