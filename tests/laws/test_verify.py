@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import sympy
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -69,6 +70,7 @@ def test_a_dropped_term_is_found_and_named(
 ) -> None:
     sheet = compiled.metric(metric).layout(level)
     step, node, term = _draw_place(data, sheet)
+    assume(term != 0)  # where the other arm is above zero with the model's numbers, nothing is missing
     kept = node.func(*(part for part in node.args if part != term))
     found = verify(_changed(sheet, step, step.expr.xreplace({node: kept})), compiled, metric)
     assert _names(found, step), (step, term, [one.sentence() for one in found.differences])
@@ -76,6 +78,16 @@ def test_a_dropped_term_is_found_and_named(
         (only,) = found.differences
         assert only.kind == ("missing arm" if isinstance(node, sympy.Max) else "missing term")
         assert only.derived
+
+
+@pytest.mark.parametrize(("world_size", "equal"), [(1, False), (64, True)])
+def test_a_largest_batch_below_zero_is_no_batch(world_size: int, equal: bool) -> None:
+    """Without max(0, ...) a model that does not fit has a batch below zero; where it fits, nothing is missing."""
+    costs = symsim.compile("deepseek-v3", "h20", symsim.Deployment(world_size), cost_model="roofline")
+    sheet = costs.max_batch.layout("symbolic")
+    step = next(step for step in sheet.steps if step.symbol.name == "B_max")
+    (kept,) = (arm for arm in step.expr.args if arm != 0)
+    assert verify(_changed(sheet, step, kept), costs, "max_batch").equal is equal  # pyright: ignore[reportArgumentType]
 
 
 def test_a_term_that_multiplies_out_into_several_is_named_once() -> None:
