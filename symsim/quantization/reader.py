@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from symsim.errors import ConfigError, did_you_mean
 from symsim.inputs.strict_json import Keys, mapping, read_object
-from symsim.quantization.layers import Quantization, unquantised
+from symsim.quantization.layers import BF16, Quantization, unquantised
 from symsim.quantization.methods import READERS, Method
 
 _KEYS = ("quantization_config", "compression_config")
@@ -27,32 +28,66 @@ def read_quantization(
 
     origin: the file as shown in messages. Without either the checkpoint is in 16 bits.
     Raises ConfigError that names the key: a method, an algorithm or a value that is not understood, or two files that
-    disagree.
+    disagree; what one of them says and the other does not holds.
 
     >>> found = read_quantization({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}})
     >>> found.format_of("model.layers.3.self_attn.q_proj").name, found.format_of("lm_head").name
     ('fp8 128x128 x fp8', 'bf16 x bf16')
     """
     stated = _stated(keys, origin)
-    own = None if stated is None else _read(stated, keys, origin)
     if beside is None:
-        return own or unquantised(origin)
-    neighbour = _read(Keys("hf_quant_config.json", _flattened(beside)), keys, "hf_quant_config.json")
-    if own is None:
-        return neighbour
+        return unquantised(origin) if stated is None else _read(stated, keys, origin)
+    other = Keys(_BESIDE, _flattened(beside))
+    if stated is None:
+        return _read(other, keys, _BESIDE)
+    own, neighbour = _read(_completed(stated, other), keys, origin), _read(_completed(other, stated), keys, _BESIDE)
     if not _agree(own, neighbour):
         raise ConfigError(
-            f"{origin} says {own.default.name} with a KV cache in {own.kv.name}, hf_quant_config.json beside it "
-            f"{neighbour.default.name} with {neighbour.kv.name}; keep the one that describes the weights"
+            f"{origin} says {_told(own)} with a KV cache in {own.kv.name}, {_BESIDE} beside it "
+            f"{_told(neighbour)} with {neighbour.kv.name}; keep the one that describes the weights"
         )
-    return own
+    if own.kv == neighbour.kv and _completed(stated, other) == stated:
+        return own
+    kv = own.kv if own.kv != BF16.weight else neighbour.kv
+    return replace(own, kv=kv, origin=f"{origin} with {_BESIDE}")
+
+
+_SYNONYMS = {
+    "ignore": "exclude_modules",
+    "exclude_modules": "ignore",
+    "kv_cache_scheme": "kv_cache_quant_algo",
+    "kv_cache_quant_algo": "kv_cache_scheme",
+}
+"""Keys of ModelOpt's files that say one thing."""
+
+
+def _completed(stated: Keys, other: Keys) -> Keys:
+    """What is stated, and from the other file of ModelOpt what it is silent on: silence is no contradiction."""
+    if not (_of_modelopt(stated) and _of_modelopt(other)):
+        return stated
+    said = {name for key, value in stated.values.items() if value is not None for name in (key, _SYNONYMS.get(key))}
+    missing = {key: value for key, value in other.values.items() if key not in said}
+    return Keys(stated.where, {**stated.values, **missing})
+
+
+def _of_modelopt(stated: Keys) -> bool:
+    method = stated.values.get("quant_method")
+    return method == "modelopt" or (method is None and "quant_algo" in stated.values)
+
+
+def _told(found: Quantization) -> str:
+    """The formats of linear layers, the default first."""
+    rest = sorted(layer.name for layer in found.formats - {found.default})
+    return ", ".join((found.default.name, *rest))
 
 
 def _agree(own: Quantization, beside: Quantization) -> bool:
     """Whether both files say the same; ModelOpt's lists no more than what it stored anew of a checkpoint in fp8."""
+    if BF16.weight not in (own.kv, beside.kv) and own.kv != beside.kv:
+        return False
     if own.method != "fp8" or not beside.listed:
-        return (own.default, own.kv, own.formats) == (beside.default, beside.kv, beside.formats)
-    return own.kv == beside.kv and all(own.format_of(path) == layer for path, layer in beside.listed.items())
+        return (own.default, own.formats - {BF16}) == (beside.default, beside.formats - {BF16})
+    return all(own.format_of(path) == layer for path, layer in beside.listed.items())
 
 
 def places(keys: Mapping[str, Any], config: Path | None) -> tuple[str, ...]:

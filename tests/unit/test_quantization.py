@@ -411,6 +411,34 @@ def test_expert_formats_in_two_places_agree() -> None:
         read(V4_1, expert_dtype="fp8")
 
 
+@pytest.mark.parametrize("silent", [{}, {"kv_cache_quant_algo": None}])
+def test_what_one_of_two_files_is_silent_on_the_other_says(silent: dict[str, Any]) -> None:
+    layers = {"model.layers.0.mlp.up_proj": {"quant_algo": "FP8"}}
+    whole = {"quant_algo": "MIXED_PRECISION", "quantized_layers": layers, "exclude_modules": ["mtp*"]}
+    stated = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"}
+    for own, beside in (
+        ({**stated, "kv_cache_scheme": KV8}, {**whole, **silent}),
+        ({**stated, "quantized_layers": layers, **silent}, {**whole, "kv_cache_quant_algo": "FP8"}),
+        ({"quant_method": "modelopt", **whole, **silent}, {**whole, "kv_cache_quant_algo": "FP8"}),
+    ):
+        found = read_quantization({"quantization_config": own}, "config.json", {"quantization": beside})
+        assert (found.kv.name, found.format_of(UP, 0).name) == ("fp8", "fp8 per tensor x fp8")
+        assert found.origin == "config.json with hf_quant_config.json"
+
+
+def test_a_cache_that_the_file_beside_blocks_of_fp8_states() -> None:
+    beside = {"quant_algo": "FP8_BLOCK_SCALES", "kv_cache_quant_algo": "FP8"}
+    assert read_quantization({"quantization_config": FP8}, beside={"quantization": beside}).kv.name == "fp8"
+
+
+def test_two_caches_contradict_each_other() -> None:
+    own = {"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}
+    with pytest.raises(ConfigError, match=r"a KV cache in fp8, .* with nvfp4; keep the one"):
+        read_quantization(
+            {"quantization_config": own}, beside={"quantization": {**own, "kv_cache_quant_algo": "NVFP4"}}
+        )
+
+
 def test_what_was_quantised_again_agrees_with_the_list_beside_it() -> None:
     keys = {"expert_dtype": "fp4", "quantization_config": V4_AGAIN}
     inner = {key: V4_AGAIN[key] for key in ("quant_algo", "kv_cache_quant_algo", "group_size", "quantized_layers")}
