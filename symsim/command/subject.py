@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any, get_args
 
 from symsim.api.costs import Costs, compile
@@ -12,7 +11,7 @@ from symsim.command.flags import add_fallback, add_graphs, note
 from symsim.cost.metric_table import metrics
 from symsim.formula.closed_form import Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
-from symsim.inputs.deployment import SM_RATIO, Deployment, Precision
+from symsim.inputs.deployment import SM_RATIO, Deployment, Precision, field_names
 from symsim.model.family import Family, find_family
 from symsim.pipeline.counts import params
 from symsim.pipeline.pipeline import STEPS
@@ -76,7 +75,7 @@ def add_tables(ask: argparse.ArgumentParser) -> None:
 
 
 def deployment_of(subject: Mapping[str, Any]) -> Deployment:
-    return Deployment(**{field.name: subject[field.name] for field in fields(Deployment)})
+    return Deployment(**{name: subject[name] for name in field_names()})
 
 
 def compiled(subject: Mapping[str, Any]) -> Costs:

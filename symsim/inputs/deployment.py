@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Literal, cast, get_args
 
@@ -52,9 +52,11 @@ class Deployment:
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
     sm_ratio: Fraction | float = SM_RATIO
+    given: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
+    """Which of world_size and dp were stated; the others follow."""
 
     def _repr_html_(self) -> str:
-        return html_table(self.text(), {field.name: getattr(self, field.name) for field in fields(self)})
+        return html_table(self.text(), {name: getattr(self, name) for name in field_names()})
 
     def __post_init__(self) -> None:
         optional = ("world_size", "num_nodes", "dp", "ep", "moe_tp")
@@ -66,6 +68,7 @@ class Deployment:
         if self.redundant_experts < 0:
             raise DeploymentError(f"redundant_experts = {self.redundant_experts} must be zero or more")
         self._check_words()
+        object.__setattr__(self, "given", frozenset(n for n in ("world_size", "dp") if getattr(self, n) is not None))
         self._derive()
         if self.num_nodes is not None:
             _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
@@ -193,9 +196,15 @@ class Deployment:
 
     def _stated(self) -> list[tuple[str, object, object]]:
         """Field, its value and the usual one, those of every deployment first; dp follows from world_size."""
-        usual = {field.name: field.default for field in fields(self) if field.name != "dp"} | {"world_size": 1}
+        usual = {part.name: part.default for part in fields(self) if part.init and part.name != "dp"}
+        usual["world_size"] = 1
         first = ("world_size", "num_nodes", "tp", "gemm", "kv", "comm", "overlap", "sm_ratio")
         return [(name, getattr(self, name), usual[name]) for name in dict.fromkeys((*first, *usual))]
+
+
+def field_names() -> tuple[str, ...]:
+    """What a deployment is stated by, in order."""
+    return tuple(part.name for part in fields(Deployment) if part.init)
 
 
 def remaining_degrees(

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 from symsim.errors import DeploymentError
@@ -34,24 +33,27 @@ MOST, GROWTH = 64, 4
 def resized(base: Deployment, changes: Mapping[str, Any]) -> Deployment:
     """The same deployment with other fields, as if they had been stated so.
 
-    GPUs follow from dp where that is stated without them, else dp from the GPUs. Nodes that were not stated follow from
-    the GPUs; one node stays one, several stay as full as they are.
+    GPUs and dp that were not stated follow from the degrees; of both, the one that is stated here counts. Nodes that
+    were not stated follow from the GPUs; one node stays one, several stay as full as they are.
     Raises DeploymentError where that cannot be.
 
-    >>> resized(Deployment(32, 4), {"world_size": 64}).num_nodes
-    8
+    >>> resized(Deployment(32, 4), {"world_size": 64}).num_nodes, resized(Deployment(), {"tp": 2}).world_size
+    (8, 2)
     """
     fields = {"num_nodes" if name == "nodes" else name: value for name, value in changes.items()}
+    kept = next((name for name in ("world_size", "dp") if name in fields or name in base.given), None)
     if "dp" in fields and "world_size" not in fields:
         positive_integer("dp", fields["dp"])
-        fields["world_size"] = prod(fields.get(name, getattr(base, name)) for name in ("pp", "tp", "cp", "dp"))
-    gpus = fields.get("world_size", base.world_size)
-    if "num_nodes" not in fields and base.num_nodes is not None and base.num_nodes > 1 and isinstance(gpus, int):
-        held = base.world_size // base.num_nodes
-        if gpus > held and gpus % held:
-            raise DeploymentError(f"{gpus} GPUs do not fill nodes of {held}")
-        fields["num_nodes"] = max(1, gpus // held)
-    return replace(base, **{"dp": None, **fields})
+        kept = "dp"
+    follow = {name: None for name in ("world_size", "dp") if name != kept}
+    bare = replace(base, **{"num_nodes": None, **follow, **fields})
+    if "num_nodes" in fields or base.num_nodes is None:
+        return bare
+    held = base.world_size // base.num_nodes
+    if base.num_nodes > 1 and bare.world_size > held and bare.world_size % held:
+        raise DeploymentError(f"{bare.world_size} GPUs do not fill nodes of {held}")
+    nodes = max(1, bare.world_size // held) if base.num_nodes > 1 else 1
+    return replace(bare, **{"num_nodes": nodes, **{name: None for name in follow if name not in fields}})
 
 
 def with_size(base: Deployment, size: str, value: int) -> Deployment:
@@ -73,15 +75,17 @@ def with_size(base: Deployment, size: str, value: int) -> Deployment:
 def deployments(base: Deployment) -> Iterator[Deployment]:
     """Deployments of as many GPUs as `base` or more, in which tp and one of pp and cp may be others.
 
-    The fewest GPUs come first, and of mixes of as many that which differs in the fewest degrees.  Precisions and
-    communication are those of `base`; its experts spread over as many ranks as there, or over all of a stage.
+    The fewest GPUs come first, of mixes of as many that which differs in the fewest degrees, and tp before pp and cp.
+    Precisions and communication are those of `base`; its experts spread over as many ranks as there, or over all of a
+    stage.
     """
     stated = base.tp, base.pp, base.cp, base.ep
     mixes = itertools.product(SIZES["tp"], SIZES["pp"], SIZES["cp"], dict.fromkeys((base.ep, None)))
     kept = dict.fromkeys((stated, *(mix for mix in mixes if base.pp == mix[1] or base.cp == mix[2])))
 
-    def far(mix: tuple[int, int, int, int | None]) -> tuple[int, int]:
-        return sum(now != old for now, old in zip(mix, stated, strict=True)), sum(map(int, mix[:3]))
+    def far(mix: tuple[int, int, int, int | None]) -> tuple[int, ...]:
+        tp, pp, cp, _ = mix
+        return sum(now != old for now, old in zip(mix, stated, strict=True)), tp + pp + cp, cp, pp
 
     for gpus in SIZES["world_size"]:
         if base.world_size <= gpus <= max(MOST, GROWTH * base.world_size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -19,7 +19,7 @@ from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.grid import Axes
 from symsim.inputs.cost_model import DEFAULT, LATEST
-from symsim.inputs.deployment import Deployment
+from symsim.inputs.deployment import Deployment, field_names
 from symsim.inputs.device import load_device
 from symsim.inputs.space import resized
 from symsim.language.query import Constraint, parse_limits
@@ -30,7 +30,7 @@ from symsim.solve.limits import form_of
 SWEPT = ("tpot", "tgs_decode")
 """What is swept unless other metrics are named: enough for a Pareto front."""
 
-_FIELDS = (*(field.name for field in fields(Deployment)), "nodes")
+_FIELDS = (*field_names(), "nodes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
