@@ -6,11 +6,12 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from importlib import import_module
 from typing import NoReturn
 
+from symsim.command.flags import noting
 from symsim.errors import SymsimError, printable
 
 COMMANDS: Mapping[str, str] = {
@@ -75,10 +76,18 @@ def _run(words: Sequence[str]) -> int:
         return 0
     options = vars(_parser(words).parse_args(words))
     command = options.pop("command")
-    if not options.pop("quiet"):
+    with _streams(quiet=options.pop("quiet"), why=options.pop("why")):
         return command(**options)
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
-        return command(**options)
+
+
+@contextmanager
+def _streams(*, quiet: bool, why: bool) -> Generator[None]:
+    """How much of its notes a command tells."""
+    with ExitStack() as held:
+        held.enter_context(noting(why=why))
+        if quiet:
+            held.enter_context(redirect_stderr(held.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+        yield
 
 
 def _refused(sentence: str, words: Sequence[str]) -> int:
@@ -126,6 +135,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         import_module(f"symsim.command.{module}").add(commands)
     for command in commands.choices.values():
         command.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
+        command.add_argument("--why", action="store_true", help="list every assumption that a summary stands for")
     return parser
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from symsim.errors import DataError, SymsimError, printable
@@ -17,6 +19,7 @@ MFU = ROOT / "mfu"
 QUANTIZATION = ROOT / "quantization"
 CONFIGS = ROOT / "configs"
 REFERENCES = ROOT / "references"
+ENGINES = ROOT / "engines"
 PUBLISHED = ROOT / "examples" / "published.toml"
 
 
@@ -33,6 +36,23 @@ def read_text(path: Path, kind: type[SymsimError] = DataError) -> str:
         raise kind(f"{display_path(path)} is not a text file in UTF-8") from None
     except OSError as error:
         raise kind(f"{display_path(path)} cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def replacing(file: str | Path) -> Generator[Path]:
+    """A path beside a file to write into; it takes the file's place once all is written, and an error leaves nothing.
+
+    Raises SymsimError where the file cannot be written.
+    """
+    target = Path(os.path.realpath(file))
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    try:
+        yield unfinished
+        os.replace(unfinished, target)
+    except OSError as error:
+        raise SymsimError(f"{file}: cannot be written: {error.strerror or error}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def display_path(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +39,11 @@ def kernel(
     phase: str = "decode",
     tables: str = LATEST,
     *,
+    graphs: Sequence[str | Path] = (),
     fallback: bool = False,
 ) -> KernelCosts:
-    """Price one kernel. sizes: its parameters; workload symbols (B, S, T, C) stay free.
+    """Price one kernel. sizes: its parameters; workload symbols (B, S, T, C) stay free; graphs: folders
+    with graph files of more kernels.
 
     Raises SymsimError for an unknown kernel, or a size it does not have.
 
@@ -50,7 +52,7 @@ def kernel(
     '124 µs, 591 TFLOP/s'
     """
     found, forms = kernel_forms(
-        name, device, sizes, deployment or Deployment(), cost_model, phase, tables, fallback=fallback
+        name, device, sizes, deployment or Deployment(), cost_model, phase, tables, graphs=graphs, fallback=fallback
     )
     achieved = Formula(forms["achieved"]) if "achieved" in forms else None
     return KernelCosts(found, Formula(forms["time"]), achieved)

@@ -11,7 +11,7 @@ from symsim.analysis.comparison import Comparison, Crossing, Term
 from symsim.api.costs import Costs
 from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_deployment, add_metric, compiled
+from symsim.command.subject import add_at, add_deployment, add_metric, compiled, note_defaults
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices
@@ -35,6 +35,7 @@ def _compare(
     *, a: str, b: str, model: str | None, metric: str, at: str, crossover: str | None, json: bool, **subject: Any
 ) -> int:
     one, other = (compiled({**subject, **_subject(name, model, subject)}) for name in _same_kind(a, b))
+    note_defaults(one.metric(metric).form, other.metric(metric).form)
     point = workload_point(at, one.metric(metric).form, other.metric(metric).form)
     found = one.compare(other, metric, **point)
     crossed = one.crossings(other, metric, crossover, **point) if crossover else None

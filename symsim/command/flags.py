@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 from symsim.errors import printable
@@ -33,9 +36,51 @@ def add_fallback(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--fallback", action="store_true", help="go on with a stated assumption where one is needed")
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a command has noted so far, each sentence once; why: whether all that a summary stands for is listed."""
+
+    why: bool = False
+    said: set[str] = field(default_factory=set[str])
+
+
+_TOLD: ContextVar[_Told] = ContextVar("told")
+
+
+@contextmanager
+def noting(*, why: bool) -> Generator[None]:
+    """The notes of one command."""
+    reset = _TOLD.set(_Told(why))
+    try:
+        yield
+    finally:
+        _TOLD.reset(reset)
+
+
+def wants_why() -> bool:
+    """Whether every assumption is to be listed."""
+    return _TOLD.get(_Told()).why
+
+
 def note(sentences: Sequence[str]) -> None:
-    for sentence in sentences:
-        print(f"symsim: {printable(sentence)}", file=sys.stderr)
+    """Tell each sentence, once a command."""
+    said = _TOLD.get(_Told()).said
+    for sentence in dict.fromkeys(sentences):
+        if sentence not in said:
+            print(f"symsim: {printable(sentence)}", file=sys.stderr)
+        said.add(sentence)
+
+
+def note_alike(sentences: Sequence[str], others: str) -> None:
+    """Tell sentences of one kind: the first and how many `others` there are, or all of them with --why."""
+    first, *more = dict.fromkeys(sentences) or ("",)
+    if wants_why() or not more:
+        note(sentences)
+    else:
+        note([f"{first}; and {len(more)} {others} ({WHY} lists them)"])
+
+
+WHY = "--why"
 
 
 def write_json(document: Any) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
-from symsim.command.flags import note, write_json
+from symsim.command.flags import write_json
 from symsim.command.point import workload_point
 from symsim.command.solve import ways_of
-from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled
+from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note_defaults
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.notations import NOTATIONS, written
 from symsim.render.terminal import write_table, write_text
@@ -34,9 +34,9 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
     costs = compiled(subject)
     formula = costs.metric(metric)
     point = workload_point(at, formula.form)
+    note_defaults(formula.form)
     if wants_breakdown:
         return _breakdown(costs, formula, point, as_json=format == "json")
-    note(formula.form.stand_ins)
     if format == "text":
         write_text(formula.to_text(level))
         if at:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.api.kernel import kernel
-from symsim.command.flags import note, write_json
+from symsim.command.flags import write_json
 from symsim.command.point import assignments
-from symsim.command.subject import add_at, add_deployment, add_level, add_phase, deployment_of
+from symsim.command.subject import add_at, add_deployment, add_level, add_phase, deployment_of, note_defaults
 from symsim.inputs.cost_model import COUNTING
 from symsim.language.library import load_library
+from symsim.paths import GRAPHS
 from symsim.render.terminal import write_text
 
 
@@ -28,13 +30,13 @@ def add(commands: Any) -> None:
 
 def _kernel(*, name: str, phase: Any, at: str, level: Any, format: str, **subject: Any) -> int:
     given = assignments(at, "B=128,h=128")
-    library = load_library(subject["cost_model"])
+    library = load_library(subject["cost_model"], (GRAPHS, *map(Path, subject["graphs"])))
     params = library.kernels[name].params if name in library.kernels else ()
     sizes = {key: value for key, value in given.items() if key in params}
     point = {key: value for key, value in given.items() if key not in params}
     words = (deployment_of(subject), subject["cost_model"], phase, subject["tables"])
-    found = kernel(name, subject["device"], sizes, *words, fallback=subject["fallback"])
-    note(found.time.form.stand_ins)
+    found = kernel(name, subject["device"], sizes, *words, graphs=subject["graphs"], fallback=subject["fallback"])
+    note_defaults(found.time.form)
     formula = found.achieved or found.time
     figures = {}
     if set(found.time.symbols) <= {*point, *found.time.form.bound.values}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices, load_device
 from symsim.inputs.model_names import bundled
 from symsim.language.library import load_library
+from symsim.paths import ENGINES, read_text
 from symsim.render.terminal import write_table
 from symsim.tables.table import rows, signatures
 
@@ -31,6 +33,8 @@ def _list(*, what: str, json: bool) -> int:
     head, found = LISTS[what]()
     if json:
         write_json([dict(zip(head, row, strict=True)) for row in found])
+    elif not found:
+        print(f"none yet: symsim has no {what} of its own")
     else:
         write_table(head, [tuple(f"{cell:,}" if isinstance(cell, int) else cell for cell in row) for row in found])
     return 0
@@ -104,12 +108,27 @@ def _symbols() -> Listed:
     return ("symbol", "kind", "unit", "LaTeX", "default", "range", "meaning"), found
 
 
+def _engines() -> Listed:
+    """Files of engines; their first lines say which versions they speak of."""
+    found: list[tuple[str, ...]] = []
+    for path in sorted(ENGINES.glob("*.toml")):
+        read = tomllib.loads(read_text(path))
+        found.append((path.stem, *(str(read.get(key, "")) for key in ("name", "version", "source"))))
+    return ("engine", "name", "version", "source"), found
+
+
+def _forms() -> Listed:
+    return ("form", "meaning"), []
+
+
 LISTS: Mapping[str, Callable[[], Listed]] = {
     "models": _models,
     "families": _families,
     "devices": _devices,
+    "engines": _engines,
     "tables": _tables,
     "kernels": _kernels,
     "metrics": _metrics,
     "symbols": _symbols,
+    "forms": _forms,
 }

@@ -7,7 +7,7 @@ from typing import Any
 from symsim.algebra.units import parse_quantity
 from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_level, add_subject, compiled
+from symsim.command.subject import add_at, add_level, add_subject, compiled, note_defaults
 from symsim.paths import display_path
 from symsim.publication.write import paper
 
@@ -25,6 +25,7 @@ def add(commands: Any) -> None:
 
 def _paper(*, out: str, level: Any, at: str, sla: str, json: bool, **subject: Any) -> int:
     costs = compiled(subject)
+    note_defaults(costs.tpot.form, costs.ttft.form)
     limit = float(parse_quantity(sla, "s"))
     files = paper(costs, out, level, limit, **workload_point(at))
     if json:

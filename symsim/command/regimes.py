@@ -9,12 +9,12 @@ from symsim.algebra.units import format_quantity, parse_quantity
 from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Regimes
 from symsim.api.costs import Costs
-from symsim.command.flags import note, write_json
+from symsim.command.flags import write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_metric, add_subject, compiled
+from symsim.command.subject import add_at, add_metric, add_subject, compiled, note_defaults
 from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
-from symsim.render.plot import save_plane, save_regimes, save_roofline
+from symsim.render.plot import check_ending, save_plane, save_regimes, save_roofline
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, point_text
 from symsim.render.regimes import latex_cases, piece_text, range_text
 from symsim.render.terminal import write_table
@@ -53,22 +53,24 @@ def _regimes(
     roofline: str | None,
     **subject: Any,
 ) -> int:
+    for file in filter(None, (plot, roofline)):
+        check_ending(file)
     costs = compiled(subject)
     formula = costs.metric(metric)
     point = workload_point(at, *([] if roofline else [formula.form]))  # a roofline shows every operator
-    note(formula.form.stand_ins)
+    note_defaults(formula.form)
     limit = None if sla is None else float(parse_quantity(sla, formula.unit))
     symbols = [name.strip() for name in along.split(",")]
     ranges = [part.strip() for part in range.split(",")] if range else [""] * len(symbols)
     if len(symbols) > 2 or len(ranges) != len(symbols):
         raise SymsimError(f"--along {along} --range {range}: expected one symbol or two, and a range for each, or none")
     ends = [_range(text, name) for name, text in zip(symbols, ranges, strict=True)]
+    if roofline is not None:
+        save_roofline(costs, formula, point, roofline)
     if len(symbols) == 2:
         _map(costs.regime_map(metric, (symbols[0], symbols[1]), (ends[0], ends[1]), **point), format, plot, limit)
     else:
         _line(costs, costs.regimes(metric, along, *ends[0], **point), format, plot, limit)
-    if roofline is not None:
-        save_roofline(costs, formula, point, roofline)
     return 0
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.analysis.sensitivity import Sensitivity
-from symsim.command.flags import add_json, note, write_json
+from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_metric, add_subject, compiled
+from symsim.command.subject import add_at, add_metric, add_subject, compiled, note_defaults
 from symsim.render.plot import save_tornado
 from symsim.render.terminal import write_table
 from symsim.tables.table import signatures
@@ -33,7 +33,7 @@ def _sensitivity(
     point = workload_point(at, costs.metric(metric).form)
     names = [name.strip() for name in inputs.split(",") if name.strip()]
     found = costs.sensitivities(metric, names, **point)
-    note(costs.metric(metric).form.stand_ins)
+    note_defaults(costs.metric(metric).form)
     if plot is not None:
         save_tornado(found, costs.metric(metric), plot)
     if json:

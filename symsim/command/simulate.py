@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.command.flags import add_fallback, add_json, note, write_json
+from symsim.command.flags import add_fallback, add_json, note, note_alike, write_json
 from symsim.command.subject import add_tables
 from symsim.infersim.report import simulate
 from symsim.infersim.text import report_text
@@ -44,5 +44,6 @@ def _simulate(*, json: bool, **flags: Any) -> int:
         write_json(report.as_dict())
     else:
         write_text(report_text(report))
-    note([*report.notes, *(f"default used: {warning}" for warning in report.warnings)])
+    note(report.notes)
+    note_alike(report.warnings, "other defaults like it")
     return 0

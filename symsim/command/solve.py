@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.command.flags import add_json, note, write_json
-from symsim.command.subject import add_subject, compiled
+from symsim.command.flags import add_json, note_alike, write_json
+from symsim.command.subject import add_subject, compiled, note_assumed
 from symsim.solve.answer import Answer, Status
 from symsim.solve.levers import FARTHEST
 
@@ -37,7 +37,8 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
     if answer.assumed:
         stated = ", ".join(f"{name} = {value}" for name, value in answer.assumed.items())
         print(f"symsim: assumed {stated}; state others as `... with S = 8192`", file=sys.stderr)
-    note([f"default used: {sentence}" for sentence in answer.defaults])
+    note_alike(answer.defaults, "other look-ups like it")
+    note_assumed(*(costs.metric(constraint.split()[0]).form for constraint in answer.slack))
     return 0 if answer.status is Status.SOLVED else 1
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from symsim.api.costs import Costs, compile
-from symsim.command.flags import add_fallback, add_graphs, note
+from symsim.command.flags import add_fallback, add_graphs, note, note_alike, wants_why
 from symsim.cost.metric_table import metrics
-from symsim.formula.closed_form import Level
+from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, Precision, field_names
 from symsim.model.family import Family, find_family
@@ -84,6 +84,31 @@ def compiled(subject: Mapping[str, Any]) -> Costs:
     costs = compile(subject["model"], subject["device"], *words, **how)
     note([*costs.notes, *costs.assumptions])
     return costs
+
+
+def note_defaults(*forms: ClosedForm) -> None:
+    """Tell what stands in for measured rows, and with --why also which figures nobody measured or chose."""
+    note_alike([sentence for form in forms for sentence in form.stand_ins], "other look-ups like it")
+    note_assumed(*forms)
+
+
+def note_assumed(*forms: ClosedForm) -> None:
+    """With --why, tell the figures of formulas that nobody measured or chose."""
+    if wants_why():
+        note([sentence for form in forms for sentence in _assumed(form)])
+
+
+def _assumed(form: ClosedForm) -> list[str]:
+    sources = {name: form.bound.sources.get(name) for name in sorted(form.symbols & form.bound.values.keys())}
+    return [
+        f"{name} = {float(form.bound.values[name]):g}: {source}"
+        for name, source in sources.items()
+        if source is not None and source.how in _ASSUMED
+    ]
+
+
+_ASSUMED = ("assumed", "achievable", "constant", "default", "null")
+"""Numbers that nobody stated: the device's shares, constants of a cost model, and what a family says of absent keys."""
 
 
 def family_of(model: str, graphs: Sequence[str], *, fallback: bool) -> Family:

@@ -15,16 +15,17 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
-from symsim.command.flags import add_json, note, write_json
+from symsim.command.flags import add_json, note, note_alike, write_json
 from symsim.command.subject import add_subject, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
+from symsim.render.plot import check_ending as check_picture
 from symsim.render.plot import save_front
 from symsim.render.terminal import write_table
 from symsim.search.blocks import FEASIBLE, Block
 from symsim.search.files import check_ending, write
 from symsim.search.pareto import NEEDS, FrontPoint
-from symsim.search.plan import Plan, plan_sweep
+from symsim.search.plan import Plan, plan_sweep, stand_ins
 from symsim.search.run import Summary, blocks_of, rows_of, run_blocks, summary_of
 
 PRINTED = 40
@@ -64,6 +65,8 @@ def add(commands: Any) -> None:
 def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, **options: Any) -> int:
     if out is not None:
         check_ending(out)
+    if options["plot"] is not None:
+        check_picture(options["plot"])
     wants_front = options["pareto"] or options["plot"] is not None
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     names += [name for name in NEEDS if name not in names] if wants_front else []
@@ -101,6 +104,7 @@ def _planned(grid: Mapping[str, Any], metrics: Sequence[str], options: Mapping[s
         options["model"], compiled_for, grid, deployment=deployment_of(options), metrics=metrics, **chosen
     )
     note(plan.notes)
+    note_alike(stand_ins(plan), "other look-ups like it")
     if plan.assumed:
         stated = ", ".join(f"{name} = {value}" for name, value in plan.assumed.items())
         note([f"assumed {stated}; state others as --over S=8192"])

@@ -9,9 +9,9 @@ from typing import Any
 
 from symsim.api.costs import Costs
 from symsim.api.questions import verify
-from symsim.command.flags import add_json, note, write_json
+from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import add_at, add_deployment, add_level, add_metric, add_subject, compiled
+from symsim.command.subject import add_at, add_deployment, add_level, add_metric, add_subject, compiled, note_defaults
 from symsim.errors import SymsimError
 from symsim.paths import is_file, read_text
 from symsim.verification.check import Verdict
@@ -43,13 +43,10 @@ def _verify(*, text: str, model: str | None, metric: str, at: str, json: bool, *
     point = workload_point(at)
     verdicts: list[Verdict] = []
     found: dict[str, Costs] = {}
-    noted: set[str] = set()
     for words, path, part in parts:
         asked = words.pop("metric")
         costs = found[str(words)] = found.get(str(words)) or compiled(words)
-        stand_ins = [sentence for sentence in costs.metric(asked).form.stand_ins if sentence not in noted]
-        note(stand_ins)
-        noted.update(stand_ins)
+        note_defaults(costs.metric(asked).form)
         used = {name: value for name, value in point.items() if name in costs.metric(asked).symbols}
         given = [step for verdict in verdicts for step in verdict.steps]
         verdicts.append(verify(part, costs, asked, path, given, **used))

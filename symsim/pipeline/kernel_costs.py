@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from symsim.model.architecture import Architecture
 from symsim.model.lower import Facts, degrees
 from symsim.model.op_graph import Guard, Op, OpGraph
 from symsim.model.step import EngineStep, step_named
+from symsim.paths import GRAPHS
 
 PARTS = {
     "compute": "multiplying, or a measured or modelled time",
@@ -46,6 +47,7 @@ def kernel_forms(
     step: str,
     tables: str,
     *,
+    graphs: Sequence[str | Path],
     fallback: bool,
 ) -> tuple[Kernel, Mapping[str, ClosedForm]]:
     """A kernel, its `time` in seconds, and the FLOP/s `achieved` unless it only moves bytes. sizes: its parameters;
@@ -53,7 +55,7 @@ def kernel_forms(
 
     Raises SymsimError for an unknown kernel, or a size it does not have.
     """
-    library, counted_by = load_library(cost_model), named_cost_model(cost_model)
+    library, counted_by = load_library(cost_model, (GRAPHS, *map(Path, graphs))), named_cost_model(cost_model)
     if name not in library.kernels:
         raise SymsimError(f"the {cost_model} graphs have no kernel {name}; {did_you_mean(name, library.kernels)}")
     found = library.kernels[name]

@@ -19,6 +19,7 @@ from symsim.api.costs import Costs
 from symsim.api.formula import Formula
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import breakdown
+from symsim.paths import replacing
 from symsim.render.regime_map import binding_text
 from symsim.search.pareto import FrontPoint
 from symsim.tables.table import signatures
@@ -34,21 +35,28 @@ def _pyplot() -> Any:
 
 
 def save(figure: Any, file: str | Path, note: str = "symsim") -> None:
-    """Write a figure, in a PDF with a note of who made it; the ending chooses the format.
+    """Write a figure whole, in a PDF with a note of who made it; the ending chooses the format.
 
     Raises SymsimError for an ending that is no format.
     """
-    known = figure.canvas.get_supported_filetypes()
+    check_ending(file)
     ending = Path(file).suffix.lstrip(".")
-    if ending not in known:
-        raise SymsimError(f"{file}: cannot draw a picture as {ending or 'a file without an ending'!r}; e.g. tpot.pdf")
     about = {"Creator": note, "CreationDate": None} if ending == "pdf" else None
     try:
-        figure.savefig(file, bbox_inches="tight", metadata=about)
-    except OSError as error:
-        raise SymsimError(f"{file}: cannot be written: {error.strerror}") from None
+        with replacing(file) as unfinished:
+            figure.savefig(unfinished, format=ending, bbox_inches="tight", metadata=about)
     finally:
         _pyplot().close(figure)
+
+
+def check_ending(file: str | Path) -> None:
+    """Raise SymsimError unless pictures can be drawn as the file's ending says, and its folder is there."""
+    _pyplot()
+    ending = Path(file).suffix.lstrip(".")
+    if ending not in importlib.import_module("matplotlib.backend_bases").FigureCanvasBase.get_supported_filetypes():
+        raise SymsimError(f"{file}: cannot draw a picture as {ending or 'a file without an ending'!r}; e.g. tpot.pdf")
+    if not Path(file).absolute().parent.is_dir():
+        raise SymsimError(f"{file}: there is no folder {Path(file).parent}")
 
 
 def save_regimes(found: Regimes, limit: float | None, fits: float | None, file: str | Path, note: str = "") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.errors import SymsimError
+from symsim.paths import replacing
 from symsim.search.blocks import FEASIBLE, Block
 from symsim.search.plan import Plan, attributes, coordinates, is_text, is_whole, library
 
@@ -32,13 +32,8 @@ def write(plan: Plan, blocks: Iterable[Block], file: str | Path) -> None:
     Nothing is left behind when a block fails. Raises SymsimError for an ending that is neither.
     """
     check_ending(file)
-    target = Path(file)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    try:
-        _WRITERS[target.suffix][0](plan, blocks, unfinished)
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(file) as unfinished:
+        _WRITERS[Path(file).suffix][0](plan, blocks, unfinished)
 
 
 def _write_parquet(plan: Plan, blocks: Iterable[Block], file: Path) -> None:

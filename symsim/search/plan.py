@@ -139,6 +139,13 @@ def plan_sweep(
     )
 
 
+def stand_ins(plan: Plan) -> tuple[str, ...]:
+    """What is used in place of tables that do not answer by rows of their own, in any combination."""
+    made = (compiled(case) for i, case in enumerate(plan.cases) if i not in plan.refused)
+    found = (sentence for costs in made for name in plan.metrics for sentence in costs.form(name).stand_ins)
+    return tuple(dict.fromkeys(found))
+
+
 # ---------------------------------------------------------------- laying out
 
 

@@ -24,6 +24,7 @@ def test_every_command_takes_json_and_quiet(command: str, capsys: pytest.Capture
     usage = capsys.readouterr().out
     assert "--json" in usage
     assert "--quiet" in usage
+    assert "--why" in usage
 
 
 BAD = [
@@ -48,6 +49,15 @@ def test_an_error_is_json_too(words: list[str], capsys: pytest.CaptureFixture[st
     assert err.endswith(f"symsim: {found['error']}\n")
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_error_of_any_command_is_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([command, "--json", "--no-such-flag"]) == 2
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert set(found) == {"error", "exit"}
+    assert err == f"symsim: {found['error']}\n"
+
+
 def test_without_json_an_error_leaves_stdout_empty(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["params", "no-model"]) == 2
     out, err = capsys.readouterr()
@@ -65,6 +75,90 @@ def test_quiet_leaves_errors_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert (quiet.out, quiet.err) == (loud.out, "")
     assert cli.main(["params", "no-model", "--quiet"]) == 2
     assert capsys.readouterr().err.startswith("symsim: no model")
+
+
+WITHOUT_ROWS = [
+    ["formula", "deepseek-v3", "--device", "b200"],
+    ["formula", "deepseek-v3", "--device", "b200", "--breakdown"],
+    ["solve", "deepseek-v3", "max B subject to TPOT <= 500 ms", "--device", "b200"],
+    ["sensitivity", "deepseek-v3", "--device", "b200"],
+    ["sweep", "deepseek-v3", "--device", "b200", "--over", "B=1,2"],
+    ["compare", "b200", "gb200", "--model", "deepseek-v3"],
+    ["simulate", "--config-path", "deepseek-v3", "--device-type", "b200"],
+]
+
+
+@pytest.mark.parametrize("words", WITHOUT_ROWS, ids=lambda words: " ".join(words[:2]))
+def test_defaults_are_one_line_and_why_lists_them(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(words)
+    short = [line for line in capsys.readouterr().err.splitlines() if "no rows of" in line]
+    (line,) = short
+    first, others = line.split("; and ")
+    assert others.endswith("(--why lists them)")
+    cli.main([*words, "--why"])
+    told = capsys.readouterr().err.splitlines()
+    listed = [line for line in told if "no rows of" in line]
+    assert listed[0] == first
+    assert len(listed) == 1 + int(others.split()[0])
+    assert len(told) == len(set(told))
+
+
+def test_why_lists_figures_that_nobody_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["solve", "qwen3-8b", "max B subject to memory <= capacity", "--why", "--cost-model=roofline"]) == 0
+    assert "symsim: reserve_share = 0.1: vLLM's default" in capsys.readouterr().err
+
+
+def test_a_refused_picture_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pyarrow")
+    table, picture = tmp_path / "points.parquet", tmp_path / "front.nothing"
+    asked = ["sweep", "qwen3-8b", "--over", "B=1,2", "--out", str(table), "--plot", str(picture)]
+    assert cli.main(asked) == 2
+    assert cli.main(["regimes", "qwen3-8b", "--roofline", str(tmp_path / "none" / "roof.pdf")]) == 2
+    assert capsys.readouterr().out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_replaces_a_file_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    picture = tmp_path / "front.svg"
+    picture.write_text("as before")
+
+    def half(self: object, file: Path, **words: object) -> None:
+        Path(file).write_text("half a pict")
+        raise OSError(28, "No space left on device")
+
+    asked = ["sensitivity", "qwen3-8b", "--plot", str(picture)]
+    with monkeypatch.context() as patched:
+        patched.setattr(pyplot.Figure, "savefig", half)
+        assert cli.main(asked) == 2
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["as before"]
+    assert cli.main(asked) == 0
+    assert "<svg" in picture.read_text()
+    assert list(tmp_path.iterdir()) == [picture]
+
+
+@pytest.mark.parametrize(
+    "what", ["models", "families", "devices", "engines", "tables", "kernels", "metrics", "symbols"]
+)
+def test_list_answers(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", what, "--json"]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), list)
+    assert cli.main(["list", what]) == 0
+
+
+def test_there_are_no_forms_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "forms"]) == 0
+    assert capsys.readouterr().out == "none yet: symsim has no forms of its own\n"
+
+
+def test_a_kernel_of_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "own.graph").write_text("kernel twice_read(m, h):\n    read = 2*m*h @ bf16\n")
+    asked = ["kernel", "twice_read", "--at", "m=4,h=128", "--json"]
+    assert cli.main(asked) == 2
+    assert "have no kernel twice_read" in capsys.readouterr().err
+    assert cli.main([*asked, "--graphs", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["figures"]["time"] > 0
 
 
 @pytest.mark.parametrize(
