@@ -38,6 +38,7 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     ask.add_argument("--dp", type=int, help="data parallel size (default: world-size / (pp * tp * cp))")
     ask.add_argument("--ep", type=int, help="expert parallel size (default: all GPUs of a stage that tp leaves)")
     ask.add_argument("--moe-tp", type=int, help="GPUs that share one expert (default: those of tp that ep leaves)")
+    ask.add_argument("--dcp", type=int, default=1, help="tp ranks that share a KV cache in decode")
     ask.add_argument("--redundant-experts", type=int, default=0, help="further copies of single experts")
     ask.add_argument("--gemm", choices=PRECISIONS, help=f"precision of weights and GEMMs{_DEFAULT}")
     ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")

@@ -167,7 +167,7 @@ def _deployment(deployment: Deployment) -> Rows:
     values = {
         "world_size": Fraction(deployment.world_size),
         "nodes": Fraction(deployment.num_nodes or 1),
-        **{degree: Fraction(getattr(deployment, degree)) for degree in ("tp", "cp", "dp", "pp")},
+        **{degree: Fraction(getattr(deployment, degree)) for degree in ("tp", "cp", "dcp", "dp", "pp")},
         "ep": Fraction(deployment.experts_over),
         "moe_tp": Fraction(deployment.experts_split),
         "redundant_experts": Fraction(deployment.redundant_experts),

@@ -25,7 +25,8 @@ SM_RATIO = Fraction(108, 132)
 class Deployment:
     """world_size = pp * dp * cp * tp GPUs on num_nodes nodes (None: as few as the device's scale-up domain allows).
 
-    tp GPUs share a layer's heads; cp such groups share the context of their sequences; pp stages share the layers; dp
+    tp GPUs share a layer's heads, and dcp of them the KV cache that they would hold alike; cp such groups share the
+    context of their sequences; pp stages share the layers; dp
     copies of the attention follow. ep * moe_tp of a stage's tp * cp * dp GPUs hold one copy of the experts: ep ranks
     hold whole experts, or moe_tp GPUs share each; further GPUs hold further copies. ep is dp * cp unless given, moe_tp
     as many GPUs of a tensor parallel group as ep leaves; redundant_experts further copies of single experts spread over
@@ -46,6 +47,7 @@ class Deployment:
     dp: int = None  # pyright: ignore[reportAssignmentType]
     ep: int | None = None
     moe_tp: int | None = None
+    dcp: int = 1
     redundant_experts: int = 0
     gemm: Precision | None = None
     kv: Precision | None = None
@@ -61,13 +63,14 @@ class Deployment:
     def __post_init__(self) -> None:
         optional = ("world_size", "num_nodes", "dp", "ep", "moe_tp")
         stated = (name for name in optional if getattr(self, name) is not None)
-        for name in ("tp", "pp", "cp", *stated):
+        for name in ("tp", "pp", "cp", "dcp", *stated):
             positive_integer(name, getattr(self, name))
         if isinstance(self.redundant_experts, bool) or not isinstance(self.redundant_experts, int):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DeploymentError(f"redundant_experts = {self.redundant_experts!r} must be a whole number")
         if self.redundant_experts < 0:
             raise DeploymentError(f"redundant_experts = {self.redundant_experts} must be zero or more")
         self._check_words()
+        _divides("dcp", self.dcp, "tp", self.tp)
         object.__setattr__(self, "given", frozenset(n for n in ("world_size", "dp") if getattr(self, n) is not None))
         self._derive()
         if self.num_nodes is not None:
@@ -168,7 +171,10 @@ class Deployment:
         """For a sentence: 128 GPUs on 16 nodes, fp8 GEMMs, ..."""
         gpus = "one GPU" if self.world_size == 1 else f"{self.world_size} GPUs"
         parts = [gpus if self.num_nodes in (None, 1) else f"{gpus} on {self.num_nodes} nodes"]
-        degrees = (("tensor", self.tp), ("context", self.cp), ("pipeline", self.pp), ("expert", self.ep or 1))
+        degrees = (
+            *(("tensor", self.tp), ("context", self.cp), ("decode context", self.dcp)),
+            *(("pipeline", self.pp), ("expert", self.ep or 1)),
+        )
         parts += [f"{name} parallel over {degree}" for name, degree in degrees if degree > 1]
         if self.experts_split != self.tp:
             split = self.experts_split

@@ -22,6 +22,7 @@ SIZES: Mapping[str, tuple[int, ...]] = {
     "dp": _GPUS,
     "ep": _GPUS,
     "moe_tp": (1, 2, 4, 8, 16),
+    "dcp": (1, 2, 4, 8, 16),
     "redundant_experts": (0, *_GPUS),
 }
 """Sizes of a deployment, by symbol, that are tried; those that do not divide the model are left out where they are."""

@@ -16,7 +16,7 @@ from symsim.language.symbolic import Priced
 from symsim.model.step import EngineStep
 from symsim.quantization.layers import LayerFormat
 
-DEGREES = ("pp", "cp")
+DEGREES = ("pp", "cp", "dcp")
 """Degrees of parallelism that formulas hold only where they are above 1."""
 
 USUAL = frozenset(("moe_tp", "redundant_experts"))
