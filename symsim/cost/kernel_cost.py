@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import sympy
@@ -14,7 +14,7 @@ from symsim.language.symbolic import Priced, Scope, condition, expression, price
 from symsim.language.tree import Clause, Kernel, Let, Library, Part, When
 from symsim.model.lower import Facts, decide, work_of
 from symsim.model.op_graph import Guard, Op, OpGraph
-from symsim.quantization.layers import LayerFormat
+from symsim.quantization.layers import LayerFormat, Mixture
 
 _AMOUNTS = ("flops", "read", "write", "weight")
 _NUMBERS = ("mfu", "touch", "time", "latency")
@@ -120,22 +120,31 @@ def _stored(cost: Cost, op: Op, rates: Rates | None) -> Cost:
     if used.isdisjoint(QUANTISABLE):
         return cost
     if rates is None:
-        stored = peaks = {"listed": "bf16"}
+        stored = peaks = {"listed": {"bf16": sympy.S.One}}
     elif op.format is None:
         raise UndefinedName(op.origin, f"`of` is missing: whose weights {op.label} multiplies by decides their format")
     else:
-        stored = dict.fromkeys(QUANTISABLE, op.format.weight.name)
-        peaks = dict.fromkeys(QUANTISABLE, rates[op.format])
+        stored = dict.fromkeys(QUANTISABLE, _shares(op.format, lambda layer: layer.weight.name))
+        peaks = dict.fromkeys(QUANTISABLE, _shares(op.format, lambda layer: rates[layer]))
     moved = {name: _renamed(getattr(cost, name), stored) for name in ("read", "write", "weight")}
     return replace(cost, flops=_renamed(cost.flops, peaks), **moved)
 
 
-def _renamed(amounts: Priced, names: Mapping[str, str]) -> Priced:
-    """Amounts under other names of their precisions, summed where two become one."""
+def _shares(mixture: Mixture, named: Callable[[LayerFormat], str]) -> Mapping[str, Expr]:
+    """The share of the weights that has each name."""
+    found: dict[str, Expr] = {}
+    for layer, share in mixture.parts:
+        found[named(layer)] = found.get(named(layer), sympy.S.Zero) + sympy.Rational(share)
+    return found
+
+
+def _renamed(amounts: Priced, names: Mapping[str, Mapping[str, Expr]]) -> Priced:
+    """Amounts shared out under other names of their precisions, summed where two become one."""
     found: dict[str | None, Expr] = {}
     for precision, amount in amounts.items():
-        name = names.get(str(precision), precision)
-        found[name] = found.get(name, sympy.S.Zero) + amount
+        shares = names.get(str(precision))
+        for name, share in [(precision, sympy.S.One)] if shares is None else shares.items():
+            found[name] = found.get(name, sympy.S.Zero) + share * amount
     return found
 
 

@@ -10,7 +10,7 @@ from sympy import Expr
 
 from symsim.errors import ConfigError, Span, UndefinedName, did_you_mean
 from symsim.language.symbolic import Scope
-from symsim.quantization.layers import LayerFormat
+from symsim.quantization.layers import Mixture, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Env:
     values: Mapping[str, tuple[str, ...]]
     place: Place = Place()
     outcomes: Mapping[Span, bool] = field(default_factory=dict[Span, bool])
-    formats: Mapping[str, LayerFormat] | None = None
+    formats: Mapping[str, Mixture] | None = None
 
     def defining(self, name: str, size: Expr) -> Env:
         """With an expression under a name."""
@@ -82,11 +82,13 @@ class Env:
             raise UndefinedName(span, f"no value {name} is made before this line; {did_you_mean(name, self.values)}")
         return self.values[name]
 
-    def format(self, owner: str, modules: Sequence[str]) -> LayerFormat | None:
-        """The one format of an operator's weights, where a checkpoint gives them theirs."""
+    def format(self, owner: str, modules: Sequence[str]) -> Mixture | None:
+        """The formats of an operator's weights, where a checkpoint gives them theirs."""
         if self.formats is None or not modules:
             return None
         stored = {module: self.formats[module] for module in modules}
+        if all(EXPERTS in module for module in modules):
+            return together(tuple(stored.values()))
         if len(set(stored.values())) > 1:
             stated = ", ".join(f"{module} {kind.name}" for module, kind in stored.items())
             raise ConfigError(
@@ -94,3 +96,7 @@ class Env:
                 f"{stated}; give the operators apart in the graph text, or all one precision with --gemm bf16 or fp8"
             )
         return stored[modules[0]]
+
+
+EXPERTS = ".experts.*."
+"""Inside of a path: the matrices of experts that one operator multiplies by are of one size."""

@@ -312,7 +312,8 @@ def _resident(clause: Clause, env: Env) -> Resident:
     amount: Priced = priced(clause, env.scope, count=clause.name in ("report", "reserve"))
     stored = env.format(place.stage, tuple(place.inside + module for module in clause.modules))
     if stored is not None:
-        amount = {stored.weight.name: sympy.Add(*amount.values())}
+        whole = sympy.Add(*amount.values())
+        amount = {layer.weight.name: sympy.Rational(share) * whole for layer, share in stored.parts}
     return Resident(
         kind=clause.name,
         key=clause.key,

@@ -14,7 +14,7 @@ from symsim.algebra.symbols import substitute
 from symsim.errors import InternalError, Span
 from symsim.language.symbolic import Priced
 from symsim.model.step import EngineStep
-from symsim.quantization.layers import LayerFormat
+from symsim.quantization.layers import Mixture
 
 DEGREES = ("pp", "cp", "dcp")
 """Degrees of parallelism that formulas hold only where they are above 1."""
@@ -75,7 +75,7 @@ class Op:
     origin: Span
     part: str = ""
     modules: tuple[str, ...] = ()
-    format: LayerFormat | None = None
+    format: Mixture | None = None
     step: str = ""
 
     @property

@@ -16,7 +16,7 @@ from symsim.model.family import Family
 from symsim.model.layer_kinds import ALIKE, LayerKind, free_name
 from symsim.model.weight_paths import bodies, modules, refuse_large, stored_as
 from symsim.quantization.formats import Format
-from symsim.quantization.layers import BF16, Formats, LayerFormat, Quantization
+from symsim.quantization.layers import BF16, Formats, LayerFormat, Mixture, Quantization
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,8 @@ class ServedModel:
     def every(self) -> tuple[LayerFormat, ...]:
         """All formats of linear layers, each once."""
         kinds = (kind.formats for kind in self.family.sizes.kinds)
-        return tuple(dict.fromkeys(layer for found in (self.formats or (), *kinds) for _, layer in found))
+        found = (mixture for formats in (self.formats or (), *kinds) for _, mixture in formats)
+        return tuple(dict.fromkeys(layer for mixture in found for layer in mixture.layers))
 
 
 def serve(family: Family, deployment: Deployment, cost_model: CostModel) -> ServedModel:
@@ -123,13 +124,18 @@ def _overridden(family: Family, deployment: Deployment) -> tuple[str, ...]:
     )
 
 
+EXPERTS = "E"
+"""The letter of families for how many experts `*` in a path stands for."""
+
+
 def _formats(
     paths: Iterable[str], family: Family, found: Quantization, layer: int | None
-) -> Iterator[tuple[str, LayerFormat]]:
-    """Module path of the graph text -> its format, sorted; a module that is stored as several has that of all."""
+) -> Iterator[tuple[str, Mixture]]:
+    """Module path of the graph text -> its formats, sorted; a module that is stored as several has those of all."""
+    experts = family.sizes.values.get(EXPERTS)
     for path in sorted(set(paths)):
         stored = stored_as(path, family.model, family.library, in_layer=layer is not None)
-        kinds = {name: found.format_of(name, layer) for name in stored}
+        kinds = {name: found.mixture(name, layer, experts) for name in stored}
         if len(set(kinds.values())) > 1:
             stated = ", ".join(f"{name} {kind.name}" for name, kind in kinds.items())
             raise ConfigError(f"{found.origin}: {path} of {family.model.name} is stored in two formats: {stated}")
@@ -166,5 +172,6 @@ def _told_apart(family: Family, found: Quantization) -> Architecture:
 def _words(formats: Formats, groups: Mapping[Formats, object]) -> str:
     """The elements of the formats in which a group of layers differs from the others of its kind."""
     columns = zip(*groups, strict=True)
-    differing = {column[0][0] for column in columns if len({layer for _, layer in column}) > 1}
-    return "_".join(dict.fromkeys(layer.weight.element.name for path, layer in formats if path in differing))
+    differing = {column[0][0] for column in columns if len({mixture for _, mixture in column}) > 1}
+    layers = (layer for path, mixture in formats if path in differing for layer in mixture.layers)
+    return "_".join(dict.fromkeys(layer.weight.element.name for layer in layers))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 
@@ -30,8 +32,43 @@ BF16 = LayerFormat(stored("bf16"), "bf16")
 """What is not quantised: 16 bits each."""
 
 
-Formats = tuple[tuple[str, LayerFormat], ...]
-"""Module paths as the graph text names them, each with its format; sorted."""
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """The formats in which one operator's weights are stored, each with its share of them; experts may differ.
+
+    >>> Mixture(((BF16, Fraction(1, 4)), (LayerFormat(stored("nvfp4"), "nvfp4"), Fraction(3, 4)))).name
+    '1/4 bf16 x bf16, 3/4 nvfp4 x nvfp4'
+    """
+
+    parts: tuple[tuple[LayerFormat, Fraction], ...]
+
+    @property
+    def name(self) -> str:
+        """Of the one format, or of each with its share."""
+        if len(self.parts) == 1:
+            return self.parts[0][0].name
+        return ", ".join(f"{share} {layer.name}" for layer, share in self.parts)
+
+    @property
+    def layers(self) -> tuple[LayerFormat, ...]:
+        return tuple(layer for layer, _ in self.parts)
+
+
+def together(mixtures: Sequence[Mixture]) -> Mixture:
+    """The formats of several modules of one size, each with its share of them all."""
+    found: dict[LayerFormat, Fraction] = {}
+    for mixture in mixtures:
+        for layer, share in mixture.parts:
+            found[layer] = found.get(layer, Fraction(0)) + share / len(mixtures)
+    return Mixture(tuple(found.items()))
+
+
+Formats = tuple[tuple[str, Mixture], ...]
+"""Module paths as the graph text names them, each with its formats; sorted."""
+
+
+_EXPERT = re.compile(r"experts\W*(\d|\[|\(|\\d)")
+"""An index, or an expression for some, behind `experts` in a pattern."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +83,11 @@ class Rule:
         by_layer, own = self._by_layer, layer_of(module)
         patterns = chain(by_layer.get(None, ()), by_layer.get(own, ()) if own else ())
         return any(names(self.how, pattern, module) for pattern in patterns)
+
+    @cached_property
+    def tells_experts_apart(self) -> bool:
+        """Whether a pattern may name one expert and not another."""
+        return any(_EXPERT.search(pattern) for pattern in self.patterns)
 
     @cached_property
     def _by_layer(self) -> Mapping[str | None, list[str]]:
@@ -100,14 +142,51 @@ class Quantization:
         in place of an expert's index, for which rules are asked about the first expert.
         Raises ConfigError where they do not, or where `{layer}` and the index do not come together.
         """
-        if ("{layer}" in module) != (layer is not None):
-            raise ConfigError(f"{module}: a layer's index and {{layer}} in the path come together, or neither does")
-        path = module.replace("{layer}", str(layer))
+        path = _placed(module, layer)
+        found = self._counted(path, None)
+        if len(found) > 1:
+            kinds = ", ".join(sorted(kind.name for kind in found))
+            raise ConfigError(f"{self.origin}: layers of {path} differ in format ({kinds}); ask for each by its path")
+        return next(iter(found))
+
+    def mixture(self, module: str, layer: int | None = None, experts: int | None = None) -> Mixture:
+        """The formats of a module as `format_of` finds them; `*` stands for every one of so many experts."""
+        found = self._counted(_placed(module, layer), experts)
+        every = sum(found.values())
+        return Mixture(tuple((kind, Fraction(count, every)) for kind, count in found.items()))
+
+    def _counted(self, path: str, experts: int | None) -> Counter[LayerFormat]:
+        """How many of the experts that `*` stands for, or of what is listed inside of a path, have which format."""
+        starred = path if ".*" in path else None
+        if starred and experts and any(rule.tells_experts_apart for rule in self.rules):
+            return Counter(self._of(starred.replace(".*", f".{expert}")) for expert in range(experts))
         one = path.replace(".*", ".0")
         for rule in self.rules:
             if rule.names(one):
-                return rule.layer
-        return self._listed(path) or (BF16 if self.never.names(one) else self.default)
+                return Counter((rule.layer,))
+        listed = self._inside.get(core(path)) if self.listed else None
+        if listed is None:
+            return Counter((self._of(one),))
+        missing = (experts or 0) - listed.total() if starred else 0
+        return listed + Counter({self._unlisted(one): missing}) if missing > 0 else listed
+
+    def _of(self, path: str) -> LayerFormat:
+        """The format of one module: of the first rule that names it, else as it or what it is inside of is listed."""
+        named = next((rule.layer for rule in self.rules if rule.names(path)), None)
+        return named or self.listed.get(core(path)) or self._unlisted(path)
+
+    def _unlisted(self, path: str) -> LayerFormat:
+        """The format of a module that is not listed by its own path: as what it is inside of, or as all others."""
+        if self.never.names(path):
+            return BF16
+        around = (self.listed.get(name) for name in _around(core(path))) if self.listed else ()
+        return next((kind for kind in around if kind is not None), None) or self._fused(path) or self.default
+
+    def _fused(self, path: str) -> LayerFormat | None:
+        """The format of what is listed beside an expert, as `experts.gate_up_proj` of all: experts in one tensor."""
+        before, numbered, _ = core(path).rpartition(".experts.")
+        inside = self._inside.get(f"{before}.experts", {}) if numbered and self.listed else {}
+        return next(iter(inside)) if len(inside) == 1 and f"{before}.experts.*" not in self._inside else None
 
     def counted(self, module: str, layers: Iterable[int]) -> Mapping[LayerFormat, int]:
         """How many of the layers have this module in each format: `repeat` of a graph operator, split by format."""
@@ -126,34 +205,38 @@ class Quantization:
         """
         return frozenset((self.default, *(rule.layer for rule in self.rules), *self.listed.values()))
 
-    def _listed(self, path: str) -> LayerFormat | None:
-        name = core(path)
-        if not self.listed or name in self.listed:
-            return self.listed.get(name)
-        inside = self._inside.get(name) or self._inside.get(name.partition(".*")[0], {})
-        if len(inside) > 1:
-            kinds = ", ".join(sorted(kind.name for kind in inside.values()))
-            raise ConfigError(f"{self.origin}: layers of {path} differ in format ({kinds}); ask for each by its path")
-        return next(iter(inside.values()), None)
-
     @cached_property
-    def _inside(self) -> Mapping[str, Mapping[int, LayerFormat]]:
-        """Path of a container, or with `*` for an expert's index -> what is listed inside, each format once.
-
-        Layers of a format share one value (see the reader), which tells formats apart without comparing them.
-        """
-        listed: dict[str, dict[int, LayerFormat]] = {}
-        for path, kind in self.listed.items():
-            first, _, rest = path.partition(".")
-            index, _, inner = rest.partition(".")
-            starred = f"{first}.{index}.{_NUMBER.sub('*', inner)}" if inner else path
-            listed.setdefault(starred, {})[id(kind)] = kind
-        found: dict[str, dict[int, LayerFormat]] = {}
-        for path, kinds in listed.items():
-            parts = path.split(".")
-            for end in range(1, len(parts) + 1):
-                found.setdefault(".".join(parts[:end]), {}).update(kinds)
+    def _inside(self) -> Mapping[str, Counter[LayerFormat]]:
+        """Path of a module or container, with `*` for an expert's index -> what is listed there, by format."""
+        kinds = {id(kind): kind for kind in self.listed.values()}  # layers of a format share one value: see the reader
+        found: dict[str, Counter[LayerFormat]] = {}
+        for (path, kind), count in Counter((_starred(path), id(kind)) for path, kind in self.listed.items()).items():
+            for name in (path, *_around(path)):
+                found.setdefault(name, Counter())[kinds[kind]] += count
         return found
+
+
+def _placed(module: str, layer: int | None) -> str:
+    if ("{layer}" in module) != (layer is not None):
+        raise ConfigError(f"{module}: a layer's index and {{layer}} in the path come together, or neither does")
+    return module.replace("{layer}", str(layer))
+
+
+def _starred(path: str) -> str:
+    """The path with `*` in place of every index behind that of the layer.
+
+    >>> _starred("layers.3.mlp.experts.7.up_proj"), _starred("experts.0.up_proj")
+    ('layers.3.mlp.experts.*.up_proj', 'experts.0.up_proj')
+    """
+    first = _NUMBER.search(path)
+    return path if first is None else path[: first.end()] + _NUMBER.sub("*", path[first.end() :])
+
+
+def _around(path: str) -> Iterator[str]:
+    """What a module is inside of, the nearest first."""
+    while "." in path:
+        path = path.rpartition(".")[0]
+        yield path
 
 
 def unquantised(origin: str) -> Quantization:

@@ -11,7 +11,23 @@ from typing import Any
 
 from symsim.errors import ConfigError, shortened
 
-_WRAPPERS = ("model.language_model.", "language_model.model.", "model.text_model.", "language_model.", "model.")
+_ROOTS = ("model", "language_model", "text_model", "transformer", "backbone", "llm", "thinker", "base_model")
+"""Words that stand before a text model's own modules, alone or several; towers, encoders and MTP have others."""
+
+_WRAPPERS = (
+    "model.language_model.",
+    "language_model.model.",
+    "model.text_model.",
+    "language_model.",
+    "model.",
+    "backbone.",
+    "transformer.",
+    "language_model.backbone.",
+    "language_model.transformer.",
+    "thinker.model.",
+    "llm.model.",
+)
+"""The ways in which checkpoints spell them."""
 
 
 _NOT = re.compile(r"\^?\(\?!((?:[^()\\]|\\.|\([^()]*\))*)\)")
@@ -75,11 +91,13 @@ def _equal_glob_or_regex(pattern: str, module: str) -> bool:
 
 
 def _glob(pattern: str, module: str) -> bool:
-    """ModelOpt: a wildcard for the whole path, or a run of its components, which names all modules inside.
+    """ModelOpt: a wildcard for the whole path, or a run of its components, which names all modules inside, or `re:`.
 
     vLLM tests for a substring, TensorRT-LLM for the wildcard alone; whole components give both answers without
     `mlp.gate` naming `mlp.gate_proj`.
     """
+    if pattern.startswith("re:"):
+        return _matches(pattern.removeprefix("re:"), module)
     return fnmatchcase(module, pattern) or f".{pattern}." in f".{module}."
 
 
@@ -102,12 +120,13 @@ MATCHERS: Mapping[str, Callable[[str, str], bool]] = {
 def core(module: str) -> str:
     """The path without what wraps a text model, which differs between checkpoints and versions of transformers.
 
-    >>> core("language_model.model.layers.3.mlp.gate"), core("model.layers.3.mlp.gate"), core("lm_head")
+    >>> core("language_model.model.layers.3.mlp.gate"), core("backbone.layers.3.mlp.gate"), core("lm_head")
     ('layers.3.mlp.gate', 'layers.3.mlp.gate', 'lm_head')
     """
-    for wrapper in _WRAPPERS:
-        if module.startswith(wrapper):
-            return module.removeprefix(wrapper)
+    first, dot, rest = module.partition(".")
+    while dot and first in _ROOTS:
+        module = rest
+        first, dot, rest = module.partition(".")
     return module
 
 
@@ -119,7 +138,7 @@ def spellings(module: str) -> tuple[str, ...]:
 
 
 _LITERAL = re.compile(r"[\w.*-]*")
-_LAYER = re.compile(r"[a-z]\.(\d+)\.")
+_LAYER = re.compile(r"[a-z](?<!experts)\.(\d+)\.")
 
 
 @lru_cache(maxsize=65536)

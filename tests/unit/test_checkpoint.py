@@ -241,12 +241,20 @@ def test_listed_layers_by_the_names_of_the_family(tmp_path: Path) -> None:
             "attention.qkv_proj multiplies by these weights at once, and the checkpoint stores them in",
         ),
         ("self_attn.q_proj", "self_attn.q_proj fp8 per tensor x fp8, self_attn.k_proj mxfp8 x mxfp8"),
-        ("block_sparse_moe.experts.5.w1", r"layers of model.layers.3.block_sparse_moe.experts.\*.w1 differ in format"),
     ],
 )
 def test_formats_that_one_operator_cannot_have_are_refused(path: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=says):
         compiled(config(tmp_path, MINIMAX_M2, mixed(**{f"model.layers.3.{path}": "FP8"})))
+
+
+def test_experts_of_one_operator_may_have_two_formats(tmp_path: Path) -> None:
+    model = config(tmp_path, MINIMAX_M2, mixed(**{"model.layers.3.block_sparse_moe.experts.5.w1": "FP8"}))
+    costs, plain = compiled(model), compiled(config(tmp_path, MINIMAX_M2, mixed()))
+    found = lines(costs)["layer_nvfp4_fp8.experts.routed"]
+    assert found.format == "23/24 nvfp4 x nvfp4, 1/24 fp8 per tensor x fp8 @ fp4, fp8"
+    elements = MINIMAX_M2["hidden_size"] * MINIMAX_M2["intermediate_size"]
+    assert weights(costs) - weights(plain) == elements * (1 - Fraction(9, 16))
 
 
 def test_a_format_that_no_operator_has_is_said(tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ def test_nothing_stated_is_bf16_throughout() -> None:
 
 
 def test_file_beside_the_config(tmp_path: Path) -> None:
-    beside = {
+    beside: dict[str, Any] = {
         "producer": PRODUCER,
         "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8", "group_size": 16},
     }
@@ -409,6 +409,63 @@ def test_expert_formats_in_two_places_agree() -> None:
     assert read(V4_1, expert_dtype="fp4") == read(V4_1)
     with pytest.raises(ConfigError, match=r"expert_dtype differs from .*quantization_config\.expert_dtype; keep one"):
         read(V4_1, expert_dtype="fp8")
+
+
+def listing(*paths: str, algorithm: str = "NVFP4") -> dict[str, Any]:
+    """MIXED_PRECISION with these modules in the format of one algorithm."""
+    layers = {path: {"quant_algo": algorithm} for path in paths}
+    return {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
+
+
+ROOTS = ["", "model.", "backbone.", "transformer.", "language_model.model.", "model.language_model.", "thinker.model."]
+
+
+@pytest.mark.parametrize("asked", ROOTS)
+@pytest.mark.parametrize("stated", ROOTS)
+def test_modules_are_the_same_under_any_root(asked: str, stated: str) -> None:
+    names = ("mixer.experts.0.up_proj", "mixer.experts.1.up_proj", "mlp.gate_proj")
+    found = read(listing(*(f"{stated}layers.1.{name}" for name in names)))
+    for path in ("layers.1.mixer.experts.*.up_proj", "layers.1.mlp.gate_proj"):
+        assert found.mixture(asked + path, None, 2).name == "nvfp4 x nvfp4"
+    kept = {"quant_method": "modelopt", "quant_algo": "FP8", "exclude_modules": [f"{stated}layers.1.mlp.gate_proj"]}
+    assert read(kept).format_of(f"{asked}layers.1.mlp.gate_proj").name == "bf16 x bf16"
+
+
+@pytest.mark.parametrize("tower", ["vision_tower.layers.1.mlp.up_proj", "mtp.layers.1.mlp.up_proj"])
+def test_towers_and_mtp_are_other_modules(tower: str) -> None:
+    assert read(listing("model.layers.1.mlp.up_proj")).format_of(tower).name == "bf16 x bf16"
+
+
+def test_what_is_listed_stands_for_all_that_is_inside_it() -> None:
+    found = read(listing("transformer.h.0.mlp", "model.layers.3.mlp.experts", algorithm="FP8"))
+    for path in ("transformer.h.0.mlp.dense_4h_to_h", "model.layers.3.mlp.experts.*.up_proj"):
+        assert found.format_of(path).name == "fp8 per tensor x fp8"
+    assert found.format_of("transformer.h.1.mlp.dense_4h_to_h").name == "bf16 x bf16"
+    fused = read(listing("model.layers.0.mlp.experts.gate_up_proj", "model.layers.0.mlp.experts.down_proj"))
+    assert fused.format_of("model.layers.0.mlp.experts.*.up_proj").name == "nvfp4 x nvfp4"
+
+
+HALF = "1/2 fp8 per tensor x fp8, 1/2 bf16 x bf16"
+
+
+def test_experts_of_two_formats_have_each_their_share() -> None:
+    experts = "model.layers.0.mlp.experts"
+    listed = read(listing(*(f"{experts}.{expert}.up_proj" for expert in (0, 2)), algorithm="FP8"))
+    assert listed.mixture(f"{experts}.*.up_proj", None, 4).name == HALF
+    assert listed.mixture(f"{experts}.*.up_proj", None, 2).name == "fp8 per tensor x fp8"
+    assert listed.mixture(f"{experts}.*.down_proj", None, 4).name == "bf16 x bf16"
+    for pattern in (r"re:.*experts\.[13]\..*", "*.experts.[13].*"):
+        kept = read({"quant_method": "modelopt", "quant_algo": "FP8", "ignore": [pattern.replace("\\\\", "\\")]})
+        assert kept.mixture(f"{experts}.*.up_proj", None, 4).name == HALF, pattern
+
+
+@given(st.sets(st.integers(0, 15)))
+def test_shares_of_experts_are_the_experts_that_are_listed(which: set[int]) -> None:
+    paths = [f"model.layers.0.mlp.experts.{expert}.up_proj" for expert in which]
+    mixture = read(listing(*paths, "lm_head")).mixture("model.layers.0.mlp.experts.*.up_proj", None, 16)
+    found = {layer.name: share for layer, share in mixture.parts}
+    assert found.get("nvfp4 x nvfp4", 0) == Fraction(len(which), 16)
+    assert sum(found.values()) == 1
 
 
 @pytest.mark.parametrize("silent", [{}, {"kv_cache_quant_algo": None}])
