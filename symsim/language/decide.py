@@ -49,9 +49,21 @@ _OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+
+
+def _each(stated: Any, index: Any) -> Any:
+    """An entry of a list, or the number that stands for every one of them."""
+    if isinstance(stated, (int, Fraction)) and not isinstance(stated, bool):
+        return stated
+    if not isinstance(stated, list):
+        raise TypeError(f"{stated!r} is no number and no list of them")
+    return stated[index]
+
+
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "ceil": math.ceil,
     "count": lambda items, value, before=None: list(items)[:before].count(value),
+    "each": _each,
     "floor": math.floor,
     "len": len,
     "max": max,
@@ -150,10 +162,12 @@ def names(node: Expression) -> Iterator[Name]:
 
 
 def indexed(node: Expression) -> Iterator[Index]:
-    """Every `name[index]` in an expression, left to right."""
+    """Every `name[index]` and `each(name, index)` in an expression, left to right."""
     match node:
         case Index():
             yield node
+        case Call("each", (Name() as name, index), _):
+            yield Index(name, index)
         case Items(items, _) | Call(_, items, _):
             for item in items:
                 yield from indexed(item)
