@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from symsim.errors import ConfigError, Span, UndefinedName, did_you_mean
 from symsim.language.tree import Binary, Call, Expression, Index, Items, Name, Negative, Not, Number, Text
@@ -93,7 +93,7 @@ def _value(node: Expression, look: Look) -> Any:
         case Items(items, _):
             return [_value(item, look) for item in items]
         case Index(name, index):
-            return _entry(look(name), _value(index, look), name)
+            return _within(_entry(look(name), _value(index, look), name), node)
         case Negative(operand):
             return -_value(operand, look)
         case Not(operand):
@@ -134,6 +134,19 @@ def _entry(found: Any, index: Any, name: Name) -> Any:
             f"{name.span}: {name.name} has {len(found)} entries in this config, and none for layer {index}"
         )
     return found[int(index)]
+
+
+def _within(entry: Any, read: Index) -> Any:
+    """What the path leads to in an entry of a list of sections."""
+    for key in read.path:
+        if not isinstance(entry, Mapping):
+            raise ConfigError(f"{read.name.span}: {read.name.name} has {entry!r} in this config, and no {read.key}")
+        if key not in entry:
+            raise Absent(read.key)
+        entry = cast(Mapping[str, Any], entry)[key]
+        if entry is None:
+            raise Absent(read.key, NULL)
+    return Fraction(str(entry)) if isinstance(entry, float) else entry
 
 
 def _place(node: Expression) -> Span | str:

@@ -127,8 +127,8 @@ class Arithmetic(Transformer[Token, Any]):
     def name(self, *tokens: Token) -> Name:
         return Name(".".join(map(str, tokens)), self.places.of(tokens[0]))
 
-    def index(self, name: Name, index: Any) -> Index:
-        return Index(name, index)
+    def index(self, name: Name, index: Any, *path: Token) -> Index:
+        return Index(name, index, tuple(map(str, path)))
 
     def items(self, bracket: Token, found: Any) -> Items:
         return Items(found or (), self.places.of(bracket))

@@ -43,10 +43,19 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`name[index]`: an entry of a list or a string of the config, or what was decided for one layer."""
+    """`name[index]`: an entry of a list or a string of the config, or what was decided for one layer.
+
+    path: of an entry that is a section, the keys in it: `block_configs[i].attention.no_op`.
+    """
 
     name: Name
     index: Expression
+    path: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key that it reads, whatever the entry."""
+        return ".".join((self.name.name, *self.path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from typing import Any, cast
 from symsim.errors import ConfigError, MissingConfigKey, did_you_mean
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.source import Source
-from symsim.language.decide import NULL, Absent, Look, evaluate, names
+from symsim.language.decide import NULL, Absent, Look, evaluate, indexed, names
 from symsim.language.tree import Binding, Expression, Library, Model, Name, Number
 from symsim.model.layer_kinds import LayerKind, kinds, layer_counts
-from symsim.model.match import section_of
+from symsim.model.match import keys_in, section_of
 from symsim.model.plausible import check_counts, check_lists, check_sizes
 
 
@@ -116,7 +116,7 @@ def _keys(config: ModelConfig, model: Model, library: Library) -> Mapping[str, A
     """
     section = section_of(config, library)
     if section is not None:
-        return cast(Mapping[str, Any], config.keys[section])
+        return keys_in(config, section)
     own = config.keys.get(model.section) if model.section else None
     return {**config.keys, **cast(Mapping[str, Any], own)} if isinstance(own, dict) else config.keys
 
@@ -125,6 +125,7 @@ def described(model: Model) -> set[str]:
     """Config keys that the model's `config:` section names; of a dotted key also the section it is in."""
     expressions = [choice for binding in model.bindings for choice in _written(binding)]
     read = {name.name for expression in expressions for name in names(expression)}
+    read |= {entry.key for expression in expressions for entry in indexed(expression)}
     read |= {expect.key for expect in model.expects} | model.ignores
     return read | {name.partition(".")[0] for name in read}
 
@@ -171,10 +172,16 @@ def _short(value: Any, width: int = 60) -> str:
 
 
 def _flat(keys: Mapping[str, Any], read: set[str]) -> Iterator[tuple[str, Any]]:
-    """Keys with their values; those of a section that is read by dotted keys one by one."""
+    """Keys with their values; those of a section, or of a list of them, that is read by dotted keys one by one."""
     for key, value in keys.items():
-        if isinstance(value, dict) and any(name.startswith(f"{key}.") for name in read):
-            yield from ((f"{key}.{inner}", entry) for inner, entry in cast(Mapping[str, Any], value).items())
+        if not any(name.startswith(f"{key}.") for name in read):
+            yield key, value
+        elif isinstance(value, list):
+            entries = (_flat({key: entry}, read) for entry in cast(list[Any], value) if isinstance(entry, dict))
+            inner = {name: stated for entry in entries for name, stated in entry if stated or name in read}
+            yield from inner.items()
+        elif isinstance(value, dict):
+            yield from _flat({f"{key}.{inner}": entry for inner, entry in cast(Mapping[str, Any], value).items()}, read)
         else:
             yield key, value
 

@@ -14,7 +14,7 @@ from symsim.inputs.cost_model import COUNTING, named_cost_model
 from symsim.language.library import load_library
 from symsim.language.tree import Library, Model
 from symsim.model.architecture import Architecture, described, read_architecture
-from symsim.model.match import find_model, section_of, stated_names
+from symsim.model.match import find_model, keys_in, section_of, stated_names
 from symsim.paths import GRAPHS
 from symsim.quantization.layers import Quantization
 from symsim.quantization.reader import keys_beside, places, read_quantization, stamp_beside
@@ -103,7 +103,7 @@ def find_family(
 def nearest(config: ModelConfig, library: Library) -> Model:
     """The family that describes most keys of the config and asks for fewest that it does not have."""
     section = section_of(config, library)
-    keys: Mapping[str, Any] = config.keys if section is None else config.keys[section]
+    keys: Mapping[str, Any] = config.keys if section is None else keys_in(config, section)
     names = " ".join(stated_names(config, library)).lower()
 
     def likeness(model: Model) -> tuple[int, bool]:

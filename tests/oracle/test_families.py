@@ -177,3 +177,59 @@ def test_experts_of_images_are_held_but_met_by_no_token_of_text(tmp_path: Path) 
     full, less = write(tmp_path, "ernie-4.5-vl-28b-a3b"), write(tmp_path / "less", "ernie-4.5-vl-28b-a3b", **smaller)
     assert params(full).total - params(less).total == 27 * 64 * 3 * 2560 * 256
     assert flops(full, seq=128)["total"] == flops(less, seq=128)["total"]
+
+
+def test_the_thinker_of_an_omni_model_is_what_is_counted(tmp_path: Path) -> None:
+    thinker = next(record["config"] for record in COUNTED if record["name"] == "qwen3_omni_thinker: small")
+    whole = {
+        "architectures": ["Qwen3OmniMoeForConditionalGeneration"],
+        "model_type": "qwen3_omni_moe",
+        "thinker_config": thinker,
+        "talker_config": {"text_config": {"hidden_size": 64}},
+    }
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(whole))
+    found = params(path)
+    assert found.total == params(write(tmp_path / "thinker", "qwen3_omni_thinker: small")).total
+    assert found.not_counted == ("talker_config",)
+
+
+def nemotron(tmp_path: Path, layer: int, part: str, **changes: Any) -> Path:
+    """Llama-Nemotron with other keys in one part of a layer."""
+    record = next(record["config"] for record in COUNTED if record["name"] == "llama-3.3-nemotron-super-49b")
+    blocks = json.loads(json.dumps(record["block_configs"]))
+    blocks[layer][part] |= changes
+    return write(tmp_path, "llama-3.3-nemotron-super-49b", block_configs=blocks)
+
+
+def test_keys_within_a_list_of_layers_are_read_or_refused(tmp_path: Path) -> None:
+    usual = params(nemotron(tmp_path, 0, "ffn"))
+    assert params(nemotron(tmp_path, 0, "ffn", no_op=True)).layers[0]["ffn"] == 0
+    mapped = params(nemotron(tmp_path, 0, "attention", replace_with_linear=True)).layers[0]
+    assert mapped["ffn"] - usual.layers[0]["ffn"] == 8192**2
+    assert cache(nemotron(tmp_path, 0, "attention", window_length=4096)).windows == {4096: 2 * 2 * 8 * 128}
+    with pytest.raises(SymsimError, match=r"block_configs\.attention\.num_sink_tokens = "):
+        params(nemotron(tmp_path, 3, "attention", num_sink_tokens=4))
+
+
+def test_a_number_stands_for_the_sizes_of_all_layers(tmp_path: Path) -> None:
+    name = "hunyuan_v1_moe: small"
+    alike, listed = write(tmp_path, name, moe_topk=3), write(tmp_path / "listed", name, moe_topk=[3, 3, 3, 3])
+    assert flops(alike, seq=128) == flops(listed, seq=128)
+    assert flops(alike, seq=128)["routed_experts"] > flops(write(tmp_path, name), seq=128)["routed_experts"]
+    for wrong in ([3, 3], "3", True):
+        with pytest.raises(SymsimError, match=r"moe_topk|no number"):
+            params(write(tmp_path, name, moe_topk=wrong))
+
+
+def test_latent_attention_without_a_latent_is_refused(tmp_path: Path) -> None:
+    config = next(record["config"] for record in COUNTED if record["name"] == "deepseek-vl2-tiny")
+    latent = {**config["language_config"], "use_mla": True}
+    with pytest.raises(SymsimError, match="use_mla = 1 with kv_lora_rank = 0"):
+        params(write(tmp_path, "deepseek-vl2-tiny", language_config=latent))
+
+
+def test_a_list_says_which_layers_of_exaone_have_experts(tmp_path: Path) -> None:
+    path = write(tmp_path, "exaone_moe: small", is_moe_layer=[True, False, False, True])
+    wide = [layer["ffn"] for layer in params(path).layers]
+    assert wide[0] == wide[3] != wide[1] == wide[2]

@@ -39,13 +39,16 @@ def named(family: Family, path: Path) -> set[str]:
     "record", RECORDS, ids=lambda record: f"{record['family']}-{len(record['modules'])}-of-{record['modules'][0]}"
 )
 def test_operators_hold_the_weights_of_the_checkpoint(record: dict[str, Any], tmp_path: Path) -> None:
-    """Every matrix of the class is some operator's, and every operator's weights are in the class."""
+    """Every matrix of the class is some operator's, and every operator's weights are in the class.
+
+    `passed_by`: what text alone does not meet, as layers for images, is held and is no operator's.
+    """
     stated = record["config"]
     path = tmp_path / "config.json"
     path.write_text(json.dumps(CONFIGS[stated] if isinstance(stated, str) else stated))
     family = find_family(path)
     assert family.model.name == record["family"]
-    assert named(family, path) == set(record["modules"])
+    assert named(family, path) == set(record["modules"]) - set(record.get("passed_by", ()))
 
 
 UNRECORDED = [
