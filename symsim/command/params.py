@@ -8,6 +8,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
+from symsim.algebra.units import format_quantity
 from symsim.command.flags import add_model, note, write_json
 from symsim.inputs.config import load_config
 from symsim.inputs.kept import files_below, kept, stamps
@@ -56,6 +57,7 @@ def _rows(counted: Mapping[str, Any], columns: Sequence[str]) -> list[tuple[str,
         "outside of layers besides those": "other",
     }
     rows = [(name, f"{counted[key]:,}", "", *("" for _ in columns)) for name, key in whole.items()]
+    rows += _bytes(counted["checkpoint"], len(columns))
     first = 0
     for layer, run in groupby(counted["layers"], key=lambda layer: tuple(sorted(layer.items()))):
         parts, length = dict(layer), len(list(run))
@@ -64,3 +66,14 @@ def _rows(counted: Mapping[str, Any], columns: Sequence[str]) -> list[tuple[str,
         rows.append((name, f"{each * length:,}", f"{each:,}", *(f"{parts.get(part, 0):,}" for part in columns)))
         first += length
     return rows
+
+
+def _bytes(stored: Mapping[str, int] | str, columns: int) -> list[tuple[str, ...]]:
+    """What the checkpoint's files hold, by number format where there are several."""
+    if isinstance(stored, str):
+        return []
+    total = sum(stored.values())
+    formats = stored if len(stored) > 1 or "bf16" not in stored else {}
+    named = {"bytes of the checkpoint": total, **{f"bytes in {name}": amount for name, amount in formats.items()}}
+    blank = ("", *("" for _ in range(columns)))
+    return [(name, f"{amount:,} = {format_quantity(amount, 'B')}", *blank) for name, amount in named.items()]

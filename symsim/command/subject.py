@@ -122,7 +122,9 @@ def family_of(model: str, graphs: Sequence[str], *, fallback: bool) -> Family:
 def counted_parameters(model: str, graphs: Sequence[str], fallback: bool) -> tuple[dict[str, Any], list[str]]:
     """The parameters of a model as plain JSON types, and what is to be noted of it."""
     family = find_family(model, graphs=graphs, fallback=fallback)
-    return params(family).as_dict(), _notes(family)
+    counted = params(family)
+    unknown = [f"bytes of the checkpoint are not counted: {counted.checkpoint}"] * isinstance(counted.checkpoint, str)
+    return counted.as_dict(), [*_notes(family), *unknown]
 
 
 def _notes(family: Family) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import sympy
@@ -17,6 +17,8 @@ from symsim.model.op_graph import Guard, Op, OpGraph
 from symsim.quantization.layers import LayerFormat, Mixture
 
 _AMOUNTS = ("flops", "read", "write", "weight")
+_SIDES = ("outputs", "inputs")
+"""What `scales` counts: rows and columns of the weights, each of which may have a scale of its own."""
 _NUMBERS = ("mfu", "touch", "time", "latency")
 COUNTED = ("linear", "attention", "convolution", "routed_experts")
 """What matrix-product FLOPs are counted as."""
@@ -37,10 +39,11 @@ class Cost:
     """One execution of an operator on one GPU.
 
     flops: FLOPs at each precision; read, write, weight: elements moved at each precision, weights streamed once;
-    touch: share of the weights that is streamed; send: link -> elements; mfu: share of peak, or None where the
-    device's default stands in; time: measured seconds of computing, beside what FLOPs give; latency: seconds that
-    nothing hides; counted: kind -> matrix-product FLOPs of the published implementation, where a kernel states them
-    apart; part: under what the kernel's weights are always listed; clauses: clause name -> its graph line.
+    scales: outputs and inputs of the weights; touch: share of the weights that is streamed; send: link -> elements;
+    mfu: share of peak, or None where the device's default stands in; time: measured seconds of computing, beside what
+    FLOPs give; latency: seconds that nothing hides; counted: kind -> matrix-product FLOPs of the published
+    implementation, where a kernel states them apart; part: under what the kernel's weights are always listed; clauses:
+    clause name -> its graph line.
     """
 
     flops: Priced = field(default_factory=dict[str | None, Expr])
@@ -48,6 +51,7 @@ class Cost:
     write: Priced = field(default_factory=dict[str | None, Expr])
     weight: Priced = field(default_factory=dict[str | None, Expr])
     touch: Expr = sympy.S.One
+    scales: Priced = field(default_factory=dict[str | None, Expr])
     send: Mapping[str, Priced] = field(default_factory=dict[str, Priced])
     mfu: Expr | None = None
     time: Expr = sympy.S.Zero
@@ -105,6 +109,8 @@ def _cost(op: Op, kernel: Kernel, work: Scope, facts: Facts, guards: dict[sympy.
     for name, clause in clauses.items():
         if name in _AMOUNTS:
             fields[name] = _known_precisions(clause, priced(clause, scope))
+        elif name == "scales":
+            fields[name] = _known_precisions(clause, priced(clause, scope), _SIDES)
         elif name in _NUMBERS:
             fields[name] = _plain(clause, scope)
     send = {link: _known_precisions(clause, priced(clause, scope)) for link, clause in keyed["send"].items()}
@@ -127,7 +133,25 @@ def _stored(cost: Cost, op: Op, rates: Rates | None) -> Cost:
         stored = dict.fromkeys(QUANTISABLE, _shares(op.format, lambda layer: layer.weight.name))
         peaks = dict.fromkeys(QUANTISABLE, _shares(op.format, lambda layer: rates[layer]))
     moved = {name: _renamed(getattr(cost, name), stored) for name in ("read", "write", "weight")}
+    if op.format is not None and rates is not None:
+        moved["weight"] = _sum(moved["weight"], _scales(op.format, cost.scales))
     return replace(cost, flops=_renamed(cost.flops, peaks), **moved)
+
+
+def _scales(mixture: Mixture, sides: Priced) -> Priced:
+    """What formats keep once for each output or input of the weights, in 32-bit words; scales of groups are bytes of
+    the weights themselves, and those of whole matrices are too few to count."""
+    words = sympy.S.Zero
+    for layer, share in mixture.parts:
+        weight = layer.weight
+        once = weight.scale_bits if weight.rows == 1 and not weight.inputs else 0
+        for side, bits in (("outputs", once), ("inputs", weight.input_bits)):
+            words += sympy.Rational(share * bits / 32) * sides.get(side, sympy.S.Zero)
+    return {"fp32": words} if words != 0 else {}
+
+
+def _sum(amounts: Priced, others: Priced) -> Priced:
+    return {name: amounts.get(name, sympy.S.Zero) + others.get(name, sympy.S.Zero) for name in {**amounts, **others}}
 
 
 def _shares(mixture: Mixture, named: Callable[[LayerFormat], str]) -> Mapping[str, Expr]:
@@ -180,15 +204,15 @@ def _check_clause(clause: Clause, keyed: Mapping[str, object]) -> None:
     if clause.name == "counted" and clause.key not in COUNTED:
         known = did_you_mean(str(clause.key), COUNTED)
         raise UndefinedName(clause.span, f"FLOPs are not counted as {clause.key}; {known}")
-    known = (*_AMOUNTS, *_NUMBERS, *keyed)
+    known = (*_AMOUNTS, "scales", *_NUMBERS, *keyed)
     if clause.name not in known:
         raise UndefinedName(clause.span, f"a kernel has no clause {clause.name}; {did_you_mean(clause.name, known)}")
 
 
-def _known_precisions(clause: Clause, amount: Priced) -> Priced:
+def _known_precisions(clause: Clause, amount: Priced, names: Sequence[str] = NAMED) -> Priced:
     for precision in amount:
-        if precision not in NAMED:
-            known = did_you_mean(str(precision), NAMED)
+        if precision not in names:
+            known = did_you_mean(str(precision), names)
             raise UndefinedName(clause.span, f"there is no precision {precision}; {known}")
     return amount
 

@@ -16,7 +16,7 @@ from symsim.cost.kernel_cost import COUNTED, Cost, costs
 from symsim.cost.memory import resident, windowed
 from symsim.cost.metrics import PricedPhase
 from symsim.cost.metrics import cache as cache_derivation
-from symsim.errors import InternalError, SymsimError
+from symsim.errors import ConfigError, InternalError, SymsimError
 from symsim.formula.binding import bind_model, deciding_numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import COUNTING, named_cost_model
@@ -25,6 +25,7 @@ from symsim.model.family import Family, find_family
 from symsim.model.lower import lower
 from symsim.model.op_graph import SHARED, UNUSED
 from symsim.model.stored_formats import ServedModel, serve
+from symsim.pipeline.checkpoint import checkpoint_bytes
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.shards import whole_shards
 from symsim.tables.table import TableContext
@@ -46,7 +47,8 @@ class Parameters:
     active: those that one token uses; lm_head: the matrix of the LM head, which is the embedding where tied;
     non_embedding: without embedding and LM head; other: what stands outside of layers besides those two;
     layers: attention, ffn and norm of each, in order; where they occur, also what is `shared` with an earlier layer,
-    which the total has once, and what is `unused`; not_counted: what the config describes beside that.
+    which the total has once, and what is `unused`; not_counted: what the config describes beside that; checkpoint:
+    number format -> bytes that the files hold of these weights, scales included, or the sentence why nobody knows.
     """
 
     total: int
@@ -58,6 +60,12 @@ class Parameters:
     other: int
     layers: tuple[Mapping[str, int], ...]
     not_counted: tuple[str, ...]
+    checkpoint: Mapping[str, int] | str
+
+    @property
+    def checkpoint_bytes(self) -> int | None:
+        """Bytes of the checkpoint's weights, in every format; None where its quantisation is not understood."""
+        return None if isinstance(self.checkpoint, str) else sum(self.checkpoint.values())
 
     def __repr__(self) -> str:
         return one_line(self, f"{self.total:,} in {len(self.layers)} layers, {self.active:,} active for one token")
@@ -69,8 +77,10 @@ class Parameters:
     def as_dict(self) -> dict[str, Any]:
         """The counts as plain JSON types."""
         names = ("total", "active", "embedding", "lm_head", "tied", "non_embedding", "other")
-        plain = {name: getattr(self, name) for name in names}
-        return {**plain, "layers": [dict(layer) for layer in self.layers], "not_counted": list(self.not_counted)}
+        plain = {name: getattr(self, name) for name in (*names, "checkpoint_bytes")}
+        layers = [dict(layer) for layer in self.layers]
+        stored = self.checkpoint if isinstance(self.checkpoint, str) else dict(self.checkpoint)
+        return {**plain, "checkpoint": stored, "layers": layers, "not_counted": list(self.not_counted)}
 
 
 def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fallback: bool = False) -> Parameters:
@@ -103,7 +113,16 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
     embedding = outside.get("embedding", head)
     inner = total - head - (0 if tied else embedding)
     other = sum(amount for part, amount in outside.items() if part not in ("embedding", "lm_head"))
-    return Parameters(total, active, embedding, head, tied, inner, other, layers, family.sizes.omitted)
+    stored = _stored(family)
+    return Parameters(total, active, embedding, head, tied, inner, other, layers, family.sizes.omitted, stored)
+
+
+def _stored(family: Family) -> Mapping[str, int] | str:
+    """What the checkpoint holds; weights are counted also where what is quantised is not understood."""
+    try:
+        return checkpoint_bytes(family)
+    except ConfigError as error:
+        return str(error)
 
 
 def flops(

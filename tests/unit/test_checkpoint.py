@@ -1,6 +1,7 @@
 """Checkpoints' own formats in the `roofline` costs, by hand: bytes, peaks, layers that stay in bf16, refusals."""
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -329,7 +330,10 @@ def test_what_is_not_understood_is_refused(stated: dict[str, Any], says: str, tm
     with pytest.raises(ConfigError, match=says):
         compiled(model)
     assert compiled(model, gemm="bf16", kv="bf16").tpot.evaluate(B=1, S=1, O=1) > 0
-    assert symsim.params(model).total == symsim.params(config(tmp_path, LLAMA_3_8B)).total
+    counted = symsim.params(model)
+    assert counted.checkpoint_bytes is None
+    assert re.search(says, str(counted.checkpoint))
+    assert counted.total == symsim.params(config(tmp_path, LLAMA_3_8B)).total
 
 
 NARROWER = ["bf16", "W8A16", "W4A16_AWQ"]
