@@ -14,6 +14,7 @@ ROOT = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent
 
 GRAMMAR = ROOT / "grammar"
 GRAPHS = ROOT / "graphs"
+FORMS = ROOT / "forms"
 HARDWARE = ROOT / "hardware"
 MFU = ROOT / "mfu"
 QUANTIZATION = ROOT / "quantization"

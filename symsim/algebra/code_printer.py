@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from sympy import Expr, Integer, Pow, Rational, Symbol
+from sympy import Expr, Integer, Lambda, Pow, Rational, Symbol
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
@@ -73,6 +73,9 @@ class _Printer(PythonCodePrinter):
         arguments = [self._print(argument) for argument in expr.args]
         name = str(expr.func)
         return self.inline[name](*arguments) if name in self.inline else f"{name}({', '.join(arguments)})"
+
+    def _print_Lambda(self, expr: Lambda) -> str:
+        return f"(lambda {', '.join(map(str, expr.variables))}: {self._print(expr.expr)})"
 
     def _nested(self, name: str, args: tuple[Expr, ...]) -> str:
         first, *rest = (self._print(argument) for argument in args)

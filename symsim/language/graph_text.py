@@ -55,7 +55,7 @@ from symsim.language.tree import (
 from symsim.paths import GRAMMAR
 
 
-class _Indentation(Indenter):  # lark declares these as properties and documents them as class attributes
+class Indentation(Indenter):  # lark declares these as properties and documents them as class attributes
     NL_type = "_NL"  # pyright: ignore
     OPEN_PAREN_types: list[str] = []  # pyright: ignore  # noqa: RUF012  (lark asks for lists)
     CLOSE_PAREN_types: list[str] = []  # pyright: ignore  # noqa: RUF012
@@ -435,7 +435,7 @@ def _parser() -> Lark:
     return Lark.open(
         str(GRAMMAR / "graph.lark"),
         parser="lalr",
-        postlex=_Indentation(),
+        postlex=Indentation(),
         propagate_positions=True,
         maybe_placeholders=True,
         start=["start", "expr"],

@@ -3,10 +3,10 @@
 import pytest
 from lark import Lark
 
-from symsim.language.graph_text import _Indentation
+from symsim.language.graph_text import Indentation
 from symsim.paths import GRAMMAR
 
 
-@pytest.mark.parametrize(("name", "postlex"), [("graph", _Indentation()), ("query", None)])
-def test_strict(name: str, postlex: _Indentation | None) -> None:
+@pytest.mark.parametrize(("name", "postlex"), [("graph", Indentation()), ("query", None)])
+def test_strict(name: str, postlex: Indentation | None) -> None:
     Lark.open(str(GRAMMAR / f"{name}.lark"), parser="lalr", strict=True, postlex=postlex)
