@@ -74,8 +74,8 @@ class _Printer(PythonCodePrinter):
         name = str(expr.func)
         return self.inline[name](*arguments) if name in self.inline else f"{name}({', '.join(arguments)})"
 
-    def _print_Lambda(self, expr: Lambda) -> str:
-        return f"(lambda {', '.join(map(str, expr.variables))}: {self._print(expr.expr)})"
+    def _print_Lambda(self, obj: Lambda) -> str:
+        return f"(lambda {', '.join(map(str, obj.variables))}: {self._print(obj.expr)})"
 
     def _nested(self, name: str, args: tuple[Expr, ...]) -> str:
         first, *rest = (self._print(argument) for argument in args)

@@ -16,6 +16,7 @@ from symsim.inputs.model_names import bundled
 from symsim.language.library import load_library
 from symsim.paths import ENGINES, read_text
 from symsim.render.terminal import write_table
+from symsim.serving.forms import Check, all_forms
 from symsim.tables.table import rows, signatures
 
 Listed = tuple[tuple[str, ...], Sequence[tuple[str | int, ...]]]
@@ -36,6 +37,7 @@ def _list(*, what: str, json: bool) -> int:
     elif not found:
         print(f"none yet: symsim has no {what} of its own")
     else:
+        head, found = head[: _SHOWN.get(what)], [row[: _SHOWN.get(what)] for row in found]
         write_table(head, [tuple(f"{cell:,}" if isinstance(cell, int) else cell for cell in row) for row in found])
     return 0
 
@@ -118,7 +120,16 @@ def _engines() -> Listed:
 
 
 def _forms() -> Listed:
-    return ("form", "meaning"), []
+    found: list[tuple[str, ...]] = []
+    for form in all_forms():
+        measured = [(percent, band.name, at) for band in form.bands for at, percent in band.measured]
+        bands = "; ".join(f"{percent:g} % at {name} = {at:g}" for percent, name, at in measured)
+        valid = ", ".join(str(line.condition) for line in form.body if isinstance(line, Check))
+        steps = "; ".join(f"{step.symbol} = {step.expr}" for step in form.steps)
+        words = (form.family, form.meaning, ", ".join(form.params), steps, valid, form.assumes, form.note, form.place)
+        found.append((form.quantity, form.name, form.unit, bands or form.note, form.source, *words))
+    first = ("quantity", "form", "unit", "error", "source")
+    return (*first, "family", "meaning", "of", "formula", "valid", "assumes", "note", "defined at"), found
 
 
 LISTS: Mapping[str, Callable[[], Listed]] = {
@@ -132,3 +143,6 @@ LISTS: Mapping[str, Callable[[], Listed]] = {
     "symbols": _symbols,
     "forms": _forms,
 }
+
+_SHOWN: Mapping[str, int] = {"forms": 5}
+"""How many of the columns fit on a screen; JSON has all."""

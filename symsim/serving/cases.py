@@ -15,19 +15,19 @@ from symsim.serving.step_time import StepTime
 from symsim.serving.workload import Workload
 
 Case = Mapping[str, Any]
-Figures = dict[str, float]
+Figures = Mapping[str, float]
 
 
-def figures(case: Case) -> Figures:
+def figures(case: Case) -> dict[str, float]:
     """The figures that the default forms answer for a case: `ttft_mean`, `tpot_tokens_mean`, ... in seconds.
 
-    Keys of a case and names of figures are those of simulated cases: kind (pool, engine, closed, disagg, routing), step,
-    S, O, lam, T, Bmax, mode, k, alpha, hit, kv, x, y, k0, k1, N. A figure that has no value is left out.
+    Keys of a case and names of figures are those of simulated cases: kind (pool, engine, closed, disagg, routing),
+    step, S, O, lam, T, Bmax, mode, k, alpha, hit, kv, x, y, k0, k1, N. A figure that has no value is left out.
     """
-    kind = case.get("kind")
+    kind = str(case.get("kind"))
     if kind not in _KINDS:
-        raise SymsimError(f"there is no kind of case {kind!r}; {did_you_mean(str(kind), _KINDS)}")
-    return {name: value for name, value in _KINDS[kind](case).items() if value is not None and math.isfinite(value)}
+        raise SymsimError(f"there is no kind of case {kind!r}; {did_you_mean(kind, _KINDS)}")
+    return {name: value for name, value in _KINDS[kind](case).items() if math.isfinite(value)}
 
 
 def _work(case: Case) -> Workload:
@@ -91,7 +91,7 @@ def _disaggregated(case: Case) -> Figures:
     t_kv = case.get("k0", 0.0) + case.get("k1", 0.0) * prompt
     spaced = t_kv <= pool.letters["s_min"]
     link = applied("link_wait", {"rate": rate, "x": case["x"], "t_kv": t_kv}, name="spaced" if spaced else "poisson")
-    found = dict(pool.values)
+    found: dict[str, float] = dict(pool.values)
     known = {**engine.letters, **decode.letters, **link.values, "t_kv": t_kv}
     if decode.values and link.solved:
         found |= {

@@ -1,4 +1,4 @@
-"""One engine under load: mixed, exclusive, decode only, or in a closed loop; each by the form that its step calls for."""
+"""One engine under load: mixed, exclusive, decode only or in a closed loop, by the form that its step calls for."""
 
 from __future__ import annotations
 
@@ -115,11 +115,11 @@ def _itl(letters: Letters) -> dict[str, float]:
 
 
 def _ttft_quantiles(engine: Engine, letters: Letters, mean: float) -> dict[str, float]:
-    """Constant prompts: a gamma law above the least value, n steps and the prompt's work; else a lognormal one above D."""
+    """Constant prompts: a gamma law above the least value (n steps, a prompt's work); else a lognormal one above D."""
     least = letters.get("chunks", 1) * letters["D"] + letters["alpha_1"]
     constant = engine.work.is_constant
     start, form = (least, "gamma") if constant else (letters["D"], "lognormal")
-    found = time_quantiles(mean, letters["variance"], start, form=form)
+    found = time_quantiles(mean, letters.get("var_b", letters["variance"]), start, form=form)
     return {f"ttft_{name}": value for name, value in found.items()}
 
 
@@ -154,7 +154,9 @@ def decode_engine(engine: Engine, rate: float, *, places: float = math.inf, form
     letters = {**known, **found.values}
     values = {"tpot_tokens_mean": letters["tpot"], "tpot_mean": letters["tpot"], "rows": letters["B"]}
     values |= {"step_mean": letters["step"], "itl_p50": letters["step"]}
-    return Served(values=values, letters=letters, load={"rho_d": letters.get("rho_d", 0.0)}, forms={"decode_tpot": found})
+    return Served(
+        values=values, letters=letters, load={"rho_d": letters.get("rho_d", 0.0)}, forms={"decode_tpot": found}
+    )
 
 
 def closed_loop(engine: Engine, clients: int, *, budget: float | None = None, form: str | None = None) -> Served:

@@ -24,7 +24,7 @@ class NoEquilibrium(SymsimError):
     """An equation x = f(x) without a root, or a law without a sum: more arrives than can be served."""
 
 
-class Mean(sympy.Function):
+class Mean(sympy.Function):  # pyright: ignore  (sympy types its functions loosely)
     """E[v(n)] over n = 0, 1, ... where n is r(n) times as likely as n - 1: Mean(Lambda(n, r), Lambda(n, v))."""
 
     nargs = (2,)
@@ -34,17 +34,17 @@ class Mean(sympy.Function):
         (bound,), ratio = cast(Any, self.args[0]).args
         value = cast(Any, self.args[1]).expr
         i = sympy.Dummy("i", integer=True, positive=True)
-        slope = sympy.diff(ratio, s) / ratio
+        slope: Any = sympy.diff(ratio, s) / ratio
         log_slope = sympy.Sum(slope.subs(bound, i), (i, 1, bound)) if slope != 0 else sympy.S.Zero
 
-        def mean(of: Expr) -> Expr:
+        def mean(of: Any) -> Any:
             return Mean(self.args[0], sympy.Lambda(bound, of)) if of != 0 else sympy.S.Zero
 
         return mean(sympy.diff(value, s)) + mean(value * log_slope) - mean(value) * mean(log_slope)
 
 
 def _mean(index: Expr, ratio: Expr, value: Expr) -> Expr:
-    return Mean(sympy.Lambda(index, ratio), sympy.Lambda(index, value))
+    return cast(Expr, Mean(sympy.Lambda(index, ratio), sympy.Lambda(index, value)))
 
 
 def _sum(index: Expr, low: Expr, high: Expr, value: Expr) -> Expr:

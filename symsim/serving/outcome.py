@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import Any
 
 from symsim.serving.form_text import Band
@@ -84,7 +85,7 @@ def _error(band: Band, values: Mapping[str, float]) -> float:
     points = band.measured
     if at <= points[0][0]:
         return points[0][1]
-    for (low, first), (high, last) in zip(points, points[1:], strict=False):
+    for (low, first), (high, last) in pairwise(points):
         if at <= high:
             return first + (last - first) * (at - low) / (high - low)
     return points[-1][1]
@@ -100,5 +101,7 @@ def _warning(found: Form, band: Band, values: Mapping[str, float]) -> str:
         return ""
     where = f"{band.name} = {at:.3g}"
     if at > edge:
-        return f"{found.meaning}: {where} is beyond {edge:g}, up to which {found.name} was measured (error {percent:g} %)"
+        return (
+            f"{found.meaning}: {where} is beyond {edge:g}, up to which {found.name} was measured (error {percent:g} %)"
+        )
     return f"{found.meaning}: {where} is near {edge:g}, where the error of {found.name} is {percent:g} %"

@@ -28,7 +28,9 @@ class Pool:
 
     def __post_init__(self) -> None:
         if self.workers < 1 or not self.rate > 0:
-            raise SymsimError(f"a pool of {self.workers} workers at {self.rate:g} requests/s: expected 1 or more of each")
+            raise SymsimError(
+                f"a pool of {self.workers} workers at {self.rate:g} requests/s: expected 1 or more of each"
+            )
 
 
 def prefill_pool(pool: Pool, step: StepTime, work: Workload, *, queue: str | None = None) -> Served:
@@ -90,7 +92,7 @@ def _square_form(pool: Pool, letters: Letters) -> str:
 
 
 def _quantiles(pool: Pool, letters: Letters, mean: float) -> Mapping[str, float]:
-    """Constant service: a gamma law of those who wait; random: of wait and service together, above its constant part."""
+    """Constant service: a gamma law of those who wait; random: of wait and service, above its constant part."""
     if letters["cs"] == 0:
         return {name: letters["s"] + wait for name, wait in wait_quantiles(letters).items()}
     if pool.exponential and pool.workers == 1:

@@ -15,7 +15,7 @@ from symsim.errors import SymsimError
 class StepTime:
     """t0 + max(tw, a n) + d c + p pairs seconds for n tokens, c context tokens that decodes read and causal pairs.
 
-    With experts e: t0 + tw (1 - (1 - 1/e)**n) + a n + d c + p pairs, where tw is the time of the weights of all experts.
+    With experts e: t0 + tw (1 - (1 - 1/e)**n) + a n + d c + p pairs; tw then is the time of all experts' weights.
     Raises SymsimError for numbers below zero.
     """
 

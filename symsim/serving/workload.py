@@ -39,9 +39,8 @@ class Workload:
         if self.hit == 1:
             raise SymsimError("hit = 1 leaves no token to compute; the last token of a prompt always is")
         if self.accepted is not None and not 1 <= self.accepted <= self.drafts + 1:
-            raise SymsimError(
-                f"a mean accepted length of {self.accepted:g} cannot be: {self.drafts} drafts give 1 to {self.drafts + 1}"
-            )
+            most = f"{self.drafts} drafts give up to {self.drafts + 1}"
+            raise SymsimError(f"a mean accepted length of {self.accepted:g} cannot be: {most}")
 
     @property
     def queries(self) -> int:
@@ -100,8 +99,8 @@ def _acceptance_of(length: float, drafts: int) -> float:
 def prompts(work: Workload, cost: tuple[float, float]) -> Letters:
     """Letters of the prompts: moments of the prefill work alpha, of the new tokens, and their product.
 
-    cost: seconds of a new token, and of a causal pair. A prompt with H = h S tokens in the cache has S - H new tokens and
-    S (S + 1)/2 - H (H + 1)/2 pairs, however it is cut into chunks.
+    cost: seconds of a new token, and of a causal pair. A prompt with H = h S tokens in the cache has S - H new tokens
+    and S (S + 1)/2 - H (H + 1)/2 pairs, however it is cut into chunks.
     """
     token, pair = cost
 
@@ -117,7 +116,9 @@ def prompts(work: Workload, cost: tuple[float, float]) -> Letters:
 
         def at(h: float) -> float:
             one, two = polynomial(h)
-            powers = (math.comb(k, i) * one ** (k - i) * two**i * work.input.moment(k + i + times) for i in range(k + 1))
+            powers = (
+                math.comb(k, i) * one ** (k - i) * two**i * work.input.moment(k + i + times) for i in range(k + 1)
+            )
             return (1 - h) ** times * sum(powers)
 
         return over_hits(at)

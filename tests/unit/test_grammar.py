@@ -1,4 +1,4 @@
-"""Both grammars are LALR(1) and their terminals never overlap: lark's strict mode proves it."""
+"""All grammars are LALR(1) and their terminals never overlap: lark's strict mode proves it."""
 
 import pytest
 from lark import Lark
@@ -7,6 +7,6 @@ from symsim.language.graph_text import Indentation
 from symsim.paths import GRAMMAR
 
 
-@pytest.mark.parametrize(("name", "postlex"), [("graph", Indentation()), ("query", None)])
+@pytest.mark.parametrize(("name", "postlex"), [("graph", Indentation()), ("form", Indentation()), ("query", None)])
 def test_strict(name: str, postlex: Indentation | None) -> None:
     Lark.open(str(GRAMMAR / f"{name}.lark"), parser="lalr", strict=True, postlex=postlex)

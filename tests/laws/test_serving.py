@@ -1,0 +1,231 @@
+"""Laws of the forms of serving on affine steps: limits, Little's law, rates, units, and forms that must agree."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import sympy
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from symsim.serving.engines import Engine, closed_loop, decode_engine, exclusive_engine, mixed_engine
+from symsim.serving.forms import Check, all_forms, form, letters
+from symsim.serving.functions import INDICES
+from symsim.serving.lengths import Length
+from symsim.serving.outcome import applied
+from symsim.serving.pool import Pool, prefill_pool
+from symsim.serving.program import compiled
+from symsim.serving.step_time import StepTime
+from symsim.serving.workload import Workload, accepted
+from tests.profiles import drawn
+
+EXAMPLES = settings(max_examples=drawn(40), deadline=None)
+steps = st.builds(
+    StepTime,
+    t0=st.floats(0.001, 0.05),
+    a=st.floats(1e-6, 1e-4),
+    d=st.floats(1e-10, 1e-7),
+    p=st.floats(0, 1e-8),
+)
+kinked = st.builds(StepTime, t0=st.floats(0.001, 0.01), a=st.floats(1e-6, 1e-4), tw=st.floats(0.001, 0.03))
+routed = st.builds(replace, kinked, experts=st.integers(2, 256))
+works = st.builds(
+    Workload,
+    input=st.builds(Length, st.sampled_from(["constant", "lognormal"]), st.floats(50, 8000), st.floats(0.1, 1)),
+    output=st.builds(Length, st.sampled_from(["constant", "geometric"]), st.floats(4, 1000)),
+    hit=st.floats(0, 0.9),
+    drafts=st.integers(0, 4),
+    acceptance=st.floats(0, 1),
+)
+loads = st.floats(0.02, 0.9)
+
+
+def capacity(engine: Engine) -> float:
+    """Requests per second at a load of 1."""
+    return 1 / (engine.letters["alpha_1"] + engine.letters["N"] * engine.letters["tau"])
+
+
+@EXAMPLES
+@given(steps, works, loads)
+def test_little(step: StepTime, work: Workload, load: float) -> None:
+    engine = Engine.of(step, work)
+    rate = load / (engine.letters["N"] * engine.letters["tau"])
+    decode = decode_engine(engine, rate)
+    rows = rate * (engine.letters["O"] - 1) * decode.values["tpot_mean"]
+    assert decode.values["rows"] == pytest.approx(rows, rel=1e-9)
+
+
+@EXAMPLES
+@given(steps, works, st.floats(0.02, 0.85))
+def test_product_form_of_an_affine_step_is_negative_binomial(step: StepTime, work: Workload, load: float) -> None:
+    engine = Engine.of(step, work)
+    rate = load / (engine.letters["N"] * engine.letters["tau"])
+    assume(rate * engine.letters["N"] * engine.letters["t_0"] < 1000)
+    closed, summed = (decode_engine(engine, rate, form=name) for name in ("negative-binomial", "product"))
+    assert summed.values["tpot_mean"] == pytest.approx(closed.values["tpot_mean"], rel=1e-6)
+    assert summed.letters["busy"] == pytest.approx(closed.letters["busy"], rel=1e-6)
+
+
+@EXAMPLES
+@given(st.one_of(steps, kinked, routed), works)
+def test_an_idle_engine_takes_a_step_of_one(step: StepTime, work: Workload) -> None:
+    engine = Engine.of(step, work)
+    known = engine.letters
+    alone = step(known["Q"], known["C"]) * known["N"] / (known["O"] - 1)
+    rate = 1e-7 * capacity(engine)
+    assert decode_engine(engine, rate).values["tpot_mean"] == pytest.approx(alone, rel=1e-3)
+    assert mixed_engine(engine, rate).values["tpot_mean"] == pytest.approx(alone, rel=1e-3)
+
+
+@EXAMPLES
+@given(st.one_of(steps, kinked, routed), works, loads, st.floats(1.01, 1.5))
+def test_figures_rise_with_the_rate(step: StepTime, work: Workload, load: float, more: float) -> None:
+    engine = Engine.of(step, work)
+    rate = load * capacity(engine) / more
+    less, greater = mixed_engine(engine, rate), mixed_engine(engine, rate * more)
+    assume(greater.solved)
+    for name in ("ttft_mean", "tpot_mean"):
+        assert greater.values[name] >= less.values[name] * (1 - 1e-9)
+
+
+@EXAMPLES
+@given(steps, works, loads)
+def test_time_in_other_units(step: StepTime, work: Workload, load: float) -> None:
+    """Milliseconds in place of seconds: times are a thousandfold, counts and loads as they were."""
+    longer = StepTime(**{name: 1000 * getattr(step, name) for name in ("t0", "a", "d", "p", "tw")})
+    one, other = Engine.of(step, work), Engine.of(longer, work)
+    rate = load * capacity(one)
+    seconds, milliseconds = mixed_engine(one, rate, budget=1e5), mixed_engine(other, rate / 1000, budget=1e5)
+    assert seconds.solved == milliseconds.solved
+    for name, value in seconds.values.items():
+        scale = 1 if name == "rows" else 1000
+        assert milliseconds.values[name] == pytest.approx(scale * value, rel=1e-6, abs=1e-9)
+    for name, value in seconds.load.items():
+        assert milliseconds.load[name] == pytest.approx(value, rel=1e-9)
+
+
+@EXAMPLES
+@given(steps, works, loads)
+def test_an_endless_budget_is_none(step: StepTime, work: Workload, load: float) -> None:
+    engine = Engine.of(step, work)
+    rate = load * capacity(engine)
+    without, with_one = mixed_engine(engine, rate), mixed_engine(engine, rate, budget=1e12)
+    assert with_one.values["ttft_mean"] == pytest.approx(without.values["ttft_mean"], rel=1e-5)
+
+
+@EXAMPLES
+@given(steps, works, st.floats(0.02, 0.8))
+def test_without_prefill_work_an_engine_only_decodes(step: StepTime, work: Workload, load: float) -> None:
+    engine = Engine.of(step, work)
+    free = replace(engine, letters={**engine.letters, "alpha_1": 0.0, "alpha_2": 0.0, "alpha_3": 0.0})
+    rate = load / (engine.letters["N"] * engine.letters["tau"])
+    mixed, decode = mixed_engine(free, rate), decode_engine(engine, rate)
+    assert mixed.values["tpot_mean"] == pytest.approx(decode.values["tpot_mean"], rel=1e-9)
+
+
+@EXAMPLES
+@given(st.one_of(steps, kinked, routed), works, st.integers(1, 300))
+def test_a_closed_loop_is_one_cycle(step: StepTime, work: Workload, clients: int) -> None:
+    """Clients are as many as requests in a cycle: both sides of Little's law agree."""
+    engine = Engine.of(step, work)
+    found = closed_loop(engine, clients)
+    cycle = found.values["ttft_mean"] + (engine.letters["O"] - 1) * found.values["tpot_mean"]
+    assert found.values["rate"] * cycle == pytest.approx(clients, rel=1e-9)
+
+
+@EXAMPLES
+@given(steps, works, st.integers(1, 300))
+def test_conditioning_of_an_affine_closed_loop_changes_nothing(step: StepTime, work: Workload, clients: int) -> None:
+    engine = Engine.of(step, replace(work, input=Length("constant", work.input.mean)))
+    plain, conditioned = (closed_loop(engine, clients, form=name) for name in ("arrival-theorem", "conditioned"))
+    for name in ("ttft_mean", "tpot_mean", "rate"):
+        assert conditioned.values[name] == pytest.approx(plain.values[name], rel=1e-9)
+
+
+@EXAMPLES
+@given(st.floats(0.05, 0.95), st.integers(2, 40), st.floats(0.01, 2))
+def test_round_robin_of_constant_service_is_one_queue(load: float, workers: int, service: float) -> None:
+    step, work = StepTime(t0=service, a=0), Workload(input=Length("constant", 10), output=Length("constant", 1))
+    pools = [Pool(rate=load * workers / service, workers=workers, router=router) for router in (None, "round-robin")]
+    one, turn = (prefill_pool(pool, step, work) for pool in pools)
+    assert one.values == turn.values
+
+
+@EXAMPLES
+@given(st.floats(0.05, 0.95), st.integers(1, 40))
+def test_larger_pools_never_wait_longer(load: float, workers: int) -> None:
+    step, work = StepTime(t0=0.1, a=0), Workload(input=Length("constant", 10), output=Length("constant", 1))
+    pools = [Pool(rate=10 * load * count, workers=count) for count in (workers, 2 * workers)]
+    small, large = (prefill_pool(pool, step, work).values["ttft_mean"] for pool in pools)
+    assert 0.1 <= large <= small * (1 + 1e-9)
+
+
+@EXAMPLES
+@given(st.integers(0, 8), st.floats(0, 1))
+def test_accepted_drafts(drafts: int, chance: float) -> None:
+    """mu is 1 without drafts, k + 1 where all are accepted, and increases in k, concave."""
+    work = Workload(input=Length("constant", 9), output=Length("constant", 9), drafts=drafts, acceptance=chance)
+    mu = [accepted(replace(work, drafts=drafts + more))["mu"] for more in range(3)]
+    assert 1 <= mu[0] <= drafts + 1
+    assert -1e-12 <= mu[2] - mu[1] <= mu[1] - mu[0] + 1e-12
+    sure = accepted(replace(work, acceptance=1.0))
+    assert sure["mu"] == drafts + 1
+    assert sure["mu_2"] == (drafts + 1) ** 2
+
+
+@EXAMPLES
+@given(steps, works, loads)
+def test_mixing_is_never_slower_than_taking_turns(step: StepTime, work: Workload, load: float) -> None:
+    engine = Engine.of(step, replace(work, drafts=0))
+    rate = load * capacity(engine)
+    turns = exclusive_engine(engine, rate)
+    assume(turns.solved)
+    fluid = applied("mixed_tpot", {**engine.letters, "rate": rate}, name="fluid").value
+    mixed = applied("mixed_iteration", {**engine.letters, "rate": rate}).values["X"]
+    assert mixed * engine.letters["N"] / (engine.letters["O"] - 1) <= turns.values["tpot_mean"] * (1 + 1e-6)
+    assert fluid is not None
+
+
+@EXAMPLES
+@given(st.floats(0.02, 0.85), st.integers(1, 200))
+def test_more_places_wait_less(load: float, places: int) -> None:
+    step, work = (
+        StepTime(t0=0.01, a=1e-5, d=1e-8),
+        Workload(input=Length("constant", 500), output=Length("geometric", 90)),
+    )
+    engine = Engine.of(step, work)
+    rate = load * places / (engine.letters["N"] * step(places, places * engine.letters["C"]))
+    some, more, all_of_them = (decode_engine(engine, rate, places=p).letters for p in (places, places + 5, math.inf))
+    assert some["W_slot"] >= more["W_slot"] >= all_of_them["W_slot"] == 0
+
+
+def test_every_letter_and_every_source_is_stated() -> None:
+    for found in all_forms():
+        assert found.source, found.place
+        assert found.meaning
+        for step in found.steps:
+            assert step.symbol.name in letters()
+
+
+def test_every_form_compiles_from_its_parameters_alone() -> None:
+    for found in all_forms():
+        known = {*found.params, *(step.symbol.name for step in found.steps), *INDICES, "t"}
+        for line in found.body:
+            expr = line.condition if isinstance(line, Check) else line.expr
+            assert {s.name for s in expr.free_symbols} <= known, found.place
+        compiled(found)
+
+
+@EXAMPLES
+@given(st.floats(0.01, 0.9))
+def test_implicit_forms_are_differentiated_through_their_equation(load: float) -> None:
+    """Of B = lambda N t(B) with an affine step: dB/dlambda by the implicit function theorem."""
+    t_0, tau, n, rate = 0.01, 1e-4, 100.0, load / (100 * 1e-4)
+    equation = next(step for step in form("decode_tpot", "self").steps if step.solved)
+    symbols: Mapping[str, sympy.Symbol] = {s.name: s for s in equation.expr.free_symbols}  # pyright: ignore
+    affine = equation.expr.replace(sympy.Function("t", positive=True), lambda tokens, *_: t_0 + tau * tokens)
+    slope = sympy.diff(affine, symbols["rate"]) / (1 - sympy.diff(affine, symbols["B"]))
+    rows = rate * n * t_0 / (1 - load)
+    at = {symbols["rate"]: rate, symbols["N"]: n, symbols["Q"]: 1, symbols["B"]: rows}
+    assert float(slope.subs(at)) == pytest.approx(n * t_0 / (1 - load) ** 2, rel=1e-9)
