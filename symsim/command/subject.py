@@ -34,6 +34,7 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     ask.add_argument("--num-nodes", type=int, help="nodes (default: as few as the device's scale-up domain allows)")
     ask.add_argument("--tp", "--tp-size", type=int, default=1, help="tensor parallel size")
     ask.add_argument("--pp", type=int, default=1, help="pipeline parallel size: stages that share the layers")
+    ask.add_argument("--pp-layers", type=_layers, metavar="15,16,16,14", help="layers of each stage (default: evenly)")
     ask.add_argument("--cp", type=int, default=1, help="context parallel size: GPUs that share a sequence's context")
     ask.add_argument("--dp", type=int, help="data parallel size (default: world-size / (pp * tp * cp))")
     ask.add_argument("--ep", type=int, help="expert parallel size (default: all GPUs of a stage that tp leaves)")
@@ -53,6 +54,11 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     add_tables(ask)
     add_graphs(ask)
     add_fallback(ask)
+
+
+def _layers(text: str) -> tuple[int, ...]:
+    """Layers of each pipeline stage."""
+    return tuple(int(number) for number in text.split(","))
 
 
 def add_metric(ask: argparse.ArgumentParser) -> None:

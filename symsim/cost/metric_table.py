@@ -35,7 +35,7 @@ class Metric:
     """A row of the table. starts_from: `time`, `residents` or another metric; asked: whether questions may be about it.
 
     step: the step of the model whose costs it is worked out from; let: named steps before its result; words: its names,
-    bare.
+    bare; stages: max or min, which pipeline stage's it is where stages differ.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Metric:
     result: Amount
     asked: bool
     words: frozenset[str]
+    stages: str = "max"
 
     @property
     def unit(self) -> str:
@@ -98,7 +99,7 @@ def bare(name: str) -> str:
 
 
 _RESULT = ("symbol", "formula", "unit", "latex", "meaning")
-_KEYS = {*_RESULT, "aliases", "step", "from", "let", "asked"}
+_KEYS = {*_RESULT, "aliases", "step", "from", "let", "asked", "stages"}
 
 
 def _metric(name: str, row: Mapping[str, Any]) -> Metric:
@@ -112,5 +113,6 @@ def _metric(name: str, row: Mapping[str, Any]) -> Metric:
         let=tuple(Amount(**amount) for amount in row.get("let", ())),
         result=Amount(**{key: row[key] for key in _RESULT}),
         asked=row.get("asked", True),
+        stages=row.get("stages", "max"),
         words=frozenset(map(bare, (name, *row.get("aliases", ())))),
     )

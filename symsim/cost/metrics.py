@@ -93,9 +93,13 @@ class PricedPhase:
     def times(self) -> Mapping[str, Time]:
         return {name: time(cost) for name, cost in self.costs.items()}
 
-    def passes(self, op: Op) -> Expr:
-        """How often a step executes an operator: a token passes the layers of every pipeline stage."""
-        return op.repeat * (self.graph.degrees["pp"] if op.body else sympy.S.One)
+    def passes(self, op: Op) -> tuple[Expr, ...]:
+        """How often a step executes an operator: a token waits pp times for the slowest pipeline stage, or rather, for
+        each that may be the slowest."""
+        if not op.body:
+            return (op.repeat,) * max(1, len(self.graph.stages))
+        counts = [stage.get(op.body, op.body_repeat) for stage in self.graph.stages.values()] or [op.body_repeat]
+        return tuple(self.graph.degrees["pp"] * (op.repeat / op.body_repeat * count) for count in counts)
 
 
 def priced_phase(
@@ -108,28 +112,42 @@ def priced_phase(
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """Steps that a metric stands on; scope: what its formula may name besides them."""
+    """Steps that a metric stands on; scope: what its formula may name besides them.
+
+    stages: what else it may name of each pipeline stage that may be the fullest, where that is not the same one always.
+    """
 
     steps: tuple[Step, ...]
     scope: Mapping[str, Expr]
+    stages: tuple[Mapping[str, Expr], ...] = ()
 
 
 def derivation(metric: Metric, phase: PricedPhase, base: Derivation | None = None) -> Derivation:
     """A metric of a phase, as its row of the table says. base: the derivation of the metric that it starts from.
 
-    With pp pipeline stages as many batches are in flight, so a token waits for the fullest stage at each of them, and
+    With pp pipeline stages as many batches are in flight, so a token waits for the slowest stage at each of them, and
     stages do not change rates but through their time. Both of two overlapped batches count.
     """
     start = _start(metric, phase, base)
     scope = {**{name: symbol(name) for name in KNOWN}, **_served(phase), **start.scope}
-    steps = [*start.steps]
+    steps, stages = [*start.steps], [dict(stage) for stage in start.stages]
     for amount in (*metric.let, metric.result):
-        named = {step.symbol.name: step.symbol for step in steps}
-        expr = expression(amount.tree(), {**scope, **named})
-        steps.append(
-            Step(step_symbol(amount.symbol, signed=amount.signed), expr, amount.unit, amount.meaning, amount.latex)
-        )
+        known = {**scope, **{step.symbol.name: step.symbol for step in steps}}
+        each = [expression(amount.tree(), {**known, **stage}) for stage in stages]
+        for stage, own in zip(stages, each, strict=True):
+            stage[amount.symbol] = own
+        if not stages or amount is metric.result:
+            expr = _of_all(metric.stages, each) if stages else expression(amount.tree(), known)
+            steps.append(Step(step_symbol(amount.symbol), expr, amount.unit, amount.meaning, amount.latex))
     return Derivation(metric.name, metric.meaning, (*_context(steps), *steps), phase.guards)
+
+
+def _of_all(which: str, stages: list[Expr]) -> Expr:
+    """The largest or the smallest over pipeline stages; each Max binary and unevaluated (sympy is slow on more)."""
+    chosen = stages[0]
+    for other in stages[1:]:
+        chosen = (sympy.Max if which == "max" else sympy.Min)(chosen, other, evaluate=False)
+    return chosen
 
 
 def _start(metric: Metric, phase: PricedPhase, base: Derivation | None) -> _Start:
@@ -138,7 +156,7 @@ def _start(metric: Metric, phase: PricedPhase, base: Derivation | None) -> _Star
             steps, total = _step_time(phase)
             return _Start(steps, {"step_time": total})
         case "residents":
-            return _Start(_memory_steps(phase), {"reserved": reserved(phase.graph)})
+            return _memory_start(phase)
         case other:
             return _Start((base or derivation(metrics()[other], phase)).steps, {})
 
@@ -156,15 +174,56 @@ def cache(phase: PricedPhase) -> Derivation:
     return Derivation("cache", each.meaning, (*caches, each), phase.guards)
 
 
-def _memory_steps(phase: PricedPhase) -> tuple[Step, ...]:
+def _memory_start(phase: PricedPhase) -> _Start:
     """Weights of one GPU by layer and stage, then what a token and a sequence keep.
 
     The first pipeline stage holds what stands before the layers, the last one what stands behind them: the fullest GPU
-    holds the larger of both.
+    holds the larger of both, and the layers of the fullest stage.
     """
     graph = phase.graph
     steps: list[Step] = []
-    layers: list[tuple[Expr, Expr]] = []
+    layers, larger = _weights(phase, steps)
+    scope = {"reserved": reserved(graph)}
+    if not graph.stages:
+        steps.append(_held("", repeated([(part, repeat) for _, part, repeat in layers]) + larger))
+        caches, each = _cache_steps(graph)
+        return _Start((*steps, *caches, each), scope)
+    stages: list[Mapping[str, Expr]] = []
+    for number, counts in graph.stages.items():
+        suffix = f"_stage{number}" if len(graph.stages) > 1 else ""
+        steps.append(
+            _held(suffix, repeated([(part, counts.get(body, repeat)) for body, part, repeat in layers]) + larger)
+        )
+        caches, each = _cache_steps(graph.of_stage(number), suffix)
+        own = (steps[-1], *caches, each)
+        steps += (*caches, each)
+        stages.append({step.symbol.name.removesuffix(suffix): step.symbol for step in own})
+    return _Start(tuple(steps), scope, tuple(stages) if len(stages) > 1 else ())
+
+
+def _held(suffix: str, amount: Expr) -> Step:
+    return Step(
+        step_symbol(f"weights{suffix}"),
+        amount,
+        "B",
+        _of_stage("resident weights of one GPU", suffix),
+        f"M_{{\\mathrm{{weights{_marked(suffix)}}}}}",
+    )
+
+
+def _of_stage(meaning: str, suffix: str) -> str:
+    return f"{meaning}, pipeline stage {suffix.removeprefix('_stage')}" if suffix else meaning
+
+
+def _marked(suffix: str) -> str:
+    """What tells a stage apart in LaTeX."""
+    return f"\\,{suffix.removeprefix('_')}" if suffix else ""
+
+
+def _weights(phase: PricedPhase, steps: list[Step]) -> tuple[list[tuple[str, Expr, Expr]], Expr]:
+    """Weights of the layers, each with its body and how often it is repeated; and of the larger end of a pipeline."""
+    graph = phase.graph
+    layers: list[tuple[str, Expr, Expr]] = []
     ends: tuple[list[Expr], list[Expr]] = [], []
     behind = stages_behind(graph) if graph.degrees["pp"] != 1 else frozenset[str]()
     for (body, repeat), stages in weights_by_stage(graph, phase.costs).items():
@@ -176,31 +235,34 @@ def _memory_steps(phase: PricedPhase) -> tuple[Step, ...]:
         if body and len(parts) > 1:
             parts = [_named(steps, [f"w_{body}"], sympy.Add(*parts), f"weights of one {body}", unit="B")]
         if body or graph.degrees["pp"] == 1:
-            layers += [(part, repeat) for part in parts]
+            layers += [(body, part, repeat) for part in parts]
         else:
             for stage, part in zip(amounts, parts, strict=True):
                 ends[stage in behind].append(part)
-    total = "resident weights of one GPU"
     larger = sympy.Max(*(sympy.Add(*end) for end in ends if end), evaluate=False) if any(ends) else sympy.S.Zero
-    held = Step(step_symbol("weights"), repeated(layers) + larger, "B", total, "M_{\\mathrm{weights}}")
-    caches, each = _cache_steps(graph)
-    return *steps, held, *caches, each
+    return layers, larger
 
 
-def _cache_steps(graph: OpGraph) -> tuple[tuple[Step, ...], Step]:
-    """What a token keeps; where windows saturate, what a windowed one keeps; and what a sequence does."""
+def _cache_steps(graph: OpGraph, suffix: str = "") -> tuple[tuple[Step, ...], Step]:
+    """What a token keeps; where windows saturate, what a windowed one keeps; and what a sequence does.
+
+    suffix: tells the steps of a pipeline stage apart.
+    """
     held = symbol("S") + symbol("O")
-    amount, latex = resident(graph, "cache"), "m_{\\mathrm{token}}"
-    token = Step(step_symbol("cache_per_token"), amount, "B", "KV cache of one token, all layers", latex)
+    marked = _marked(suffix)
+    amount, latex = resident(graph, "cache"), f"m_{{\\mathrm{{token{marked}}}}}"
+    meaning = _of_stage("KV cache of one token, all layers" if not suffix else "KV cache of one token", suffix)
+    token = Step(step_symbol(f"cache_per_token{suffix}"), amount, "B", meaning, latex)
     steps, cache = [token], held * token.symbol + resident(graph, "state")
     for i, (window, bytes_) in enumerate(windowed(graph).items()):
-        name = "cache_per_windowed_token" + (f"_{i + 1}" if i else "")
-        meaning = f"KV cache of one token, layers with a window of {window}"
-        latex = f"m_{{\\mathrm{{window{i + 1 if i else ''}}}}}"
+        name = "cache_per_windowed_token" + (f"_{i + 1}" if i else "") + suffix
+        meaning = _of_stage(f"KV cache of one token, layers with a window of {window}", suffix)
+        latex = f"m_{{\\mathrm{{window{i + 1 if i else ''}{marked}}}}}"
         steps.append(Step(step_symbol(name), bytes_, "B", meaning, latex))
         cache += sympy.Min(held, window) * steps[-1].symbol
-    meaning = "KV cache and state of one sequence at its full length"
-    return tuple(steps), Step(step_symbol("cache_per_sequence"), cache, "B", meaning, "m_{\\mathrm{sequence}}")
+    meaning = _of_stage("KV cache and state of one sequence at its full length", suffix)
+    latex = f"m_{{\\mathrm{{sequence{marked}}}}}"
+    return tuple(steps), Step(step_symbol(f"cache_per_sequence{suffix}"), cache, "B", meaning, latex)
 
 
 def _bodies(graph: OpGraph) -> Mapping[str, Mapping[str, list[Op]]]:
@@ -227,6 +289,7 @@ def _step_time(phase: PricedPhase) -> tuple[tuple[Step, ...], Expr]:
         _overlap(phase.graph.step)
     steps: list[Step] = []
     total: list[Expr] = []
+    layers: list[tuple[str, Expr, Expr]] = []
     for body, stages in bodies.items():
         repeat = next(iter(stages.values()))[0].body_repeat
         if repeat == 0:  # in the graph to be looked at, never executed
@@ -238,8 +301,19 @@ def _step_time(phase: PricedPhase) -> tuple[tuple[Step, ...], Expr]:
         paired = phase.overlapped and overlaps(stages)
         whole = two_batch(stage_times, phase.graph.step) if paired else serial(stage_times)
         layer = _named(steps, [f"t_{body}"], whole, f"one {body}, two batches overlapped" if paired else f"one {body}")
-        total.append(phase.graph.degrees["pp"] * repeat * layer * (1 if paired else batches(phase.overlapped)))
-    return tuple(steps), sympy.Add(*total)
+        layers.append((body, repeat, layer * (1 if paired else batches(phase.overlapped))))
+    return tuple(steps), phase.graph.degrees["pp"] * _slowest(phase.graph, layers) + sympy.Add(*total)
+
+
+def _slowest(graph: OpGraph, layers: list[tuple[str, Expr, Expr]]) -> Expr:
+    """The time of the slowest pipeline stage. layers: body, its repeats, the time of one."""
+    if not graph.stages:
+        return sympy.Add(*(repeat * layer for _, repeat, layer in layers))
+    stages = [
+        sympy.Add(*(counts.get(body, repeat) * layer for body, repeat, layer in layers))
+        for counts in graph.stages.values()
+    ]
+    return _of_all("max", stages)
 
 
 def _once(ops: list[Op], times: Mapping[str, Time], phase: PricedPhase, steps: list[Step]) -> Expr:

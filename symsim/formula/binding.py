@@ -19,6 +19,7 @@ from symsim.inputs.device import Device, bundled_devices, load_device
 from symsim.inputs.source import Source
 from symsim.model.architecture import Architecture
 from symsim.model.lower import Facts
+from symsim.model.pipeline_stages import fullest_stages
 from symsim.quantization.formats import Format
 from symsim.tables.table import Lenders, TableContext
 
@@ -46,7 +47,7 @@ def bind_model(
 ) -> Numbers:
     """What is known without a device: architecture and deployment. stored: symbol -> format of weights and cache that
     the checkpoint gives, and where from. Its deployment has every precision decided."""
-    return _bound(_architecture(sizes) | _deployment(deployment) | _formats(stored or {}))
+    return _bound(_architecture(sizes) | _stages(sizes, deployment) | _deployment(deployment) | _formats(stored or {}))
 
 
 def bind_all(
@@ -57,7 +58,13 @@ def bind_all(
     stored: Mapping[str, tuple[Format, str]] | None = None,
 ) -> Numbers:
     """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants."""
-    rows = _architecture(sizes) | _hardware(device, cost_model) | _deployment(deployment) | _formats(stored or {})
+    rows = (
+        _architecture(sizes)
+        | _stages(sizes, deployment)
+        | _hardware(device, cost_model)
+        | _deployment(deployment)
+        | _formats(stored or {})
+    )
     for name, value in cost_model.constants.items():
         rows[name] = value, Source(how="constant", note=cost_model.sources[name])
     if deployment.gemm == CHECKPOINT:
@@ -92,6 +99,16 @@ def _formats(stored: Mapping[str, tuple[Format, str]]) -> Rows:
 
 def _architecture(sizes: Architecture) -> Rows:
     return {name: (Fraction(value), sizes.sources[name]) for name, value in sizes.values.items()}
+
+
+def _stages(sizes: Architecture, deployment: Deployment) -> Rows:
+    """Layers of each kind in the pipeline stages that formulas tell apart."""
+    rows: Rows = {}
+    for stage in fullest_stages(sizes.kinds, deployment.pp, deployment.pp_layers):
+        for kind, count in stage.counts.items():
+            source = Source(how="deployment", note=f"{kind} layers of pipeline stage {stage.number}")
+            rows[stage.symbol(kind)] = Fraction(count), source
+    return rows
 
 
 def _bound(rows: Rows) -> Numbers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sympy import Expr, Tuple
@@ -49,19 +49,35 @@ def breakdown(phase: PricedPhase, form: ClosedForm, workload: Mapping[str, int])
     values = form.values(workload)
     times = phase.times()
     lines: list[OpLine] = []
+    passed: list[list[float]] = []
     for op in phase.graph.ops:
         cost, time = phase.costs[op.name], times[op.name]
-        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, phase.passes(op), *_parts(time))
-        flops, hbm, link, seconds, repeat, *parts = numbers(terms, values, form.context)
+        passes = phase.passes(op)
+        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, *_parts(time), *passes)
+        flops, hbm, link, seconds, *rest = numbers(terms, values, form.context)
+        parts, repeats = rest[: len(_BOUNDS)], rest[len(_BOUNDS) :]
+        passed.append(repeats)
         bound = _BOUNDS[max(range(len(parts)), key=parts.__getitem__)]
         rows = [found.sentence() for found in look_ups(time, values, form.context)]
         keys = form.keys_of(Tuple(*op.shape.values()))
         source = "; ".join([f"{op.origin} ({', '.join(keys)})" if keys else str(op.origin), *rows])
         intensity = flops / hbm if hbm else None
         lines.append(
-            OpLine(op.name, op.kernel, flops, hbm, link, intensity, seconds, repeat, bound, source, _format(op, cost))
+            OpLine(
+                op.name, op.kernel, flops, hbm, link, intensity, seconds, repeats[0], bound, source, _format(op, cost)
+            )
         )
-    return tuple(lines)
+    return _of_the_slowest(lines, passed)
+
+
+def _of_the_slowest(lines: list[OpLine], passed: list[list[float]]) -> tuple[OpLine, ...]:
+    """The operators as often as they are executed where the slowest pipeline stage is waited for."""
+    totals = [
+        sum(line.seconds * times for line, times in zip(lines, stage, strict=True))
+        for stage in zip(*passed, strict=True)
+    ]
+    slowest = totals.index(max(totals)) if totals else 0
+    return tuple(replace(line, times=times[slowest]) for line, times in zip(lines, passed, strict=True))
 
 
 def _format(op: Op, cost: Cost) -> str | None:

@@ -26,8 +26,8 @@ class Deployment:
     """world_size = pp * dp * cp * tp GPUs on num_nodes nodes (None: as few as the device's scale-up domain allows).
 
     tp GPUs share a layer's heads, and dcp of them the KV cache that they would hold alike; cp such groups share the
-    context of their sequences; pp stages share the layers; dp
-    copies of the attention follow. ep * moe_tp of a stage's tp * cp * dp GPUs hold one copy of the experts: ep ranks
+    context of their sequences; pp stages share the layers, pp_layers each or as evenly as can be; dp copies of the
+    attention follow. ep * moe_tp of a stage's tp * cp * dp GPUs hold one copy of the experts: ep ranks
     hold whole experts, or moe_tp GPUs share each; further GPUs hold further copies. ep is dp * cp unless given, moe_tp
     as many GPUs of a tensor parallel group as ep leaves; redundant_experts further copies of single experts spread over
     the ep ranks. Ranks are numbered tp innermost, then cp, dp, and pp outermost, so a group lies inside a node when it
@@ -49,6 +49,7 @@ class Deployment:
     moe_tp: int | None = None
     dcp: int = 1
     redundant_experts: int = 0
+    pp_layers: tuple[int, ...] | None = None
     gemm: Precision | None = None
     kv: Precision | None = None
     comm: Communication = "allreduce"
@@ -63,6 +64,7 @@ class Deployment:
     def __post_init__(self) -> None:
         optional = ("world_size", "num_nodes", "dp", "ep", "moe_tp")
         stated = (name for name in optional if getattr(self, name) is not None)
+        self._check_layers()
         for name in ("tp", "pp", "cp", "dcp", *stated):
             positive_integer(name, getattr(self, name))
         if isinstance(self.redundant_experts, bool) or not isinstance(self.redundant_experts, int):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -78,6 +80,19 @@ class Deployment:
         self._check_experts()
         if self.num_nodes is not None:
             self._check_nodes(self.num_nodes)
+
+    def _check_layers(self) -> None:
+        """Layers of every stage; stated alone they say how many stages there are."""
+        if self.pp_layers is None:
+            return
+        layers = tuple(positive_integer("pp_layers", layers) for layers in self.pp_layers)
+        object.__setattr__(self, "pp_layers", layers)
+        if self.pp == 1:
+            object.__setattr__(self, "pp", len(layers))
+        if len(layers) != self.pp:
+            raise DeploymentError(
+                f"pp_layers = {','.join(map(str, layers))} are {len(layers)} stages, and pp = {self.pp}"
+            )
 
     def _check_words(self) -> None:
         for name, choices in (("gemm", Precision), ("kv", Precision), ("comm", Communication), ("overlap", Overlap)):
@@ -191,14 +206,14 @@ class Deployment:
         """The command line's flags for what differs from one GPU in bf16."""
         changed = [(name, value) for name, value, usual in self._stated() if value != usual]
         words = [(name.replace("_", "-"), float(v) if isinstance(v, Fraction) else v) for name, v in changed]
-        return [word for name, value in words for word in (f"--{name}", str(value))]
+        return [word for name, value in words for word in (f"--{name}", _word(value))]
 
     def text(self) -> str:
         """What differs from one GPU in bf16, as keyword arguments."""
         usual = {"gemm": ("bf16", None), "kv": ("bf16", None), "num_nodes": (None, 1)}
         stated = [(name, value, usual.get(name, (default,))) for name, value, default in self._stated()]
         changed = [(name, value) for name, value, known in stated if value not in known]
-        return ", ".join(f"{name} {value}" for name, value in changed) or "one GPU, bf16"
+        return ", ".join(f"{name} {_word(value)}" for name, value in changed) or "one GPU, bf16"
 
     def _stated(self) -> list[tuple[str, object, object]]:
         """Field, its value and the usual one, those of every deployment first; dp follows from world_size."""
@@ -233,6 +248,11 @@ def positive_integer(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise DeploymentError(f"{name} = {value!r} must be a whole number of at least 1")
     return value
+
+
+def _word(value: object) -> str:
+    """A value as the command line takes it."""
+    return ",".join(map(str, cast("tuple[int, ...]", value))) if isinstance(value, tuple) else str(value)
 
 
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:

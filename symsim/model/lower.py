@@ -36,6 +36,7 @@ from symsim.language.tree import (
 from symsim.model.environment import Env
 from symsim.model.layer_kinds import LayerKind
 from symsim.model.op_graph import DEGREES, SHARED, Guard, Op, OpGraph, Refusal, Resident, Whole, verify
+from symsim.model.pipeline_stages import fullest_stages
 from symsim.model.step import EngineStep, step_named
 from symsim.model.weight_paths import refuse_large, within
 from symsim.quantization.layers import Formats
@@ -91,11 +92,13 @@ def lower(
     pad: bool = False,
     changed: Mapping[str, str] | None = None,
     formats: Formats | None = None,
+    pp_layers: tuple[int, ...] | None = None,
 ) -> OpGraph:
     """The operator graph of one step of the library. kinds: the kinds of layers that the config has.
 
     pad: what does not divide into whole shards is padded until it does; changed: fact of the step -> the one that
-    stands in for it; formats: of the modules outside of layers, where a checkpoint gives each its own.
+    stands in for it; formats: of the modules outside of layers, where a checkpoint gives each its own; pp_layers: of
+    each pipeline stage, where stated.
     Raises UndefinedName and CycleError at their place in the text, ConfigError for a merged operator of two formats.
     """
     refuse_large(model, library)
@@ -109,6 +112,7 @@ def lower(
     lowering.body(
         model.body, Env(scope=model_scope(model, work, kinds), work=work, values={"input": ()}, formats=outside)
     )
+    stages = _stages(shared, facts, kinds, pp_layers, alone)
     guards = {**lowering.guards, **alone}
     return verify(
         OpGraph(
@@ -121,8 +125,32 @@ def lower(
             whole=tuple(lowering.whole),
             refusals=tuple(lowering.refusals),
             degrees=shared,
+            stages=stages,
         )
     )
+
+
+def _stages(
+    shared: Scope,
+    facts: Facts,
+    kinds: tuple[LayerKind, ...],
+    pp_layers: tuple[int, ...] | None,
+    guards: dict[sympy.Basic, bool],
+) -> dict[int, Mapping[str, Expr]]:
+    """Pipeline stages that may be the fullest; a formula that tells them apart holds for their number only."""
+    if shared["pp"] == 1:
+        return {}
+    pp = facts[symbol("pp")]
+    stages = fullest_stages(kinds, int(pp), pp_layers)
+    if stages:
+        decide(sympy.Eq(shared["pp"], pp), facts, guards)
+    return {
+        stage.number: {
+            kind: architecture_symbol(stage.symbol(kind)) if count else sympy.S.Zero
+            for kind, count in stage.counts.items()
+        }
+        for stage in stages
+    }
 
 
 def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:

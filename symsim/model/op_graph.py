@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import networkx as nx
 import sympy
@@ -146,7 +147,8 @@ class OpGraph:
     """Operators in the order of the graph text, their data flow, and what they keep in memory.
 
     dag: frozen nx.DiGraph of op names. guards: what must stay as it is for this graph to hold; degrees: what stands for
-    each of DEGREES in its formulas; whole, refusals: deployments that are refused.
+    each of DEGREES in its formulas; whole, refusals: deployments that are refused. stages: the pipeline stages that may
+    be the fullest, by number, with how many layers of each body; none where the repeats say it.
     """
 
     model: str
@@ -158,6 +160,24 @@ class OpGraph:
     whole: tuple[Whole, ...]
     refusals: tuple[Refusal, ...]
     degrees: Mapping[str, Expr]
+    stages: Mapping[int, Mapping[str, Expr]] = field(default_factory=dict[int, Mapping[str, Expr]])
+
+    def of_stage(self, number: int) -> OpGraph:
+        """The graph with as many layers of each kind as this pipeline stage has."""
+        counts = self.stages[number]
+        return replace(
+            self,
+            ops=tuple(_counted(op, counts) for op in self.ops),
+            residents=tuple(_counted(item, counts) for item in self.residents),
+        )
+
+
+Counted = TypeVar("Counted", Op, Resident)
+
+
+def _counted(item: Counted, counts: Mapping[str, Expr]) -> Counted:
+    count = counts.get(item.body)
+    return item if count is None else replace(item, repeat=item.repeat / item.body_repeat * count, body_repeat=count)
 
 
 def verify(graph: OpGraph) -> OpGraph:

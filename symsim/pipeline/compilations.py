@@ -17,6 +17,7 @@ from symsim.cost.metrics import Derivation, PricedPhase, derivation, priced_phas
 from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
 from symsim.model.lower import Facts, lower
 from symsim.model.op_graph import Guard
+from symsim.model.pipeline_stages import fullest_stages
 from symsim.model.predicates import Decision, Values, guards_decision
 from symsim.model.stored_formats import ServedModel
 
@@ -90,7 +91,7 @@ def phase_of(
     family, values = served.family, deciding_values(numbers)
     kinds = tuple(kind.form for kind in family.sizes.kinds)
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
-    key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats)
+    key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats, _told_apart(served))
     found = PHASES.find(key, values)
     return found or PHASES.keep(key, _priced(served, step, deciding_numbers(numbers), rates, pad=pad))
 
@@ -102,11 +103,19 @@ def _decision(guarded: Guarded) -> Decision:
 
 def _priced(served: ServedModel, step: str, facts: Facts, rates: Rates | None, *, pad: bool) -> PricedPhase:
     family = served.family
-    graph = lower(family.model, family.library, step, facts, family.sizes.kinds, pad=pad, formats=served.formats)
+    layers = served.deployment.pp_layers
+    kinds = family.sizes.kinds
+    graph = lower(family.model, family.library, step, facts, kinds, pad=pad, formats=served.formats, pp_layers=layers)
     priced, decided = costs(graph, family.library, facts, rates=rates)
     two_batches = bool(facts[_TWO_BATCH])
     flag = Guard(sympy.Ne(_TWO_BATCH, 0), two_batches)
     return priced_phase(graph, priced, (*decided, flag), two_batches)
+
+
+def _told_apart(served: ServedModel) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """The pipeline stages that formulas tell apart, each with the kinds of layers that it has."""
+    stages = fullest_stages(served.family.sizes.kinds, served.deployment.pp, served.deployment.pp_layers)
+    return tuple((stage.number, tuple(kind for kind, count in stage.counts.items() if count)) for stage in stages)
 
 
 def derived(metric: Metric, phase: PricedPhase) -> Derivation:

@@ -19,6 +19,7 @@ from symsim.cost.kernel_cost import Cost, in_bytes
 from symsim.cost.metrics import PricedPhase
 from symsim.errors import DeploymentError
 from symsim.model.op_graph import Resident
+from symsim.model.pipeline_stages import fullest_stages, layers_by_stage
 from tests.laws.families import BUNDLED, CONFIGS, compiled
 
 MODELS = sorted([*CONFIGS, *BUNDLED])
@@ -187,9 +188,9 @@ def test_formulas_do_not_speak_of_what_is_not_done(name: str) -> None:
         assert not {"pp", "cp", "dp"} & set(costs.metric(metric).symbols)
 
 
-@given(st.sampled_from(["llama", "gpt_oss", "deepseek_v2"]), st.sampled_from(["tpot", "ttft", "memory"]))
+@given(st.sampled_from(["llama", "mistral", "mixtral"]), st.sampled_from(["tpot", "ttft", "memory"]))
 def test_a_formula_holds_for_other_degrees(name: str, metric: str) -> None:
-    """Compiled for one mix and evaluated at another is compiled for the other."""
+    """Compiled for one mix and evaluated at another is compiled for the other, where all layers are alike."""
     one, other = symsim.Deployment(32, 1, pp=2, cp=2), symsim.Deployment(32, 1, pp=4, cp=4)
     formula, expected = (compiled(name, mix).metric(metric) for mix in (one, other))
     point = {key: value for key, value in {"B": 64, "S": 4096, "O": 512, "T": 8192}.items() if key in formula.symbols}
@@ -197,8 +198,24 @@ def test_a_formula_holds_for_other_degrees(name: str, metric: str) -> None:
     assert formula.evaluate(**point, **degrees) == pytest.approx(expected.evaluate(**point), rel=1e-12)
 
 
+@given(st.sampled_from(MODELS), st.integers(2, 12), st.data())
+def test_stages_hold_the_layers_of_the_model(name: str, pp: int, data: st.DataObject) -> None:
+    """Every layer is on one stage, in order; no stage has more of every kind than the fullest ones."""
+    kinds = compiled(name, symsim.Deployment()).compiled.sizes.kinds
+    layers = sum(len(kind.layers) for kind in kinds)
+    assume(layers >= pp)
+    cuts = sorted(data.draw(st.sets(st.integers(1, layers - 1), min_size=pp - 1, max_size=pp - 1)))
+    stated = tuple(end - start for start, end in zip([0, *cuts], [*cuts, layers], strict=True))
+    for split in (None, stated):
+        held = layers_by_stage(layers, pp, split)
+        assert sum(held) == layers
+        fullest = fullest_stages(kinds, pp, split)
+        assert all(sum(stage.counts.values()) == held[stage.number - 1] for stage in fullest)
+        assert not fullest or max(sum(stage.counts.values()) for stage in fullest) == max(held)
+
+
 def test_what_follows_from_a_degree_may_not_leave_what_the_formula_holds_for() -> None:
     """32 GPUs are four nodes: experts over 16 ranks send over RDMA, over the 8 that pp = cp = 4 leave over NVLink."""
-    tpot = compiled("gpt_oss", symsim.Deployment(32, pp=2, cp=2)).tpot
+    tpot = compiled("mixtral", symsim.Deployment(32, pp=2, cp=2)).tpot
     with pytest.raises(symsim.SymsimError, match="was derived for"):
         tpot.evaluate(B=64, S=4096, O=512, pp=4, cp=4)
