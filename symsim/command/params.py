@@ -74,6 +74,6 @@ def _bytes(stored: Mapping[str, int] | str, columns: int) -> list[tuple[str, ...
         return []
     total = sum(stored.values())
     formats = stored if len(stored) > 1 or "bf16" not in stored else {}
-    named = {"bytes of the checkpoint": total, **{f"bytes in {name}": amount for name, amount in formats.items()}}
     blank = ("", *("" for _ in range(columns)))
-    return [(name, f"{amount:,} = {format_quantity(amount, 'B')}", *blank) for name, amount in named.items()]
+    rows = [(f"checkpoint, bytes ({format_quantity(total, 'B')})", f"{total:,}", *blank)]
+    return [*rows, *((f"  in {name}", f"{amount:,}", *blank) for name, amount in formats.items())]

@@ -60,7 +60,7 @@ def test_scales_and_indices_of_gptq_are_held_and_moved(tmp_path: Path) -> None:
 
 def test_formats_are_printed_and_in_json() -> None:
     told = run("params", "qwen3-32b-awq").stdout
-    assert "19,325,298,688 = 19.33 GB" in told
-    assert "bytes in int4 g128" in told
+    assert "checkpoint, bytes (19.33 GB)     19,325,298,688" in told
+    assert "  in int4 g128                   16,212,295,680" in told
     found = json.loads(run("params", "qwen3-32b-awq", "--json").stdout)
     assert found["checkpoint_bytes"] == sum(found["checkpoint"].values()) == 19_325_298_688
