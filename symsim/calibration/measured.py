@@ -1,0 +1,92 @@
+"""Rows of measured kernels -> the arguments of forms: spellings, numbers of the device, loads of experts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symsim.algebra.units import parse_quantity
+from symsim.inputs.device import load_device
+from symsim.paths import CALIBRATION
+
+Array = NDArray[np.float64]
+
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "gemm": ("gemm", "gemm_quantised", "gemm_quantised_blocks"),
+    "attention_prefill": ("attention_prefill",),
+    "attention_decode": ("attention_decode",),
+    "mla_prefill": ("mla_prefill",),
+    "mla_decode": ("mla_decode",),
+    "moe": ("experts", "experts_in_cache"),
+    "gdn": ("delta_rule", "convolution"),
+    "collectives": ("all_reduce", "scatter_gather"),
+    "all_to_all": ("expert_messages",),
+}
+"""Table of measured kernels -> the forms that may describe its rows."""
+
+
+@cache
+def spellings() -> Mapping[str, Mapping[str, Any]]:
+    """Section -> name -> value, of calibration/measured.toml."""
+    return tomllib.loads((CALIBRATION / "measured.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def device_numbers(device: str, dtype: str, kv_dtype: str | None, phase: str | None) -> Mapping[str, float]:
+    """SI numbers of hardware and number format that forms name. Raises LookupError for other spellings."""
+    known = spellings()
+    if device not in known["device"]:
+        raise LookupError(f"no measured kernels of device {device!r}; known: {', '.join(known['device'])}")
+    chip = load_device(known["device"][device])
+    peak, weight, activation = _format(dtype, phase)
+    figures: dict[str, Fraction | None] = {
+        "hbm_bandwidth": chip.figures["hbm_bandwidth"],
+        "nvlink_bandwidth": chip.figures.get("nvlink_bandwidth"),
+        "sm_count": chip.figures.get("sm_count", known["sm_count"].get(chip.path.stem)),
+        "peak": chip.figures.get(f"peak_{peak}", chip.figures["peak_bf16"]),
+        "l2": parse_quantity(known["l2"][chip.path.stem], "B"),
+    }
+    bytes_ = {"b_w": weight, "b_a": activation, "b_kv": _format(kv_dtype or "bfloat16", None)[1]}
+    return {**{name: float(value) for name, value in figures.items() if value is not None}, **bytes_}
+
+
+def _format(dtype: str, phase: str | None) -> tuple[str, float, float]:
+    formats = spellings()["format"]
+    row = formats.get(f"{dtype} {phase}", formats.get(dtype))
+    if row is None:
+        raise LookupError(f"no number format {dtype!r} in measured kernels; known: {', '.join(formats)}")
+    return cast(tuple[str, float, float], tuple(row))
+
+
+def size_arguments(op: str, sizes: Mapping[str, ArrayLike]) -> Mapping[str, Array]:
+    """Columns of a table as a form takes them: a window of 0 is none; of the delta rule, tokens of one sequence."""
+    found = {name: np.asarray(values, dtype=float) for name, values in sizes.items()}
+    if "window" in found:
+        found["window"] = np.where(found["window"] > 0, found["window"], np.inf)
+    if op == "gdn" and "seq_len" in found:
+        found["seq_len"] = np.maximum(found["seq_len"], 1.0)
+    return found
+
+
+def skewed_loads(tokens: Array, topk: Array, experts: Array, ep: Array) -> tuple[Array, Array]:
+    """Rows and hit experts of the busiest GPU where the popularity of experts is log-uniform, as NVIDIA's collector
+    draws `power_law_1.01`.
+
+    The load of one expert is between 1 and r = 0.8 tokens (0.01 and 2 where there are fewer slots than experts): its
+    squared coefficient of variation is ln r (r + 1)/(2 (r - 1)) - 1, and the largest of ep sums of experts/ep such
+    loads lies z = sqrt(2 ln ep) - 0.58 standard deviations above the mean, with a correction for the skew.
+    """
+    slots, local = tokens * topk, experts / ep
+    r = np.where(slots <= experts, 200.0, np.maximum(0.8 * tokens, 1.01))
+    cv = np.sqrt(np.maximum(np.log(r) * (r + 1) / (2 * (r - 1)) - 1, 0))
+    z = np.where(ep > 1, np.sqrt(2 * np.log(np.maximum(ep, 1))) - 0.58, 0)
+    z = np.where(ep > 1, z + 0.21 * cv * (z * z - 1) / np.sqrt(local), 0)
+    busiest = np.clip(1 + cv * z / np.sqrt(local), 1, ep)
+    rows = np.maximum(np.minimum(busiest * slots / ep, np.minimum(topk, local) * tokens), 1)
+    return rows, (rows**-1.3 + local**-1.3) ** (-1 / 1.3)

@@ -1,0 +1,159 @@
+"""Tables of measured kernels -> calibration/*.toml.
+
+`python -m symsim.calibration.refit FOLDER [--op gemm] [--out DIR]` needs the extra `fit` (scipy, pandas). FOLDER holds
+CSVs named by operator, as calibration/README.md says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symsim.calibration.coefficients import Coefficients, write_coefficients
+from symsim.calibration.fitting import Fit, fit_form
+from symsim.calibration.measured import FORMS, device_numbers, size_arguments, skewed_loads
+from symsim.paths import CALIBRATION
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "gemm": ("n", "k"),
+    "attention_prefill": ("heads", "kv_heads", "head_dim"),
+    "attention_decode": ("heads", "kv_heads", "head_dim"),
+    "mla_prefill": ("heads",),
+    "mla_decode": ("heads",),
+    "moe": ("hidden", "inter", "topk", "experts"),
+    "gdn": ("k_heads", "v_heads"),
+    "collectives": ("elements",),
+    "all_to_all": ("hidden", "topk", "experts"),
+}
+"""Table -> the columns that make a shape: errors are told on shapes that were left out."""
+
+FEWEST = 3
+"""Shapes below which nothing can be said of others, and nothing is fitted."""
+
+HEADER = """\
+# Coefficients of kernel times, written by `python -m symsim.calibration.refit`; README.md explains each figure. Fitted
+# on measurements of NVIDIA's AIConfigurator (NVIDIA CORPORATION & AFFILIATES), package aiconfigurator-core, licence
+# Apache-2.0 as its metadata states."""
+
+_CASE = ("device", "engine", "version", "kernel", "dtype", "kv_dtype", "op", "phase")
+
+
+def candidates(op: str, case: Mapping[str, str]) -> tuple[str, ...]:
+    """The forms that may describe a case; the one with the smallest held-out error is taken."""
+    match op:
+        case "gemm":
+            return FORMS[op][:1] if case["dtype"] in ("bfloat16", "int8_wo", "int4_wo") else FORMS[op][1:]
+        case "moe":
+            return FORMS[op] if case["device"] in ("l40s", "rtx_pro_6000_server") else FORMS[op][:1]
+        case "gdn":
+            return FORMS[op][1:] if case["op"].startswith("conv") else FORMS[op][:1]
+        case "collectives":
+            return FORMS[op][:1] if case["op"] == "all_reduce" else FORMS[op][1:]
+        case _:
+            return FORMS[op]
+
+
+def refit(op: str, path: Path) -> Iterator[Coefficients]:
+    """A set of coefficients for every kernel of a table that has the shapes for it."""
+    import pandas as pd  # an extra
+
+    frame: Any = pd.read_csv(path, dtype={"version": str})
+    if "divided" in frame:  # rows whose experts were not divided by ep measure something else
+        frame = frame[(frame.divided == 1) | (frame.ep == 1)]
+    keys = [name for name in _CASE if name in frame]
+    before: dict[str, Mapping[str, float]] = {}
+    for values, rows in frame.groupby(keys, dropna=False):
+        case = {key: "" if value != value else str(value) for key, value in zip(keys, values, strict=True)}
+        group = rows.groupby(list(GROUPS[op])).ngroup().to_numpy()
+        if len(np.unique(group)) < FEWEST:
+            continue
+        try:
+            numbers = device_numbers(case["device"], case["dtype"], case.get("kv_dtype"), case.get("phase"))
+        except LookupError:
+            continue
+        columns = size_arguments(op, {name: rows[name].to_numpy() for name in _sizes(rows, keys)})
+        if "distribution" in rows:
+            columns = {**columns, **_loads(rows, columns)}
+        seconds = rows["seconds"].to_numpy(dtype=float)
+        found: Fit | None = None
+        for form in candidates(op, case):
+            starts = (before[form],) if form in before else ()
+            tried = fit_form(form, columns, numbers, seconds, group, starts=starts)
+            before[form] = tried.values
+            if found is None or tried.median + tried.p90 / 4 < found.median + found.p90 / 4:
+                found = tried
+        if found is not None:
+            yield _coefficients(case, found, len(seconds), len(np.unique(group)), str(rows["source"].iloc[0]))
+
+
+def _sizes(rows: Any, keys: list[str]) -> list[str]:
+    import pandas as pd
+
+    apart = {*keys, "seconds", "divided"}
+    return [name for name in rows if name not in apart and pd.api.types.is_numeric_dtype(rows[name])]
+
+
+def _loads(rows: Any, columns: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Rows and hit experts of the measured GPU, by how the slots were drawn."""
+    balanced = rows["distribution"].to_numpy() == "balanced"
+    sizes = [columns[name] for name in ("tokens", "topk", "experts", "ep")]
+    tokens, topk, experts, ep = sizes
+    rows_, hit = skewed_loads(tokens, topk, experts, ep)
+    slots = tokens * topk
+    return {
+        "rows": np.where(balanced, np.maximum(slots / ep, 1), rows_),
+        "hit": np.where(balanced, np.minimum(experts / ep, np.ceil(slots / ep)), hit),
+    }
+
+
+def _coefficients(case: Mapping[str, str], fit: Fit, rows: int, groups: int, source: str) -> Coefficients:
+    named = {("operation" if name == "op" else name): value for name, value in case.items()}
+    return Coefficients(
+        **named,
+        form=fit.form,
+        rows=rows,
+        groups=groups,
+        median=fit.median,
+        p90=fit.p90,
+        low=fit.low,
+        high=fit.high,
+        inside=fit.inside,
+        values=fit.values,
+        source=source,
+    )
+
+
+def _summary(op: str, one: Coefficients) -> str:
+    """Error on shapes left out, the interval, and how much of them it holds."""
+    which = " ".join(filter(None, one.key()))
+    interval = f"{one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}"
+    return f"{op} {which}, {one.form}: median {one.median:.1%}, p90 {one.p90:.1%}; {interval}"
+
+
+def main(words: list[str] | None = None) -> int:
+    """Refit every table of a folder, or one."""
+    parser = argparse.ArgumentParser(prog="python -m symsim.calibration.refit", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--op", choices=tuple(FORMS))
+    parser.add_argument("--out", type=Path, default=CALIBRATION)
+    options = parser.parse_args(words)
+    for op in FORMS if options.op is None else (options.op,):
+        path = next((path for path in options.folder.glob(f"{op}.csv*")), None)
+        if path is None:
+            continue
+        found: list[Coefficients] = []
+        for one in refit(op, path):
+            found.append(one)
+            print(_summary(op, one))
+        sources = sorted({one.source for one in found})
+        write_coefficients(options.out / f"{op}.toml", found, HEADER, "; ".join(sources))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""Forms of kernel time as expressions: text in calibration/forms, coefficients by name, sizes and amounts put in.
+
+A form is seconds of one execution. Its roofline terms are `compute`, `memory` and `link`: what FLOPs, bytes of HBM and
+messages take at the rates of the datasheet; coefficients say how far from them a kernel stays. Sources of the forms
+stand in their files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import sympy
+from sympy import Expr, Rational, Symbol
+
+from symsim.algebra.symbols import symbol
+from symsim.errors import DataError, did_you_mean
+from symsim.language.form_text import NORM, Coefficient, FormText, parse_forms
+from symsim.language.symbolic import Scope, expression
+from symsim.paths import CALIBRATION, display_path, read_text
+
+HARDWARE = ("hbm_bandwidth", "nvlink_bandwidth", "sm_count")
+"""Symbols of the table that forms may name."""
+
+OF_A_KERNEL = ("peak", "l2", "b_w", "b_a", "b_kv")
+"""Besides: the peak of its products, bytes of L2, of a weight, of an activation and of an element of the cache."""
+
+_ROOFLINE = {
+    "flops": ("compute", "peak"),
+    "bytes": ("memory", "hbm_bandwidth"),
+    "sent": ("link", "nvlink_bandwidth"),
+}
+"""Amount -> the seconds that it takes, and at which rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form, by its text."""
+
+    text: FormText
+
+    @property
+    def name(self) -> str:
+        return self.text.name
+
+    @property
+    def coefficients(self) -> Mapping[str, Coefficient]:
+        return {row.name: row for row in self.text.coefficients}
+
+    @property
+    def fitted(self) -> tuple[Coefficient, ...]:
+        """The coefficients that measurements choose."""
+        return tuple(row for row in self.text.coefficients if not row.fixed)
+
+    def ideal(self) -> Mapping[str, Expr]:
+        """Coefficients with which the form is the roofline of the datasheet."""
+        return {name: _number(row.ideal) for name, row in self.coefficients.items()}
+
+    def constants(self) -> Mapping[str, Expr]:
+        """Coefficients that are known beforehand."""
+        return {name: _number(row.start) for name, row in self.coefficients.items() if row.fixed}
+
+    def seconds(self, scope: Scope, amounts: Mapping[str, Expr] | None = None) -> Expr:
+        """The time. scope: sizes, coefficients and numbers of the device by name; amounts: what stands in place of the
+        form's own `flops`, `compute`, `bytes`, ...
+
+        Raises UndefinedName at its place in the text.
+        """
+        given = amounts or {}
+        values: dict[str, Expr] = {**scope, **given, f"{NORM}()": _pnorm}  # pyright: ignore[reportAssignmentType]
+        for row in self.text.amounts:
+            values[row.name] = given[row.name] if row.name in given else expression(row.value, values)
+            if row.name in _ROOFLINE:
+                seconds, rate = _ROOFLINE[row.name]
+                values[seconds] = given[seconds] if seconds in given else values[row.name] / values[rate]
+        return values["time"]
+
+    def names(self) -> Mapping[str, Symbol]:
+        """A positive Symbol for every size, coefficient and number of the device."""
+        own = (*self.text.sizes, *self.coefficients, *OF_A_KERNEL)
+        return {**{name: symbol(name) for name in HARDWARE}, **{name: Symbol(name, positive=True) for name in own}}
+
+
+def _number(value: object) -> Expr:
+    return sympy.oo if value is None else Rational(value)
+
+
+def _pnorm(exponent: Expr, *terms: Expr) -> Expr:
+    """(sum of term**p)**(1/p), the largest term where p is infinite. The Max stays unevaluated: sympy is slow on it."""
+    present = [term for term in terms if term != 0]
+    if len(present) < 2:
+        return sympy.Add(*present)
+    if exponent is sympy.oo:
+        largest = present[0]
+        for term in present[1:]:
+            largest = sympy.Max(largest, term, evaluate=False)
+        return largest
+    return sympy.Add(*(term**exponent for term in present)) ** (1 / exponent)
+
+
+@cache
+def forms() -> Mapping[str, Form]:
+    """Name -> form, of every file in calibration/forms."""
+    found: dict[str, Form] = {}
+    for path in sorted((CALIBRATION / "forms").glob("*.form")):
+        for text in parse_forms(read_text(path), display_path(path)):
+            if text.name in found:
+                raise DataError(f"{text.span}: form {text.name} is also in {found[text.name].text.span}")
+            found[text.name] = Form(text)
+    return found
+
+
+def named_form(name: str) -> Form:
+    """A form. Raises DataError with the nearest known names."""
+    if name not in forms():
+        raise DataError(f"there is no form {name}; {did_you_mean(name, forms())}")
+    return forms()[name]
+
+
+@cache
+def numeric(name: str, free: tuple[str, ...] = ()) -> tuple[Callable[..., object], tuple[str, ...]]:
+    """A form over NumPy arrays, and the names of its arguments. free: own amounts that are arguments as well."""
+    form = named_form(name)
+    names = form.names()
+    given = {amount: Symbol(amount, positive=True) for amount in free}
+    expr = form.seconds({**names, **form.constants()}, given)
+    used = {s.name: s for s in expr.free_symbols if isinstance(s, Symbol)}
+    arguments = tuple(sorted(used))
+    return sympy.lambdify([used[argument] for argument in arguments], expr, modules="numpy", cse=True), arguments
