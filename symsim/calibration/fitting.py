@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.calibration.measured import Array
-from symsim.cost.forms import named_form, numeric
+from symsim.cost.forms import named_form, numeric_slopes
 
 FOLDS = 4
 MOST = 1000
 """Rows that one fit sees; further ones of the same shapes tell little."""
+
+FEWEST = 3
+"""Groups below which the interval is at least a factor of two either way: of other shapes too little is known."""
 
 _SCALE = 0.1
 """Of the robust loss: a log residual above it counts for less and less."""
@@ -59,10 +62,12 @@ def fit_form(
     fold = _folds(group)
     for held in np.unique(fold):
         out = fold == held
-        inner = rows.fitted(everything[~out], (rows.named(values),), extra=0) if (~out).sum() else values
+        inner = rows.fitted(everything[~out], (rows.named(values),), extra=0) if not out.all() else values
         residual[out] = np.log(seconds[out]) - rows.logs(inner, everything[out])
     error = np.abs(np.expm1(-residual))
     low, high = group_quantiles(residual, group)
+    if len(np.unique(group)) < FEWEST:
+        low, high = min(low, -np.log(2)), max(high, np.log(2))
     return Fit(
         form=form,
         values=rows.named(values),
@@ -77,14 +82,17 @@ def fit_form(
 def group_quantiles(residual: Array, group: NDArray[np.int64]) -> tuple[float, float]:
     """Log ends of an interval, which takes in 0, where the prediction is.
 
-    Of the 5 and 95 % quantiles of each group, those that nine groups of ten stay above, and below.
+    Of the 5 and 95 % quantiles of each group, those that nine groups of ten stay above, and below; where groups are
+    of few rows, at least those of all rows.
     """
     ends = np.array([np.quantile(residual[group == g], (0.05, 0.95)) for g in np.unique(group)])
-    return min(float(np.quantile(ends[:, 0], 0.1)), -1e-3), max(float(np.quantile(ends[:, 1], 0.9)), 1e-3)
+    every = np.quantile(residual, (0.05, 0.95))
+    low, high = np.quantile(ends[:, 0], 0.1), np.quantile(ends[:, 1], 0.9)
+    return min(float(low), float(every[0]), -1e-3), max(float(high), float(every[1]), 1e-3)
 
 
 def _folds(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Whole groups, dealt over folds in an order drawn once."""
+    """Whole groups, dealt over folds in an order drawn once; one group has no fold that leaves it out."""
     names, index = np.unique(group, return_inverse=True)
     dealt = np.random.default_rng(0).permutation(len(names)) % FOLDS
     return dealt[index]
@@ -96,7 +104,7 @@ class _Rows:
     def __init__(self, form: str, columns: Columns, numbers: Mapping[str, float], seconds: Array) -> None:
         self.coefficients = named_form(form).fitted
         loads = tuple(name for name in ("rows", "hit") if name in columns)
-        self.function, self.arguments = numeric(form, loads)
+        self.function, self.arguments = numeric_slopes(form, loads)
         self.columns = {name: columns[name] for name in self.arguments if name in columns}
         self.numbers, self.target = numbers, np.log(seconds)
         self.low, self.high = (np.log([float(row.within[end]) for row in self.coefficients]) for end in (0, 1))
@@ -106,11 +114,17 @@ class _Rows:
         return {row.name: float(np.exp(x)) for row, x in zip(self.coefficients, logs, strict=True)}
 
     def logs(self, point: Array, rows: NDArray[np.int64]) -> Array:
-        """Log seconds at one point of the coefficients, or at several (rows of a matrix)."""
-        named = {row.name: np.exp(point[..., i, None]) for i, row in enumerate(self.coefficients)}
+        """Log seconds at one point of the coefficients."""
+        return self.slopes(point, rows)[0]
+
+    def slopes(self, point: Array, rows: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Log seconds, and how they move with the logarithm of each coefficient (columns)."""
+        named = {row.name: float(np.exp(x)) for row, x in zip(self.coefficients, point, strict=True)}
         known = {**self.numbers, **{name: values[rows] for name, values in self.columns.items()}, **named}
         with np.errstate(all="ignore"):
-            return np.log(np.asarray(self.function(*(known[name] for name in self.arguments)), dtype=float))
+            seconds, *moves = self.function(*(known[name] for name in self.arguments))
+            columns = [move * named[row.name] / seconds for move, row in zip(moves, self.coefficients, strict=True)]
+            return np.log(seconds), np.stack([np.broadcast_to(column, len(rows)) for column in columns], axis=1)
 
     def fitted(self, rows: NDArray[np.int64], starts: tuple[Mapping[str, float], ...], extra: int = 1) -> Array:
         """The best point from the form's own start, `starts`, and `extra` drawn ones."""
@@ -127,16 +141,13 @@ class _Rows:
         from scipy.optimize import least_squares  # an extra
 
         target, count = self.target[rows], len(rows)
-        weight = _PRIOR * np.sqrt(count)
+        weight = _PRIOR * _SCALE * np.sqrt(count)
 
         def residual(x: Array) -> Array:
-            return np.concatenate([self.logs(x, rows) - target, weight * (x - self.start) * _SCALE])
+            return np.concatenate([self.logs(x, rows) - target, weight * (x - self.start)])
 
         def jacobian(x: Array) -> Array:
-            step = 1e-5
-            moved = self.logs(x + step * np.eye(len(x)), rows)
-            slopes = ((moved - self.logs(x, rows)) / step).T
-            return np.concatenate([slopes, weight * _SCALE * np.eye(len(x))])
+            return np.concatenate([self.slopes(x, rows)[1], weight * np.eye(len(x))])
 
         solve: Callable[..., Any] = least_squares
         result = solve(

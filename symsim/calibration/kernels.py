@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symsim.calibration.coefficients import KEYS, Coefficients, coefficients_of
 from symsim.calibration.measured import Array, device_numbers, size_arguments
 from symsim.cost.forms import named_form, numeric
 from symsim.errors import did_you_mean
+from symsim.tables.coefficients import KEYS, Coefficients, coefficients_of
 
 
 def kernel_seconds(

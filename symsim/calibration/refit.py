@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from symsim.calibration.coefficients import Coefficients, write_coefficients
 from symsim.calibration.fitting import Fit, fit_form
 from symsim.calibration.measured import FORMS, device_numbers, size_arguments, skewed_loads
 from symsim.paths import CALIBRATION
+from symsim.tables.coefficients import Coefficients, write_coefficients
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "gemm": ("n", "k"),
@@ -31,9 +31,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "all_to_all": ("hidden", "topk", "experts"),
 }
 """Table -> the columns that make a shape: errors are told on shapes that were left out."""
-
-FEWEST = 3
-"""Shapes below which nothing can be said of others, and nothing is fitted."""
 
 HEADER = """\
 # Coefficients of kernel times, written by `python -m symsim.calibration.refit`; README.md explains each figure. Fitted
@@ -59,7 +56,7 @@ def candidates(op: str, case: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def refit(op: str, path: Path) -> Iterator[Coefficients]:
-    """A set of coefficients for every kernel of a table that has the shapes for it."""
+    """A set of coefficients for every kernel of a table."""
     import pandas as pd  # an extra
 
     frame: Any = pd.read_csv(path, dtype={"version": str})
@@ -70,8 +67,6 @@ def refit(op: str, path: Path) -> Iterator[Coefficients]:
     for values, rows in frame.groupby(keys, dropna=False):
         case = {key: "" if value != value else str(value) for key, value in zip(keys, values, strict=True)}
         group = rows.groupby(list(GROUPS[op])).ngroup().to_numpy()
-        if len(np.unique(group)) < FEWEST:
-            continue
         try:
             numbers = device_numbers(case["device"], case["dtype"], case.get("kv_dtype"), case.get("phase"))
         except LookupError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import sympy
 from sympy import Expr, Rational, Symbol
@@ -121,10 +122,23 @@ def named_form(name: str) -> Form:
 @cache
 def numeric(name: str, free: tuple[str, ...] = ()) -> tuple[Callable[..., object], tuple[str, ...]]:
     """A form over NumPy arrays, and the names of its arguments. free: own amounts that are arguments as well."""
+    expr, used = _free(name, free)
+    return sympy.lambdify(list(used.values()), expr, modules="numpy", cse=True), tuple(used)
+
+
+@cache
+def numeric_slopes(name: str, free: tuple[str, ...] = ()) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """The same with its derivatives by the fitted coefficients, in their order: a list of arrays."""
+    expr, used = _free(name, free)
+    slopes = [expr.diff(used[row.name]) for row in named_form(name).fitted]
+    return sympy.lambdify([used[argument] for argument in used], [expr, *slopes], modules="numpy", cse=True), tuple(
+        used
+    )
+
+
+def _free(name: str, free: tuple[str, ...]) -> tuple[Expr, Mapping[str, Symbol]]:
     form = named_form(name)
-    names = form.names()
     given = {amount: Symbol(amount, positive=True) for amount in free}
-    expr = form.seconds({**names, **form.constants()}, given)
+    expr = form.seconds({**form.names(), **form.constants()}, given)
     used = {s.name: s for s in expr.free_symbols if isinstance(s, Symbol)}
-    arguments = tuple(sorted(used))
-    return sympy.lambdify([used[argument] for argument in arguments], expr, modules="numpy", cse=True), arguments
+    return expr, dict(sorted(used.items()))
