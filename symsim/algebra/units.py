@@ -32,8 +32,8 @@ DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
     "FLOP/s": {**_prefixed("FLOP/s", _DECIMAL), **_prefixed("FLOPS", _DECIMAL)},
     "Hz": _prefixed("Hz", _DECIMAL),
     "s": _prefixed("s", _SMALL),
-    "tokens/s": {"tokens/s": Fraction(1)},
-    "tokens": {"tokens": Fraction(1), "": Fraction(1)},
+    "tokens/s": {f"{word}/s{of}": Fraction(1) for word in ("tokens", "tok") for of in ("", "/user", "/GPU")},
+    "tokens": {"tokens": Fraction(1), "": Fraction(1), "k": Fraction(1024), "K": Fraction(1024)},
     "1": {"": Fraction(1), "%": Fraction(1, 100)},
 }
 """Dimension (named by its SI unit) -> spelling -> factor."""

@@ -34,8 +34,8 @@ class Amount:
 class Metric:
     """A row of the table. starts_from: `time`, `residents` or another metric; asked: whether questions may be about it.
 
-    step: the step of the model whose costs it is worked out from; let: named steps before its result; words: its names,
-    bare; stages: max or min, which pipeline stage's it is where stages differ.
+    step: the step of the model whose costs it is worked out from; let: named steps before its result; of: what a rate
+    is of, a user or a GPU; words: its names, bare; stages: max or min, which pipeline stage's it is where stages differ.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Metric:
     let: tuple[Amount, ...]
     result: Amount
     asked: bool
+    of: str
     words: frozenset[str]
     stages: str = "max"
 
@@ -99,7 +100,7 @@ def bare(name: str) -> str:
 
 
 _RESULT = ("symbol", "formula", "unit", "latex", "meaning")
-_KEYS = {*_RESULT, "aliases", "step", "from", "let", "asked", "stages"}
+_KEYS = {*_RESULT, "aliases", "step", "from", "let", "asked", "of", "stages"}
 
 
 def _metric(name: str, row: Mapping[str, Any]) -> Metric:
@@ -114,5 +115,6 @@ def _metric(name: str, row: Mapping[str, Any]) -> Metric:
         result=Amount(**{key: row[key] for key in _RESULT}),
         asked=row.get("asked", True),
         stages=row.get("stages", "max"),
+        of=row.get("of", ""),
         words=frozenset(map(bare, (name, *row.get("aliases", ())))),
     )

@@ -531,6 +531,9 @@ _READABLE = {
     "RELATION": "a comparison",
     "STRING": "a text in quotes",
     "GOAL": "max or min",
+    "SUBJECT": "subject to",
+    "_AND": ",",
+    "RATE": "a rate",
     "UNIT": "a unit",
     "$END": "the end of the text",
 }

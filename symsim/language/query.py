@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any, Literal
@@ -19,10 +19,17 @@ from symsim.paths import GRAMMAR
 _SHORT = {"capacity": "hbm_capacity"}
 """What people write -> the symbol that they mean."""
 
+_INVERSE = {"TPOT": "tokens/s/user"}
+"""A time -> the metric that is one over it."""
+
+_Relation = Literal["<=", ">=", "="]
+_RELATIONS: Mapping[str, _Relation] = {"<=": "<=", ">=": ">=", "<": "<=", ">": ">=", "\u2264": "<=", "\u2265": ">="}
+"""What people write between a metric and its bound; a bound may be met exactly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with its unit as written (None: bare), or the name of a symbol, as it is or times a number."""
+    """A number with its unit as written (None: bare), or the name of a symbol, as it is or times a number or `%`."""
 
     number: str | None
     unit: str | None
@@ -49,13 +56,13 @@ class Quantity:
         if self.name is None or self.number is None:
             return Fraction(1)
         try:
-            return exact_number(self.number)
+            return exact_number(self.number) / (100 if self.unit == "%" else 1)
         except BadUnit as error:
             raise QuerySyntaxError(self.span, str(error)) from None
 
     def __str__(self) -> str:
         if self.name is not None:
-            return self.name if self.number is None else f"{self.number}*{self.name}"
+            return self.name if self.number is None else f"{self.number}{' % of ' if self.unit else '*'}{self.name}"
         return f"{self.number} {self.unit or ''}".strip()
 
 
@@ -64,7 +71,7 @@ class Constraint:
     """`metric <= quantity` or `metric >= quantity`."""
 
     metric: str
-    relation: Literal["<=", ">=", "="]
+    relation: _Relation
     bound: Quantity
     span: Span
 
@@ -82,6 +89,15 @@ class Query:
     constraints: tuple[Constraint, ...]
     fixed: Mapping[str, Quantity]
 
+    def spelled(self, known: Collection[str]) -> Query:
+        """The same with symbols as they are spelled, where only their case tells them from one that is known."""
+        fixed = {_spelled(name, known): quantity for name, quantity in self.fixed.items()}
+        if len(fixed) < len(self.fixed):
+            twice = next(name for name in self.fixed if _spelled(name, known) != name)
+            quantity = self.fixed[twice]
+            raise QuerySyntaxError(quantity.span, f"{_spelled(twice, known)} is given twice; a symbol has one value")
+        return replace(self, variable=_spelled(self.variable, known), fixed=fixed)
+
 
 @v_args(inline=True)
 class _Question(Transformer[Token, Any]):
@@ -95,11 +111,26 @@ class _Question(Transformer[Token, Any]):
             return Quantity(None, None, str(first), span)
         return Quantity(str(first), None if unit is None else str(unit), None, span)
 
-    def share(self, number: Token, name: Token) -> Quantity:
-        return Quantity(str(number), None, str(name), self.places.of(number))
+    def share(self, number: Token, *of: Token) -> Quantity:
+        *unit, name = map(str, of)
+        if unit not in ([], ["%"]):
+            message = f"{number} {unit[0]} of {name}: a share has no unit; expected e.g. 90 % of {name}, or 0.9*{name}"
+            raise QuerySyntaxError(self.places.of(of[0]), message)
+        return Quantity(str(number), unit[0] if unit else None, name, self.places.of(number))
 
     def constraint(self, metric: Token, relation: Token, bound: Quantity) -> Constraint:
-        return Constraint(str(metric), str(relation), bound, self.places.of(metric))  # pyright: ignore
+        name = _metric(metric)
+        if metric.type == "RATE":
+            bound = _of_rate(bound, name)
+        return Constraint(name, _RELATIONS[str(relation)], bound, self.places.of(metric))
+
+    def inverse(self, one: Token, metric: Token, relation: Token, bound: Quantity) -> Constraint:
+        """A rate, by the time that it is one over."""
+        rate = _INVERSE.get(metric.upper())
+        if rate is None or str(one) != "1":
+            message = f"{one}/{metric} is no metric; expected {' or '.join(f'1/{time}' for time in _INVERSE)}"
+            raise QuerySyntaxError(self.places.of(one), message)
+        return Constraint(rate, _RELATIONS[str(relation)], _of_rate(bound, rate), self.places.of(one))
 
     def binding(self, name: Token, value: Quantity) -> tuple[str, Quantity, Span]:
         return str(name), value, self.places.of(name)
@@ -112,9 +143,9 @@ class _Question(Transformer[Token, Any]):
             fixed[name] = value
         return fixed
 
-    def optimise(self, goal: Token, variable: Token, *constraints: Constraint | None) -> Any:
-        kept = tuple(c for c in constraints if c is not None)
-        return str(goal), str(variable), self.places.of(variable), kept
+    def optimise(self, goal: Token, variable: Token, *constraints: Any) -> Any:
+        kept = tuple(c for c in constraints if isinstance(c, Constraint))  # not the words before them
+        return goal[:3].lower(), str(variable), self.places.of(variable), kept
 
     def solve(self, metric: Token, value: Quantity, variable: Token) -> Any:
         equation = Constraint(str(metric), "=", value, self.places.of(metric))
@@ -128,6 +159,23 @@ class _Question(Transformer[Token, Any]):
         variable = _SHORT.get(str(variable), str(variable))
         once = {str(constraint): constraint for constraint in reversed(constraints)}
         return Query(goal, variable, span, tuple(reversed(once.values())), fixed or {})
+
+
+def _spelled(name: str, known: Collection[str]) -> str:
+    alike = [other for other in known if other.casefold() == name.casefold()]
+    return alike[0] if name not in known and len(alike) == 1 else name
+
+
+def _metric(name: Token) -> str:
+    """A metric's name; a rate as the table of metrics has it."""
+    if name.type != "RATE":
+        return str(name)
+    return "tokens/s/user" if "user" in name.lower() else "tokens/s/GPU"
+
+
+def _of_rate(bound: Quantity, rate: str) -> Quantity:
+    """A bound of what is named by its unit; a bare number is in it."""
+    return replace(bound, unit=rate) if bound.unit is None and bound.name is None else bound
 
 
 @cache

@@ -187,7 +187,8 @@ def infeasible(query: Query, limits: list[Limit], best: float, where: str, assum
     parts: list[str] = []
     for limit in failing:
         got, short = _metric(limit, _value_or_none(limit, name, best)), -rooms[limit.text]
-        by = f", {format_quantity(short, limit.form.unit, digits=4)} too much" if math.isfinite(short) else ""
+        over = "too much" if limit.sense > 0 else "too little"
+        by = f", {format_quantity(short, limit.form.unit, digits=4)} {over}" if math.isfinite(short) else ""
         parts.append(f"{limit.text} fails: even {where} it is {got}{by}")
     return replace(
         _answer(query, Status.INFEASIBLE, f"no {name} is feasible; {'; '.join(parts)}.", assumed),

@@ -174,10 +174,20 @@ def limit_at(constraint: Constraint, forms: Forms, point: Mapping[str, float]) -
     )
 
 
+def _check_of(quantity: Quantity, form: ClosedForm) -> None:
+    """Raise QuerySyntaxError where a rate of a user bounds one of a GPU, or the other way round."""
+    of = (quantity.unit or "").partition("/s/")[2]
+    own = metrics()[form.name].of
+    if of and own and of.lower() != own.lower():
+        other = next((metric.aliases[0] for metric in metrics().values() if metric.of.lower() == of.lower()), of)
+        raise QuerySyntaxError(quantity.span, f"{form.name} counts tokens/s of a {own}; bound {other} by {quantity}")
+
+
 def bound_of(quantity: Quantity, form: ClosedForm) -> Fraction:
     """The bound in the metric's SI unit. Raises QuerySyntaxError for a unit of another dimension."""
     name = quantity.symbol
     if name is None:
+        _check_of(quantity, form)
         return quantity.value(form.unit)
     values = form.bound.values
     if name not in values or (is_symbol(name) and symbol_info(name).unit != form.unit):

@@ -40,6 +40,8 @@ def solve(text: str, forms: Forms, resize: Resize | None = None, candidates: Ite
     Raises QuerySyntaxError for a question that does not parse or names what is not there.
     """
     query = parse_query(text)
+    asked = [form_of(constraint, forms) for constraint in query.constraints]
+    query = query.spelled({*INPUTS, *SIZES}.union(*(form.symbols for form in asked)))
     forms = _asked_in(forms, query)
     candidates = ((sizes, lambda made=made: _asked_in(made(), query)) for sizes, made in candidates)
     resized = None if resize is None else lambda size, value: _asked_in(resize(size, value), query)
