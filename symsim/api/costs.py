@@ -18,7 +18,7 @@ from symsim.cost.metric_table import metrics
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
-from symsim.inputs.space import deployments, differences
+from symsim.inputs.space import deployments, differences, resized
 from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model, compiled_as, compiled_for
@@ -72,7 +72,7 @@ class Costs:
 
     def solve(self, query: str) -> Answer:
         """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
-        return solve(query, self.compiled.forms, self._forms_with, self._others())
+        return solve(query, self.compiled.forms, self._forms_with, self._others(), self._forms_in)
 
     def regimes(
         self,
@@ -107,6 +107,10 @@ class Costs:
         for other in deployments(asked):
             if sizes := differences(asked, other):
                 yield sizes, lambda other=other: compiled_as(self.compiled, other).forms
+
+    def _forms_in(self, sizes: Mapping[str, int]) -> Mapping[str, ClosedForm]:
+        """The metrics with other sizes of the deployment."""
+        return compiled_as(self.compiled, resized(self.compiled.asked, sizes)).forms
 
     def _forms_with(self, size: str, value: int) -> Mapping[str, ClosedForm]:
         """The metrics with another size of the deployment."""

@@ -81,13 +81,17 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """goal: max or min of `variable` subject to constraints; `solve` asks for metric = value."""
+    """goal: max or min of `variable` subject to constraints; `solve` asks for metric = value.
+
+    over: the unknowns, where the variable is a metric and the question names them.
+    """
 
     goal: Literal["max", "min", "solve"]
     variable: str
     span: Span
     constraints: tuple[Constraint, ...]
     fixed: Mapping[str, Quantity]
+    over: tuple[str, ...] = ()
 
     def spelled(self, known: Collection[str]) -> Query:
         """The same with symbols as they are spelled, where only their case tells them from one that is known."""
@@ -96,7 +100,8 @@ class Query:
             twice = next(name for name in self.fixed if _spelled(name, known) != name)
             quantity = self.fixed[twice]
             raise QuerySyntaxError(quantity.span, f"{_spelled(twice, known)} is given twice; a symbol has one value")
-        return replace(self, variable=_spelled(self.variable, known), fixed=fixed)
+        over = tuple(_spelled(name, known) for name in self.over)
+        return replace(self, variable=_spelled(self.variable, known), fixed=fixed, over=over)
 
 
 @v_args(inline=True)
@@ -144,21 +149,25 @@ class _Question(Transformer[Token, Any]):
         return fixed
 
     def optimise(self, goal: Token, variable: Token, *constraints: Any) -> Any:
+        over = next((names for names in constraints if isinstance(names, tuple)), ())
         kept = tuple(c for c in constraints if isinstance(c, Constraint))  # not the words before them
-        return goal[:3].lower(), str(variable), self.places.of(variable), kept
+        return goal[:3].lower(), _metric(variable), self.places.of(variable), kept, over
+
+    def over(self, *names: Token) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(str, names)))
 
     def solve(self, metric: Token, value: Quantity, variable: Token) -> Any:
         equation = Constraint(str(metric), "=", value, self.places.of(metric))
-        return "solve", str(variable), self.places.of(variable), (equation,)
+        return "solve", str(variable), self.places.of(variable), (equation,), ()
 
     def limits(self, *constraints: Constraint) -> tuple[Constraint, ...]:
         return constraints
 
-    def start(self, question: tuple[Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
-        goal, variable, span, constraints = question
+    def start(self, question: tuple[Any, Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
+        goal, variable, span, constraints, over = question
         variable = _SHORT.get(str(variable), str(variable))
         once = {str(constraint): constraint for constraint in reversed(constraints)}
-        return Query(goal, variable, span, tuple(reversed(once.values())), fixed or {})
+        return Query(goal, variable, span, tuple(reversed(once.values())), fixed or {}, over)
 
 
 def _spelled(name: str, known: Collection[str]) -> str:

@@ -46,7 +46,8 @@ class Answer:
     assumed: workload that the question left out; defaults: what stood in for measured rows at the answer;
     levers: input -> the factor by which it alone would have to change for the answer to gain 10 %; where nothing is
     feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: those of the
-    smallest deployment that would do the same, as far as they differ from today's; tried: deployments looked at.
+    smallest deployment that would do the same, as far as they differ from today's; tried: deployments looked at;
+    at: where the goal is a metric, the unknowns at which it is best.
     """
 
     status: Status
@@ -65,6 +66,7 @@ class Answer:
     nearest: float | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     tried: int = 0
+    at: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __repr__(self) -> str:
         return one_line(self, self.sentence)

@@ -108,10 +108,8 @@ def limits_at(query: Query, forms: Forms, point: Mapping[str, float]) -> list[Li
 def _asked(query: Query, forms: Forms, *, sizes: bool) -> list[ClosedForm]:
     """The metrics that a question is about, in C where it gives or asks for the mean context."""
     name = query.variable
-    if not is_symbol(name) and (key := _metric_named(name, forms)) is not None:
-        message = f"{name} is a metric; what is maximised or minimised is an input, e.g. max B subject to {name} "
-        sign = "<= 50 ms" if forms[key].unit == "s" else ">= 2000 tokens/s" if forms[key].unit != "B" else "<= capacity"
-        raise QuerySyntaxError(query.span, message + sign)
+    if is_metric(name, forms):
+        raise QuerySyntaxError(query.span, f"{name} is a metric; an equation is solved for an input, e.g. for B")
     if not query.constraints:
         raise QuerySyntaxError(query.span, f"{query.goal} {name} needs a constraint: subject to TPOT <= 50 ms")
     found = [form_of(constraint, forms) for constraint in query.constraints]
@@ -143,6 +141,11 @@ def _fixed(query: Query, asked: list[ClosedForm]) -> dict[str, float]:
 
 def _resizing(resize: Resize, size: str, constraint: Constraint) -> Callable[[int], ClosedForm]:
     return lambda value: form_of(constraint, resize(size, value))
+
+
+def is_metric(name: str, forms: Forms) -> bool:
+    """Whether a name of a question is a metric's, and no symbol's."""
+    return not is_symbol(name) and _metric_named(name, forms) is not None
 
 
 def _metric_named(name: str, forms: Forms) -> str | None:

@@ -23,8 +23,9 @@ from symsim.inputs.source import Source
 from symsim.inputs.space import SIZES
 from symsim.language.query import Query, parse_query
 from symsim.solve.answer import Answer
+from symsim.solve.goal import Reshape, solve_goal
 from symsim.solve.levers import closed_form, factors_at, levers_of
-from symsim.solve.limits import Forms, Limit, Resize, form_of, limits_of
+from symsim.solve.limits import Forms, Limit, Resize, form_of, is_metric, limits_of
 from symsim.solve.movement import direction_of
 from symsim.solve.real import solve_real
 from symsim.solve.size import Candidate, feasible_sizes, solve_size
@@ -32,32 +33,49 @@ from symsim.solve.whole import solve_whole
 from symsim.tables.table import signatures
 
 
-def solve(text: str, forms: Forms, resize: Resize | None = None, candidates: Iterable[Candidate] = ()) -> Answer:
+def solve(
+    text: str,
+    forms: Forms,
+    resize: Resize | None = None,
+    candidates: Iterable[Candidate] = (),
+    reshape: Reshape | None = None,
+) -> Answer:
     """Answer a question about the metrics in `forms` (name -> closed form).
 
-    resize: compiles for other sizes of the deployment, for questions about one; candidates: deployments that may make
-    feasible what is not, in the order in which they are named.
+    resize: compiles for another size of the deployment, for questions about one, and reshape for several; candidates:
+    deployments that may make feasible what is not, in the order in which they are named.
     Raises QuerySyntaxError for a question that does not parse or names what is not there.
     """
     query = parse_query(text)
     asked = [form_of(constraint, forms) for constraint in query.constraints]
     query = query.spelled({*INPUTS, *SIZES}.union(*(form.symbols for form in asked)))
+    if query.goal != "solve" and is_metric(query.variable, forms):
+        best = solve_goal(query, forms, reshape)
+        return best if isinstance(best, Answer) else _what_helps(best.answer, best.asked, best.limits, candidates)
+    if query.over:
+        message = f"{query.variable} is itself the unknown; `over` names those of a metric, e.g. max tgs over B, tp"
+        raise QuerySyntaxError(query.span, message)
     forms = _asked_in(forms, query)
     candidates = ((sizes, lambda made=made: _asked_in(made(), query)) for sizes, made in candidates)
     resized = None if resize is None else lambda size, value: _asked_in(resize(size, value), query)
     limits, assumed = limits_of(query, forms, resized)
     answer = _solved(query, limits, assumed)
-    if answer.nearest is not None:
-        sizes, tried = feasible_sizes(query, limits, answer.nearest, candidates)
-        return replace(answer, levers=factors_at(limits, query.variable, answer.nearest), sizes=sizes, tried=tried)
     if answer.value is None:
-        return answer
+        return _what_helps(answer, query, limits, candidates)
     return replace(
         answer,
         closed_form=closed_form(limits, answer),
         defaults=_defaults(limits, query.variable, answer.value),
         levers=levers_of(limits, answer, query.goal),
     )
+
+
+def _what_helps(answer: Answer, query: Query, limits: list[Limit], candidates: Iterable[Candidate]) -> Answer:
+    """An answer without a value, with what would make its question feasible."""
+    if answer.nearest is None:
+        return answer
+    sizes, tried = feasible_sizes(query, limits, answer.nearest, candidates)
+    return replace(answer, levers=factors_at(limits, query.variable, answer.nearest), sizes=sizes, tried=tried)
 
 
 def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Answer:

@@ -65,6 +65,11 @@ def solve_whole(query: Query, limits: list[Limit], assumed: Mapping[str, float])
     return solved(query, limits, int(high), int(high) + 1, ranges, assumed)
 
 
+def feasible_ranges(limits: list[Limit], variable: str) -> Ranges:
+    """Maximal ranges of whole numbers >= 1 that meet all limits; an open end is None."""
+    return _feasible(_course(tightest(limits), variable)) if limits else ((1, None),)
+
+
 def _course(limits: list[Limit], variable: str) -> Course:
     moving: list[tuple[Limit, int]] = []
     wall, tokens = 1, 1
