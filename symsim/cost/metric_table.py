@@ -35,7 +35,7 @@ class Metric:
     """A row of the table. starts_from: `time`, `residents` or another metric; asked: whether questions may be about it.
 
     step: the step of the model whose costs it is worked out from; let: named steps before its result; of: what a rate
-    is of, a user or a GPU; words: its names, bare; stages: max or min, which pipeline stage's it is where stages differ.
+    is of, a user or a GPU; words: its names, bare; stages: max or min, which pipeline stage's it is where they differ.
     """
 
     name: str
