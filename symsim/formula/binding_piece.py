@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import sympy
@@ -16,8 +16,8 @@ from symsim.tables.table import TableContext
 
 Extreme = sympy.Max | sympy.Min
 
-LONGEST = 400
-"""Operations of an expression that is put over one denominator; of a longer one only straight lines are solved."""
+LONGEST = 150
+"""Operations of an expression that is put over one denominator at most; a longer one would take minutes."""
 
 
 def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: TableContext) -> Derivation:
@@ -55,13 +55,11 @@ def root(expr: Expr, variable: Symbol, near: float, values: Mapping[str, Any], c
     calls = {call: sympy.Dummy(f"look_up_{i}", positive=True) for i, call in enumerate(expr.atoms(AppliedUndef))}
     back = {dummy: call for call, dummy in calls.items()}
     held = sympy.expand(expr.xreplace(calls))
-    straight = _straight(held, variable)
-    if straight is None and sympy.count_ops(held) > LONGEST:  # putting it over one denominator would take minutes
-        straight = _straight(sympy.expand(held * variable), variable)
-        answers = [] if straight is None else [straight]
-    else:
-        answers = [straight] if straight is not None else _curved(held, variable)
-    found = [cast(Expr, answer.xreplace(back)) for answer in answers]
+    parts = _powers(held, variable)
+    if parts is None and sympy.count_ops(held) <= LONGEST:
+        held = sympy.fraction(sympy.together(held))[0]
+        parts = _powers(sympy.expand(held), variable)
+    found = [cast(Expr, answer.xreplace(back)) for answer in ([] if parts is None else _roots(parts))]
     try:
         figures = [numbers((answer,), {**values, variable.name: near}, context)[0] for answer in found]
     except ArithmeticError:  # beyond what floats hold
@@ -70,17 +68,32 @@ def root(expr: Expr, variable: Symbol, near: float, values: Mapping[str, Any], c
     return min(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
-def _straight(expr: Expr, variable: Symbol) -> Expr | None:
-    """The root of slope * variable + rest, its terms left as they are; factors that all of them share cancel."""
-    parts: dict[Expr, list[Expr]] = {variable: [], sympy.S.One: []}
+def _powers(expr: Expr, variable: Symbol) -> list[Expr] | None:
+    """The coefficients of a sum of powers of the variable, the least power first; None for any other expression."""
+    parts: dict[int, list[Expr]] = {}
     for term in sympy.Add.make_args(expr):
         without, power = term.as_independent(variable, as_Add=False)
-        if power not in parts:
+        base, exponent = power.as_base_exp()
+        if power != 1 and (base != variable or not exponent.is_Integer):
             return None
-        parts[power].append(without)
-    slope, rest = (sympy.Add(*found) for found in parts.values())
-    if slope == 0:
-        return None
+        parts.setdefault(0 if power == 1 else int(exponent), []).append(without)
+    return [sympy.Add(*parts.get(power, ())) for power in range(min(parts), max(parts) + 1)]
+
+
+def _roots(parts: Sequence[Expr]) -> list[Expr]:
+    """The roots of a straight line or a parabola; none of anything else."""
+    match parts:
+        case rest, slope:
+            return [_straight(slope, rest)]
+        case rest, slope, bend:
+            half = sympy.sqrt(slope**2 - 4 * bend * rest) / (2 * bend)
+            return [-slope / (2 * bend) + sign * half for sign in (1, -1)]
+        case _:
+            return []
+
+
+def _straight(slope: Expr, rest: Expr) -> Expr:
+    """The root of slope * variable + rest, terms left as they are; factors that all of them share cancel."""
     terms = [term.as_powers_dict() for part in (slope, rest) for term in sympy.Add.make_args(part)]
     shared = [s for s in slope.free_symbols if all(powers[s] == terms[0][s] for powers in terms)]
     common = sympy.Mul(*(cast(Expr, s) ** terms[0][s] for s in shared))
@@ -88,11 +101,3 @@ def _straight(expr: Expr, variable: Symbol) -> Expr | None:
     sign = -1 if 2 * sum(map(bool, minus)) > len(minus) else 1  # most terms should read as positive
     above = sympy.Add(*(sign * term / common for term in sympy.Add.make_args(rest)))
     return above / sympy.Add(*(-sign * term / common for term in sympy.Add.make_args(slope)))
-
-
-def _curved(expr: Expr, variable: Symbol) -> list[Expr]:
-    numerator, _ = sympy.fraction(sympy.together(expr))
-    if not numerator.is_polynomial(variable):
-        return []
-    polynomial = sympy.Poly(numerator, variable)
-    return list(sympy.roots(polynomial)) if polynomial.degree() in (1, 2) else []
