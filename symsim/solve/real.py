@@ -25,13 +25,22 @@ def solve_real(query: Query, limits: list[Limit], assumed: Mapping[str, float]) 
         raise SymsimError(f"these constraints pull {name} both ways or not at all; ask one at a time")
     grows = moves == {-1}  # room grows with the variable: the feasible set is [edge, infinity)
     start = float(limits[0].form.bound.values[name])
-    least, most = (1e-6, 1.0) if name in signatures() else (start * 2.0**-60, start * 2.0**60)
+    least = 1e-6 if name in signatures() else start * 2.0**-60
+    most = 1.0 if _is_share(name) else start * 2.0**60
     far, near = (most, least) if grows else (least, most)
     if not inside(far):
-        extreme = "1" if name in signatures() else "large as may be" if grows else "small as may be"
-        where = f"at {name} = 1" if name in signatures() else f"with {name} as {extreme}"
+        extreme = "large as may be" if grows else "small as may be"
+        where = f"at {name} = {far:g}" if _is_share(name) else f"with {name} as {extreme}"
         return infeasible(query, limits, far, where, assumed)
     if inside(near) or ((query.goal == "max") == grows and query.goal != "solve"):
         return unbounded(query, limits, ((near, None if grows else far),), assumed)
     good, bad = last_holding(inside, far, near, ratio_middle)
     return solved(query, limits, good, bad, ((good, None),) if grows else ((0.0, good),), assumed)
+
+
+def _is_share(name: str) -> bool:
+    """Whether a number is a share of what there is, so that it is 1 at the most: an MFU, an efficiency."""
+    return name in signatures() or name in _SHARES or name.endswith("_efficiency")
+
+
+_SHARES = ("default_mfu", "sm_ratio", "reserve_share")

@@ -280,3 +280,32 @@ def test_a_peak_is_one_figure_of_the_device() -> None:
     assert answer.closed_form is not None
     assert model.ttft.evaluate(S=16384, T=16384, peak_bf16=answer.value or 0.0) == pytest.approx(2, rel=1e-9)
     assert "P_{w}" not in answer.closed_form
+
+
+@pytest.mark.parametrize("cost_model", ["infersim", "roofline"])
+@pytest.mark.parametrize(("metric", "question"), [("tpot", "TPOT <= 60 ms with B = 4"), ("ttft", "TTFT <= 400 ms")])
+def test_a_default_may_be_asked_for(cost_model: str, metric: str, question: str) -> None:
+    """The border of an MFU that stands in for rows that are not there; as a formula of the others, too."""
+    model = symsim.compile("deepseek-v3", "b200", symsim.Deployment(tp=8), cost_model=cost_model)
+    answer = model.solve(f"min default_mfu subject to {question}")
+    point = {"B": 4, "S": 4096, "O": 2048} if metric == "tpot" else {"S": 4096, "T": 4096}
+    formula = model.metric(metric)
+    limit = 0.06 if metric == "tpot" else 0.4
+    assert answer.value is not None
+    assert 0 < answer.value < 1
+    assert answer.closed_form is not None
+    assert formula.evaluate(**point, default_mfu=answer.value) == pytest.approx(limit)
+    assert formula.evaluate(**point, default_mfu=0.99 * answer.value) > limit
+
+
+@pytest.mark.parametrize("name", ["hbm_efficiency", "default_mfu"])
+def test_no_more_than_all_of_it_is_reached(name: str) -> None:
+    """A share above 1 is no answer, whatever a formula would give for it."""
+    model = symsim.compile("qwen3-8b", "h100", cost_model="roofline")
+    at_most = model.tpot.evaluate(B=64, S=4096, O=2048, **{name: 1.0})
+    answer = model.solve(f"min {name} subject to TPOT <= {900 * at_most} ms")
+    assert answer.status is Status.INFEASIBLE
+    assert f"even at {name} = 1 it is" in answer.sentence
+    solved = model.solve(f"min {name} subject to TPOT <= {1010 * at_most} ms").value
+    assert solved is not None
+    assert 0 < solved <= 1

@@ -1,0 +1,51 @@
+"""Roots of a piece in one of its symbols, as formulas in the others."""
+
+from collections.abc import Callable
+
+import pytest
+import sympy
+
+from symsim.formula.binding_piece import root
+from symsim.tables.table import TableContext
+
+X = sympy.Symbol("x", positive=True)
+SIZES = sympy.symbols("a0:90", positive=True)
+"""So many that nobody waits for their common denominator."""
+
+CONTEXT = TableContext(device="h100", vintage="2026-05", kv="bf16")
+NUMBERS = {size: 1.5 + i % 7 for i, size in enumerate(SIZES)}
+VALUES = {size.name: number for size, number in NUMBERS.items()}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "near"),
+    [
+        (lambda a, b, c: a + b * X - c * 40, 60.0),
+        (lambda a, b, c: a / X + b / (X * 3) - c, 1.0),
+        (lambda a, b, c: a * X**2 + b * X - c * 9, 2.0),
+        (lambda a, b, c: a / X + b * X - c * 5, 4.0),
+        (lambda a, b, c: a / X**2 + b / X - c, 1.0),
+    ],
+)
+def test_roots_are_written_in_terms_of_all_sizes(pieces: Callable[..., sympy.Expr], near: float) -> None:
+    parts = [sympy.Add(*(s / t for s, t in zip(SIZES[i::3], reversed(SIZES[i::3]), strict=True))) for i in range(3)]
+    expr = pieces(*parts)
+    found = root(expr, X, near, VALUES, CONTEXT)
+    assert found is not None
+    value = float(found.subs(NUMBERS))
+    scale = sum(abs(float(term.subs(NUMBERS).subs(X, value))) for term in sympy.Add.make_args(sympy.expand(expr)))
+    assert abs(float(expr.subs(NUMBERS).subs(X, value))) < 1e-9 * scale
+
+
+def test_what_is_no_line_or_parabola_has_no_root() -> None:
+    a, b, c = SIZES[:3]
+    assert root(a * X**3 - b, X, 1.0, VALUES, CONTEXT) is None
+    assert root(a**X - b, X, 1.0, VALUES, CONTEXT) is None
+    assert root(sympy.Add(*SIZES) / (X + c) ** 3 - X, X, 1.0, VALUES, CONTEXT) is None
+
+
+def test_a_short_denominator_of_several_terms_is_multiplied_out() -> None:
+    a, b, c = SIZES[:3]
+    found = root(a / (b + X) - c, X, 0.0, VALUES, CONTEXT)
+    assert found is not None
+    assert sympy.simplify(found - (a / c - b)) == 0
