@@ -60,12 +60,19 @@ def _each(stated: Any, index: Any) -> Any:
     return stated[index]
 
 
+def _listed(stated: Any, index: Any) -> bool:
+    """Whether a list, or a text of numbers with commas between them, names one."""
+    parts = stated.split(",") if isinstance(stated, str) else stated
+    return int(index) in [int(part) for part in parts if str(part).strip()]
+
+
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "ceil": math.ceil,
     "count": lambda items, value, before=None: list(items)[:before].count(value),
     "each": _each,
     "floor": math.floor,
     "len": len,
+    "listed": _listed,
     "max": max,
     "min": min,
 }
