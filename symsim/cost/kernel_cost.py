@@ -19,7 +19,7 @@ from symsim.quantization.layers import LayerFormat, Mixture
 _AMOUNTS = ("flops", "read", "write", "weight")
 _SIDES = ("outputs", "inputs")
 """What `scales` counts: rows and columns of the weights, each of which may have a scale of its own."""
-_NUMBERS = ("mfu", "touch", "time", "latency")
+_NUMBERS = ("shard", "mfu", "touch", "time", "latency")
 COUNTED = ("linear", "attention", "convolution", "routed_experts")
 """What matrix-product FLOPs are counted as."""
 
@@ -39,11 +39,11 @@ class Cost:
     """One execution of an operator on one GPU.
 
     flops: FLOPs at each precision; read, write, weight: elements moved at each precision, weights streamed once;
-    scales: outputs and inputs of the weights; touch: share of the weights that is streamed; send: link -> elements;
-    mfu: share of peak, or None where the device's default stands in; time: measured seconds of computing, beside what
-    FLOPs give; latency: seconds that nothing hides; counted: kind -> matrix-product FLOPs of the published
-    implementation, where a kernel states them apart; part: under what the kernel's weights are always listed; clauses:
-    clause name -> its graph line.
+    scales: outputs and inputs of the weights; shard: a width of the weights that degrees cut; touch: share of the
+    weights that is streamed; send: link -> elements; mfu: share of peak, or None where the device's default stands in;
+    time: measured seconds of computing, beside what FLOPs give; latency: seconds that nothing hides; counted: kind ->
+    matrix-product FLOPs of the published implementation, where a kernel states them apart; part: under what the
+    kernel's weights are always listed; clauses: clause name -> its graph line.
     """
 
     flops: Priced = field(default_factory=dict[str | None, Expr])
@@ -52,6 +52,7 @@ class Cost:
     weight: Priced = field(default_factory=dict[str | None, Expr])
     touch: Expr = sympy.S.One
     scales: Priced = field(default_factory=dict[str | None, Expr])
+    shard: Expr | None = None
     send: Mapping[str, Priced] = field(default_factory=dict[str, Priced])
     mfu: Expr | None = None
     time: Expr = sympy.S.Zero

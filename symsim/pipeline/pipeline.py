@@ -14,6 +14,7 @@ from symsim.inputs.device import Device, load_device
 from symsim.inputs.space import with_size
 from symsim.model.family import Family, find_family
 from symsim.model.stored_formats import ServedModel, serve
+from symsim.pipeline.blocks import cut_blocks
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.shards import check_deployment, whole_shards
@@ -55,6 +56,7 @@ def assembled(
     rates = _rates(served, device)
     phases = {step: phase_of(served, step, numbers, rates, pad=fallback) for step in STEPS}
     check_deployment(deployment, phases.values(), numbers)
+    cut = cut_blocks(phases["decode"], served, numbers, allowed=fallback)
     padded = [sentence for phase in phases.values() for sentence in whole_shards(phase, numbers, pad=fallback)]
     return Compiled(
         served=served,
@@ -64,7 +66,7 @@ def assembled(
         context=context,
         rates=rates,
         phases=phases,
-        assumptions=tuple(dict.fromkeys((*served.family.assumptions, *padded))),
+        assumptions=tuple(dict.fromkeys((*served.family.assumptions, *padded, *cut))),
         asked=asked,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from symsim.paths import QUANTIZATION
 class Element:
     """A number format. bits: of one element; peak: precision whose peak rate multiplies it, or None where no matrix
     unit takes it; group, scale_bits, tensor_bits: the scales that the format itself fixes (0: none); units_scale:
-    matrix units apply the group scales, or cannot multiply it; source: the specification.
+    matrix units apply the group scales, or cannot multiply it; padded: engines pad what tensor parallelism leaves of a
+    group; source: the specification.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Element:
     scale_bits: int
     tensor_bits: int
     units_scale: bool
+    padded: bool
     source: str
 
 
@@ -81,6 +84,11 @@ class Format:
         """`bits_per_weight` in bytes."""
         return self.bits_per_weight / 8
 
+    @property
+    def whole(self) -> int:
+        """What a width that tensor parallelism leaves must be a multiple of; 1 where any can be loaded."""
+        return 1 if self.element.padded else math.lcm(max(self.rows, 1), max(self.inputs, 1))
+
     def matrix_bytes(self, outputs: int, inputs: int) -> Fraction:
         """Bytes of a matrix of outputs x inputs with every scale; a part of a block has a scale of its own."""
         blocks = _parts(outputs, self.rows) * _parts(inputs, self.inputs)
@@ -109,6 +117,7 @@ def _element(name: str, table: Mapping[str, Any]) -> Element:
         table.get("scale_bits", 0),
         table.get("tensor_bits", 0),
         table.get("units_scale", False),
+        table.get("padded", False),
         table["source"],
     )
 
