@@ -60,7 +60,7 @@ class Math(LatexPrinter):
         number, rest = expr.as_coeff_Mul()
         if isinstance(rest, Max) and number != 1:
             return f"{self._plain(number)} {self._print(rest)}"
-        return self._plain(expr)
+        return self._plain(expr) if isinstance(expr, Mul) else super()._print_Mul(expr)  # sympy's own way with 1/x
 
     def _print_Rational(self, expr: Expr) -> str:
         return quantity(float(expr), self.unit) if self.unit in ("s", "B") else super()._print_Rational(expr)  # pyright: ignore

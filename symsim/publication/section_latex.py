@@ -21,6 +21,7 @@ PACKAGES = ("amsmath", "array", "graphicx", "longtable", "url")
 
 TITLES = {
     "tpot": "Time per output token",
+    "tps_user": "Tokens per second of one user",
     "tgs_decode": "Tokens per GPU and second, decode",
     "ttft": "Time to first token",
     "tgs_prefill": "Tokens per GPU and second, prefill",
@@ -29,7 +30,7 @@ TITLES = {
 }
 
 
-AFTER = {"tgs_decode": "tpot", "tgs_prefill": "ttft", "max_batch": "memory"}
+AFTER = {"tps_user": "tpot", "tgs_decode": "tpot", "tgs_prefill": "ttft", "max_batch": "memory"}
 """Metrics that go on from another one's steps."""
 
 

@@ -67,8 +67,8 @@ Formats = tuple[tuple[str, Mixture], ...]
 """Module paths as the graph text names them, each with its formats; sorted."""
 
 
-_EXPERT = re.compile(r"experts\W*(\d|\[|\(|\\d)")
-"""An index, or an expression for some, behind `experts` in a pattern."""
+_EXPERT = re.compile(r"experts\W*((?<!\[)\d|\[(?!0-9\][+*])|\((?!\\?\.\.?\*\))|\\d(?![+*]))")
+r"""An index, or an expression for some, behind `experts` in a pattern; `\d+`, `[0-9]+` and `(\..*)` name any."""
 
 
 @dataclass(frozen=True)
