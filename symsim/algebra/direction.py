@@ -28,8 +28,11 @@ def direction(expr: Expr, variable: Symbol) -> Direction | None:
     match expr:
         case Symbol():
             return 1
-        case sympy.Add() | sympy.Max() | sympy.Min() | sympy.floor() | sympy.ceiling():
+        case sympy.Max() | sympy.Min() | sympy.floor() | sympy.ceiling():
             return _agree([direction(part, variable) for part in expr.args])  # pyright: ignore
+        case sympy.Add():
+            found = _agree([direction(part, variable) for part in expr.args])  # pyright: ignore
+            return _sum(expr, variable) if found is None else found
         case sympy.Mul():
             return _product(expr, variable)
         case sympy.Pow() if expr.args[0].is_number and expr.args[0].is_positive:
@@ -42,6 +45,15 @@ def direction(expr: Expr, variable: Symbol) -> Direction | None:
             return inner if expr.args[1].is_positive else _turned(inner)
         case _:
             return None
+
+
+def _sum(expr: Expr, variable: Symbol) -> Direction | None:
+    """max(a, b) + c moves as max(a + c, b + c), where c takes away what a adds."""
+    inner = next((part for part in expr.args if isinstance(part, sympy.Max) and variable in part.free_symbols), None)
+    if inner is None:
+        return None
+    rest = sympy.Add(*(part for part in expr.args if part is not inner))
+    return _agree([direction(part + rest, variable) for part in inner.args])  # pyright: ignore
 
 
 def _product(expr: Expr, variable: Symbol) -> Direction | None:

@@ -19,7 +19,9 @@ from sympy import Expr, Symbol
 from symsim.errors import InternalError
 from symsim.paths import GRAMMAR
 
-SymbolKind = Literal["workload", "deployment", "flag", "hardware", "convention", "precision", "architecture", "step"]
+SymbolKind = Literal[
+    "workload", "deployment", "flag", "hardware", "convention", "engine", "precision", "architecture", "step"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class SymbolInfo:
     range: tuple[int, int] | None = None
 
 
-_KINDS: tuple[SymbolKind, ...] = ("workload", "deployment", "flag", "hardware", "precision", "convention")
+_KINDS: tuple[SymbolKind, ...] = ("workload", "deployment", "flag", "hardware", "precision", "convention", "engine")
 _TABLE: Mapping[str, Mapping[str, Any]] = tomllib.loads((GRAMMAR / "symbols.toml").read_text(encoding="utf-8"))
 
 

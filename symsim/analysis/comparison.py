@@ -186,7 +186,7 @@ def _without(form: ClosedForm, variable: str) -> ClosedForm:
 def _level(one: ClosedForm, other: ClosedForm) -> Level:
     """symbolic, unless an architecture or deployment symbol of both stands for two numbers."""
     shared = set(one.symbols) & set(other.symbols)
-    rates = ("hardware", "convention", "workload")
+    rates = ("hardware", "convention", "engine", "workload")
     sizes = [n for n in shared if one.symbols[n].kind not in rates and one.symbols[n].unit != "FLOP/s"]
     clash = [name for name in sizes if one.bound.values[name] != other.bound.values[name]]
     return "model" if clash else "symbolic"

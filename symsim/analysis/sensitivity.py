@@ -31,7 +31,7 @@ from symsim.tables.table import TableContext, signatures
 STEP = 1e-9
 """How far to either side of a point, relative, its pieces are looked for."""
 
-KINDS = ("workload", "hardware", "convention")
+KINDS = ("workload", "hardware", "convention", "engine")
 """Kinds of symbols that are inputs unless others are asked for; sizes of models and deployments are whole numbers."""
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import networkx as nx
 
 from symsim.algebra.shown import html_table, one_line
+from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.analysis.comparison import Comparison, Crossing, compare_forms, crossings_of
 from symsim.analysis.regime_map import Ends, RegimeMap, map_regimes
 from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity, ranked_inputs
 from symsim.api.formula import Formula
-from symsim.cost.metric_table import metrics
+from symsim.cost.metric_table import metrics, named_metric
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
-from symsim.inputs.space import deployments, differences, resized
+from symsim.inputs.space import SIZES, deployments, differences, resized
+from symsim.language.query import Query, parse_query
 from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.memory_parts import shortage
 from symsim.pipeline.pipeline import compile_model, compiled_as, compiled_for
 from symsim.solve.answer import Answer
 from symsim.solve.size import Candidate
@@ -72,7 +75,8 @@ class Costs:
 
     def solve(self, query: str) -> Answer:
         """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
-        return solve(query, self.compiled.forms, self._forms_with, self._others(), self._forms_in)
+        answer = solve(query, self.compiled.forms, self._forms_with, self._others(), self._forms_in)
+        return replace(answer, warnings=_not_asked(self.compiled, parse_query(query), answer))
 
     def regimes(
         self,
@@ -117,6 +121,20 @@ class Costs:
         return compiled_for(self.compiled, size, value).forms
 
 
+def _not_asked(compiled: Compiled, query: Query, answer: Answer) -> tuple[str, ...]:
+    """That an answer does not fit in memory, where the question has no word on it."""
+    asked = {named_metric(constraint.metric).name for constraint in query.constraints}
+    if answer.value is None or "memory" in asked:
+        return ()
+    found = answer.at or {query.variable: answer.value}
+    sizes = {name: int(value) for name, value in found.items() if name in SIZES}
+    used = compiled_as(compiled, resized(compiled.asked, sizes)) if sizes else compiled
+    units = {name: symbol_info(name).unit for name in query.fixed if is_symbol(name)}
+    stated = {name: float(query.fixed[name].value(unit)) for name, unit in units.items()}
+    short = shortage(used, {**answer.assumed, **stated, **found})
+    return () if short is None else (short,)
+
+
 def compile(
     model: str | Path,
     device: str | Path,
@@ -124,14 +142,16 @@ def compile(
     cost_model: str = DEFAULT,
     tables: str = LATEST,
     *,
+    engine: str | Path | None = None,
     graphs: Sequence[str | Path] = (),
     fallback: bool = False,
 ) -> Costs:
     """Lower a model for a device and a deployment; every metric is then a closed-form Formula.
 
     model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML;
-    graphs: folders with graph files of more models; fallback: where a table, a deployment or a config key would be
-    refused, go on with a stated assumption.
+    engine: what plans the memory, the deployment's unless given, bundled name or path to a TOML; graphs: folders with
+    graph files of more models; fallback: where a table, a deployment or a config key would be refused, go on with a
+    stated assumption.
     Raises SymsimError, always with what is wrong, where, and what to do.
 
     >>> costs = compile("qwen3-8b", "h20")
@@ -139,4 +159,7 @@ def compile(
     0.0286
     """
     used = deployment or Deployment()
+    if engine is not None:
+        follows = {name: None for name in ("world_size", "dp") if name not in used.given}
+        used = replace(used, **{**follows, "engine": engine})
     return Costs(compile_model(model, device, used, cost_model, tables, graphs=graphs, fallback=fallback))

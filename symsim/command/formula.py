@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symsim.algebra.units import format_quantity
@@ -14,6 +14,7 @@ from symsim.command.solve import ways_of
 from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note_defaults
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.notations import NOTATIONS, written
+from symsim.pipeline.memory_parts import memory_parts, shortage
 from symsim.render.terminal import write_table, write_text
 
 
@@ -54,6 +55,8 @@ def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
     where = f"at {', '.join(f'{name} = {x}' for name, x in own.items())}; {formula.subject}"
     if not _none_fits(formula, value):
         print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} {where}")
+        if short := shortage(costs.compiled, own):
+            print(short)
         return 0
     answer = costs.solve(f"max B subject to memory <= capacity with {', '.join(f'{n} = {x}' for n, x in own.items())}")
     print("\n".join([f"\nnot even one sequence fits {where}", answer.sentence, *ways_of(answer)]))
@@ -71,6 +74,8 @@ def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_j
     symbols = formula.form.for_inputs(point).symbols
     used = {name: value for name, value in point.items() if name in symbols or name in ("B", "S", "O")}
     value = formula.evaluate(**{name: v for name, v in point.items() if name in symbols})
+    if formula.name == "memory":
+        return _memory(costs, formula, point, lines, as_json=as_json)
     if as_json:
         write_json({"metric": formula.name, "at": used, "value": value, "operators": [x.as_dict() for x in lines]})
         return 1 if _none_fits(formula, value) else 0
@@ -79,6 +84,22 @@ def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_j
         ("operator", "FLOPs", "HBM bytes", "link bytes", "time", "x", "bound by", *formats, "from"),
         [_cells(x, formats) for x in lines],
     )
+    return _at(costs, formula, point)
+
+
+def _memory(costs: Costs, formula: Formula, point: Mapping[str, int], lines: Sequence[OpLine], *, as_json: bool) -> int:
+    """What memory goes to, a line a part, with its share of the device's."""
+    own = {name: value for name, value in point.items() if name in formula.symbols}
+    parts = memory_parts(costs.compiled, own)
+    if as_json:
+        amounts = {"value": formula.evaluate(**own), **parts.as_dict()}
+        write_json({"metric": formula.name, "at": own, **amounts, "operators": [line.as_dict() for line in lines]})
+        return 0
+    rows = [
+        (name, f"{amount:,.0f}", format_quantity(amount, "B"), f"{amount / parts.capacity:.1%}")
+        for name, amount in parts.as_dict().items()
+    ]
+    write_table(("memory of one GPU", "bytes", "", "of capacity"), rows)
     return _at(costs, formula, point)
 
 

@@ -12,6 +12,7 @@ from symsim.command.flags import add_json, write_json
 from symsim.cost.metric_table import metrics
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import bundled_devices, load_device
+from symsim.inputs.engine import FIELDS, bundled_engines, load_engine
 from symsim.inputs.model_names import bundled
 from symsim.language.library import load_library
 from symsim.paths import ENGINES, read_text
@@ -74,6 +75,15 @@ def _devices() -> Listed:
         figures = [format_quantity(device.figures[f], unit) if f in device.figures else "" for f, unit in fields]
         found.append((name, device.name, *figures, " ".join(device.precisions), device.source))
     return head, found
+
+
+def _engines() -> Listed:
+    found: list[tuple[str, ...]] = []
+    for name in bundled_engines():
+        engine = load_engine(name)
+        figures = [format_quantity(engine.figures[field], unit) for field, unit in FIELDS.items()]
+        found.append((name, engine.name, engine.version, *figures, engine.unused, engine.source))
+    return ("engine", "name", "version", *FIELDS, "leaves unused", "source"), found
 
 
 def _tables() -> Listed:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from symsim.algebra.symbols import is_symbol, symbol_info
+from symsim.algebra.symbols import INPUTS, is_symbol, symbol_info
 from symsim.algebra.units import format_quantity, parse_quantity
 from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Regimes
@@ -14,6 +15,7 @@ from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_metric, add_subject, compiled, note_defaults
 from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
+from symsim.pipeline.memory_parts import shortage
 from symsim.render.plot import check_ending, save_plane, save_regimes, save_roofline
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, point_text
 from symsim.render.regimes import latex_cases, piece_text, range_text
@@ -68,7 +70,8 @@ def _regimes(
     if roofline is not None:
         save_roofline(costs, formula, point, roofline)
     if len(symbols) == 2:
-        _map(costs.regime_map(metric, (symbols[0], symbols[1]), (ends[0], ends[1]), **point), format, plot, limit)
+        mapped = costs.regime_map(metric, (symbols[0], symbols[1]), (ends[0], ends[1]), **point)
+        _map(costs, mapped, format, plot, limit)
     else:
         _line(costs, costs.regimes(metric, along, *ends[0], **point), format, plot, limit)
     return 0
@@ -82,23 +85,33 @@ def _line(costs: Costs, found: Regimes, format: str, plot: str | None, limit: fl
         save_regimes(found, limit, fits, plot)
     match format:
         case "json":
-            write_json(found.as_dict())
+            write_json({**found.as_dict(), "warnings": _warnings(costs, found.at)})
         case "latex":
             print(latex_cases(found))
         case _:
             _write(found)
+            for warning in _warnings(costs, found.at):
+                print(warning)
 
 
-def _map(found: RegimeMap, format: str, plot: str | None, limit: float | None) -> None:
+def _map(costs: Costs, found: RegimeMap, format: str, plot: str | None, limit: float | None) -> None:
     if plot is not None:
         save_plane(found, limit, plot)
     match format:
         case "json":
-            write_json(found.as_dict())
+            write_json({**found.as_dict(), "warnings": _warnings(costs, found.at)})
         case "latex":
             print(latex_plane(found))
         case _:
             _write_map(found)
+            for warning in _warnings(costs, found.at):
+                print(warning)
+
+
+def _warnings(costs: Costs, at: Mapping[str, float]) -> list[str]:
+    """That the workload point does not fit in memory."""
+    short = shortage(costs.compiled, {name: int(value) for name, value in at.items() if name in INPUTS})
+    return [] if short is None else [short]
 
 
 def _range(text: str, along: str) -> tuple[float | None, float | None]:

@@ -30,7 +30,7 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         for constraint, room in answer.slack.items():
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
             print(f"  {constraint}: {state} {format_quantity(abs(room), costs.metric(constraint.split()[0]).unit)}")
-        for line in ways_of(answer):
+        for line in (*answer.warnings, *ways_of(answer)):
             print(f"  {line}")
         if answer.closed_form:
             print(f"  closed form around there: {answer.closed_form}")

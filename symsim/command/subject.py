@@ -12,12 +12,14 @@ from symsim.cost.metric_table import metrics
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, Precision, field_names
+from symsim.inputs.engine import DEFAULT_ENGINE, bundled_engines
 from symsim.model.family import Family, find_family
 from symsim.pipeline.counts import params
 from symsim.pipeline.pipeline import STEPS
 
 PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
+_ENGINE = f"serving engine that plans the memory: {', '.join(bundled_engines())}, or a TOML"
 KV_HELP = f"precision of the KV cache{_DEFAULT}"
 
 
@@ -50,6 +52,8 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     ask.add_argument("--overlap", default="none", choices=["none", "two-batch"])
     ask.add_argument("--enable-tbo", dest="overlap", action="store_const", const="two-batch")
     ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
+    ask.add_argument("--engine", default=DEFAULT_ENGINE, metavar="ENGINE", help=_ENGINE)
+    ask.add_argument("--memory-share", type=float, help="share of memory, as the engine's flag for it counts")
     ask.add_argument("--cost-model", default=cost_model, choices=sorted(COST_MODELS))
     add_tables(ask)
     add_graphs(ask)

@@ -10,12 +10,14 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import KNOWN, step_symbol, substitute, symbol
+from symsim.cost.activations import activations
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import repeated, reserved, resident, stages_behind, weights_by_stage, windowed
 from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.roofline import Time, time
 from symsim.cost.schedule import batches, overlaps, serial, two_batch
 from symsim.errors import DeploymentError, InternalError
+from symsim.language.graph_text import parse_expression
 from symsim.language.symbolic import expression
 from symsim.model.op_graph import Guard, Op, OpGraph
 from symsim.model.step import EngineStep
@@ -102,6 +104,16 @@ class PricedPhase:
         return tuple(self.graph.degrees["pp"] * (op.repeat / op.body_repeat * count) for count in counts)
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """How an engine plans memory. fullest: its largest step, priced; unused: what it leaves, a formula over the steps
+    of the metric of memory; origin: where the formula is from."""
+
+    fullest: PricedPhase
+    unused: str
+    origin: str
+
+
 def priced_phase(
     graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard, ...], two_batches: bool
 ) -> PricedPhase:
@@ -122,13 +134,16 @@ class _Start:
     stages: tuple[Mapping[str, Expr], ...] = ()
 
 
-def derivation(metric: Metric, phase: PricedPhase, base: Derivation | None = None) -> Derivation:
-    """A metric of a phase, as its row of the table says. base: the derivation of the metric that it starts from.
+def derivation(
+    metric: Metric, phase: PricedPhase, base: Derivation | None = None, plan: MemoryPlan | None = None
+) -> Derivation:
+    """A metric of a phase, as its row of the table says. base: the derivation of the metric that it starts from; plan:
+    of an engine, where memory is planned by one.
 
     With pp pipeline stages as many batches are in flight, so a token waits for the slowest stage at each of them, and
     stages do not change rates but through their time. Both of two overlapped batches count.
     """
-    start = _start(metric, phase, base)
+    start = _start(metric, phase, base, plan)
     scope = {**{name: symbol(name) for name in KNOWN}, **_served(phase), **start.scope}
     steps, stages = [*start.steps], [dict(stage) for stage in start.stages]
     for amount in (*metric.let, metric.result):
@@ -139,7 +154,8 @@ def derivation(metric: Metric, phase: PricedPhase, base: Derivation | None = Non
         if not stages or amount is metric.result:
             expr = _of_all(metric.stages, each) if stages else expression(amount.tree(), known)
             steps.append(Step(step_symbol(amount.symbol), expr, amount.unit, amount.meaning, amount.latex))
-    return Derivation(metric.name, metric.meaning, (*_context(steps), *steps), phase.guards)
+    guards = phase.guards if plan is None else (*phase.guards, *plan.fullest.guards)
+    return Derivation(metric.name, metric.meaning, (*_context(steps), *steps), tuple(dict.fromkeys(guards)))
 
 
 def _of_all(which: str, stages: list[Expr]) -> Expr:
@@ -150,15 +166,52 @@ def _of_all(which: str, stages: list[Expr]) -> Expr:
     return chosen
 
 
-def _start(metric: Metric, phase: PricedPhase, base: Derivation | None) -> _Start:
+def _start(metric: Metric, phase: PricedPhase, base: Derivation | None, plan: MemoryPlan | None) -> _Start:
     match metric.starts_from:
         case "time":
             steps, total = _step_time(phase)
             return _Start(steps, {"step_time": total})
         case "residents":
-            return _memory_start(phase)
+            return _planned(_memory_start(phase, paged=plan is not None), phase, plan)
         case other:
             return _Start((base or derivation(metrics()[other], phase)).steps, {})
+
+
+def _planned(start: _Start, phase: PricedPhase, plan: MemoryPlan | None) -> _Start:
+    """What stays in memory; by an engine's plan also what its largest step needs, and what it leaves of each stage."""
+    if plan is None:
+        kept = {"reserved": reserved(phase.graph), "activations": sympy.S.Zero, "unused": sympy.S.Zero}
+        return _Start(start.steps, kept, start.stages)
+    meant = "memory kept for the runtime and captured graphs"
+    kept = Step(step_symbol("reserved"), reserved(phase.graph), "B", meant, "M_{\\mathrm{res}}")
+    steps = [*start.steps, *_activation_steps(plan.fullest), kept]
+    scope = {**{name: symbol(name) for name in KNOWN}, **{step.symbol.name: step.symbol for step in steps}}
+    unused = [expression(parse_expression(plan.unused, plan.origin), {**scope, **own}) for own in start.stages or ({},)]
+    left, latex = "memory that the engine leaves by its share", "M_{\\mathrm{left}}"
+    if len(set(unused)) == 1:
+        steps.append(Step(step_symbol("unused"), unused[0], "B", left, latex))
+        return _Start(tuple(steps), {}, start.stages)
+    stages: list[Mapping[str, Expr]] = []
+    for number, own, amount in zip(phase.graph.stages, start.stages, unused, strict=True):
+        suffix = f"_stage{number}"
+        latex = f"M_{{\\mathrm{{left{_marked(suffix)}}}}}"
+        steps.append(Step(step_symbol(f"unused{suffix}"), amount, "B", _of_stage(left, suffix), latex))
+        stages.append({**own, "unused": steps[-1].symbol})
+    return _Start(tuple(steps), {}, tuple(stages))
+
+
+def _activation_steps(fullest: PricedPhase) -> list[Step]:
+    """What the largest step of an engine needs, from the rows of one token up."""
+    found = activations(fullest.graph, fullest.costs)
+    steps = [Step(step_symbol("widest"), found.of_token, "B", "rows of a token, widest operator", "m_{\\mathrm{rows}}")]
+    largest = symbol("max_tokens") * steps[0].symbol
+    if found.apart != 0:
+        meant = "rows of operators that do not grow in proportion with a step"
+        steps.append(Step(step_symbol("apart"), found.apart, "B", meant, "M_{\\mathrm{rows}}"))
+        largest = sympy.Max(largest, steps[1].symbol, evaluate=False)
+    meant = "rows of the widest operator of the largest step, and logits"
+    steps.append(Step(step_symbol("activations"), largest + found.logits, "B", meant, "M_{\\mathrm{act}}"))
+    return steps
 
 
 def _served(phase: PricedPhase) -> Mapping[str, Expr]:
@@ -170,11 +223,11 @@ def _served(phase: PricedPhase) -> Mapping[str, Expr]:
 
 def cache(phase: PricedPhase) -> Derivation:
     """Bytes of KV cache and state of one sequence of S + O tokens."""
-    caches, each = _cache_steps(phase.graph)
+    caches, each = _cache_steps(phase.graph, paged=False)
     return Derivation("cache", each.meaning, (*caches, each), phase.guards)
 
 
-def _memory_start(phase: PricedPhase) -> _Start:
+def _memory_start(phase: PricedPhase, *, paged: bool) -> _Start:
     """Weights of one GPU by layer and stage, then what a token and a sequence keep.
 
     The first pipeline stage holds what stands before the layers, the last one what stands behind them: the fullest GPU
@@ -183,22 +236,21 @@ def _memory_start(phase: PricedPhase) -> _Start:
     graph = phase.graph
     steps: list[Step] = []
     layers, larger = _weights(phase, steps)
-    scope = {"reserved": reserved(graph)}
     if not graph.stages:
         steps.append(_held("", repeated([(part, repeat) for _, part, repeat in layers]) + larger))
-        caches, each = _cache_steps(graph)
-        return _Start((*steps, *caches, each), scope)
+        caches, each = _cache_steps(graph, paged=paged)
+        return _Start((*steps, *caches, each), {})
     stages: list[Mapping[str, Expr]] = []
     for number, counts in graph.stages.items():
         suffix = f"_stage{number}" if len(graph.stages) > 1 else ""
         steps.append(
             _held(suffix, repeated([(part, counts.get(body, repeat)) for body, part, repeat in layers]) + larger)
         )
-        caches, each = _cache_steps(graph.of_stage(number), suffix)
+        caches, each = _cache_steps(graph.of_stage(number), suffix, paged=paged)
         own = (steps[-1], *caches, each)
         steps += (*caches, each)
         stages.append({step.symbol.name.removesuffix(suffix): step.symbol for step in own})
-    return _Start(tuple(steps), scope, tuple(stages) if len(stages) > 1 else ())
+    return _Start(tuple(steps), {}, tuple(stages) if len(stages) > 1 else ())
 
 
 def _held(suffix: str, amount: Expr) -> Step:
@@ -243,23 +295,27 @@ def _weights(phase: PricedPhase, steps: list[Step]) -> tuple[list[tuple[str, Exp
     return layers, larger
 
 
-def _cache_steps(graph: OpGraph, suffix: str = "") -> tuple[tuple[Step, ...], Step]:
+def _cache_steps(graph: OpGraph, suffix: str = "", *, paged: bool) -> tuple[tuple[Step, ...], Step]:
     """What a token keeps; where windows saturate, what a windowed one keeps; and what a sequence does.
 
-    suffix: tells the steps of a pipeline stage apart.
+    suffix: tells the steps of a pipeline stage apart; paged: whether a sequence holds whole pages.
     """
-    held = symbol("S") + symbol("O")
+
+    def whole(tokens: Expr) -> Expr:
+        return symbol("kv_page") * sympy.ceiling(tokens / symbol("kv_page")) if paged else tokens
+
+    length = symbol("S") + symbol("O")
     marked = _marked(suffix)
     amount, latex = resident(graph, "cache"), f"m_{{\\mathrm{{token{marked}}}}}"
     meaning = _of_stage("KV cache of one token, all layers" if not suffix else "KV cache of one token", suffix)
     token = Step(step_symbol(f"cache_per_token{suffix}"), amount, "B", meaning, latex)
-    steps, cache = [token], held * token.symbol + resident(graph, "state")
+    steps, cache = [token], whole(length) * token.symbol + resident(graph, "state")
     for i, (window, bytes_) in enumerate(windowed(graph).items()):
         name = "cache_per_windowed_token" + (f"_{i + 1}" if i else "") + suffix
         meaning = _of_stage(f"KV cache of one token, layers with a window of {window}", suffix)
         latex = f"m_{{\\mathrm{{window{i + 1 if i else ''}{marked}}}}}"
         steps.append(Step(step_symbol(name), bytes_, "B", meaning, latex))
-        cache += sympy.Min(held, window) * steps[-1].symbol
+        cache += whole(sympy.Min(length, window)) * steps[-1].symbol
     meaning = _of_stage("KV cache and state of one sequence at its full length", suffix)
     latex = f"m_{{\\mathrm{{sequence{marked}}}}}"
     return tuple(steps), Step(step_symbol(f"cache_per_sequence{suffix}"), cache, "B", meaning, latex)

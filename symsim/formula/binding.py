@@ -16,6 +16,7 @@ from symsim.errors import DeploymentError
 from symsim.inputs.cost_model import CostModel
 from symsim.inputs.deployment import CHECKPOINT, Deployment
 from symsim.inputs.device import Device, bundled_devices, load_device
+from symsim.inputs.engine import Engine
 from symsim.inputs.source import Source
 from symsim.model.architecture import Architecture
 from symsim.model.lower import Facts
@@ -56,8 +57,10 @@ def bind_all(
     deployment: Deployment,
     cost_model: CostModel,
     stored: Mapping[str, tuple[Format, str]] | None = None,
+    engine: Engine | None = None,
 ) -> Numbers:
-    """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants."""
+    """Everything but the workload: architecture, hardware as the cost model counts it, deployment, constants; engine:
+    what plans the memory, where the cost model leaves it to one."""
     rows = (
         _architecture(sizes)
         | _stages(sizes, deployment)
@@ -67,6 +70,9 @@ def bind_all(
     )
     for name, value in cost_model.constants.items():
         rows[name] = value, Source(how="constant", note=cost_model.sources[name])
+    if engine is not None:
+        share = None if deployment.memory_share is None else Fraction(str(deployment.memory_share))
+        rows |= engine.numbers(rows["hbm_capacity"][0], share)
     if deployment.gemm == CHECKPOINT:
         return _converted(rows, device, cost_model)
     precision = f"peak_{deployment.gemm}"
@@ -148,7 +154,7 @@ def _lenders() -> Lenders:
 
 
 WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}
-_RATES = frozenset(name for name, info in KNOWN.items() if info.kind in ("hardware", "convention"))
+_RATES = frozenset(name for name, info in KNOWN.items() if info.kind in ("hardware", "convention", "engine"))
 
 
 def _file(device: Device) -> str:

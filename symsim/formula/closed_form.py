@@ -147,7 +147,7 @@ class ClosedForm:
             case "symbolic":
                 return self.derivation
             case "model":
-                kinds = ("hardware", "convention")
+                kinds = ("hardware", "convention", "engine")
                 keep = {"peak_w", *(name for name, info in KNOWN.items() if info.kind in kinds)}
                 return self.derivation.substituted(
                     {s: value for s, value in self.bound.symbols().items() if s.name not in keep}

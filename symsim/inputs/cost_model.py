@@ -27,7 +27,7 @@ class CostModel:
     mfu_decimals: to how many places a table's MFU is rounded before use (None: not at all);
     sources: constant or unit -> where it is from; refuses_unread_keys: whether a config key that the graphs do not
     describe is refused, or only reported; reads_checkpoint: whether weights are in the formats of the checkpoint where
-    a deployment states no precision.
+    a deployment states no precision; plans_by_engine: whether memory is planned as a serving engine does.
     """
 
     name: str
@@ -37,6 +37,7 @@ class CostModel:
     sources: Mapping[str, str]
     refuses_unread_keys: bool = False
     reads_checkpoint: bool = False
+    plans_by_engine: bool = False
 
 
 INFERSIM = CostModel(
@@ -71,11 +72,12 @@ INFERSIM = CostModel(
 ROOFLINE = CostModel(
     name="roofline",
     scale={},
-    constants={"reserve_share": Fraction(1, 10)},
+    constants={},
     mfu_decimals=None,
-    sources={"reserve_share": "vLLM's default gpu_memory_utilization leaves 10 % of HBM free"},
+    sources={},
     refuses_unread_keys=True,
     reads_checkpoint=True,
+    plans_by_engine=True,
 )
 
 COST_MODELS: Mapping[str, CostModel] = {cost_model.name: cost_model for cost_model in (INFERSIM, ROOFLINE)}

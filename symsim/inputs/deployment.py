@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal, cast, get_args
 
 from symsim.algebra.shown import html_table
 from symsim.errors import DeploymentError, did_you_mean
+from symsim.inputs.engine import DEFAULT_ENGINE
 
 Precision = Literal["bf16", "fp8", "checkpoint"]
 Communication = Literal["allreduce", "deepep"]
@@ -36,6 +38,8 @@ class Deployment:
     gemm, kv: precision of weight GEMMs and of the KV cache; `checkpoint`: what its quantisation config says; None: as
     the cost model does, `checkpoint` where it reads formats, else bf16. comm: how tokens reach experts; overlap: one
     batch at a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
+    engine: which serving engine plans the memory, a name or a TOML file; memory_share: as its flag for it counts, in
+    place of its default.
     Raises DeploymentError on values that cannot be.
     """
 
@@ -55,6 +59,8 @@ class Deployment:
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
     sm_ratio: Fraction | float = SM_RATIO
+    engine: str | Path = DEFAULT_ENGINE
+    memory_share: Fraction | float | None = None
     given: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
     """Which of world_size and dp were stated; the others follow."""
 
@@ -100,6 +106,8 @@ class Deployment:
                 _choice(name, getattr(self, name), get_args(choices))
         if not 0 < self.sm_ratio <= 1:
             raise DeploymentError(f"sm_ratio = {self.sm_ratio} must be above 0 and at most 1")
+        if self.memory_share is not None and not 0 < self.memory_share <= 1:
+            raise DeploymentError(f"memory_share = {self.memory_share} must be above 0 and at most 1")
 
     def _derive(self) -> None:
         """dp and world_size, each from the other, or both from the experts."""

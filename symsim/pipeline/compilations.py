@@ -13,7 +13,7 @@ import sympy
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Rates, costs
 from symsim.cost.metric_table import Metric, metrics
-from symsim.cost.metrics import Derivation, PricedPhase, derivation, priced_phase
+from symsim.cost.metrics import Derivation, MemoryPlan, PricedPhase, derivation, priced_phase
 from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
 from symsim.model.lower import Facts, lower
 from symsim.model.op_graph import Guard
@@ -118,12 +118,12 @@ def _told_apart(served: ServedModel) -> tuple[tuple[int, tuple[str, ...]], ...]:
     return tuple((stage.number, tuple(kind for kind, count in stage.counts.items() if count)) for stage in stages)
 
 
-def derived(metric: Metric, phase: PricedPhase) -> Derivation:
-    """A metric of a phase; one that another starts from is worked out once for both."""
-    key = (metric.name, phase)
+def derived(metric: Metric, phase: PricedPhase, plan: MemoryPlan | None = None) -> Derivation:
+    """A metric of a phase; one that another starts from is worked out once for both. plan: of memory, by an engine."""
+    key = (metric.name, phase, plan)
     found: Mapping[str, Metric] = metrics()
     kept = DERIVATIONS.find(key)
     if kept is None:
         base = derived(found[metric.starts_from], phase) if metric.starts_from in found else None
-        kept = DERIVATIONS.keep(key, derivation(metric, phase, base))
+        kept = DERIVATIONS.keep(key, derivation(metric, phase, base, plan))
     return kept

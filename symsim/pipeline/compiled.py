@@ -13,13 +13,14 @@ from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Rates
 from symsim.cost.metric_table import metrics, named_metric
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import MemoryPlan, PricedPhase
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import CostModel
 from symsim.inputs.deployment import CHECKPOINT, Deployment
 from symsim.inputs.device import Device
+from symsim.inputs.engine import DEFAULT_ENGINE, Engine
 from symsim.model.architecture import Architecture
 from symsim.model.family import Family
 from symsim.model.stored_formats import ServedModel
@@ -56,15 +57,16 @@ class _Forms(Mapping[str, ClosedForm]):
 class Compiled:
     """A model, a device and a deployment, compiled.
 
-    numbers: the number behind every symbol but the workload's; context: binds tables; rates: the peak at which each
-    format of weights is multiplied; phases: the priced steps that a deployment is checked by; assumptions: what
-    `fallback` took on so that this deployment could be compiled; asked: the deployment as it was given, of which
-    `deployment` has every precision decided.
+    engine: what plans the memory, None where the cost model does; numbers: the number behind every symbol but the
+    workload's; context: binds tables; rates: the peak at which each format of weights is multiplied; phases: the priced
+    steps that a deployment is checked by; assumptions: what `fallback` took on so that this deployment could be
+    compiled; asked: the deployment as it was given, of which `deployment` has every precision decided.
     """
 
     served: ServedModel
     device: Device
     cost_model: CostModel
+    engine: Engine | None
     numbers: Numbers
     context: TableContext
     rates: Rates | None
@@ -104,7 +106,8 @@ class Compiled:
         """A metric in closed form, by a name of the table of metrics. Raises SymsimError for another."""
         row = named_metric(metric)
         if row.name not in self._forms:
-            derivation = derived(row, self.phase(row.name))
+            plan = self._memory_plan if row.starts_from == "residents" else None
+            derivation = derived(row, self.phase(row.name), plan)
             self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, self.subject, self.origin)
         return self._forms[row.name]
 
@@ -112,6 +115,13 @@ class Compiled:
         """The priced step that a metric is worked out from."""
         step = named_metric(metric).step
         return self.phases[step] if step in self.phases else self._priced(step)
+
+    @cached_property
+    def _memory_plan(self) -> MemoryPlan | None:
+        """How the engine plans memory; None where the cost model keeps its own reserves."""
+        if self.engine is None:
+            return None
+        return MemoryPlan(self._priced("fullest"), self.engine.unused, f"{display_path(self.engine.path)}, unused")
 
     def _priced(self, step: str) -> PricedPhase:
         """A step that no deployment is checked by. Raises DeploymentError where it cannot be taken."""
@@ -163,6 +173,8 @@ class Compiled:
         if self.sizes.omitted:
             keys = ", ".join(self.sizes.omitted)
             notes.append(f"{name}: the {model} cost model does not count what these keys describe: {keys}")
+        if self.engine is None and (self.asked.memory_share is not None or self.asked.engine != DEFAULT_ENGINE):
+            notes.append(f"the {model} cost model keeps its own reserves: no engine's share of memory is counted")
         notes += [self.family.by_rule] if self.sizes.by_rule else []
         rates = [gemm_rate(layer, self.device) for layer in self.served.every]
         converted = dict.fromkeys(rate.sentence for rate in rates if rate.converted)

@@ -11,6 +11,7 @@ from symsim.formula.binding import bind_all, table_context
 from symsim.inputs.cost_model import VINTAGES, CostModel, named_cost_model
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import Device, load_device
+from symsim.inputs.engine import load_engine
 from symsim.inputs.space import with_size
 from symsim.model.family import Family, find_family
 from symsim.model.stored_formats import ServedModel, serve
@@ -51,7 +52,8 @@ def assembled(
     """Decide formats, bind numbers, lower and price both phases: what of compiling depends on the deployment."""
     served = serve(family, asked.placed(device.gpus_per_node), cost_model)
     sizes, deployment = served.family.sizes, served.deployment
-    numbers = bind_all(sizes, device, deployment, cost_model, served.stored)
+    engine = load_engine(asked.engine) if cost_model.plans_by_engine else None
+    numbers = bind_all(sizes, device, deployment, cost_model, served.stored, engine)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
     rates = _rates(served, device)
     phases = {step: phase_of(served, step, numbers, rates, pad=fallback) for step in STEPS}
@@ -62,6 +64,7 @@ def assembled(
         served=served,
         device=device,
         cost_model=cost_model,
+        engine=engine,
         numbers=numbers,
         context=context,
         rates=rates,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 import sympy
+from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import is_symbol, substitute, symbol_info
@@ -17,6 +19,7 @@ from symsim.notation.layout import laid_out
 from symsim.solve.answer import Answer
 from symsim.solve.bisection import last_holding, ratio_middle
 from symsim.solve.limits import Limit, room_at, tightest
+from symsim.tables.table import TableContext
 
 FARTHEST = 8.0
 """Inputs that would have to change by more than this factor are not named."""
@@ -38,7 +41,7 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     piece = binding_arms(form.derivation, values, form.context).inlined()
     bound = sympy.Symbol("bound", positive=True)
     above, below = sympy.fraction(piece)  # a rate is a quotient: x / y = bound where x = bound * y
-    found = root(above - bound * below, unknown, value, {**values, "bound": float(tight.bound)}, form.context)
+    found = _root(above - bound * below, unknown, value, {**values, "bound": float(tight.bound)}, form.context)
     if found is None:
         return None
     exact = numbers((found,), {**values, "bound": float(tight.bound)}, form.context)[0]
@@ -54,6 +57,18 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
         f"{form.derivation.result.latex}_{{\\max}}" if tight.sense > 0 else f"{form.derivation.result.latex}_{{\\min}}"
     )
     return f"{sign} = {text}".replace("bound", limit)
+
+
+def _root(expr: Expr, unknown: Symbol, near: float, values: Mapping[str, Any], context: TableContext) -> Expr | None:
+    """As `root`; where the unknown is counted in whole pages alone, the most of those that there may be, filled."""
+    counts = [part for part in expr.atoms(sympy.ceiling) if unknown in part.free_symbols]
+    pages = Symbol("pages", positive=True)
+    paged = expr.xreplace(dict.fromkeys(counts, pages))
+    if len(counts) != 1 or unknown in paged.free_symbols:
+        return root(expr, unknown, near, values, context)
+    held = root(paged, pages, numbers((counts[0],), {**values, unknown.name: near}, context)[0], values, context)
+    filled = None if held is None else counts[0].args[0] - sympy.floor(held)
+    return None if filled is None else root(filled, unknown, near, values, context)
 
 
 def levers_of(limits: list[Limit], answer: Answer, goal: str) -> Mapping[str, float]:

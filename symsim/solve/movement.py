@@ -45,13 +45,18 @@ def counted(expr: Expr, variable: str) -> int:
     Raises SymsimError for a rounding of another form.
     """
     tokens, unknown = 1, _unknown(expr, variable)
-    for part in expr.atoms(sympy.ceiling) if variable == "S" and unknown is not None else ():
+    for part in _counts(expr, unknown) if variable == "S" and unknown is not None else ():
         product = part.args[0] * unknown
-        if unknown in part.free_symbols:
-            if not product.is_Integer:
-                raise SymsimError(f"cannot follow {part} with {variable}; ask for another variable")
-            tokens = max(tokens, int(product))  # pyright: ignore[reportArgumentType]
+        if not product.is_Integer:
+            raise SymsimError(f"cannot follow {part} with {variable}; ask for another variable")
+        tokens = max(tokens, int(product))  # pyright: ignore[reportArgumentType]
     return tokens
+
+
+def _counts(expr: Expr, unknown: Symbol) -> list[Expr]:
+    """Roundings that move with a symbol otherwise than upwards, as those of whole pages do."""
+    found = (cast(Expr, part) for part in expr.atoms(sympy.ceiling) if unknown in part.free_symbols)
+    return [part for part in found if direction(part, unknown) != 1]
 
 
 def moves(expr: Expr, limit: Limit, variable: str) -> int:
@@ -61,8 +66,9 @@ def moves(expr: Expr, limit: Limit, variable: str) -> int:
     """
     if variable == limit.bound_name:
         expr = expr - symbol(variable)
-    if variable == "S":
-        expr = substitute(expr, {part: Rational(1) for part in expr.atoms(sympy.ceiling)})
+    unknown = _unknown(expr, variable)
+    if variable == "S" and unknown is not None:
+        expr = substitute(expr, {part: Rational(1) for part in _counts(expr, unknown)})
     expr = substitute(expr, {call: grown for call in expr.atoms(AppliedUndef) if (grown := _scaled(call)) is not None})
     unknown = _unknown(expr, variable)
     found = 0 if unknown is None else direction(expr, unknown)

@@ -83,9 +83,10 @@ def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Ans
         return solve_size(query, limits, assumed)
     if query.goal == "solve" and direction_of(limits[0], query.variable) == -1:
         limits = [replace(limits[0], sense=-1)]
-    if query.variable in INPUTS:
+    info = symbol_info(query.variable) if is_symbol(query.variable) else None
+    if query.variable in INPUTS or (info is not None and info.kind == "engine" and info.integer):
         return solve_whole(query, limits, assumed)
-    if query.variable not in signatures() and (not is_symbol(query.variable) or symbol_info(query.variable).integer):
+    if query.variable not in signatures() and (info is None or info.integer):
         message = f"{query.variable} is a size of the model; compile another model and compare"
         raise QuerySyntaxError(query.span, message)
     return solve_real(query, limits, assumed)

@@ -109,7 +109,7 @@ class Judge:
     ) -> list[Difference]:
         """The same differences in the fewest words: in symbols where numbers need not be, in whole steps where one is
         missing."""
-        hardware = self._of_kinds("hardware", "convention")
+        hardware = self._of_kinds("hardware", "convention", "engine")
         sizes = self._of_kinds("architecture", "deployment", "precision")
         for more in (hardware | sizes, hardware, sizes):
             other = self.differences(step, yours, named | more, line)

@@ -49,6 +49,8 @@ def recompiled(model: Compiled, name: str, value: Fraction) -> Compiled | None:
         cost_model = replace(cost_model, constants={**cost_model.constants, name: value})
     elif name == "b_kv" and value in (1, 2):
         deployment = replace(deployment, kv="fp8" if value == 1 else "bf16")
+    elif name == "reserve_share":
+        deployment = replace(deployment, memory_share=1 - value)
     elif name == "sm_ratio":
         deployment = replace(deployment, sm_ratio=value)
     else:

@@ -120,11 +120,11 @@ def test_the_fullest_stage_sets_the_pace() -> None:
 
 def test_stages_share_layers_and_hold_a_cache_for_each_batch_in_flight() -> None:
     """Qwen3-8B: 9 of 36 layers; the LM head with its norm is the larger end; 4 x 64 sequences of 6144 tokens."""
-    used = value(metric("qwen3-8b", "memory", world_size=4, pp=4))
+    used = value(metric("qwen3-8b", "memory", world_size=4, pp=4, engine="none"))
     table = 151936 * 4096
     layer = (8_190_735_360 - 2 * table - 4096) // 36
     cache = 4 * 64 * 6144 * 9 * 2 * 8 * 128
-    assert used == 2 * (9 * layer + table + 4096 + cache) + 81_559 * 2**20 / 10
+    assert used == 2 * (9 * layer + table + 4096 + cache)
 
 
 def test_ranks_of_a_context_share_its_cache() -> None:

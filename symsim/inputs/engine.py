@@ -1,0 +1,134 @@
+"""engines/*.toml -> Engine: how a serving engine plans a device's memory. Exact, in SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+from symsim.errors import DataError, did_you_mean, shortened
+from symsim.inputs.data_file import read_data
+from symsim.inputs.source import Source
+from symsim.paths import ENGINES, display_path, is_file
+
+DEFAULT_ENGINE = "vllm"
+
+FIELDS: Mapping[str, str] = {
+    "share": "1",
+    "page": "tokens",
+    "max_tokens": "tokens",
+    "max_sequences": "1",
+    "runtime": "B",
+    "graphs": "B",
+}
+"""Figure of an engine file -> its dimension."""
+
+SYMBOLS: Mapping[str, str] = {
+    "share": "reserve_share",
+    "page": "kv_page",
+    "max_tokens": "max_tokens",
+    "max_sequences": "max_sequences",
+    "runtime": "reserve_runtime",
+    "graphs": "reserve_graphs",
+}
+"""Figure -> the symbol that it is in formulas; what the share leaves, of the share."""
+
+_SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """How a serving engine plans the memory of one GPU; equal to itself only, as a Device is.
+
+    figures: by field of FIELDS; large: those that differ on devices of at least `large_from` bytes; assumed: the fields
+    that nothing states; unused: what it leaves of the device's memory, a formula over the steps of the metric of
+    memory; flags: field -> what the engine's own command line calls it.
+    """
+
+    name: str
+    version: str
+    path: Path
+    source: str
+    figures: Mapping[str, Fraction]
+    large: Mapping[str, Fraction]
+    large_from: Fraction | None
+    assumed: frozenset[str]
+    unused: str
+    flags: Mapping[str, str]
+
+    def on(self, capacity: Fraction) -> Mapping[str, Fraction]:
+        """Its figures on a device of so many bytes."""
+        is_large = self.large_from is not None and capacity >= self.large_from
+        return {**self.figures, **self.large} if is_large else self.figures
+
+    def numbers(self, capacity: Fraction, share: Fraction | None = None) -> Mapping[str, tuple[Fraction, Source]]:
+        """Symbol -> its value and where it is from. share: as the deployment states it, in place of the engine's."""
+        found: dict[str, tuple[Fraction, Source]] = {}
+        for field, value in self.on(capacity).items():
+            called = f" ({self.flags[field]})" if field in self.flags else ""
+            how = "assumed" if field in self.assumed else "constant"
+            said = f"{'assumed, ' if field in self.assumed else ''}{self.name} {self.version}{called}"
+            source = Source(how=how, file=display_path(self.path), note=said)
+            if field == "share" and share is not None:
+                value, source = share, Source(how="deployment")
+            found[SYMBOLS[field]] = (1 - value if field == "share" else value), source
+        return found
+
+
+@cache
+def bundled_engines() -> tuple[str, ...]:
+    """Names of the engines that ship with symsim."""
+    return tuple(sorted(path.stem for path in ENGINES.glob("*.toml")))
+
+
+def load_engine(engine: str | Path) -> Engine:
+    """A bundled name in any case, or a path to an engine's TOML.
+
+    Raises DataError (UnknownField, BadUnit) naming the file, its line and the key.
+
+    >>> float(load_engine("vLLM").figures["share"])
+    0.9
+    """
+    name = str(engine).lower()
+    if name in bundled_engines():
+        return _read(ENGINES / f"{name}.toml")
+    path = Path(engine)
+    if not is_file(path):
+        hint = did_you_mean(name, bundled_engines())
+        raise DataError(f"no engine {shortened(str(engine))!r}: neither a bundled name nor a TOML file; {hint}")
+    return _read_anew(path)
+
+
+@cache
+def _read(path: Path) -> Engine:
+    return _read_anew(path)
+
+
+def _read_anew(path: Path) -> Engine:
+    file, data = read_data(path)
+    file.check(data, _SECTIONS)
+    stated = file.quantities("memory", data, FIELDS, apart="unused")
+    guessed = file.quantities("assume", data, FIELDS)
+    figures = file.joined(stated, guessed, "memory")
+    for field in FIELDS:
+        if field not in figures:
+            raise DataError(f"{file.path}: [memory] has no {field}, which every engine needs; state it or [assume] it")
+    large = file.quantities("large", data, {**FIELDS, "capacity": "B"})
+    if large and "capacity" not in large:
+        raise DataError(f"{file.path}: [large] has no capacity; state from how much memory on a device is large")
+    flags = file.section("flags", data)
+    file.check(flags, FIELDS, "flags")
+    return Engine(
+        name=file.line("name", data, path.stem),
+        version=file.line("version", data, "any version"),
+        path=path,
+        source=file.line("source", data, "no source stated"),
+        figures=figures,
+        large={field: value for field, value in large.items() if field != "capacity"},
+        large_from=large.get("capacity"),
+        assumed=frozenset(guessed),
+        unused=file.line("unused", file.section("memory", data), "0"),
+        flags={field: file.line(field, flags, "") for field in flags},
+    )
