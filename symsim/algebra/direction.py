@@ -52,7 +52,7 @@ def _sum(expr: Expr, variable: Symbol) -> Direction | None:
     inner = next((part for part in expr.args if isinstance(part, sympy.Max) and variable in part.free_symbols), None)
     if inner is None:
         return None
-    rest = sympy.Add(*(part for part in expr.args if part is not inner))
+    rest = sympy.Add(*(part for part in expr.args if part is not inner))  # pyright: ignore[reportArgumentType]
     return _agree([direction(part + rest, variable) for part in inner.args])  # pyright: ignore
 
 

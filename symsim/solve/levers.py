@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import sympy
 from sympy import Expr, Symbol
@@ -61,13 +61,13 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
 
 def _root(expr: Expr, unknown: Symbol, near: float, values: Mapping[str, Any], context: TableContext) -> Expr | None:
     """As `root`; where the unknown is counted in whole pages alone, the most of those that there may be, filled."""
-    counts = [part for part in expr.atoms(sympy.ceiling) if unknown in part.free_symbols]
+    counts = [cast(Expr, part) for part in expr.atoms(sympy.ceiling) if unknown in part.free_symbols]
     pages = Symbol("pages", positive=True)
-    paged = expr.xreplace(dict.fromkeys(counts, pages))
+    paged = cast(Expr, expr.xreplace(dict.fromkeys(counts, pages)))
     if len(counts) != 1 or unknown in paged.free_symbols:
         return root(expr, unknown, near, values, context)
     held = root(paged, pages, numbers((counts[0],), {**values, unknown.name: near}, context)[0], values, context)
-    filled = None if held is None else counts[0].args[0] - sympy.floor(held)
+    filled = None if held is None else cast(Expr, counts[0].args[0]) - sympy.floor(held)
     return None if filled is None else root(filled, unknown, near, values, context)
 
 

@@ -45,11 +45,13 @@ def counted(expr: Expr, variable: str) -> int:
     Raises SymsimError for a rounding of another form.
     """
     tokens, unknown = 1, _unknown(expr, variable)
-    for part in _counts(expr, unknown) if variable == "S" and unknown is not None else ():
-        product = part.args[0] * unknown
+    if variable != "S" or unknown is None:
+        return tokens
+    for part in _counts(expr, unknown):
+        product = cast(Expr, part.args[0]) * unknown
         if not product.is_Integer:
             raise SymsimError(f"cannot follow {part} with {variable}; ask for another variable")
-        tokens = max(tokens, int(product))  # pyright: ignore[reportArgumentType]
+        tokens = max(tokens, int(product))
     return tokens
 
 
