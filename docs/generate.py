@@ -31,6 +31,7 @@ PAGES = {
     "README.md": "index.md",
     "graphs/README.md": "reference/graph-language.md",
     "hardware/README.md": "reference/devices.md",
+    "engines/README.md": "reference/engines.md",
     "mfu/README.md": "reference/tables.md",
     "CONTRIBUTING.md": "contributing.md",
     "grammar/latex.lark": "reference/latex.md",
