@@ -128,7 +128,13 @@ def _not_asked(compiled: Compiled, query: Query, answer: Answer) -> tuple[str, .
         return ()
     found = answer.at or {query.variable: answer.value}
     sizes = {name: int(value) for name, value in found.items() if name in SIZES}
-    used = compiled_as(compiled, resized(compiled.asked, sizes)) if sizes else compiled
+    match [*sizes.items()]:
+        case []:
+            used = compiled
+        case [(size, value)]:
+            used = compiled_for(compiled, size, value)
+        case _:
+            used = compiled_as(compiled, resized(compiled.asked, sizes))
     units = {name: symbol_info(name).unit for name in query.fixed if is_symbol(name)}
     stated = {name: float(query.fixed[name].value(unit)) for name, unit in units.items()}
     short = shortage(used, {**answer.assumed, **stated, **found})
