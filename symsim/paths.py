@@ -22,7 +22,6 @@ CALIBRATION = ROOT / "calibration"
 QUANTIZATION = ROOT / "quantization"
 CONFIGS = ROOT / "configs"
 REFERENCES = ROOT / "references"
-ENGINES = ROOT / "engines"
 PUBLISHED = ROOT / "examples" / "published.toml"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from symsim.inputs.device import bundled_devices, load_device
 from symsim.inputs.engine import FIELDS, bundled_engines, load_engine
 from symsim.inputs.model_names import bundled
 from symsim.language.library import load_library
-from symsim.paths import ENGINES, read_text
 from symsim.render.terminal import write_table
 from symsim.serving.forms import Check, all_forms
 from symsim.tables.table import rows, signatures
@@ -118,15 +116,6 @@ def _symbols() -> Listed:
         low_high = "" if info.range is None else "{:,} to {:,}".format(*info.range)
         found.append((name, info.kind, info.unit, info.latex, usual, low_high, info.meaning))
     return ("symbol", "kind", "unit", "LaTeX", "default", "range", "meaning"), found
-
-
-def _engines() -> Listed:
-    """Files of engines; their first lines say which versions they speak of."""
-    found: list[tuple[str, ...]] = []
-    for path in sorted(ENGINES.glob("*.toml")):
-        read = tomllib.loads(read_text(path))
-        found.append((path.stem, *(str(read.get(key, "")) for key in ("name", "version", "source"))))
-    return ("engine", "name", "version", "source"), found
 
 
 def _forms() -> Listed:
