@@ -86,3 +86,26 @@ def test_an_untouched_config_of_hugging_face_is_the_bundled_model() -> None:
         pytest.skip("reads a config in ../shared, which users do not have")
     flags = {"device_type": "H800", "world_size": 8, "use_fp8_gemm": True}
     assert symsim.simulate(path, **flags).as_dict() == symsim.simulate("deepseek-v3.2", **flags).as_dict()  # type: ignore[arg-type]
+
+
+def test_causal_flops_are_of_the_tokens_that_are_chosen() -> None:
+    """2,048 of 131,072 by 128 heads of 320, and an indexer of 64 heads over all, in 61 layers."""
+    found = symsim.flops("deepseek-v3.2", "decode", seq=131_072, causal=True)["attention"]
+    assert found == 61 * (2 * 128 * 320 * 2048 + 2 * 64 * 129 * 131_072)
+    masked = symsim.flops("deepseek-v3.2", "decode", seq=131_072)["attention"]
+    assert masked == 61 * (2 * 128 * 320 + 2 * 64 * 129) * 131_072
+
+
+def test_more_gpus_than_indexer_heads_hold_them_several_times(tmp_path: Path) -> None:
+    stated = {"architectures": ["MiniMaxM3ForCausalLM"], "model_type": "minimax_m3", "num_hidden_layers": 2}
+    (tmp_path / "config.json").write_text(json.dumps({**stated, "layer_types": ["minimax_m3_sparse"] * 2}))
+
+    def columns(tp: int) -> int:
+        """Of the projection to the indexer's queries and its key, on one GPU: 4 heads of 128 in all."""
+        deployment = symsim.Deployment(world_size=8, tp=tp)
+        ops = symsim.compile(tmp_path, "h200", deployment, "roofline").compiled.decode.graph.ops
+        sizes = {"Hi": 4, "di": 128, "tp": tp}
+        width = next(op.shape["n"] for op in ops if op.name.endswith("index_proj"))
+        return int(width.subs({s: sizes[s.name] for s in width.free_symbols}))
+
+    assert [columns(tp) for tp in (2, 4, 8)] == [3 * 128, 2 * 128, 2 * 128]
