@@ -17,10 +17,19 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.errors import InternalError
-from symsim.paths import GRAMMAR
+from symsim.paths import CALIBRATION, GRAMMAR
 
 SymbolKind = Literal[
-    "workload", "deployment", "flag", "hardware", "convention", "engine", "precision", "architecture", "step"
+    "workload",
+    "deployment",
+    "flag",
+    "hardware",
+    "convention",
+    "engine",
+    "precision",
+    "architecture",
+    "step",
+    "calibration",
 ]
 
 
@@ -97,7 +106,9 @@ def is_symbol(name: object) -> bool:
     >>> is_symbol("hbm_bandwidth"), is_symbol("b_int4_g128"), is_symbol("heads")
     (True, True, False)
     """
-    return name in KNOWN or (isinstance(name, str) and _FORMAT.fullmatch(name) is not None)
+    if name in KNOWN:
+        return True
+    return isinstance(name, str) and (_FORMAT.fullmatch(name) is not None or _of_coefficient(name) is not None)
 
 
 def symbol_info(name: str) -> SymbolInfo:
@@ -106,7 +117,7 @@ def symbol_info(name: str) -> SymbolInfo:
     >>> symbol_info("b_int4_g128").meaning
     'bytes of a weight in int4 g128, with its scales'
     """
-    return KNOWN[name] if name in KNOWN else _of_format(name)
+    return KNOWN[name] if name in KNOWN else _of_coefficient(name) or _of_format(name)
 
 
 @cache
@@ -118,6 +129,48 @@ def _of_format(name: str) -> SymbolInfo:
     unit, latex, meaning = _TABLE["open"]["b_FORMAT"]
     spaced = latex.replace("FORMAT", words.replace(" ", "\\,"))
     return SymbolInfo(name, "precision", unit, meaning.replace("FORMAT", words), spaced)
+
+
+_COEFFICIENT = re.compile(r'\s+coefficient (\w+) +"([^"]*)".*"([^"]*)"')
+
+
+@cache
+def _coefficients() -> Mapping[str, tuple[str, str, str]]:
+    """`COEFFICIENT_FORM` -> the coefficient, its unit and its meaning, of the forms of kernel time."""
+    found: dict[str, tuple[str, str, str]] = {}
+    form = ""
+    for path in sorted((CALIBRATION / "forms").glob("*.form")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("form "):
+                form = line.removeprefix("form ").partition("(")[0]
+            elif row := _COEFFICIENT.match(line):
+                found[f"{row[1]}_{form}"] = (row[1], row[2], f"{form.replace('_', ' ')}: {row[3]}")
+    return found
+
+
+def coefficient_symbol(coefficient: str, form: str, suffix: str = "") -> str:
+    """The name of the symbol for a coefficient of a form of kernel time. suffix: number format or operation.
+
+    >>> coefficient_symbol("em", "gemm_quantised", "fp8")
+    'em_gemm_quantised_fp8'
+    """
+    return "_".join(filter(None, (coefficient, form, suffix)))
+
+
+@cache
+def _of_coefficient(name: str) -> SymbolInfo | None:
+    """A symbol `COEFFICIENT_FORM` or `COEFFICIENT_FORM_SUFFIX`."""
+    stem = name
+    while stem and stem not in _coefficients():
+        stem = stem.rpartition("_")[0]
+    if not stem:
+        return None
+    coefficient, unit, meaning = _coefficients()[stem]
+    suffix = name[len(stem) :].strip("_").replace("_", " ")
+    of = stem.removeprefix(f"{coefficient}_").replace("_", "\\,") + (f",\\,{suffix}" if suffix else "")
+    latex = f"{subscripted(coefficient)}^{{\\mathrm{{{of}}}}}"
+    said = f"{meaning} ({suffix})" if suffix else meaning
+    return SymbolInfo(name, "calibration", unit, said, latex)
 
 
 def weight_symbol(format_name: str) -> str:

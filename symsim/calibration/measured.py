@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symsim.algebra.units import parse_quantity
 from symsim.inputs.device import load_device
-from symsim.paths import CALIBRATION
+from symsim.tables.coefficients import spellings
 
 Array = NDArray[np.float64]
 
@@ -24,17 +23,11 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "mla_prefill": ("mla_prefill",),
     "mla_decode": ("mla_decode",),
     "moe": ("experts", "experts_in_cache"),
-    "gdn": ("delta_rule", "convolution"),
+    "gdn": ("delta_rule", "stream"),
     "collectives": ("all_reduce", "scatter_gather"),
     "all_to_all": ("expert_messages",),
 }
 """Table of measured kernels -> the forms that may describe its rows."""
-
-
-@cache
-def spellings() -> Mapping[str, Mapping[str, Any]]:
-    """Section -> name -> value, of calibration/measured.toml."""
-    return tomllib.loads((CALIBRATION / "measured.toml").read_text(encoding="utf-8"))
 
 
 @cache

@@ -10,7 +10,7 @@ from symsim.api.kernel import kernel
 from symsim.command.flags import write_json
 from symsim.command.point import assignments
 from symsim.command.subject import add_at, add_deployment, add_level, add_phase, deployment_of, note_defaults
-from symsim.inputs.cost_model import COUNTING
+from symsim.inputs.cost_model import COUNTING, graphs_of
 from symsim.language.library import load_library
 from symsim.paths import GRAPHS
 from symsim.render.terminal import write_text
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
 
 def _kernel(*, name: str, phase: Any, at: str, level: Any, format: str, **subject: Any) -> int:
     given = assignments(at, "B=128,h=128")
-    library = load_library(subject["cost_model"], (GRAPHS, *map(Path, subject["graphs"])))
+    library = load_library(graphs_of(subject["cost_model"]), (GRAPHS, *map(Path, subject["graphs"])))
     params = library.kernels[name].params if name in library.kernels else ()
     sizes = {key: value for key, value in given.items() if key in params}
     point = {key: value for key, value in given.items() if key not in params}

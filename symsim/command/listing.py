@@ -9,7 +9,7 @@ from symsim.algebra.symbols import KNOWN
 from symsim.algebra.units import format_quantity
 from symsim.command.flags import add_json, write_json
 from symsim.cost.metric_table import metrics
-from symsim.inputs.cost_model import COST_MODELS
+from symsim.inputs.cost_model import COST_MODELS, graphs_of
 from symsim.inputs.device import bundled_devices, load_device
 from symsim.inputs.engine import FIELDS, bundled_engines, load_engine
 from symsim.inputs.model_names import bundled
@@ -54,6 +54,7 @@ def _families() -> Listed:
     found = [
         (model.name, ", ".join(model.serves), cost_model, str(model.span))
         for cost_model in COST_MODELS
+        if graphs_of(cost_model) == cost_model
         for model in load_library(cost_model).models.values()
     ]
     return ("family", "architectures and model types", "cost model", "defined at"), found
@@ -96,6 +97,7 @@ def _kernels() -> Listed:
     found = [
         (kernel.name, ", ".join(kernel.params), cost_model, str(kernel.span))
         for cost_model in COST_MODELS
+        if graphs_of(cost_model) == cost_model
         for kernel in load_library(cost_model).kernels.values()
     ]
     return ("kernel", "sizes", "cost model", "defined at"), found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import sympy
@@ -11,6 +11,7 @@ from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import KNOWN, step_symbol, substitute, symbol
 from symsim.cost.activations import activations
+from symsim.cost.calibrated import Fitted, Plan, fitted_times
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import repeated, reserved, resident, stages_behind, weights_by_stage, windowed
 from symsim.cost.metric_table import Metric, metrics
@@ -85,15 +86,20 @@ def _free(derivation: Derivation) -> tuple[Symbol, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PricedPhase:
-    """One phase, priced: its graph, costs and times by operator name; guards: the conditions under which it holds."""
+    """One phase, priced: its graph, costs and times by operator name; guards: the conditions under which it holds.
+
+    fitted: the seconds of operators that measured kernels stand in for, and which.
+    """
 
     graph: OpGraph
     costs: Mapping[str, Cost]
     overlapped: bool
     guards: tuple[Guard, ...]
+    fitted: Mapping[str, tuple[Expr, Fitted]] = field(default_factory=dict[str, tuple[Expr, Fitted]])
 
     def times(self) -> Mapping[str, Time]:
-        return {name: time(cost) for name, cost in self.costs.items()}
+        times = {name: time(cost) for name, cost in self.costs.items()}
+        return {**times, **{name: replace(times[name], fitted=seconds) for name, (seconds, _) in self.fitted.items()}}
 
     def passes(self, op: Op) -> tuple[Expr, ...]:
         """How often a step executes an operator: a token waits pp times for the slowest pipeline stage, or rather, for
@@ -115,11 +121,13 @@ class MemoryPlan:
 
 
 def priced_phase(
-    graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard, ...], two_batches: bool
+    graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard, ...], two_batches: bool, plan: Plan | None = None
 ) -> PricedPhase:
-    """A phase, overlapped when asked and when its layers can be. decided: what pricing the kernels decided."""
+    """A phase, overlapped when asked and when its layers can be. decided: what pricing the kernels decided; plan: the
+    measured kernels that stand in for its operators, where they do."""
+    fitted = {} if plan is None else fitted_times(graph, costs, plan)
     overlapped = two_batches and any(overlaps(stages) for stages in _bodies(graph).values())
-    return PricedPhase(graph, costs, overlapped, tuple(dict.fromkeys((*graph.guards, *decided))))
+    return PricedPhase(graph, costs, overlapped, tuple(dict.fromkeys((*graph.guards, *decided))), fitted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,25 @@ from symsim.cost.kernel_cost import Cost, in_bytes
 
 @dataclass(frozen=True)
 class Time:
-    """Seconds of one execution: what computes and what moves through HBM overlap, links and latency do not."""
+    """Seconds of one execution: what computes and what moves through HBM overlap, links and latency do not.
+
+    fitted: what a form fitted to measurements says that compute, memory and link take together.
+    """
 
     compute: Expr
     memory: Expr
     link: Expr
     latency: Expr
+    fitted: Expr | None = None
 
     @cached_property
     def total(self) -> Expr:
-        """max(compute, memory) + link + latency; the Max stays binary and unevaluated (sympy is slow on more)."""
+        """max(compute, memory) + link + latency; the Max stays binary and unevaluated (sympy is slow on more).
+
+        Where a form was fitted, what it says, and the latency.
+        """
+        if self.fitted is not None:
+            return self.fitted + self.latency
         if self.compute == 0 or self.memory == 0:
             busy = self.compute + self.memory
         else:

@@ -36,6 +36,11 @@ class Numbers:
     sources: Mapping[str, Source]
     same: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
+    def with_rows(self, rows: Mapping[str, tuple[Fraction, Source]]) -> Numbers:
+        """These and further numbers."""
+        more = _bound(dict(rows))
+        return Numbers({**self.values, **more.values}, {**self.sources, **more.sources}, self.same)
+
     def symbols(self) -> Mapping[Symbol, Expr]:
         """The same values keyed by Symbol, as exact Rationals."""
         return {named_symbol(name): Rational(value.numerator, value.denominator) for name, value in self.values.items()}
@@ -128,7 +133,8 @@ def deciding_numbers(bound: Numbers) -> Facts:
 
 def deciding_values(bound: Numbers) -> Mapping[str, Fraction]:
     """The same by name."""
-    return {name: value for name, value in bound.values.items() if value.denominator == 1 and name not in _RATES}
+    whole = {name: value for name, value in bound.values.items() if value.denominator == 1 and name not in _RATES}
+    return {name: value for name, value in whole.items() if bound.sources.get(name, _UNSTATED).how != "fitted"}
 
 
 def table_context(
@@ -153,6 +159,7 @@ def _lenders() -> Lenders:
     return Lenders({name: {key: float(value) for key, value in found.items()} for name, found in devices.items()})
 
 
+_UNSTATED = Source(how="definition")
 WIDTHS = {"bf16": 2, "fp8": 1, "fp32": 4}
 _RATES = frozenset(name for name, info in KNOWN.items() if info.kind in ("hardware", "convention", "engine"))
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from sympy import Basic, Expr, Integer, Pow, Symbol
 
-from symsim.algebra.symbols import INPUTS, KNOWN, WORKLOAD, SymbolInfo, is_symbol, subscripted, symbol, symbol_info
+from symsim.algebra.symbols import INPUTS, WORKLOAD, SymbolInfo, is_symbol, subscripted, symbol, symbol_info
 from symsim.cost.metrics import Derivation
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import overrides
@@ -147,8 +147,8 @@ class ClosedForm:
             case "symbolic":
                 return self.derivation
             case "model":
-                kinds = ("hardware", "convention", "engine")
-                keep = {"peak_w", *(name for name, info in KNOWN.items() if info.kind in kinds)}
+                kinds = ("hardware", "convention", "engine", "calibration")
+                keep = {"peak_w", *(name for name in self.bound.values if _kind(name) in kinds)}
                 return self.derivation.substituted(
                     {s: value for s, value in self.bound.symbols().items() if s.name not in keep}
                 )
@@ -308,6 +308,11 @@ class ClosedForm:
         source = self.bound.sources.get(name)
         meaning = "" if source is None else source.meaning
         return SymbolInfo(name, "architecture", "1", meaning, subscripted(name), integer=True)
+
+
+def _kind(name: str) -> str:
+    """What kind of symbol stands under a name."""
+    return symbol_info(name).kind if is_symbol(name) else "architecture"
 
 
 def _exact(number: Any) -> Fraction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from symsim.errors import SymsimError, did_you_mean
@@ -27,7 +27,9 @@ class CostModel:
     mfu_decimals: to how many places a table's MFU is rounded before use (None: not at all);
     sources: constant or unit -> where it is from; refuses_unread_keys: whether a config key that the graphs do not
     describe is refused, or only reported; reads_checkpoint: whether weights are in the formats of the checkpoint where
-    a deployment states no precision; plans_by_engine: whether memory is planned as a serving engine does.
+    a deployment states no precision; plans_by_engine: whether memory is planned as a serving engine does; graphs: the
+    graph library that it counts, its own unless stated; fitted: whether kernels take as long as forms fitted to
+    measurements say.
     """
 
     name: str
@@ -38,6 +40,8 @@ class CostModel:
     refuses_unread_keys: bool = False
     reads_checkpoint: bool = False
     plans_by_engine: bool = False
+    graphs: str = ""
+    fitted: bool = False
 
 
 INFERSIM = CostModel(
@@ -80,7 +84,18 @@ ROOFLINE = CostModel(
     plans_by_engine=True,
 )
 
-COST_MODELS: Mapping[str, CostModel] = {cost_model.name: cost_model for cost_model in (INFERSIM, ROOFLINE)}
+CALIBRATED = replace(ROOFLINE, name="calibrated", graphs="roofline", fitted=True)
+
+COST_MODELS: Mapping[str, CostModel] = {cost_model.name: cost_model for cost_model in (INFERSIM, ROOFLINE, CALIBRATED)}
+
+
+def graphs_of(cost_model: str) -> str:
+    """The graph library that a cost model counts.
+
+    >>> graphs_of("calibrated")
+    'roofline'
+    """
+    return COST_MODELS[cost_model].graphs or cost_model if cost_model in COST_MODELS else cost_model
 
 
 def named_cost_model(cost_model: str) -> CostModel:

@@ -20,6 +20,7 @@ How = Literal[
     "deployment",
     "definition",
     "measured",
+    "fitted",
     "chosen",
 ]
 """How a number comes to be.
@@ -27,7 +28,7 @@ How = Literal[
 key: it is the value of a key of the config; null: what the graph text says a null there means; default: what it says
 where keys are absent; computed: from several keys, or per layer; checkpoint: a format that the checkpoint states;
 datasheet, reported (by its driver), achievable, assumed: of a device file; converted: what the device has no units for;
-constant: of a cost model or an engine; measured: of a table; chosen: the reader's to choose.
+constant: of a cost model or an engine; measured: of a table; fitted: to measurements; chosen: the reader's to choose.
 """
 
 _UNPRINTED = ("null", "default")

@@ -10,7 +10,7 @@ from typing import Any
 
 from symsim.errors import UnreadKey, UnsupportedArchitecture
 from symsim.inputs.config import ModelConfig, load_config
-from symsim.inputs.cost_model import COUNTING, named_cost_model
+from symsim.inputs.cost_model import COUNTING, graphs_of, named_cost_model
 from symsim.language.library import load_library
 from symsim.language.tree import Library, Model
 from symsim.model.architecture import Architecture, described, read_architecture
@@ -79,7 +79,7 @@ def find_family(
     Raises UnsupportedArchitecture for a model that no graph describes, UnreadKey for a key that may change cost and
     that the family does not describe, unless the cost model is one that leaves such keys out or fallback is set.
     """
-    library = load_library(cost_model, (GRAPHS, *map(Path, graphs)))
+    library = load_library(graphs_of(cost_model), (GRAPHS, *map(Path, graphs)))
     config = load_config(model)
     try:
         found, sizes = _described(config, library)

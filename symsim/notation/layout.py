@@ -25,7 +25,16 @@ ROUNDED = f"coefficients are printed to {DIGITS} digits; the python format has t
 
 YOURS = Source(how="chosen", note="yours to choose")
 
-KINDS = {"workload": 0, "architecture": 1, "deployment": 2, "precision": 3, "hardware": 4, "convention": 5, "engine": 6}
+KINDS = {
+    "workload": 0,
+    "architecture": 1,
+    "deployment": 2,
+    "precision": 3,
+    "hardware": 4,
+    "convention": 5,
+    "engine": 6,
+    "calibration": 7,
+}
 """Kind of symbol -> its place in a table of symbols."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 import sympy
 
 from symsim.algebra.symbols import symbol
+from symsim.cost.calibrated import Plan
 from symsim.cost.kernel_cost import Rates, costs
 from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.metrics import Derivation, MemoryPlan, PricedPhase, derivation, priced_phase
@@ -82,7 +83,13 @@ _TWO_BATCH = symbol("two_batch")
 
 
 def phase_of(
-    served: ServedModel, step: str, numbers: Numbers, rates: Rates | None = None, *, pad: bool = False
+    served: ServedModel,
+    step: str,
+    numbers: Numbers,
+    rates: Rates | None = None,
+    plan: Plan | None = None,
+    *,
+    pad: bool = False,
 ) -> PricedPhase:
     """One step, lowered and priced. Deployments that decide every `when` alike share one compilation.
 
@@ -91,9 +98,9 @@ def phase_of(
     family, values = served.family, deciding_values(numbers)
     kinds = tuple(kind.form for kind in family.sizes.kinds)
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
-    key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats, _told_apart(served))
+    key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats, _told_apart(served), plan)
     found = PHASES.find(key, values)
-    return found or PHASES.keep(key, _priced(served, step, deciding_numbers(numbers), rates, pad=pad))
+    return found or PHASES.keep(key, _priced(served, step, deciding_numbers(numbers), rates, plan, pad=pad))
 
 
 @lru_cache(maxsize=1024)
@@ -101,7 +108,9 @@ def _decision(guarded: Guarded) -> Decision:
     return guards_decision(guarded.guards)
 
 
-def _priced(served: ServedModel, step: str, facts: Facts, rates: Rates | None, *, pad: bool) -> PricedPhase:
+def _priced(
+    served: ServedModel, step: str, facts: Facts, rates: Rates | None, plan: Plan | None, *, pad: bool
+) -> PricedPhase:
     family = served.family
     layers = served.deployment.pp_layers
     kinds = family.sizes.kinds
@@ -109,7 +118,7 @@ def _priced(served: ServedModel, step: str, facts: Facts, rates: Rates | None, *
     priced, decided = costs(graph, family.library, facts, rates=rates)
     two_batches = bool(facts[_TWO_BATCH])
     flag = Guard(sympy.Ne(_TWO_BATCH, 0), two_batches)
-    return priced_phase(graph, priced, (*decided, flag), two_batches)
+    return priced_phase(graph, priced, (*decided, flag), two_batches, plan)
 
 
 def _told_apart(served: ServedModel) -> tuple[tuple[int, tuple[str, ...]], ...]:

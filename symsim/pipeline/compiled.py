@@ -26,6 +26,7 @@ from symsim.model.family import Family
 from symsim.model.stored_formats import ServedModel
 from symsim.paths import HARDWARE, display_path
 from symsim.pipeline.compilations import derived, phase_of
+from symsim.pipeline.fitted_kernels import FittedKernels
 from symsim.pipeline.shards import check_deployment, whole_shards
 from symsim.quantization.multiply import gemm_rate
 from symsim.tables.table import TableContext
@@ -70,6 +71,7 @@ class Compiled:
     numbers: Numbers
     context: TableContext
     rates: Rates | None
+    fitted: FittedKernels | None
     phases: Mapping[str, PricedPhase]
     assumptions: tuple[str, ...]
     asked: Deployment
@@ -126,7 +128,8 @@ class Compiled:
     def _priced(self, step: str) -> PricedPhase:
         """A step that no deployment is checked by. Raises DeploymentError where it cannot be taken."""
         pad = self.context.figures is not None
-        found = phase_of(self.served, step, self.numbers, self.rates, pad=pad)
+        plan = None if self.fitted is None else self.fitted.plan
+        found = phase_of(self.served, step, self.numbers, self.rates, plan, pad=pad)
         check_deployment(self.deployment, (*self.phases.values(), found), self.numbers)
         whole_shards(found, self.numbers, pad=pad)
         return found
@@ -178,4 +181,5 @@ class Compiled:
         notes += [self.family.by_rule] if self.sizes.by_rule else []
         rates = [gemm_rate(layer, self.device) for layer in self.served.every]
         converted = dict.fromkeys(rate.sentence for rate in rates if rate.converted)
-        return (*notes, *self.served.notes, *converted)
+        uncalibrated = () if self.fitted is None else self.fitted.sentences
+        return (*notes, *self.served.notes, *converted, *uncalibrated)

@@ -17,7 +17,7 @@ from symsim.cost.roofline import Time, time
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers, bind_all, deciding_numbers, table_context
 from symsim.formula.closed_form import ClosedForm
-from symsim.inputs.cost_model import named_cost_model
+from symsim.inputs.cost_model import graphs_of, named_cost_model
 from symsim.inputs.deployment import CHECKPOINT, Deployment
 from symsim.inputs.device import load_device
 from symsim.inputs.source import Source
@@ -55,7 +55,10 @@ def kernel_forms(
 
     Raises SymsimError for an unknown kernel, or a size it does not have.
     """
-    library, counted_by = load_library(cost_model, (GRAPHS, *map(Path, graphs))), named_cost_model(cost_model)
+    library, counted_by = (
+        load_library(graphs_of(cost_model), (GRAPHS, *map(Path, graphs))),
+        named_cost_model(cost_model),
+    )
     if name not in library.kernels:
         raise SymsimError(f"the {cost_model} graphs have no kernel {name}; {did_you_mean(name, library.kernels)}")
     found = library.kernels[name]

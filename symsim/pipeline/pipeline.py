@@ -18,6 +18,7 @@ from symsim.model.stored_formats import ServedModel, serve
 from symsim.pipeline.blocks import cut_blocks
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.fitted_kernels import FittedKernels, fitted_kernels
 from symsim.pipeline.shards import check_deployment, whole_shards
 from symsim.quantization.multiply import gemm_rate
 
@@ -54,9 +55,12 @@ def assembled(
     sizes, deployment = served.family.sizes, served.deployment
     engine = load_engine(asked.engine) if cost_model.plans_by_engine else None
     numbers = bind_all(sizes, device, deployment, cost_model, served.stored, engine)
+    fitted = _fitted(device, deployment, cost_model)
+    numbers = numbers if fitted is None else numbers.with_rows(fitted.numbers)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
     rates = _rates(served, device)
-    phases = {step: phase_of(served, step, numbers, rates, pad=fallback) for step in STEPS}
+    plan = None if fitted is None else fitted.plan
+    phases = {step: phase_of(served, step, numbers, rates, plan, pad=fallback) for step in STEPS}
     check_deployment(deployment, phases.values(), numbers)
     cut = cut_blocks(phases["decode"], served, numbers, allowed=fallback)
     padded = [sentence for phase in phases.values() for sentence in whole_shards(phase, numbers, pad=fallback)]
@@ -68,6 +72,7 @@ def assembled(
         numbers=numbers,
         context=context,
         rates=rates,
+        fitted=fitted,
         phases=phases,
         assumptions=tuple(dict.fromkeys((*served.family.assumptions, *padded, *cut))),
         asked=asked,
@@ -83,6 +88,13 @@ def compiled_as(compiled: Compiled, new: Deployment) -> Compiled:
     """The same model deployed otherwise. Raises DeploymentError where it cannot be."""
     fallback, tables = compiled.context.figures is not None, compiled.context.vintage
     return assembled(compiled.family, compiled.device, new, compiled.cost_model, tables, fallback=fallback)
+
+
+def _fitted(device: Device, deployment: Deployment, cost_model: CostModel) -> FittedKernels | None:
+    """The measured kernels that stand in for those of the graphs, where the cost model goes by them."""
+    if not cost_model.fitted:
+        return None
+    return fitted_kernels(device, "vllm", str(deployment.gemm), str(deployment.kv))
 
 
 def _rates(served: ServedModel, device: Device) -> Rates | None:

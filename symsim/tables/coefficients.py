@@ -49,6 +49,12 @@ class Coefficients:
 
 
 @cache
+def spellings() -> Mapping[str, Mapping[str, Any]]:
+    """Section -> name -> value, of calibration/measured.toml."""
+    return tomllib.loads((CALIBRATION / "measured.toml").read_text(encoding="utf-8"))
+
+
+@cache
 def coefficients_of(op: str) -> tuple[Coefficients, ...]:
     """Every set of one table of measured kernels; none where nothing was fitted."""
     path = CALIBRATION / f"{op}.toml"

@@ -1,0 +1,103 @@
+"""Cost -> fitted time of every operator: its form of kernel time, on the FLOPs, bytes and messages of its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Rational
+
+from symsim.algebra.symbols import coefficient_symbol, symbol
+from symsim.cost.forms import HARDWARE, named_form
+from symsim.cost.kernel_cost import Cost, in_bytes
+from symsim.cost.operators import Operator, dtypes_of, operators
+from symsim.language.symbolic import Scope, expression
+from symsim.model.lower import work_of
+from symsim.model.op_graph import Op, OpGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The coefficients that stand in for one kind of kernel, by their symbols.
+
+    suffix: what tells their symbols from those of other kernels with the same form; low, high: predicted times these
+    is the interval; numbers: of the device, for what it has no symbol.
+    """
+
+    form: str
+    suffix: str
+    low: float
+    high: float
+    numbers: tuple[tuple[str, Rational], ...] = ()
+
+    def coefficients(self) -> Mapping[str, Expr]:
+        """Coefficient -> its symbol, or its number where it is known beforehand."""
+        form = named_form(self.form)
+        own = {row.name: symbol(coefficient_symbol(row.name, self.form, self.suffix)) for row in form.fitted}
+        return {**own, **form.constants()}
+
+
+Key = tuple[str, str, str]
+"""Table, phase and operation, number format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """kinds: the fitted kernels of a device and an engine by what they are; gemm: what weights of the deployment's own
+    precision are multiplied in."""
+
+    kinds: frozenset[tuple[Key, Fitted]]
+    gemm: str
+
+    def of(self, op: Op, cost: Cost) -> tuple[Operator, Fitted] | None:
+        """The row and the fitted kernel that stand in for an operator; None where nothing does."""
+        found = dict(self.kinds)
+        row = operators().get(op.kernel, operators()[""])
+        for dtype in dtypes_of(cost, self.gemm):
+            fitted = found.get(key_of(row, dtype))
+            if fitted is not None:
+                return row, fitted
+        return None
+
+
+def key_of(row: Operator, dtype: str) -> Key:
+    """What the coefficients of a row are kept under."""
+    return row.table, "/".join(filter(None, (row.phase, *row.operations))), dtype
+
+
+def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: Plan) -> Mapping[str, tuple[Expr, Fitted]]:
+    """Operator -> seconds of one execution, and the kernel that stands in for it.
+
+    Raises UndefinedName at its place in the text of a form or of the table of operators.
+    """
+    work = {name: work_of(graph.step.part(name), graph.degrees) for name in {op.step for op in graph.ops}}
+    found: dict[str, tuple[Expr, Fitted]] = {}
+    for op in graph.ops:
+        chosen = plan.of(op, costs[op.name])
+        if chosen is not None and _takes_time(costs[op.name]):
+            row, fitted = chosen
+            scope = {**work[op.step], **op.shape}
+            found[op.name] = seconds(row, fitted, costs[op.name], scope, fitted.coefficients()), fitted
+    return found
+
+
+def _takes_time(cost: Cost) -> bool:
+    """Whether there is anything to do but to wait."""
+    return any(amount != 0 for amount in (cost.total_flops, cost.hbm_bytes, cost.link_bytes, cost.time))
+
+
+def seconds(row: Operator, fitted: Fitted, cost: Cost, scope: Scope, coefficients: Mapping[str, Expr]) -> Expr:
+    """One execution of an operator. scope: sizes of its kernel and its step; coefficients: symbols, or numbers."""
+    hardware = {**{name: symbol(name) for name in HARDWARE}, **dict(fitted.numbers)}
+    sizes = {name: expression(size, scope) for name, size in row.sizes.items()}
+    amounts: dict[str, Expr] = {
+        "flops": cost.total_flops,
+        "compute": cost.time + sympy.Add(*(flops / symbol(f"peak_{at}") for at, flops in cost.flops.items())),
+        "bytes": cost.hbm_bytes,
+        "memory": cost.hbm_bytes / symbol("hbm_bandwidth"),
+        "sent": cost.link_bytes,
+        "link": sympy.Add(*(in_bytes(sent) / symbol(f"{link}_bandwidth") for link, sent in cost.send.items())),
+    }
+    amounts |= {name: sizes[name] for name in ("rows",) if name in sizes}
+    return named_form(fitted.form).seconds({**hardware, **coefficients, **sizes}, amounts)

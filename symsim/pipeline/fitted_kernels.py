@@ -1,0 +1,140 @@
+"""Which measured kernels stand in for those of a device and an engine, and the numbers behind their coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from sympy import Rational
+
+from symsim.algebra.symbols import coefficient_symbol
+from symsim.algebra.units import parse_quantity
+from symsim.cost.calibrated import Fitted, Key, Plan, key_of
+from symsim.cost.operators import Operator, all_dtypes, operators
+from symsim.inputs.device import Device
+from symsim.inputs.source import Source
+from symsim.tables.coefficients import Coefficients, coefficients_of, spellings
+
+ENGINES = ("vllm", "sglang", "trtllm", "nccl")
+"""Whose kernels stand in where an engine has none of a kind, in this order; NCCL's collectives are everybody's."""
+
+_FACTOR = 1.5
+"""Of an interval where another engine's kernel stands in: engines differ by 3 to 20 % in the median."""
+
+
+_MESSAGES = {"collectives": ("bfloat16", "half"), "all_to_all": ("default", "bfloat16")}
+"""Number formats of messages, as tables that do not tell them by the format of weights spell them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedKernels:
+    """plan: what stands in for which kernels; numbers: symbol -> its value and where it is from; sentences: what was
+    not measured on this device with this engine."""
+
+    plan: Plan
+    numbers: Mapping[str, tuple[Fraction, Source]]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """measured: the card of the tables; wider: factor on the logarithm of the interval; either: at least this factor
+    either way."""
+
+    measured: str
+    wider: float
+    either: float
+
+
+@lru_cache(maxsize=256)
+def fitted_kernels(device: Device, engine: str, gemm: str, kv: str) -> FittedKernels:
+    """The fitted kernels for a device and an engine. gemm, kv: the deployment's formats."""
+    card, sentence = _card(device)
+    kinds: dict[Key, Fitted] = {}
+    numbers: dict[str, tuple[Fraction, Source]] = {}
+    for row in {(row.table, row.operations, row.phase): row for row in operators().values()}.values():
+        for dtype in all_dtypes():
+            found = _measured(row, dtype, card.measured, engine, "fp8" if kv == "fp8" else "bfloat16")
+            if found is not None:
+                fitted = _fitted(found, row, card, device, engine)
+                kinds[key_of(row, dtype)] = fitted
+                numbers |= dict(_numbers(found, row, fitted))
+    return FittedKernels(
+        plan=Plan(frozenset(kinds.items()), gemm),
+        numbers=numbers,
+        sentences=() if sentence is None else (sentence,),
+    )
+
+
+def _card(device: Device) -> tuple[_Card, str | None]:
+    """The card whose measurements stand in for a device, and the sentence that says so where it is another one."""
+    names, name = spellings(), device.path.stem
+    own = next((measured for measured, file in names["device"].items() if file == name), None)
+    if own is not None:
+        return _Card(own, 1.0, 1.0), None
+    if name in names["sibling"]:
+        sibling, wider = names["sibling"][name]
+        return _Card(
+            sibling, wider, 1.0
+        ), f"no kernels of {device.name} were measured: {sibling}'s coefficients stand in"
+    other, factor = names["elsewhere"]["device"], float(names["elsewhere"]["factor"])
+    sentence = (
+        f"{device.name} is uncalibrated: the shares of {other} stand in, and times may be off by a factor of "
+        f"{factor:g} either way"
+    )
+    return _Card(other, 1.0, factor), sentence
+
+
+def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str) -> Coefficients | None:
+    """The set with most shapes of the first engine that has any."""
+    sets = [
+        one
+        for one in coefficients_of(row.table)
+        if one.device == card
+        and one.operation in row.operations
+        and one.phase == row.phase
+        and one.kv_dtype in ("", kv)
+        and one.dtype in _MESSAGES.get(row.table, (dtype,))
+    ]
+    for name in dict.fromkeys((engine, *ENGINES)):
+        own = [one for one in sets if one.engine == name and "eager" not in one.kernel]
+        if own:
+            return max(own, key=lambda one: (one.groups, one.rows, one.version, one.kernel))
+    return None
+
+
+def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, engine: str) -> Fitted:
+    wider = card.wider * (1.0 if found.engine in (engine, "nccl") else _FACTOR)
+    low, high = found.low**wider, found.high**wider
+    l2 = spellings()["l2"].get(device.path.stem, "50 MB")
+    numbers = {"l2": _rational(parse_quantity(l2, "B"))}
+    if "sm_count" not in device.figures:
+        numbers["sm_count"] = Rational(int(spellings()["sm_count"].get(device.path.stem, 132)))
+    return Fitted(
+        form=found.form,
+        suffix=_suffix(found, row),
+        low=min(low, 1 / card.either),
+        high=max(high, card.either),
+        numbers=tuple(numbers.items()),
+    )
+
+
+def _rational(value: Fraction) -> Rational:
+    return Rational(value.numerator, value.denominator)
+
+
+def _suffix(found: Coefficients, row: Operator) -> str:
+    """What tells the symbols of this kernel from those of others with the same form."""
+    plain = {"bfloat16", "half", "default"}
+    last = row.operations[0].rpartition("_")[2] if row.table in ("gdn", "all_to_all") and row.operations[0] else ""
+    return "_".join(filter(None, ("" if found.dtype in plain else found.dtype, row.phase, last)))
+
+
+def _numbers(found: Coefficients, row: Operator, fitted: Fitted) -> Iterator[tuple[str, tuple[Fraction, Source]]]:
+    which = " ".join(filter(None, (found.device, found.engine, found.version, found.kernel, found.dtype)))
+    note = f"fitted to {found.groups} shapes of {which}; {found.median:.0%} off in the median on shapes left out"
+    source = Source(how="fitted", file=f"calibration/{row.table}.toml", note=note)
+    for name, value in found.values.items():
+        yield coefficient_symbol(name, found.form, fitted.suffix), (Fraction(repr(value)), source)
