@@ -64,8 +64,19 @@ def _product(expr: Expr, variable: Symbol) -> Direction | None:
         return None
     moved = _agree([direction(factor, variable) for factor in factors])  # pyright: ignore
     if moved is None:
+        moved = _spread(factors, variable)  # pyright: ignore[reportArgumentType]
+    if moved is None:
         moved = _quotient(factors, variable)  # pyright: ignore[reportArgumentType]
     return moved if moved is None or number.is_positive else _turned(moved)
+
+
+def _spread(factors: tuple[Expr, ...], variable: Symbol) -> Direction | None:
+    """x (1 + a / x) moves as x + a: the other factors go into each term of the one sum that moves against them."""
+    for factor in factors:
+        if isinstance(factor, sympy.Add) and variable in factor.free_symbols:
+            rest = sympy.Mul(*(other for other in factors if other is not factor))
+            return direction(sympy.Add(*(term * rest for term in factor.args)), variable)  # pyright: ignore
+    return None
 
 
 def _quotient(factors: tuple[Expr, ...], variable: Symbol) -> Direction | None:

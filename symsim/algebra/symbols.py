@@ -249,7 +249,16 @@ def _substituted(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
         return expr
     if isinstance(expr, (sympy.Max, sympy.Min)) and len(set(args)) > 1 and not all(arg.is_Number for arg in args):
         return cast(Expr, expr.func(*args, evaluate=False))
+    if isinstance(expr, sympy.Pow) and args[1].is_Rational and not args[1].is_Integer:
+        return _power(*args)
     return cast(Expr, expr.func(*args))
+
+
+def _power(base: Expr, exponent: Expr) -> Expr:
+    """A fractional power as it stands: sympy would take the roots of its numbers, in numbers of thousands of digits."""
+    if base.is_Symbol or base.is_zero:
+        return cast(Expr, base**exponent)
+    return cast(Expr, sympy.Pow(base, exponent, evaluate=False))
 
 
 def subscripted(name: str) -> str:

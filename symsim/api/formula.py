@@ -72,6 +72,13 @@ class Formula:
         """
         return self.form.for_inputs(values).evaluate(**values)
 
+    def interval(self, level: float = 0.9, **values: float) -> tuple[float, float] | None:
+        """Between which values the metric is expected at a point (low, high), in `level` of all cases.
+
+        None where nothing is known: only the cost model `calibrated` knows how far off kernels are. Raises as evaluate.
+        """
+        return self.form.for_inputs(values).interval(level, **values)
+
     def function(self, names: Sequence[str], backend: Backend = "numpy") -> Callable[..., Any]:
         """A vectorised function of the named symbols in that order, broadcasting as NumPy does.
 

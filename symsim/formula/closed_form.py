@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from numbers import Real
@@ -17,6 +17,7 @@ from symsim.cost.metrics import Derivation
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import overrides
 from symsim.formula.binding import Numbers
+from symsim.formula.interval import LEVEL, Ends, ends_at
 from symsim.formula.program import Program, Steps, program
 from symsim.formula.rewriting import Rewriting, rewriting, rewritten
 from symsim.inputs.deployment import positive_integer, remaining_degrees
@@ -34,7 +35,7 @@ class ClosedForm:
 
     applied: the named steps with every look-up applied; bound: the number behind every symbol but the workload's;
     context: binds tables; subject: what it is the metric of, in words; origin: the words of the command line that say
-    the same, empty where no command derives it.
+    the same, empty where no command derives it; ends: operator -> its fitted time times these is its interval.
     """
 
     applied: Derivation
@@ -42,6 +43,7 @@ class ClosedForm:
     context: TableContext
     subject: str = ""
     origin: str = ""
+    ends: Ends = field(default_factory=dict[str, tuple[float, float]])
 
     @cached_property
     def derivation(self) -> Derivation:
@@ -56,6 +58,10 @@ class ClosedForm:
     def changed(self, change: Callable[[Derivation], Derivation]) -> ClosedForm:
         """The same metric with its steps changed."""
         return replace(self, applied=change(self.applied))
+
+    def keeping(self, derivation: Derivation) -> ClosedForm:
+        """The same metric derived by these steps."""
+        return replace(self, applied=derivation)
 
     def without(self, names: Collection[str]) -> ClosedForm:
         """The same metric with some of its steps as inputs of their own."""
@@ -179,6 +185,15 @@ class ClosedForm:
         for step in reversed(self.derivation.steps):
             found |= step.expr.atoms(Symbol) if step.symbol in found else set()
         return found
+
+    def interval(self, level: float = LEVEL, **values: float) -> tuple[float, float] | None:
+        """Between which values the metric is expected at a point, in nine cases of ten unless another level is asked
+        for. None where no time of it was fitted. Raises as evaluate.
+
+        All operators are at their low ends together, then all at their high ones: errors of kernels of one model go the
+        same way more often than not, and the sum of the ends was never too narrow where layers were composed.
+        """
+        return ends_at(self, values, level)
 
     def function(self, names: Sequence[str]) -> Callable[..., Any]:
         """A vectorised function of the named symbols, in that order, broadcasting as NumPy does.

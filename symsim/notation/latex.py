@@ -13,7 +13,7 @@ from sympy.printing.latex import LatexPrinter
 
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
-from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, ordered
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, fractional, ordered
 
 BUDGET = 92.0
 """Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
@@ -61,6 +61,14 @@ class Math(LatexPrinter):
         if isinstance(rest, Max) and number != 1:
             return f"{self._plain(number)} {self._print(rest)}"
         return self._plain(expr) if isinstance(expr, Mul) else super()._print_Mul(expr)  # sympy's own way with 1/x
+
+    def _print_Pow(self, expr: Expr) -> str:
+        found = fractional(expr)
+        if found is None:
+            return LatexPrinter._print_Pow(self.of_unit(""), expr)
+        base = self._print(found[0])
+        inner = base if isinstance(found[0], Symbol) else f"\\left({base}\\right)"
+        return f"{inner}^{{{found[1]}}}"
 
     def _print_Rational(self, expr: Expr) -> str:
         return quantity(float(expr), self.unit) if self.unit in ("s", "B") else super()._print_Rational(expr)  # pyright: ignore

@@ -117,6 +117,23 @@ def ordered(expr: Expr, steps: Sequence[Step]) -> tuple[Expr, ...]:
     return tuple(sorted(cast(tuple[Expr, ...], expr.args), key=key))
 
 
+def fractional(expr: Expr) -> tuple[Expr, str] | None:
+    """A power with a fitted exponent as (base, exponent as people write it), or None for any other power.
+
+    >>> fractional(sympy.Symbol("x") ** Rational(1255, 1000)), fractional(sympy.Symbol("x") ** Rational(1000, 1255))
+    ((x, '1.255'), (x, '1/1.255'))
+    """
+    base, exponent = cast(tuple[Expr, Expr], expr.args)
+    if not isinstance(exponent, Rational) or exponent.q == 1:
+        return None
+    return base, f"{float(exponent):.6g}" if _short(exponent) else f"1/{float(1 / exponent):.6g}"
+
+
+def _short(exponent: Rational) -> bool:
+    """Whether it is a decimal of at most four digits."""
+    return float(f"{float(exponent):.4g}") == float(exponent)
+
+
 def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational, Expr] | None:
     """A term with all numbers put in, as (coefficient in `unit`, the rest), or None where a step carries the unit.
 

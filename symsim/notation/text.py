@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Function, Max, Mul
+from sympy import Expr, Function, Max, Mul, Symbol
 from sympy.printing.str import StrPrinter
 
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
-from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, ordered
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, fractional, ordered
 
 
 class _Text(StrPrinter):
@@ -45,6 +45,13 @@ class _Text(StrPrinter):
         if isinstance(rest, Max) and number != 1:
             return f"{'-' if number == -1 else f'{number}*'}{self._print(rest)}"
         return self._plain(expr)
+
+    def _print_Pow(self, expr: Expr, rational: bool = False) -> str:
+        found = fractional(expr)
+        if found is None:
+            return StrPrinter._print_Pow(_Text(self.layout, ""), expr, rational)
+        base, exponent = self._print(found[0]), f"({found[1]})" if "/" in found[1] else found[1]
+        return f"{base if isinstance(found[0], Symbol) else f'({base})'}**{exponent}"
 
     def _print_Rational(self, expr: Expr) -> str:
         return (

@@ -110,7 +110,9 @@ class Compiled:
         if row.name not in self._forms:
             plan = self._memory_plan if row.starts_from == "residents" else None
             derivation = derived(row, self.phase(row.name), plan)
-            self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, self.subject, self.origin)
+            ends = {op: (kernel.low, kernel.high) for op, (_, kernel) in self.phase(row.name).fitted.items()}
+            words = self.subject, self.origin
+            self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, *words, ends)
         return self._forms[row.name]
 
     def phase(self, metric: str) -> PricedPhase:

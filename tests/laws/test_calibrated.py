@@ -1,0 +1,111 @@
+"""Laws of the cost model calibrated: the roofline as its ideal, levels, intervals, and what was not measured."""
+
+from functools import cache
+
+import pytest
+import sympy
+
+import symsim
+from symsim.algebra.symbols import symbol
+from symsim.cost.calibrated import seconds
+from symsim.cost.forms import named_form
+from symsim.cost.operators import operators
+from symsim.formula.program import program
+from symsim.model.lower import work_of
+
+MODELS = (("llama-3.3-70b", {"tp": 4}), ("deepseek-v3", {"tp": 8, "ep": 8}), ("qwen3-next-80b-a3b-instruct", {"tp": 2}))
+AT = {"B": 48, "S": 1500, "O": 600}
+
+
+@cache
+def costs(model: str, device: str = "h100", cost_model: str = "calibrated", **degrees: int) -> symsim.Costs:
+    return symsim.compile(model, device, symsim.Deployment(**degrees), cost_model=cost_model)
+
+
+@pytest.mark.parametrize(("model", "degrees"), MODELS)
+@pytest.mark.parametrize("step", ["decode", "prefill"])
+def test_ideal_coefficients_make_every_operator_its_datasheet_roofline(model: str, degrees: dict, step: str) -> None:
+    compiled = costs(model, "h200", **degrees).compiled
+    phase = compiled.phases[step]
+    assert phase.fitted
+    values = {**compiled.form("ttft").values({"T": 3000, "S": 1500}), **AT, "C": 1800, "Q": 1, "past": 0}
+    for op in phase.graph.ops:
+        if op.name not in phase.fitted:
+            continue
+        cost, fitted = phase.costs[op.name], phase.fitted[op.name][1]
+        row = operators().get(op.kernel, operators()[""])
+        scope = {**work_of(phase.graph.step.part(op.step), phase.graph.degrees), **op.shape}
+        ideal = seconds(row, fitted, cost, scope, named_form(fitted.form).ideal())
+        compute = sympy.Add(*(flops / symbol(f"peak_{at}") for at, flops in cost.flops.items()))
+        terms = (ideal, compute, cost.hbm_bytes / symbol("hbm_bandwidth"), cost.link_bytes / symbol("nvlink_bandwidth"))
+        found, *bounds = evaluated(terms, values)
+        sent = "all_reduce" in fitted.form or "gather" in fitted.form or "messages" in fitted.form
+        assert found == pytest.approx(bounds[2] if sent else max(bounds[:2]), rel=1e-9), op.name
+
+
+def evaluated(terms: tuple[sympy.Expr, ...], values: dict) -> list[float]:
+    steps = tuple((f"x_{i}", term) for i, term in enumerate(terms))
+    return [float(found) for found in program(steps, tuple(name for name, _ in steps), "python").run(values, {})]
+
+
+@pytest.mark.parametrize(("model", "degrees"), MODELS)
+def test_all_levels_are_the_same_number(model: str, degrees: dict) -> None:
+    tpot = costs(model, **degrees).tpot
+    names: dict = {}
+    exec(tpot.to_python(), names)
+    assert names["tpot"](**AT) == pytest.approx(tpot.evaluate(**AT), rel=1e-12)
+    for level in ("model", "numeric"):
+        steps = tuple((step.symbol.name, step.expr) for step in tpot.form.level(level).steps)
+        (found,) = program(steps, (steps[-1][0],), "python").run({**tpot.form.values(AT)}, {})
+        assert found == pytest.approx(tpot.evaluate(**AT), rel=1e-12), level
+
+
+@pytest.mark.parametrize(("model", "degrees"), MODELS)
+def test_an_interval_holds_the_value_and_widens_with_its_level(model: str, degrees: dict) -> None:
+    compiled = costs(model, **degrees)
+    for form, at in ((compiled.tpot, AT), (compiled.ttft, {"T": 1500, "S": 1500}), (compiled.tgs_decode, AT)):
+        low, high = form.interval(**at)
+        wide_low, wide_high = form.interval(level=0.98, **at)
+        assert wide_low < low < form.evaluate(**at) < high < wide_high
+        assert high / low < 3
+
+
+def test_only_what_was_fitted_has_an_interval() -> None:
+    assert costs("llama-3.3-70b", cost_model="roofline", tp=4).tpot.interval(**AT) is None
+    assert costs("llama-3.3-70b", tp=4).memory.interval(B=4, S=100, O=100) is None
+    with pytest.raises(symsim.SymsimError, match="between 0 and 1"):
+        costs("llama-3.3-70b", tp=4).tpot.interval(level=2, **AT)
+
+
+def test_a_kernel_takes_longer_with_every_sequence_and_token() -> None:
+    tpot = costs("llama-3.3-70b", tp=4).tpot
+    for name in ("B", "S", "O"):
+        seconds = [tpot.evaluate(**{**AT, name: AT[name] * times}) for times in (1, 2, 3, 5, 9)]
+        assert seconds == sorted(seconds)
+
+
+def test_the_largest_batch_is_certified() -> None:
+    answer = costs("llama-3.3-70b", tp=4).solve("max B subject to TPOT <= 40 ms with S = 2048, O = 512")
+    tpot = costs("llama-3.3-70b", tp=4).tpot
+    assert tpot.evaluate(B=answer.value, S=2048, O=512) <= 0.04 < tpot.evaluate(B=answer.value + 1, S=2048, O=512)
+
+
+def test_every_coefficient_has_a_unit_a_meaning_and_a_source() -> None:
+    tpot = costs("llama-3.3-70b", tp=4).tpot
+    fitted = {name: info for name, info in tpot.symbols.items() if info.kind == "calibration"}
+    assert {"ec_gemm", "em_attention_decode", "a0_all_reduce"} <= set(fitted)
+    for name, info in fitted.items():
+        assert info.unit in ("s", "1", "B", "tokens")
+        assert info.meaning
+        source = tpot.form.bound.sources[name]
+        assert source.how == "fitted"
+        assert source.file.startswith("calibration/")
+
+
+def test_a_device_without_measurements_says_so() -> None:
+    assert not [note for note in costs("qwen3-8b").compiled.notes if "coefficients" in note]
+    assert any("h100_sxm's coefficients" in note for note in costs("qwen3-8b", "h800").compiled.notes)
+    uncalibrated = costs("qwen3-8b", "mi300x")
+    assert any("uncalibrated" in note for note in uncalibrated.compiled.notes)
+    low, high = uncalibrated.tpot.interval(**AT)
+    assert high / low > 15
