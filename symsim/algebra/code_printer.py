@@ -69,6 +69,13 @@ class _Printer(PythonCodePrinter):
             return f"(1/{self.parenthesize(base, PRECEDENCE['Pow'])})"
         return self.dialect.power.format(self._print(base), self._print(exponent))
 
+    def _print_Add(self, expr: Expr, order: str | None = None) -> str:
+        """Sums of fractional powers are not put in sympy's order: it would take the roots of their numbers."""
+        if not any(isinstance(term, Pow) and not term.args[1].is_Integer for term in expr.args):
+            return super()._print_Add(expr, order)
+        first, *rest = sorted(self._print(term) for term in expr.args)
+        return first + "".join(f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in rest)
+
     def _print_Function(self, expr: Expr) -> str:
         arguments = [self._print(argument) for argument in expr.args]
         name = str(expr.func)

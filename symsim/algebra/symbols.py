@@ -257,8 +257,8 @@ def _substituted(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
 def _power(base: Expr, exponent: Expr) -> Expr:
     """A fractional power as it stands: sympy would take the roots of its numbers, in numbers of thousands of digits."""
     if base.is_Symbol or base.is_zero:
-        return cast(Expr, base**exponent)
-    return cast(Expr, sympy.Pow(base, exponent, evaluate=False))
+        return base**exponent
+    return sympy.Pow(base, exponent, evaluate=False)
 
 
 def subscripted(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy
-from sympy import Expr, Rational
+from sympy import Expr
 
 from symsim.algebra.symbols import coefficient_symbol, symbol
 from symsim.cost.forms import HARDWARE, named_form
@@ -29,7 +29,7 @@ class Fitted:
     suffix: str
     low: float
     high: float
-    numbers: tuple[tuple[str, Rational], ...] = ()
+    numbers: tuple[tuple[str, Expr], ...] = ()
 
     def coefficients(self) -> Mapping[str, Expr]:
         """Coefficient -> its symbol, or its number where it is known beforehand."""

@@ -47,11 +47,9 @@ def ends_at(form: Evaluated, values: Mapping[str, float], level: float) -> tuple
 
 def _scaled(derivation: Derivation, ends: Ends, end: int, wider: float) -> Derivation:
     steps = tuple(
-        replace(step, expr=_rational(ends[step.op][end] ** wider) * step.expr) if step.op in ends else step
+        replace(step, expr=Rational(repr(ends[step.op][end] ** wider)) * step.expr)
+        if step.op is not None and step.op in ends
+        else step
         for step in derivation.steps
     )
     return derivation.keeping(steps)
-
-
-def _rational(factor: float) -> Rational:
-    return Rational(repr(factor))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
-from sympy import Add, Expr, Max, Mul, Symbol
+from sympy import Add, Expr, Max, Mul, Pow, Symbol
 from sympy.printing.latex import LatexPrinter
 
 from symsim.algebra.units import format_quantity
@@ -62,7 +62,7 @@ class Math(LatexPrinter):
             return f"{self._plain(number)} {self._print(rest)}"
         return self._plain(expr) if isinstance(expr, Mul) else super()._print_Mul(expr)  # sympy's own way with 1/x
 
-    def _print_Pow(self, expr: Expr) -> str:
+    def _print_Pow(self, expr: Pow) -> str:
         found = fractional(expr)
         if found is None:
             return LatexPrinter._print_Pow(self.of_unit(""), expr)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from sympy import Rational
+from sympy import Expr, Integer, Rational
 
 from symsim.algebra.symbols import coefficient_symbol
 from symsim.algebra.units import parse_quantity
@@ -114,9 +114,9 @@ def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, eng
     wider = card.wider * (1.0 if found.engine in (engine, "nccl") else _FACTOR)
     low, high = found.low**wider, found.high**wider
     l2 = spellings()["l2"].get(device.path.stem, "50 MB")
-    numbers = {"l2": _rational(parse_quantity(l2, "B"))}
+    numbers: dict[str, Expr] = {"l2": _rational(parse_quantity(l2, "B"))}
     if "sm_count" not in device.figures:
-        numbers["sm_count"] = Rational(int(spellings()["sm_count"].get(device.path.stem, 132)))
+        numbers["sm_count"] = Integer(int(spellings()["sm_count"].get(device.path.stem, 132)))
     return Fitted(
         form=found.form,
         suffix=_suffix(found, row),
@@ -126,7 +126,7 @@ def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, eng
     )
 
 
-def _rational(value: Fraction) -> Rational:
+def _rational(value: Fraction) -> Expr:
     return Rational(value.numerator, value.denominator)
 
 
