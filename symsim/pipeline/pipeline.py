@@ -11,7 +11,7 @@ from symsim.formula.binding import bind_all, table_context
 from symsim.inputs.cost_model import VINTAGES, CostModel, named_cost_model
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import Device, load_device
-from symsim.inputs.engine import load_engine
+from symsim.inputs.engine import DEFAULT_ENGINE, Engine, load_engine
 from symsim.inputs.space import with_size
 from symsim.model.family import Family, find_family
 from symsim.model.stored_formats import ServedModel, serve
@@ -55,7 +55,7 @@ def assembled(
     sizes, deployment = served.family.sizes, served.deployment
     engine = load_engine(asked.engine) if cost_model.plans_by_engine else None
     numbers = bind_all(sizes, device, deployment, cost_model, served.stored, engine)
-    fitted = _fitted(device, deployment, cost_model)
+    fitted = _fitted(device, deployment, cost_model, engine)
     numbers = numbers if fitted is None else numbers.with_rows(fitted.numbers)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
     rates = _rates(served, device)
@@ -90,11 +90,14 @@ def compiled_as(compiled: Compiled, new: Deployment) -> Compiled:
     return assembled(compiled.family, compiled.device, new, compiled.cost_model, tables, fallback=fallback)
 
 
-def _fitted(device: Device, deployment: Deployment, cost_model: CostModel) -> FittedKernels | None:
+def _fitted(
+    device: Device, deployment: Deployment, cost_model: CostModel, engine: Engine | None
+) -> FittedKernels | None:
     """The measured kernels that stand in for those of the graphs, where the cost model goes by them."""
     if not cost_model.fitted:
         return None
-    return fitted_kernels(device, "vllm", str(deployment.gemm), str(deployment.kv))
+    name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.path.stem
+    return fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv))
 
 
 def _rates(served: ServedModel, device: Device) -> Rates | None:
