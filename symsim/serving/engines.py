@@ -31,7 +31,7 @@ class Engine:
         answers = decoding(work)
         tau = answers["Q"] * step.a + step.d * answers["C"]
         letters = {**answers, **prompts(work, (step.a, step.p)), "t_0": step.t0 + step.tw, "tau": tau}
-        return cls(time=step, letters=letters, work=work, affine=step.is_affine)
+        return cls(time=step.of_work, letters=letters, work=work, affine=step.is_affine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +93,10 @@ def mixed_engine(
 
 
 def _ttft_form(engine: Engine, budget: float | None) -> str:
+    bound = budget is not None and math.isfinite(budget)
     if not engine.affine:
-        return "conditioned"
-    return "gated" if budget is None or math.isinf(budget) else "budgeted"
+        return "conditioned-budget" if bound else "conditioned"
+    return "budgeted" if bound else "gated"
 
 
 def _answers(letters: Letters, tpot: float | None) -> dict[str, float]:

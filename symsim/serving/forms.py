@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
-import sympy
 from sympy import Expr, Symbol
 from sympy.logic.boolalg import Boolean
 
@@ -187,6 +186,6 @@ def _body(text: FormText) -> Iterator[FormStep | Check]:
             scope[line.name] = value
 
 
-def with_step_time(expr: Expr, time: Any) -> Expr:
-    """The expression with a step time in place of `t`: a function of (tokens, context, pairs)."""
-    return cast(Expr, expr.replace(sympy.Function(STEP_TIME, positive=True), time))
+def with_step_time(expr: Expr, time: Callable[..., Expr]) -> Expr:
+    """The expression with a step time in place of `t`: a function of (rows, context, chunk, pairs)."""
+    return cast(Expr, expr.replace(SYMBOLIC[STEP_TIME], time))

@@ -17,7 +17,7 @@ INDICES: Mapping[str, Symbol] = {"n": Symbol("n", integer=True, nonnegative=True
 """What sums and means run over: a line that speaks of it is put in where it is used."""
 
 STEP_TIME = "t"
-"""The time of a step as a function of its tokens, the context of its decodes, and the causal pairs of its chunks."""
+"""The time of a step as a function of the rows and the context of its decodes, and the tokens and pairs of prompts."""
 
 
 class NoEquilibrium(SymsimError):

@@ -14,8 +14,8 @@ from symsim.algebra.code_printer import code
 from symsim.serving.forms import Check, Form, FormStep
 from symsim.serving.functions import INDICES, NUMERIC, STEP_TIME
 
-StepFunction = Callable[[float, float, float], float]
-"""Seconds of a step of (tokens, context of its decodes, causal pairs of its chunks)."""
+StepFunction = Callable[[float, float, float, float], float]
+"""Seconds of a step of (rows of its decodes, context that they read, tokens of its prompts, causal pairs of those)."""
 
 
 class OutsideValidity(Exception):

@@ -42,6 +42,10 @@ class StepTime:
             return rest + self.tw * (1 - (1 - 1 / self.experts) ** tokens) + self.a * tokens
         return rest + max(self.tw, self.a * tokens)
 
+    def of_work(self, rows: float, context: float, chunk: float, pairs: float) -> float:
+        """The same of the work of decodes and of prompts."""
+        return self(rows + chunk, context, pairs)
+
     def expr(self, tokens: Any, context: Any, pairs: Any) -> Expr:
         """The same as a formula."""
         rest = self.t0 + self.d * context + self.p * pairs

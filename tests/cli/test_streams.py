@@ -139,17 +139,12 @@ def test_a_picture_replaces_a_file_whole_or_not_at_all(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "what", ["models", "families", "devices", "engines", "tables", "kernels", "metrics", "symbols"]
+    "what", ["models", "families", "devices", "engines", "tables", "kernels", "metrics", "symbols", "forms"]
 )
 def test_list_answers(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", what, "--json"]) == 0
     assert isinstance(json.loads(capsys.readouterr().out), list)
     assert cli.main(["list", what]) == 0
-
-
-def test_there_are_no_forms_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["list", "forms"]) == 0
-    assert capsys.readouterr().out == "none yet: symsim has no forms of its own\n"
 
 
 def test_a_kernel_of_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,7 +224,7 @@ def test_implicit_forms_are_differentiated_through_their_equation(load: float) -
     t_0, tau, n, rate = 0.01, 1e-4, 100.0, load / (100 * 1e-4)
     equation = next(step for step in form("decode_tpot", "self").steps if step.solved)
     symbols: Mapping[str, sympy.Symbol] = {s.name: s for s in equation.expr.free_symbols}  # pyright: ignore
-    affine = equation.expr.replace(sympy.Function("t", positive=True), lambda tokens, *_: t_0 + tau * tokens)
+    affine = equation.expr.replace(sympy.Function("t", positive=True), lambda rows, *_: t_0 + tau * rows)
     slope = sympy.diff(affine, symbols["rate"]) / (1 - sympy.diff(affine, symbols["B"]))
     rows = rate * n * t_0 / (1 - load)
     at = {symbols["rate"]: rate, symbols["N"]: n, symbols["Q"]: 1, symbols["B"]: rows}
