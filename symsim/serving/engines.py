@@ -160,10 +160,19 @@ def decode_engine(engine: Engine, rate: float, *, places: float = math.inf, form
     )
 
 
-def closed_loop(engine: Engine, clients: int, *, budget: float | None = None, form: str | None = None) -> Served:
+def _closed_form(letters: Letters) -> str:
+    """Whether a budget holds fewer sequences than there are clients."""
+    tokens = letters["S_new"] + letters["N"] * letters["Q"]
+    return "budget-bound" if letters["N"] * letters["budget"] < letters["concurrency"] * tokens else "conditioned"
+
+
+def closed_loop(engine: Engine, clients: float, *, budget: float | None = None, form: str | None = None) -> Served:
     """Clients that always wait for their answer."""
-    known = {**engine.letters, "concurrency": clients, "budget": budget or math.inf}
-    usual = None if engine.affine else "conditioned"
+    limit = budget or math.inf
+    known = {**engine.letters, "concurrency": clients, "budget": limit}
+    held = clients * engine.letters["N"] / (engine.letters["N"] + 1) * engine.letters["Q"]
+    known["chunks"] = max(1, math.ceil(engine.letters["S_new"] / max(1.0, limit - held)))
+    usual = None if engine.affine else _closed_form(known)
     found = applied("closed_tpot", known, engine.time, name=form or usual)
     if not found.solved:
         return refused(found)

@@ -1,0 +1,166 @@
+"""The step time of a compiled model as a plain function of an engine's work, and the engine that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from symsim.errors import DeploymentError
+from symsim.formula.closed_form import ClosedForm
+from symsim.formula.program import program, scalar_tables
+from symsim.pipeline.compiled import Compiled
+from symsim.serving.engines import Engine
+from symsim.serving.workload import Letters, Workload, decoding, prompts
+
+
+def function_of(form: ClosedForm) -> Callable[..., float]:
+    """A closed form as a function of its workload symbols by keyword; sizes need not be whole, and may be zero."""
+    steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
+    compiled = program(steps, (steps[-1][0],), "python")
+    fixed: dict[str, Any] = {name: float(value) for name, value in form.bound.values.items()}
+    known = {name: fixed.get(name, 0.0) for name in compiled.inputs}
+    tables = scalar_tables(compiled.tables, form.context, fixed)
+
+    def at(**work: float) -> float:
+        return float(compiled.run({**known, **work}, tables)[0])
+
+    return at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the GPUs of a deployment serve. engines: that step apart; replicas: attention replicas of an engine, stages and
+    overlapped batches included; gpus: of an engine."""
+
+    engines: int
+    replicas: int
+    gpus: int
+
+    @classmethod
+    def of(cls, compiled: Compiled) -> Layout:
+        """Attention replicas that share experts step together; those of a dense model by themselves."""
+        deployed = compiled.deployment
+        group = deployed.tp * deployed.cp
+        has_experts = "ep" in compiled.form("tpot").symbols or "E" in compiled.numbers.values
+        shared = max(1, deployed.experts_over * deployed.experts_split // group) if has_experts else 1
+        engines = max(1, deployed.dp // shared)
+        batches = 2 if compiled.decode.overlapped else 1
+        lanes = deployed.dp // engines * deployed.pp * batches
+        return cls(engines=engines, replicas=lanes, gpus=deployed.world_size // engines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStep:
+    """Time of an iteration of one engine: rows of Q tokens and prompts of `prompt` new tokens behind `past` cached ones.
+
+    Prompts and sequences are spread evenly over the attention replicas of the engine.
+    """
+
+    layout: Layout
+    ranks: int
+    queries: int
+    prompt: float
+    past: float
+    iteration: Callable[..., float]
+    draft: Callable[..., float] | None = None
+
+    def __call__(self, rows: float, context: float, chunk: float, pairs: float = 0.0) -> float:
+        """Seconds; pairs follow from the prompts."""
+        sequences = rows / self.queries
+        each = sequences / self.layout.replicas
+        work = {"B": each, "Q": self.queries, "C": context / sequences if sequences else 1.0}
+        tokens = chunk / (self.layout.replicas * self.ranks)
+        length = min(self.prompt, chunk) if chunk else self.prompt
+        time = self.iteration(**work, T=tokens, S=length, past=self.past if chunk else 0.0)
+        return time + (self.draft(B=each, Q=1, C=work["C"]) if self.draft is not None and rows else 0.0)
+
+
+def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> ModelStep:
+    """The time of an iteration of an engine that serves this workload."""
+    past = work.hit * work.hitting * work.input.mean
+    return ModelStep(
+        layout=Layout.of(compiled),
+        ranks=compiled.deployment.cp,
+        queries=work.queries,
+        prompt=work.input.mean - past,
+        past=past,
+        iteration=_iteration(compiled),
+        draft=_draft(compiled, work.drafts) if drafted and work.drafts else None,
+    )
+
+
+def _iteration(compiled: Compiled) -> Callable[..., float]:
+    """Of decodes and prompts together; where two batches overlap, of both in turn."""
+    try:
+        return function_of(compiled.form("iteration"))
+    except DeploymentError:
+        decode, prefill = function_of(compiled.form("tpot").for_inputs(("B", "C"))), function_of(compiled.form("ttft"))
+
+    def in_turn(**work: float) -> float:
+        rows = decode(B=work["B"] * work["Q"], C=work["C"]) if work["B"] else 0.0
+        return rows + (prefill(T=work["T"], S=work["S"], past=work["past"]) if work["T"] else 0.0)
+
+    return in_turn
+
+
+def _draft(compiled: Compiled, drafts: int) -> Callable[..., float]:
+    """One more layer and the LM head for each draft, as an MTP module of the model has them."""
+    form = compiled.form("tpot").for_inputs(("B", "C"))
+    layers = max(1.0, float(compiled.numbers.values.get("L", 1)))
+    total, outside = function_of(form), _outside(form)
+    return lambda **work: drafts * ((total(**work) - outside(**work)) / layers + outside(**work))
+
+
+def _outside(form: ClosedForm) -> Callable[..., float]:
+    """Time of what stands outside of the layers: the embedding and the LM head."""
+    names = {step.symbol.name for step in form.derivation.steps}
+    steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
+    wanted = tuple(name for name in ("t_logits", "t_embedding") if name in names)
+    if not wanted:
+        return lambda **work: 0.0
+    compiled = program(steps, wanted, "python")
+    fixed: dict[str, Any] = {name: float(value) for name, value in form.bound.values.items()}
+    known = {name: fixed.get(name, 0.0) for name in compiled.inputs}
+    tables = scalar_tables(compiled.tables, form.context, fixed)
+    return lambda **work: float(sum(compiled.run({**known, **work}, tables)))
+
+
+def engine_of(step: ModelStep, work: Workload, *, budget: float, batch: float = 256.0) -> Engine:
+    """The engine of a model. Its letters are differences of its exact step time: tau of a sequence from half a batch to a
+    whole one, alpha of a prompt beside those that fill the token budget."""
+    answers = decoding(work)
+    most = max(2.0, batch)
+    half, full = (_decodes(step, answers, count) for count in (most / 2, most))
+    tau = max(0.0, (full - half) / (most / 2))
+    cost = _prompt_cost(step, work, answers, budget)
+    letters = {**answers, **prompts(work, cost), "tau": tau, "t_0": max(0.0, half - tau * most / 2)}
+    return Engine(time=step, letters=letters, work=work, affine=False)
+
+
+def _decodes(step: ModelStep, answers: Letters, count: float) -> float:
+    return step(answers["Q"] * count, answers["C"] * count, 0.0)
+
+
+def _prompt_cost(step: ModelStep, work: Workload, answers: Letters, budget: float) -> tuple[float, float]:
+    """Seconds of a new token and of a pair: of prompts of the mean length and of half of it, each beside others."""
+    del work
+    full, half = (_marginal(step, answers, step.prompt * share, budget) for share in (1.0, 0.5))
+    s, past = step.prompt, step.past
+    pairs = [n * past + n * (n + 1) / 2 for n in (s, s / 2)]
+    determinant = s * pairs[1] - s / 2 * pairs[0]
+    pair = (s * half - s / 2 * full) / determinant if determinant else 0.0
+    pair = min(max(0.0, pair), full / pairs[0])
+    return (full - pair * pairs[0]) / s, pair
+
+
+def _marginal(step: ModelStep, answers: Letters, length: float, budget: float) -> float:
+    """What one more prompt of a length adds to an iteration that others fill."""
+    others = max(1.0, min(budget, 16 * length) // length - 1)
+    shorter = ModelStep(**{**_fields(step), "prompt": length})
+    beside = (answers["Q"], answers["C"])
+    return max(0.0, shorter(*beside, length * (others + 1)) - shorter(*beside, length * others))
+
+
+def _fields(step: ModelStep) -> Mapping[str, Any]:
+    return {name: getattr(step, name) for name in step.__slots__}
