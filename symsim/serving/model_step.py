@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +28,25 @@ def function_of(form: ClosedForm) -> Callable[..., float]:
     return at
 
 
+def values_of(form: ClosedForm, at: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """Those of these named steps that a closed form has, at a point."""
+    own = {step.symbol.name for step in form.derivation.steps}
+    steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
+    wanted = tuple(name for name in names if name in own)
+    compiled = program(steps, wanted, "python")
+    values: dict[str, Any] = {**{name: float(value) for name, value in form.bound.values.items()}, **at}
+    return dict(zip(wanted, map(float, compiled.at(values, form.context)), strict=True))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How the GPUs of a deployment serve. engines: that step apart; replicas: attention replicas of an engine, stages and
-    overlapped batches included; gpus: of an engine."""
+    """How the GPUs of a deployment serve. engines: that step apart; replicas: attention replicas of an engine, stages
+    and overlapped batches included; gpus: of an engine; held: replicas whose caches one GPU holds."""
 
     engines: int
     replicas: int
     gpus: int
+    held: int
 
     @classmethod
     def of(cls, compiled: Compiled) -> Layout:
@@ -47,12 +58,13 @@ class Layout:
         engines = max(1, deployed.dp // shared)
         batches = 2 if compiled.decode.overlapped else 1
         lanes = deployed.dp // engines * deployed.pp * batches
-        return cls(engines=engines, replicas=lanes, gpus=deployed.world_size // engines)
+        held = deployed.pp * batches
+        return cls(engines=engines, replicas=lanes, gpus=deployed.world_size // engines, held=held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStep:
-    """Time of an iteration of one engine: rows of Q tokens and prompts of `prompt` new tokens behind `past` cached ones.
+    """Time of an iteration of an engine: rows of Q tokens, and prompts of `prompt` new tokens behind `past` cached ones.
 
     Prompts and sequences are spread evenly over the attention replicas of the engine.
     """
@@ -127,8 +139,8 @@ def _outside(form: ClosedForm) -> Callable[..., float]:
 
 
 def engine_of(step: ModelStep, work: Workload, *, budget: float, batch: float = 256.0) -> Engine:
-    """The engine of a model. Its letters are differences of its exact step time: tau of a sequence from half a batch to a
-    whole one, alpha of a prompt beside those that fill the token budget."""
+    """The engine of a model. Its letters are differences of its exact step time: tau of a sequence from half a batch to
+    a whole one, alpha of a prompt beside those that fill the token budget."""
     answers = decoding(work)
     most = max(2.0, batch)
     half, full = (_decodes(step, answers, count) for count in (most / 2, most))

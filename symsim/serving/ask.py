@@ -1,0 +1,174 @@
+"""What a prediction is asked for: requests, their arrival, and how engines take them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+
+from symsim.errors import SymsimError, did_you_mean
+from symsim.inputs.deployment import Deployment
+from symsim.serving.forms import alternatives
+from symsim.serving.lengths import Length, length
+from symsim.serving.workload import Workload
+
+Acceptance = float | str | Sequence[float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """isl, osl: lengths as `length` reads them; concurrency or rate (requests/s) of all that is deployed.
+
+    budget: tokens of an iteration; acceptance: a number, one for each position, or `length 2.4`; queue: the form of the
+    wait before prefill workers; level: of intervals; price: of a GPU, in $/s; prefill, decode: `2 x tp=4`.
+    Raises SymsimError for what cannot be.
+    """
+
+    isl: Length
+    osl: Length
+    concurrency: float | None = None
+    rate: float | None = None
+    budget: int | None = None
+    exclusive_prefill: bool = False
+    prefix_hit: float = 0.0
+    drafts: int = 0
+    acceptance: float | tuple[float, ...] | None = None
+    accepted: float | None = None
+    max_running: int | None = None
+    queue: str | None = None
+    level: float = 0.9
+    price: float | None = None
+    prefill: tuple[int, str] | None = None
+    decode: tuple[int, str] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.concurrency is None) == (self.rate is None):
+            raise SymsimError("requests arrive by a rate or by a concurrency; state one of --rate and --concurrency")
+        if (self.prefill is None) != (self.decode is None):
+            raise SymsimError("disaggregated serving has both --prefill and --decode workers, e.g. '2 x tp=4'")
+        for name in ("concurrency", "rate", "budget", "max_running", "price"):
+            value = getattr(self, name)
+            if value is not None and not (0 < value < math.inf):
+                raise SymsimError(f"{name} = {value!r} must be above zero")
+        if not 0 < self.level < 1:
+            raise SymsimError(f"interval = {self.level!r} must be between 0 and 1, e.g. 0.9")
+        if self.drafts < 0:
+            raise SymsimError(f"drafts = {self.drafts!r} must be zero or more")
+        if self.drafts and self.acceptance is None and self.accepted is None:
+            raise SymsimError(f"{self.drafts} drafts need --acceptance: a chance, one for each, or 'length 2.4'")
+        if self.queue is not None and self.queue not in alternatives("wait"):
+            raise SymsimError(f"there is no queue {self.queue!r}; {did_you_mean(self.queue, alternatives('wait'))}")
+
+    @property
+    def work(self) -> Workload:
+        return Workload(
+            input=self.isl,
+            output=self.osl,
+            hit=self.prefix_hit,
+            drafts=self.drafts,
+            acceptance=self.acceptance or 0.0,
+            accepted=self.accepted,
+        )
+
+
+def asked(
+    isl: object,
+    osl: object,
+    *,
+    acceptance: Acceptance = None,
+    price: str | float | None = None,
+    prefill: str | None = None,
+    decode: str | None = None,
+    interval: float = 0.9,
+    **others: object,
+) -> Ask:
+    """An Ask from what people write. Raises SymsimError."""
+    known = {field.name for field in fields(Ask)}
+    for name in others:
+        if name not in known:
+            raise SymsimError(f"predict has no option {name}; {did_you_mean(name, known)}")
+    chance, accepted = _acceptance(acceptance)
+    given = {name: value for name, value in others.items() if value is not None}
+    return Ask(
+        isl=length(isl),
+        osl=length(osl),
+        acceptance=chance,
+        accepted=accepted,
+        price=None if price is None else _price(price),
+        prefill=None if prefill is None else _workers(prefill),
+        decode=None if decode is None else _workers(decode),
+        level=interval,
+        **given,  # pyright: ignore[reportArgumentType]  # checked as an Ask is made
+    )
+
+
+def _acceptance(value: Acceptance) -> tuple[float | tuple[float, ...] | None, float | None]:
+    """(chances, None) or (None, mean accepted length)."""
+    if value is None or isinstance(value, (int, float)):
+        return value, None
+    if not isinstance(value, str):
+        return tuple(map(float, value)), None
+    words = value.replace(",", " ").split()
+    try:
+        if words[:1] == ["length"] and len(words) == 2:
+            return None, float(words[1])
+        numbers = tuple(map(float, words))
+    except ValueError:
+        numbers = ()
+    if not numbers:
+        raise SymsimError(
+            f"acceptance {value!r}: expected a chance such as 0.8, one a position (0.9,0.7) or 'length 2.4'"
+        )
+    return (numbers[0] if len(numbers) == 1 else numbers), None
+
+
+_PRICE = re.compile(r"\s*([0-9.]+)\s*\$?\s*/?\s*(h|hour|s)?\s*")
+HOUR = 3600
+
+
+def _price(value: str | float) -> float:
+    """$/s of a GPU: `2.5 $/h`; a bare number is of an hour."""
+    found = _PRICE.fullmatch(str(value))
+    if found is None:
+        raise SymsimError(f"{value!r} is no price of a GPU; expected e.g. '2.5 $/h'")
+    return float(found[1]) / (1 if found[2] == "s" else HOUR)
+
+
+_WORKERS = re.compile(r"\s*(?:(\d+)\s*x\s*)?(.*)")
+
+
+def _workers(text: str) -> tuple[int, str]:
+    """`6 x dp=8,ep=8`: so many workers, and the deployment of each."""
+    found = _WORKERS.fullmatch(text)
+    count = int(found[1] or 1) if found else 0
+    if found is None or count < 1:
+        raise SymsimError(f"{text!r} are no workers; expected e.g. '2 x tp=4'")
+    return count, found[2].strip()
+
+
+_SIZES = ("world_size", "num_nodes", "tp", "pp", "cp", "dp", "ep", "moe_tp", "redundant_experts")
+_KEPT = ("gemm", "kv", "comm", "overlap", "sm_ratio")
+
+
+def worker_deployment(text: str, base: Deployment) -> Deployment:
+    """The deployment of one worker, formats and communication as `base` has them. Raises SymsimError.
+
+    >>> worker_deployment("tp=4", Deployment(gemm="fp8")).text()
+    'world_size 4, tp 4, gemm fp8'
+    """
+    sizes: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (word.strip() for word in part.partition("="))
+        name = name.replace("-", "_")
+        if name not in _SIZES or not value.isdigit():
+            raise SymsimError(f"{part!r} is no size of a worker; expected e.g. tp=4, of {', '.join(_SIZES)}")
+        sizes[name] = int(value)
+    kept = {name: getattr(base, name) for name in _KEPT}
+    return Deployment(**{**kept, **sizes})  # pyright: ignore[reportArgumentType]
+
+
+def exact(value: float) -> Fraction:
+    """The number that a float shows."""
+    return Fraction(repr(float(value)))
