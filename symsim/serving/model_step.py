@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symsim.errors import DeploymentError
@@ -64,7 +64,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStep:
-    """Time of an iteration of an engine: rows of Q tokens, and prompts of `prompt` new tokens behind `past` cached ones.
+    """Time of an iteration of an engine: rows of Q tokens, and prompts of `prompt` new tokens after `past` cached ones.
 
     Prompts and sequences are spread evenly over the attention replicas of the engine.
     """
@@ -169,10 +169,6 @@ def _prompt_cost(step: ModelStep, work: Workload, answers: Letters, budget: floa
 def _marginal(step: ModelStep, answers: Letters, length: float, budget: float) -> float:
     """What one more prompt of a length adds to an iteration that others fill."""
     others = max(1.0, min(budget, 16 * length) // length - 1)
-    shorter = ModelStep(**{**_fields(step), "prompt": length})
+    shorter = replace(step, prompt=length)
     beside = (answers["Q"], answers["C"])
     return max(0.0, shorter(*beside, length * (others + 1)) - shorter(*beside, length * others))
-
-
-def _fields(step: ModelStep) -> Mapping[str, Any]:
-    return {name: getattr(step, name) for name in step.__slots__}

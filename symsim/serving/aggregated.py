@@ -1,0 +1,108 @@
+"""Engines that prefill and decode: what they serve, open or closed loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from symsim.pipeline.compiled import Compiled
+from symsim.serving.ask import Ask
+from symsim.serving.engines import Engine, Served, exclusive_engine, mixed_engine
+from symsim.serving.loops import clients_of, rate_of_clients
+from symsim.serving.memory_use import Room, room_of
+from symsim.serving.model_step import Layout, ModelStep, engine_of, step_of
+from symsim.serving.workload import decoding
+
+BUDGET = 8192
+"""Tokens of an iteration where neither an engine nor the user states them: `vllm serve` on GPUs of 70 GiB and more."""
+
+_TANGENT = 256.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """One kind of engine, ready to be asked: its step, letters, places and room."""
+
+    compiled: Compiled
+    ask: Ask
+    layout: Layout
+    step: ModelStep
+    engine: Engine
+    room: Room
+    budget: float
+    places: float
+
+    @property
+    def known(self) -> bool:
+        """Whether the engine states its own budget."""
+        return "max_tokens" in self.compiled.numbers.values
+
+
+def deployed(compiled: Compiled, ask: Ask) -> Deployed:
+    """A compiled model with the requests that it is to serve."""
+    step, work = step_of(compiled, ask.work), ask.work
+    layout, stated = step.layout, compiled.numbers.values
+    budget = float(ask.budget or stated.get("max_tokens", BUDGET))
+    room = room_of(compiled, decoding(work), layout)
+    limit = ask.max_running or float(stated.get("max_sequences", math.inf))
+    places = min(math.floor(room.sequences) if math.isfinite(room.sequences) else math.inf, limit)
+    budget *= layout.replicas if not ask.budget else 1
+    batch = min(places, _TANGENT * layout.replicas)
+    engine = engine_of(step, work, budget=budget, batch=batch)
+    return Deployed(
+        compiled=compiled,
+        ask=ask,
+        layout=layout,
+        step=step,
+        engine=engine,
+        room=room,
+        budget=budget,
+        places=places,
+    )
+
+
+def served(of: Deployed) -> Served:
+    """What one engine of those deployed serves of the requests."""
+    if of.places < 1:
+        return Served(sentence=_no_room(of))
+    if of.ask.rate is not None:
+        return at_rate(of, of.ask.rate / of.layout.engines)
+    clients = float(of.ask.concurrency or 1) / of.layout.engines
+    if not of.ask.exclusive_prefill:
+        return clients_of(of.engine, clients, budget=of.budget, places=of.places)
+    most = 1 / max(1e-12, of.engine.letters["alpha_1"])
+    rate = rate_of_clients(lambda rate: at_rate(of, rate), min(clients, of.places), most, _users)
+    found = at_rate(of, rate)
+    return replace(found, values={**found.values, "rate": rate}) if found.solved else found
+
+
+def _no_room(of: Deployed) -> str:
+    room = of.room
+    need, space = room.sequence, max(0.0, room.space)
+    return (
+        f"not one sequence fits: its cache needs {need / 1e9:.3g} GB of a GPU, and beside the weights "
+        f"({room.weights / 1e9:.3g} of {room.capacity / 1e9:.3g} GB) {space / 1e9:.3g} GB are left"
+    )
+
+
+def at_rate(of: Deployed, rate: float) -> Served:
+    """One engine at its own rate of requests."""
+    if not of.ask.exclusive_prefill:
+        return _with_rate(mixed_engine(of.engine, rate, budget=of.budget, places=of.places), rate)
+    found = exclusive_engine(of.engine, rate)
+    for _ in range(3):  # the step is affine around the batch that runs
+        if not found.solved:
+            break
+        running = min(max(2.0, 2 * found.values["rows"]), of.places)
+        found = exclusive_engine(engine_of(of.step, of.ask.work, budget=of.budget, batch=running), rate)
+    return _with_rate(found, rate)
+
+
+def _with_rate(found: Served, rate: float) -> Served:
+    return replace(found, values={**found.values, "rate": rate}) if found.solved else found
+
+
+def _users(found: Served) -> float:
+    """Requests in the system, by Little's law."""
+    values, letters = found.values, found.letters
+    return letters["rate"] * (values["ttft_mean"] + (letters["O"] - 1) * values["tpot_mean"])

@@ -1,0 +1,109 @@
+"""x prefill workers, the transfer of caches, and y decode workers, each worker a deployment of its own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from symsim.serving.aggregated import Deployed
+from symsim.serving.engines import Served, decode_engine
+from symsim.serving.loops import rate_of_clients
+from symsim.serving.model_step import values_of
+from symsim.serving.outcome import applied
+from symsim.serving.pool import Pool, moments, queued
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disaggregated:
+    """x workers like `prefill` and y like `decode`; a worker of several attention replicas takes as many prompts."""
+
+    x: int
+    y: int
+    prefill: Deployed
+    decode: Deployed
+
+    @property
+    def gpus(self) -> int:
+        sides = ((self.x, self.prefill), (self.y, self.decode))
+        return sum(count * side.compiled.deployment.world_size for count, side in sides)
+
+    @property
+    def servers(self) -> int:
+        """Prompts that prefill workers take at once."""
+        return self.x * self.prefill.layout.engines * self.prefill.layout.replicas
+
+    @property
+    def engines(self) -> int:
+        return self.y * self.decode.layout.engines
+
+
+def transfer_seconds(of: Disaggregated) -> float:
+    """Time that the cache of a prompt takes over the links of the GPUs that hold it, of the side that has fewer."""
+    compiled = of.prefill.compiled
+    prompt = max(2.0, of.prefill.ask.isl.mean)
+    found = values_of(compiled.form("max_batch"), {"B": 1.0, "S": prompt - 1, "O": 1.0}, ("cache_per_sequence",))
+    groups = (compiled.deployment.tp, of.decode.compiled.deployment.tp)
+    volume = found["cache_per_sequence"] * groups[0] * compiled.deployment.pp
+    near = of.gpus <= compiled.device.gpus_per_node
+    link = "nvlink" if near else "rdma"
+    numbers = compiled.numbers.values
+    width = float(numbers[f"{link}_bandwidth"]) * float(numbers.get(f"{link}_efficiency", 1))
+    known = {"latency": 0.0, "volume": volume, "links": min(groups), "link": width}
+    return applied("transfer", known).values["t_kv"]
+
+
+def service_seconds(of: Disaggregated) -> float:
+    """An iteration of a prefill worker, each of its attention replicas with one prompt: in chunks of its budget."""
+    side = of.prefill
+    time, budget = side.step.iteration, side.budget / side.layout.replicas
+    left, past, total = side.step.prompt, side.step.past, 0.0
+    while left > 0:
+        chunk = min(left, budget)
+        rank = chunk / side.step.ranks
+        total += time(B=0.0, Q=1, C=1.0, T=rank, S=chunk, past=past)
+        left, past = left - chunk, past + chunk
+    return total
+
+
+def served_apart(of: Disaggregated) -> Served:
+    """What the pools serve, at the rate or the concurrency that is asked for."""
+    ask, service, t_kv = of.prefill.ask, service_seconds(of), transfer_seconds(of)
+    if of.decode.places < 1 or of.prefill.room.sequences < 1:
+        return Served(sentence="not one sequence fits on a worker beside the weights")
+
+    def at(rate: float) -> Served:
+        return _pools(of, rate, service, t_kv)
+
+    if ask.rate is not None:
+        return at(ask.rate)
+    clients = float(ask.concurrency or 1)
+    most = 1.05 * of.servers / service
+    return at(rate_of_clients(at, clients, most, lambda found: found.values["users"]))
+
+
+def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Served:
+    if rate <= 0:
+        return Served(sentence="no rate is as low as these clients ask for")
+    side, work = of.prefill, of.prefill.ask.work
+    alpha, start = side.engine.letters, max(0.0, service - side.engine.letters["alpha_1"])
+    letters = moments(start, {name: alpha[name] for name in alpha})
+    letters = {**letters, "s": service, "s_min": service if not letters["cs"] else start}
+    pool = queued(Pool(rate=rate, workers=of.servers), letters, work, queue=side.ask.queue)
+    decode = decode_engine(of.decode.engine, rate / of.engines, places=of.decode.places)
+    spaced = t_kv <= letters["s_min"]
+    link = applied("link_wait", {"rate": rate, "x": of.x, "t_kv": t_kv}, name="spaced" if spaced else "poisson")
+    if bad := next(
+        (found.sentence for found in (pool, decode) if not found.solved), "" if link.solved else link.sentence
+    ):
+        return Served(sentence=bad)
+    known = {**of.decode.engine.letters, **decode.letters, **link.values, "t_kv": t_kv, "ttft": pool.letters["ttft"]}
+    tpot = applied("handed_tpot", known).value or 0.0
+    second = applied("second_ttft", known).value or 0.0
+    values = {name: value for name, value in pool.values.items() if name.startswith("ttft")}
+    values |= {"rate": rate, "tpot_mean": tpot, "ttft_second": second, "step_mean": decode.values["step_mean"]}
+    values |= {"itl_p50": decode.letters["step"], "itl_p99": decode.letters["step"], "rows": decode.values["rows"]}
+    values["users"] = rate * (values["ttft_mean"] + (known["O"] - 1) * tpot + known["W_slot"])
+    load = {"prefill": pool.load["rho_p"], "decode": decode.load["rho_d"], "transfer": link.values["rho"]}
+    load["places"] = decode.letters["B"] / of.decode.places if math.isfinite(of.decode.places) else 0.0
+    forms = {**pool.forms, **decode.forms, "link_wait": link}
+    return Served(values=values, letters={**known, **pool.letters, "tpot": tpot}, load=load, forms=forms)
