@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 
@@ -15,6 +16,7 @@ from symsim.analysis.regime_map import Ends, RegimeMap, map_regimes
 from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity, ranked_inputs
 from symsim.api.formula import Formula
+from symsim.api.prediction import Prediction, predict
 from symsim.cost.metric_table import metrics, named_metric
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import DEFAULT, LATEST
@@ -25,6 +27,7 @@ from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.memory_parts import shortage
 from symsim.pipeline.pipeline import compile_model, compiled_as, compiled_for
+from symsim.serving.ask import asked
 from symsim.solve.answer import Answer
 from symsim.solve.size import Candidate
 from symsim.solve.solver import solve
@@ -77,6 +80,11 @@ class Costs:
         """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
         answer = solve(query, self.compiled.forms, self._forms_with, self._others(), self._forms_in)
         return replace(answer, warnings=_not_asked(self.compiled, parse_query(query), answer))
+
+    def predict(self, isl: int | str, osl: int | str, **how: Any) -> Prediction:
+        """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,
+        `prefix_hit`, `drafts`, `acceptance`, `max_running`, `queue`, `interval`, `price`, `prefill`, `decode`."""
+        return predict(self.compiled, asked(isl, osl, **how))
 
     def regimes(
         self,

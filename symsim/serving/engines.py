@@ -110,8 +110,8 @@ def _answers(letters: Letters, tpot: float | None) -> dict[str, float]:
 def _itl(letters: Letters) -> dict[str, float]:
     known = {**letters, "D_1": letters.get("D_1", letters["D"])}
     found = {"itl_p50": applied("itl_median", known).value}
-    if "v" in letters:
-        found["itl_p99"] = applied("itl_quantile", {**known, "q": 0.99}).value
+    form = "gamma" if "v" in letters else "poisson"
+    found["itl_p99"] = applied("itl_quantile", {**known, "q": 0.99}, name=form).value
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -92,4 +92,4 @@ def rate_of_clients(
 
 
 _HALVINGS = 48
-_CLOSE = 1e-7
+_CLOSE = 1e-5

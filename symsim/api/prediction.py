@@ -1,0 +1,70 @@
+"""Prediction: the public face of what a deployment serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from symsim.algebra.shown import html_table, one_line
+from symsim.algebra.units import format_quantity
+from symsim.api.formula import Formula
+from symsim.errors import SymsimError, did_you_mean
+from symsim.pipeline.compiled import Compiled
+from symsim.serving.ask import Ask
+from symsim.serving.prediction import Figures, predicted
+from symsim.serving.written import closed_form
+
+_QUANTITIES = {"tpot": ("mixed_tpot", "exclusive_tpot", "closed_tpot", "decode_tpot"), "ttft": ("mixed_ttft", "wait")}
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Prediction:
+    """Figures of requests under load, and the formulas behind them."""
+
+    figures: Figures
+    compiled: Compiled
+    ask: Ask
+
+    def __repr__(self) -> str:
+        return one_line(self, self.sentence)
+
+    def _repr_html_(self) -> str:
+        return html_table(self.sentence, {name: str(value) for name, value in self.as_dict().items()})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.figures, name)
+
+    @property
+    def sentence(self) -> str:
+        """The answer in one sentence."""
+        if self.figures.sentence:
+            return self.figures.sentence
+        found = self.figures
+        ttft = format_quantity(found.ttft["mean"] or 0.0, "s", 3)
+        tpot = "" if found.tpot is None else f", TPOT {format_quantity(found.tpot, 's', 3)}"
+        return f"TTFT {ttft}{tpot}, {found.request_rate:.4g} requests/s, {found.per_gpu:.4g} output tokens/s a GPU"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, every float at full precision."""
+        return self.figures.as_dict()
+
+    def formula(self, name: str) -> Formula:
+        """The closed form behind a figure, `ttft` or `tpot`, at this load. Raises SymsimError for another name."""
+        if name not in _QUANTITIES:
+            raise SymsimError(f"a prediction has no formula {name}; {did_you_mean(name, _QUANTITIES)}")
+        forms = self.figures.served.forms
+        outcome = next((forms[quantity] for quantity in _QUANTITIES[name] if quantity in forms), None)
+        if name == "ttft" and outcome is None:
+            outcome = forms.get("closed_tpot", forms.get("exclusive_tpot"))
+        if outcome is None:
+            raise SymsimError(f"there is no {name} here: {self.figures.sentence or 'it has no formula'}")
+        known = self.figures.served.letters
+        wanted = (
+            "ttft" if name == "ttft" and outcome.form.quantity not in ("wait",) else outcome.form.result.symbol.name
+        )
+        return Formula(closed_form(outcome, known, wanted, self.compiled))
+
+
+def predict(compiled: Compiled, ask: Ask) -> Prediction:
+    """What a compiled model serves of these requests."""
+    return Prediction(predicted(compiled, replace(ask)), compiled, ask)

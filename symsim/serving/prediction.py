@@ -1,0 +1,169 @@
+"""A prediction: what users of a deployment see, what limits it, what it costs, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.pipeline import compiled_as
+from symsim.serving.aggregated import Deployed, deployed, served
+from symsim.serving.ask import Ask, worker_deployment
+from symsim.serving.disaggregated import Disaggregated, served_apart
+from symsim.serving.engines import Served
+from symsim.serving.outcome import applied
+from symsim.serving.resources import binding, shares_of_time
+from symsim.serving.sentences import assumptions, warnings
+
+Numbers = dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Of everything that is deployed, in SI units; None where there is no answer, as `sentence` and warnings say.
+
+    load: what is loaded -> its share; memory: bytes of one GPU; intervals: figure -> (low, high) at `level`;
+    time: resource -> its share of a mean iteration; served: the forms behind it; sides: the engines.
+    """
+
+    ttft: Numbers
+    tpot: float | None
+    itl: Numbers
+    e2e: float | None
+    request_rate: float | None
+    output_rate: float | None
+    gpus: int
+    input_length: float
+    running: float | None
+    load: Mapping[str, float]
+    memory: Mapping[str, float | None]
+    power: float | None = None
+    energy: float | None = None
+    cost: float | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    level: float = 0.9
+    binding: tuple[str, ...] = ()
+    time: Mapping[str, float] = field(default_factory=dict[str, float])
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sentence: str = ""
+    served: Served = field(default_factory=Served)
+
+    @property
+    def per_gpu(self) -> float | None:
+        """Output tokens per second and GPU."""
+        return None if self.output_rate is None else self.output_rate / self.gpus
+
+    @property
+    def total_per_gpu(self) -> float | None:
+        """Input and output tokens per second and GPU."""
+        if self.output_rate is None or self.request_rate is None:
+            return None
+        return (self.output_rate + self.request_rate * self.input_length) / self.gpus
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, unrounded."""
+        return {
+            "ttft_s": self.ttft,
+            "tpot_s": {"mean": self.tpot},
+            "itl_s": self.itl,
+            "e2e_s": {"mean": self.e2e},
+            "request_per_s": self.request_rate,
+            "output_tok_per_s": self.output_rate,
+            "output_tok_per_s_per_gpu": self.per_gpu,
+            "total_tok_per_s_per_gpu": self.total_per_gpu,
+            "running": self.running,
+            "load": dict(self.load),
+            "memory": dict(self.memory),
+            "power_w": self.power,
+            "joule_per_output_token": self.energy,
+            "cost_per_million_output_tokens": self.cost,
+            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
+            "level": self.level,
+            "binding": list(self.binding),
+            "assumptions": list(self.assumptions),
+            "warnings": list(self.warnings),
+        }
+
+
+def predicted(compiled: Compiled, ask: Ask) -> Figures:
+    """What a compiled model serves of these requests; prefill and decode apart where the ask says so."""
+    if ask.prefill is None or ask.decode is None:
+        one = deployed(compiled, ask)
+        return _figures(ask, served(one), (one,), one.layout.engines, compiled.deployment.world_size)
+    sides = [deployed(compiled_as(compiled, worker_deployment(w, compiled.asked)), ask) for _, w in _both(ask)]
+    apart = Disaggregated(x=ask.prefill[0], y=ask.decode[0], prefill=sides[0], decode=sides[1])
+    return _figures(ask, served_apart(apart), sides, apart.engines, apart.gpus)
+
+
+def _both(ask: Ask) -> Sequence[tuple[int, str]]:
+    return [side for side in (ask.prefill, ask.decode) if side is not None]
+
+
+def _figures(ask: Ask, found: Served, sides: Sequence[Deployed], engines: int, gpus: int) -> Figures:
+    """The figures of all engines from those of one; a disaggregated rate is of all already."""
+    last = sides[-1]
+    stated = {"assumptions": assumptions(ask, sides), "level": ask.level, "input_length": ask.isl.mean, "gpus": gpus}
+    if not found.solved:
+        none: Numbers = dict.fromkeys(("mean", "p50", "p90", "p99"))
+        nothing: dict[str, Any] = dict.fromkeys(("tpot", "e2e", "request_rate", "output_rate", "running"))
+        why = (found.sentence, *warnings(ask, sides, found, None))
+        room = last.room.filled(0.0, last.layout)
+        limits = {"ttft": none, "itl": {"p50": None, "p99": None}, "load": {}, "memory": room, "binding": ("capacity",)}
+        return Figures(**nothing, **limits, **stated, sentence=found.sentence, warnings=why, served=found)
+    values, answers = found.values, ask.osl.mean > 1
+    apart = len(sides) > 1
+    rate = ask.rate or values["rate"] * (1 if apart else engines)
+    tpot = values.get("tpot_mean") if answers else None
+    running = values.get("rows", 0.0) if answers else 0.0
+    price = None if ask.price is None else _cost(ask, rate, gpus)
+    figures = Figures(
+        **stated,
+        ttft={name: values.get(f"ttft_{name}") for name in ("mean", "p50", "p90", "p99")},
+        tpot=tpot,
+        itl={name: values.get(f"itl_{name}") if answers else None for name in ("p50", "p99")},
+        e2e=values["ttft_mean"] + (ask.osl.mean - 1) * (tpot or 0.0),
+        request_rate=rate,
+        output_rate=rate * ask.osl.mean,
+        running=running,
+        load=found.load,
+        memory=last.room.filled(running, last.layout),
+        cost=price,
+        binding=binding(found, last, running),
+        time=shares_of_time(last, found),
+        warnings=warnings(ask, sides, found, price),
+        served=found,
+    )
+    return _with_intervals(figures)
+
+
+def _cost(ask: Ask, rate: float, gpus: int) -> float | None:
+    """Dollars of a million output tokens."""
+    known = {"price": ask.price, "gpus": gpus, "rate": rate, "O": ask.osl.mean}
+    return applied("token_cost", known).value
+
+
+def _with_intervals(figures: Figures) -> Figures:
+    """Bands of the forms: the error that was measured at this load, and the lockstep of a closed loop."""
+    forms = figures.served.forms
+    times = {"ttft_s.mean": figures.ttft["mean"], "tpot_s.mean": figures.tpot}
+    names = {"ttft_s.mean": ("mixed_ttft", "wait"), "tpot_s.mean": ("mixed_tpot", "decode_tpot", "exclusive_tpot")}
+    found: dict[str, tuple[float, float]] = {}
+    for figure, value in times.items():
+        errors = [forms[name].error or 0.0 for name in names[figure] if name in forms]
+        if value is not None:
+            share = max([*errors, _LEAST]) / 100
+            found[figure] = (value * (1 - share), value * (1 + share))
+    if figures.per_gpu is not None:
+        share = _LEAST / 100 if "closed_tpot" in forms else 0.0
+        found["output_tok_per_s_per_gpu"] = (figures.per_gpu * (1 - share), figures.per_gpu * (1 + share))
+    locked = figures.served.letters.get("locked")
+    if locked is not None and "ttft_s.mean" in found and "closed_tpot" in forms:
+        low, high = found["ttft_s.mean"]
+        found["ttft_s.mean"] = (low, max(high, locked + figures.served.letters.get("W_slot", 0.0)))
+    return replace(figures, intervals=found)
+
+
+_LEAST = 1.0
+"""Percent: no form was found to be closer to the simulation than its noise."""

@@ -1,0 +1,77 @@
+"""What a prediction takes for granted, and what to be careful of, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from symsim.serving.aggregated import Deployed
+from symsim.serving.ask import Ask
+from symsim.serving.engines import Served
+
+
+def assumptions(ask: Ask, sides: Sequence[Deployed]) -> tuple[str, ...]:
+    """Everything that the user did not say."""
+    return tuple(dict.fromkeys(_assumed(ask, sides)))
+
+
+def _assumed(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
+    last = sides[-1]
+    if ask.rate is not None:
+        yield "requests arrive at random (Poisson)"
+    else:
+        yield "a client sends its next request as soon as its answer is complete"
+    if ask.budget is None and not ask.exclusive_prefill:
+        source = "the engine's default" if last.known else "vLLM's default on GPUs of 70 GiB and more"
+        yield f"token budget of an iteration: {last.budget:g} ({source}; --budget)"
+    if ask.max_running is None:
+        where = "room in the cache" if last.places >= last.room.sequences - 1 else "the engine's default"
+        yield f"at most {last.places:g} sequences at once ({where}; --max-running)"
+    if last.layout.engines > 1:
+        yield f"{last.layout.engines} engines, each with its share of requests"
+    for side in sides:
+        if side.layout.replicas > 1:
+            yield f"requests spread evenly over {side.layout.replicas} attention replicas and stages of an engine"
+    if ask.drafts:
+        yield "a draft costs one more layer of the model and its LM head"
+    if ask.prefill is not None:
+        yield "a cache is sent when its prompt is complete; the prefill worker shows the first token"
+    yield "no preemption, no priorities, no time of the host between iterations but what the cost model counts"
+
+
+def warnings(ask: Ask, sides: Sequence[Deployed], found: Served, price: float | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_warned(ask, sides, found, price)))
+
+
+def _warned(ask: Ask, sides: Sequence[Deployed], found: Served, price: float | None) -> Iterator[str]:
+    yield from found.warnings
+    if found.solved:
+        yield from _about_load(found)
+        if "closed_tpot" in found.forms and ask.osl.is_constant and (ask.concurrency or 0) > 1:
+            yield (
+                "answers of one length keep clients that start together in lockstep: "
+                "the interval of the mean TTFT reaches up to that"
+            )
+        if "closed_tpot" in found.forms and "share_p" not in found.letters:
+            yield "TTFT percentiles are the mean: prompts wait for the token budget, and no form knows their spread"
+    if sides[-1].room.activations is None:
+        yield f"activations are not counted by the {sides[-1].compiled.cost_model.name} cost model"
+    yield "power and energy are unknown: the device file has no [power]"
+    if price is None:
+        yield "cost is unknown: state --price, e.g. '2.5 $/h'"
+    model = sides[-1].compiled.cost_model.name
+    yield f"intervals are those of the queueing forms; the {model} cost model states no error of its own"
+
+
+_SATURATED = 0.9
+
+
+def _about_load(found: Served) -> Iterator[str]:
+    words = {"prefill": "prefill workers are", "decode": "decode workers are", "rho": "the engine is"}
+    words |= {"rho_budget": "the token budget is", "transfer": "links are"}
+    for name, share in found.load.items():
+        if name in words and share > _SATURATED:
+            yield f"{words[name]} saturated: load {share:.3g}"
+    if found.letters.get("P_wait", 0.0) > 0.01:
+        yield f"{found.letters['P_wait']:.1%} of requests wait for a place; more room for caches would help"
+    if found.load.get("places", 0.0) > 1:
+        yield f"{found.load['places']:.3g} clients for each place: those beyond them wait in the queue"
