@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from symsim.api.costs import Costs, compile
     from symsim.api.formula import Formula
     from symsim.api.kernel import KernelCosts, kernel
+    from symsim.api.prediction import Prediction
     from symsim.api.questions import compare, crossings, regime_map, regimes, sensitivities, verify
     from symsim.errors import SymsimError
     from symsim.infersim.report import Report, simulate
@@ -39,6 +40,7 @@ __all__ = [
     "FrontPoint",
     "KernelCosts",
     "Parameters",
+    "Prediction",
     "RegimeMap",
     "Regimes",
     "Report",
@@ -71,6 +73,7 @@ _HOMES = {
     "api.costs": ("Costs", "compile"),
     "api.formula": ("Formula",),
     "api.kernel": ("KernelCosts", "kernel"),
+    "api.prediction": ("Prediction",),
     "api.questions": ("compare", "crossings", "regime_map", "regimes", "sensitivities", "verify"),
     "errors": ("SymsimError",),
     "infersim.report": ("Report", "simulate"),

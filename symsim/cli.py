@@ -17,6 +17,7 @@ from symsim.errors import SymsimError, printable
 COMMANDS: Mapping[str, str] = {
     "simulate": "simulate",
     "formula": "formula",
+    "predict": "predict",
     "solve": "solve",
     "regimes": "regimes",
     "sensitivity": "sensitivity",

@@ -104,13 +104,24 @@ def _both(ask: Ask) -> Sequence[tuple[int, str]]:
 def _figures(ask: Ask, found: Served, sides: Sequence[Deployed], engines: int, gpus: int) -> Figures:
     """The figures of all engines from those of one; a disaggregated rate is of all already."""
     last = sides[-1]
-    stated = {"assumptions": assumptions(ask, sides), "level": ask.level, "input_length": ask.isl.mean, "gpus": gpus}
+    stated: dict[str, Any] = {
+        "assumptions": assumptions(ask, sides),
+        "level": ask.level,
+        "input_length": ask.isl.mean,
+        "gpus": gpus,
+    }
     if not found.solved:
         none: Numbers = dict.fromkeys(("mean", "p50", "p90", "p99"))
         nothing: dict[str, Any] = dict.fromkeys(("tpot", "e2e", "request_rate", "output_rate", "running"))
         why = (found.sentence, *warnings(ask, sides, found, None))
         room = last.room.filled(0.0, last.layout)
-        limits = {"ttft": none, "itl": {"p50": None, "p99": None}, "load": {}, "memory": room, "binding": ("capacity",)}
+        limits: dict[str, Any] = {
+            "ttft": none,
+            "itl": {"p50": None, "p99": None},
+            "load": {},
+            "memory": room,
+            "binding": ("capacity",),
+        }
         return Figures(**nothing, **limits, **stated, sentence=found.sentence, warnings=why, served=found)
     values, answers = found.values, ask.osl.mean > 1
     apart = len(sides) > 1

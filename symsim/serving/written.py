@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import sympy
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import subscripted
@@ -26,14 +27,14 @@ def closed_form(outcome: Outcome, known: Letters, wanted: str, compiled: Compile
     free = {s.name for step in written for s in step.expr.free_symbols} - named  # pyright: ignore
     values = {**known, **outcome.values}
     numbers = {name: Fraction(values[name]).limit_denominator(10**15) for name in free}
-    note = f"{outcome.form.quantity}, {outcome.form.name}"
-    sources = {name: Source(how="derived", note=f"{letters()[name].meaning}; {note}") for name in free}
+    file = outcome.form.place.partition(":")[0]
+    sources = {name: Source(how="computed", file=file, note=letters()[name].meaning) for name in free}
     derivation = Derivation(wanted, letters()[wanted].meaning, written, ())
     return ClosedForm(derivation, Numbers(numbers, sources), compiled.context, compiled.subject)
 
 
 def _is_plain(step: FormStep) -> bool:
-    return not step.solved and not step.expr.atoms(AppliedUndef) and not step.expr.atoms(Mean)
+    return not step.solved and not step.expr.atoms(AppliedUndef, Mean, sympy.exp)
 
 
 def _step(step: FormStep) -> Step:

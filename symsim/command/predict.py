@@ -1,0 +1,116 @@
+"""symsim predict: what users of a deployment see under load, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from symsim.algebra.units import format_quantity
+from symsim.api.prediction import Prediction
+from symsim.command.flags import add_json, write_json
+from symsim.command.subject import add_subject, compiled
+from symsim.errors import SymsimError
+
+_NUMBERS = ("rate", "concurrency", "prefix_hit")
+_WORDS = ("isl", "osl", "acceptance", "queue", "price", "prefill", "decode")
+_WHOLE = ("budget", "drafts", "max_running")
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("predict", help="requests under load: TTFT, TPOT, throughput, what limits them")
+    add_subject(ask)
+    ask.add_argument("--isl", required=True, metavar="N", help="input length: 4096, or lognormal(4096, 0.5)")
+    ask.add_argument("--osl", required=True, metavar="N", help="output length, likewise")
+    ask.add_argument("--concurrency", type=float, metavar="N", help="clients that always wait for their answer")
+    ask.add_argument("--rate", type=float, metavar="R", help="requests per second of all that is deployed")
+    ask.add_argument("--budget", type=int, metavar="K", help="tokens of an iteration (max_num_batched_tokens)")
+    ask.add_argument("--exclusive-prefill", action="store_true", help="prefill and decode never in one iteration")
+    ask.add_argument("--prefix-hit", type=float, default=0.0, metavar="h", help="share of a prompt that is cached")
+    ask.add_argument("--drafts", type=int, default=0, metavar="k", help="drafts per sequence and step")
+    ask.add_argument("--acceptance", metavar="a", help="0.8; by position 0.9,0.7; or 'length 2.4', tokens of a step")
+    ask.add_argument("--max-running", type=int, metavar="N", help="most sequences of an engine at once")
+    ask.add_argument("--queue", metavar="NAME", help="form of the wait before prefill workers; see list forms")
+    ask.add_argument("--interval", type=float, default=0.9, metavar="0.9", help="level of intervals")
+    ask.add_argument("--price", metavar="'2.5 $/h'", help="of a GPU")
+    ask.add_argument("--prefill", metavar="'2 x tp=4'", help="prefill workers and the deployment of each")
+    ask.add_argument("--decode", metavar="'6 x dp=8,ep=8'", help="decode workers and the deployment of each")
+    add_json(ask)
+    ask.set_defaults(command=_predict)
+
+
+def _predict(*, json: bool, **options: Any) -> int:
+    names = ("isl", "osl", "interval", "exclusive_prefill", *_NUMBERS, *_WORDS, *_WHOLE)
+    asked = {name: options.pop(name) for name in dict.fromkeys(names)}
+    if (asked["rate"] is None) == (asked["concurrency"] is None):
+        raise SymsimError("requests arrive by a rate or by a concurrency; state one of --rate and --concurrency")
+    found = compiled(options).predict(**asked)
+    if json:
+        write_json(found.as_dict())
+    else:
+        print("\n".join(screen(found)))
+    return 1 if found.figures.sentence else 0
+
+
+_BAR = 30
+
+
+def screen(found: Prediction) -> Iterator[str]:
+    """What a person reads: figures, what limits, where time and memory go, what was assumed."""
+    figures = found.figures
+    yield found.compiled.subject
+    yield ""
+    if figures.sentence:
+        yield f"no answer: {figures.sentence}"
+    else:
+        yield from _served(found)
+    yield ""
+    yield "memory of a GPU"
+    yield from _bars({name: value for name, value in figures.memory.items() if value and name != "kv_tokens"}, "B")
+    if figures.time:
+        yield "time of an iteration"
+        yield from _bars(figures.time, "1")
+        yield from _advice(figures.time)
+    yield ""
+    yield from (f"assumed: {sentence}" for sentence in figures.assumptions)
+    yield from (f"note: {sentence}" for sentence in figures.warnings if sentence != figures.sentence)
+
+
+def _served(found: Prediction) -> Iterator[str]:
+    figures = found.figures
+    ttft = {name: _time(value) for name, value in figures.ttft.items()}
+    low_high = figures.intervals.get("ttft_s.mean")
+    reach = "" if low_high is None else f"  ({_time(low_high[0])} to {_time(low_high[1])})"
+    yield f"TTFT   {ttft['mean']} mean{reach}, p50 {ttft['p50']}, p90 {ttft['p90']}, p99 {ttft['p99']}"
+    if figures.tpot is not None:
+        yield f"TPOT   {_time(figures.tpot)} mean: {1 / figures.tpot:.4g} tokens/s a user"
+        yield f"ITL    p50 {_time(figures.itl['p50'])}, p99 {_time(figures.itl['p99'])}"
+    yield f"whole  {_time(figures.e2e)} from request to last token"
+    yield (
+        f"serves {figures.request_rate:.4g} requests/s, {figures.output_rate:,.0f} output tokens/s: "
+        f"{figures.per_gpu:,.0f} a GPU on {figures.gpus}"
+    )
+    yield f"runs   {figures.running:.4g} sequences of an engine, of {figures.memory['kv_tokens']:,.0f} tokens of cache"
+    loads = ", ".join(f"{name} {share:.0%}" for name, share in figures.load.items() if share)
+    yield f"load   {loads}"
+    yield f"bound  by {', '.join(figures.binding)}"
+    if figures.cost is not None:
+        yield f"cost   ${figures.cost:.4g} a million output tokens"
+
+
+def _time(value: float | None) -> str:
+    return "-" if value is None else format_quantity(value, "s", 3)
+
+
+def _bars(parts: Mapping[str, float], unit: str) -> Iterator[str]:
+    total = sum(parts.values()) or 1.0
+    for name, value in parts.items():
+        bar = "#" * max(1, round(_BAR * value / total))
+        shown = f"{value / total:.0%}" if unit == "1" else f"{format_quantity(value, unit, 3)}, {value / total:.0%}"
+        yield f"  {name:14} {bar:{_BAR}} {shown}"
+
+
+def _advice(shares: Mapping[str, float]) -> Iterator[str]:
+    known = {name: share for name, share in shares.items() if name != "fixed times"}
+    if known:
+        first = max(known, key=lambda name: known[name])
+        yield f"  10 % more of {first} would make an iteration {known[first] * (1 - 1 / 1.1):.1%} shorter"
