@@ -58,11 +58,7 @@ class Prediction:
             outcome = forms.get("closed_tpot", forms.get("exclusive_tpot"))
         if outcome is None:
             raise SymsimError(f"there is no {name} here: {self.figures.sentence or 'it has no formula'}")
-        known = self.figures.served.letters
-        wanted = (
-            "ttft" if name == "ttft" and outcome.form.quantity not in ("wait",) else outcome.form.result.symbol.name
-        )
-        return Formula(closed_form(outcome, known, wanted, self.compiled))
+        return Formula(closed_form(outcome, self.figures.served.letters, name, self.compiled))
 
 
 def predict(compiled: Compiled, ask: Ask) -> Prediction:

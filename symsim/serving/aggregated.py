@@ -88,7 +88,7 @@ def _no_room(of: Deployed) -> str:
 def at_rate(of: Deployed, rate: float) -> Served:
     """One engine at its own rate of requests."""
     if not of.ask.exclusive_prefill:
-        return _with_rate(mixed_engine(of.engine, rate, budget=of.budget, places=of.places), rate)
+        return _mixed(of, rate)
     found = exclusive_engine(of.engine, rate)
     for _ in range(3):  # the step is affine around the batch that runs
         if not found.solved:
@@ -96,6 +96,24 @@ def at_rate(of: Deployed, rate: float) -> Served:
         running = min(max(2.0, 2 * found.values["rows"]), of.places)
         found = exclusive_engine(engine_of(of.step, of.ask.work, budget=of.budget, batch=running), rate)
     return _with_rate(found, rate)
+
+
+def _mixed(of: Deployed, rate: float) -> Served:
+    """Chunks beside decodes; an engine whose places are all taken serves as fast as that many clients make it."""
+    load = {}
+    if math.isfinite(of.places):
+        most = clients_of(of.engine, of.places, budget=of.budget, places=of.places)
+        if most.solved:
+            load = {"capacity": rate / most.values["rate"]}
+            if rate >= most.values["rate"]:
+                return Served(sentence=_too_much(of, rate, most.values["rate"]))
+    found = mixed_engine(of.engine, rate, budget=of.budget, places=of.places)
+    return _with_rate(replace(found, load={**found.load, **load}), rate)
+
+
+def _too_much(of: Deployed, rate: float, most: float) -> str:
+    serves = f"an engine serves at most {most:.4g} requests/s, with all of its {of.places:g} places taken"
+    return f"unstable: {serves}, and {rate:.4g} arrive (load {rate / most:.3g})"
 
 
 def _with_rate(found: Served, rate: float) -> Served:

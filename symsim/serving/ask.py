@@ -136,7 +136,7 @@ def _price(value: str | float) -> float:
     return float(found[1]) / (1 if found[2] == "s" else HOUR)
 
 
-_WORKERS = re.compile(r"\s*(?:(\d+)\s*x\s*)?(.*)")
+_WORKERS = re.compile(r"\s*(?:(\d+)\s*(?:x\s*|$))?(.*)")
 
 
 def _workers(text: str) -> tuple[int, str]:

@@ -97,7 +97,8 @@ def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Serve
     ):
         return Served(sentence=bad)
     known = {**of.decode.engine.letters, **decode.letters, **link.values, "t_kv": t_kv, "ttft": pool.letters["ttft"]}
-    tpot = applied("handed_tpot", known).value or 0.0
+    handed, shown = applied("handed_tpot", known), applied("pool_ttft", pool.letters)
+    tpot = handed.value or 0.0
     second = applied("second_ttft", known).value or 0.0
     values = {name: value for name, value in pool.values.items() if name.startswith("ttft")}
     values |= {"rate": rate, "tpot_mean": tpot, "ttft_second": second, "step_mean": decode.values["step_mean"]}
@@ -105,5 +106,5 @@ def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Serve
     values["users"] = rate * (values["ttft_mean"] + (known["O"] - 1) * tpot + known["W_slot"])
     load = {"prefill": pool.load["rho_p"], "decode": decode.load["rho_d"], "transfer": link.values["rho"]}
     load["places"] = decode.letters["B"] / of.decode.places if math.isfinite(of.decode.places) else 0.0
-    forms = {**pool.forms, **decode.forms, "link_wait": link}
+    forms = {**pool.forms, **decode.forms, "link_wait": link, "handed_tpot": handed, "pool_ttft": shown}
     return Served(values=values, letters={**known, **pool.letters, "tpot": tpot}, load=load, forms=forms)

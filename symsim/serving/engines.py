@@ -133,11 +133,18 @@ def exclusive_engine(engine: Engine, rate: float, *, form: str | None = None) ->
     letters = {**known, **found.values}
     values = {"tpot_tokens_mean": letters["tpot"], "tpot_mean": letters["tpot"], "rows": letters.get("B", math.nan)}
     if "ttft" in letters:
-        values |= {"ttft_mean": letters["ttft"], "step_mean": letters["X"], "itl_p50": letters["D"]}
+        values |= {"ttft_mean": letters["ttft"], "step_mean": letters["X"], **_exclusive_gaps(letters)}
         quantiles = time_quantiles(letters["ttft"], _uniform(letters["X_0"]), letters["t_0"] + letters["alpha_1"])
         values |= {f"ttft_{name}": value for name, value in quantiles.items()}
     load = {name: letters[name] for name in ("rho", "rho_p") if name in letters}
     return Served(values=values, letters=letters, load=load, forms={"exclusive_tpot": found})
+
+
+def _exclusive_gaps(letters: Letters) -> dict[str, float]:
+    """A decode step, and a batch of prompts where one comes between."""
+    between = 1 - math.exp(-letters["rate"] * letters["D"])
+    gap = letters["D"] + letters["Y"]
+    return {name: gap if between > 1 - q else letters["D"] for name, q in (("itl_p50", 0.5), ("itl_p99", 0.99))}
 
 
 def _uniform(width: float) -> float:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import cast
 
 from sympy import Expr, Symbol
 from sympy.logic.boolalg import Boolean
 
 from symsim.errors import InternalError, SymsimError, UndefinedName, did_you_mean
+from symsim.inputs.kept import kept
 from symsim.language.symbolic import condition, expression
 from symsim.paths import FORMS, display_path, read_text
 from symsim.serving.form_text import Band, FamilyText, FormText, Line, QuantityText, Uses, Valid, parse_forms
@@ -122,7 +123,8 @@ def _texts() -> Mapping[str, tuple[FamilyText, QuantityText]]:
     """Quantity -> its family and text."""
     found: dict[str, tuple[FamilyText, QuantityText]] = {}
     for path in sorted(FORMS.glob("*.form")):
-        family = parse_forms(read_text(path), display_path(path))
+        text = read_text(path)
+        family = kept(("forms", path.name, text), partial(parse_forms, text, display_path(path)))
         found.update({quantity.name: (family, quantity) for quantity in family.quantities})
     return found
 

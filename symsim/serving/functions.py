@@ -127,7 +127,7 @@ def mean(ratio: Callable[[int], float], value: Callable[[int], float]) -> float:
     raise NoEquilibrium("the number of requests has no limit: more work arrives than can be done")
 
 
-_TERMS = 400_000
+_TERMS = 50_000
 _REST = 1e-13
 _LARGE = 1e200
 

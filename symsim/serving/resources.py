@@ -55,6 +55,7 @@ def binding(found: Served, of: Deployed, running: float) -> tuple[str, ...]:
         "prefill": "prefill workers",
         "decode": "decode workers",
         "transfer": "links",
+        "capacity": "engine",
         "rho": "engine",
         "rho_p": "prefill",
     }

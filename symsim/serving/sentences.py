@@ -66,7 +66,12 @@ _SATURATED = 0.9
 
 
 def _about_load(found: Served) -> Iterator[str]:
-    words = {"prefill": "prefill workers are", "decode": "decode workers are", "rho": "the engine is"}
+    words = {
+        "prefill": "prefill workers are",
+        "decode": "decode workers are",
+        "rho": "the engine is",
+        "capacity": "the engine is",
+    }
     words |= {"rho_budget": "the token budget is", "transfer": "links are"}
     for name, share in found.load.items():
         if name in words and share > _SATURATED:

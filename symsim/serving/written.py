@@ -47,7 +47,7 @@ def _leading(steps: list[FormStep], wanted: str) -> list[FormStep]:
     last = max(place for place, step in enumerate(steps) if step.symbol.name == wanted)
     names, kept = {wanted}, list[FormStep]()
     for step in reversed(steps[: last + 1]):
-        if step.symbol.name in names:
+        if step.symbol.name in names and step.symbol.name not in {later.symbol.name for later in kept}:
             kept.append(step)
             names |= {s.name for s in step.expr.free_symbols} if _is_plain(step) else set()  # pyright: ignore
     return kept[::-1]

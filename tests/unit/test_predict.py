@@ -1,0 +1,152 @@
+"""Predictions of requests under load on compiled models: their document, their formulas, and what they refuse."""
+
+import functools
+import json
+import math
+from typing import Any
+
+import pytest
+
+import symsim
+from symsim import cli
+
+KEYS = [
+    "ttft_s",
+    "tpot_s",
+    "itl_s",
+    "e2e_s",
+    "request_per_s",
+    "output_tok_per_s",
+    "output_tok_per_s_per_gpu",
+    "total_tok_per_s_per_gpu",
+    "running",
+    "load",
+    "memory",
+    "power_w",
+    "joule_per_output_token",
+    "cost_per_million_output_tokens",
+    "intervals",
+    "level",
+    "binding",
+    "assumptions",
+    "warnings",
+]
+WAYS: dict[str, dict[str, Any]] = {
+    "open": {"rate": 4.0},
+    "closed": {"concurrency": 32},
+    "exclusive": {"rate": 4.0, "exclusive_prefill": True},
+    "exclusive closed": {"concurrency": 8, "exclusive_prefill": True},
+    "drafts": {"concurrency": 32, "drafts": 2, "acceptance": "0.8,0.6"},
+    "cached": {"rate": 4.0, "prefix_hit": 0.5},
+    "chunks": {"rate": 1.0, "budget": 512},
+    "apart": {"rate": 4.0, "prefill": "1 x tp=1", "decode": "1 x tp=2"},
+    "apart closed": {"concurrency": 32, "prefill": "2", "decode": "1 x tp=2"},
+}
+
+
+@functools.cache
+def costs() -> symsim.Costs:
+    return symsim.compile("qwen3-8b", "h100", cost_model="roofline")
+
+
+@functools.cache
+def predicted(way: str) -> symsim.Prediction:
+    return costs().predict(1024, 256, price="2.5 $/h", **WAYS[way])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_document_has_every_figure(way: str) -> None:
+    found = predicted(way).as_dict()
+    assert list(found) == KEYS
+    json.dumps(found, allow_nan=False)
+    for figure in ("ttft_s", "tpot_s", "itl_s", "e2e_s"):
+        for name, value in found[figure].items():
+            assert value is not None, (figure, name)
+            assert 0 < value < math.inf
+    assert found["ttft_s"]["p50"] <= found["ttft_s"]["p90"] <= found["ttft_s"]["p99"]
+    assert found["cost_per_million_output_tokens"] > 0
+    for name, (low, high) in found["intervals"].items():
+        assert 0 < low <= high, name
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_formulas_give_the_figures(way: str) -> None:
+    found = predicted(way)
+    assert found.formula("tpot").evaluate() == pytest.approx(found.figures.tpot, rel=1e-9)
+    assert found.formula("ttft").evaluate() == pytest.approx(found.figures.ttft["mean"], rel=1e-4)
+    assert "TTFT" in found.formula("ttft").to_latex() or "ttft" in found.formula("ttft").to_text()
+
+
+@pytest.mark.parametrize("way", ["closed", "exclusive closed", "drafts", "apart closed"])
+def test_clients_are_requests_in_the_system(way: str) -> None:
+    found = predicted(way).figures
+    assert found.e2e is not None
+    assert found.request_rate is not None
+    assert found.request_rate * found.e2e == pytest.approx(WAYS[way]["concurrency"], rel=1e-3)
+
+
+def test_an_idle_deployment_takes_a_step_of_one() -> None:
+    found = costs().predict(1024, 256, rate=1e-4)
+    alone = costs().step.evaluate(B=1, Q=1, C=1024 + 128, T=0, past=0)
+    assert found.figures.tpot == pytest.approx(alone, rel=1e-3)
+
+
+def test_more_replicas_serve_more() -> None:
+    two = symsim.compile("qwen3-8b", "h100", symsim.Deployment(world_size=2), cost_model="roofline")
+    one, both = costs().predict(1024, 256, rate=4), two.predict(1024, 256, rate=8)
+    assert both.figures.ttft["mean"] == pytest.approx(one.figures.ttft["mean"], rel=1e-9)
+    assert both.figures.per_gpu == pytest.approx(one.figures.per_gpu, rel=1e-9)
+
+
+def test_random_lengths_wait_longer() -> None:
+    constant, random = (costs().predict(isl, 256, rate=2).figures.ttft for isl in (2048, "lognormal(2048, 1)"))
+    assert random["mean"] > constant["mean"]
+    assert random["p99"] > constant["p99"]
+
+
+def test_a_saturated_pool_is_said_to_be() -> None:
+    service = costs().predict(4096, 256, rate=0.1, prefill="1", decode="4").figures.ttft["mean"]
+    found = costs().predict(4096, 256, rate=0.95 / service, prefill="1", decode="4")
+    assert any("prefill workers are saturated" in sentence for sentence in found.figures.warnings)
+
+
+WORDS = ["predict", "qwen3-8b", "--device", "h100", "--cost-model", "roofline", "--isl", "1024", "--osl", "256"]
+
+
+def test_unstable_has_no_figures_but_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*WORDS, "--rate", "1000", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["ttft_s"]["mean"] is None
+    assert "unstable" in found["warnings"][0]
+    assert list(found) == KEYS
+
+
+def test_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*WORDS, "--concurrency", "16", "--price", "2 $/h", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    for word in ("TTFT", "TPOT", "ITL", "memory of a GPU", "time of an iteration", "bound  by", "cost", "assumed:"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "state one of --rate and --concurrency"),
+        (["--rate", "2", "--concurrency", "4"], "state one of --rate and --concurrency"),
+        (["--rate", "-2"], "must be above zero"),
+        (["--rate", "2", "--prefill", "2 x tp=1"], "both --prefill and --decode"),
+        (["--rate", "2", "--prefill", "2 y", "--decode", "1"], "is no size of a worker"),
+        (["--rate", "2", "--drafts", "2"], "2 drafts need --acceptance"),
+        (["--rate", "2", "--drafts", "2", "--acceptance", "often"], "expected a chance"),
+        (["--rate", "2", "--drafts", "2", "--acceptance", "1.5"], "must be from 0 to 1"),
+        (["--rate", "2", "--drafts", "1", "--acceptance", "length 3"], "up to 2"),
+        (["--rate", "2", "--prefix-hit", "1"], "hit = 1"),
+        (["--rate", "2", "--queue", "kingmann"], "did you mean kingman"),
+        (["--rate", "2", "--price", "cheap"], "is no price"),
+        (["--rate", "2", "--isl", "uniform(1, 2)"], "no family of lengths"),
+        (["--rate", "2", "--interval", "90"], "between 0 and 1"),
+    ],
+)
+def test_bad_input_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*WORDS, *words]) == 2
+    assert sentence in capsys.readouterr().err
