@@ -14,7 +14,11 @@ from symsim.serving.ask import Ask
 from symsim.serving.prediction import Figures, predicted
 from symsim.serving.written import closed_form
 
-_QUANTITIES = {"tpot": ("mixed_tpot", "exclusive_tpot", "closed_tpot", "decode_tpot"), "ttft": ("mixed_ttft", "wait")}
+_QUANTITIES = {
+    "tpot": ("handed_tpot", "mixed_tpot", "exclusive_tpot", "closed_tpot"),
+    "ttft": ("pool_ttft", "mixed_ttft", "exclusive_tpot", "closed_tpot"),
+}
+"""Figure -> the quantities whose form it may be a step of, the first that is there."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
@@ -54,8 +58,6 @@ class Prediction:
             raise SymsimError(f"a prediction has no formula {name}; {did_you_mean(name, _QUANTITIES)}")
         forms = self.figures.served.forms
         outcome = next((forms[quantity] for quantity in _QUANTITIES[name] if quantity in forms), None)
-        if name == "ttft" and outcome is None:
-            outcome = forms.get("closed_tpot", forms.get("exclusive_tpot"))
         if outcome is None:
             raise SymsimError(f"there is no {name} here: {self.figures.sentence or 'it has no formula'}")
         return Formula(closed_form(outcome, self.figures.served.letters, name, self.compiled))
