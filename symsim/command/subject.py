@@ -20,6 +20,7 @@ from symsim.pipeline.pipeline import STEPS
 PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
 _ENGINE = f"serving engine that plans the memory: {', '.join(bundled_engines())}, or a TOML"
+GEMM_HELP = f"bf16, fp8, fp4, int8 or `weights x activations` as `mxfp4 x mxfp8`{_DEFAULT}"
 KV_HELP = f"precision of the KV cache{_DEFAULT}"
 
 
@@ -43,7 +44,7 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     ask.add_argument("--moe-tp", type=int, help="GPUs that share one expert (default: those of tp that ep leaves)")
     ask.add_argument("--dcp", type=int, default=1, help="tp ranks that share a KV cache in decode")
     ask.add_argument("--redundant-experts", type=int, default=0, help="further copies of single experts")
-    ask.add_argument("--gemm", choices=PRECISIONS, help=f"precision of weights and GEMMs{_DEFAULT}")
+    ask.add_argument("--gemm", metavar="FORMAT", help=GEMM_HELP)
     ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
     ask.add_argument("--kv", choices=PRECISIONS, help=KV_HELP)
     ask.add_argument("--use-fp8-kv", dest="kv", action="store_const", const="fp8")

@@ -14,7 +14,7 @@ from symsim.algebra.symbols import KNOWN, LINKS, PRECISIONS, named_symbol
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError
 from symsim.inputs.cost_model import CostModel
-from symsim.inputs.deployment import CHECKPOINT, Deployment
+from symsim.inputs.deployment import PLAIN, Deployment
 from symsim.inputs.device import Device, bundled_devices, load_device
 from symsim.inputs.engine import Engine
 from symsim.inputs.source import Source
@@ -78,7 +78,7 @@ def bind_all(
     if engine is not None:
         share = None if deployment.memory_share is None else Fraction(str(deployment.memory_share))
         rows |= engine.numbers(rows["hbm_capacity"][0], share)
-    if deployment.gemm == CHECKPOINT:
+    if deployment.gemm not in PLAIN:
         return _converted(rows, device, cost_model)
     precision = f"peak_{deployment.gemm}"
     if precision not in rows:

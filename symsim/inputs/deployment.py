@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
@@ -19,6 +20,11 @@ Overlap = Literal["none", "two-batch"]
 CHECKPOINT = "checkpoint"
 """As the checkpoint states it, weight by weight."""
 
+PLAIN = ("bf16", "fp8")
+"""Precisions that all weights may have at once; others are formats, each layer with its own."""
+
+_FORMATS = re.compile(r"[a-z]+\d*[a-z]*\d*( x [a-z]+\d*[a-z]*\d*)?")
+
 SM_RATIO = Fraction(108, 132)
 """SMs left to compute while DeepEP's normal mode takes 24 of an H800's 132 (DeepSeek-V3 report, section 3.2.2)."""
 
@@ -35,7 +41,8 @@ class Deployment:
     the ep ranks. Ranks are numbered tp innermost, then cp, dp, and pp outermost, so a group lies inside a node when it
     fits into one. dp follows from world_size where that is given, else from ep; world_size from the degrees.
 
-    gemm, kv: precision of weight GEMMs and of the KV cache; `checkpoint`: what its quantisation config says; None: as
+    gemm, kv: precision of weight GEMMs (bf16, fp8, or formats as `fp4`, `int8`, `mxfp4 x mxfp8`) and of the KV cache;
+    `checkpoint`: what its quantisation config says; None: as
     the cost model does, `checkpoint` where it reads formats, else bf16. comm: how tokens reach experts; overlap: one
     batch at a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
     engine: which serving engine plans the memory, a name or a TOML file; memory_share: as its flag for it counts, in
@@ -54,7 +61,7 @@ class Deployment:
     dcp: int = 1
     redundant_experts: int = 0
     pp_layers: tuple[int, ...] | None = None
-    gemm: Precision | None = None
+    gemm: str | None = None
     kv: Precision | None = None
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
@@ -101,7 +108,9 @@ class Deployment:
             )
 
     def _check_words(self) -> None:
-        for name, choices in (("gemm", Precision), ("kv", Precision), ("comm", Communication), ("overlap", Overlap)):
+        if self.gemm is not None and not _FORMATS.fullmatch(str(self.gemm)):
+            _choice("gemm", self.gemm, (*get_args(Precision), "fp4", "int8", "mxfp4 x mxfp8"))
+        for name, choices in (("kv", Precision), ("comm", Communication), ("overlap", Overlap)):
             if getattr(self, name) is not None:
                 _choice(name, getattr(self, name), get_args(choices))
         if not 0 < self.sm_ratio <= 1:

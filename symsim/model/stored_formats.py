@@ -9,12 +9,13 @@ from functools import lru_cache
 from symsim.algebra.symbols import weight_symbol
 from symsim.errors import ConfigError, DeploymentError
 from symsim.inputs.cost_model import CostModel
-from symsim.inputs.deployment import CHECKPOINT, Deployment
+from symsim.inputs.deployment import CHECKPOINT, PLAIN, Deployment
 from symsim.inputs.source import Source
 from symsim.model.architecture import Architecture
 from symsim.model.family import Family
 from symsim.model.layer_kinds import ALIKE, LayerKind, free_name
 from symsim.model.weight_paths import bodies, modules, refuse_large, stored_as
+from symsim.quantization.asked import quantisation_asked
 from symsim.quantization.formats import Format
 from symsim.quantization.layers import BF16, Formats, LayerFormat, Mixture, Quantization
 
@@ -68,20 +69,21 @@ def serve(family: Family, deployment: Deployment, cost_model: CostModel) -> Serv
     if not cost_model.reads_checkpoint:
         return _as_deployed(family, deployment, cost_model)
     gemm, kv = deployment.gemm or CHECKPOINT, deployment.kv or CHECKPOINT
-    if CHECKPOINT not in (gemm, kv):
-        return ServedModel(family, replace(deployment, gemm=gemm, kv=kv), notes=_overridden(family, deployment))
-    found = family.quantization
     notes = list(_overridden(family, deployment))
+    if gemm in PLAIN and kv != CHECKPOINT:
+        return ServedModel(family, replace(deployment, gemm=gemm, kv=kv), notes=tuple(notes))
     cache: Format | None = None
     if kv == CHECKPOINT:
-        cache, kv = found.kv, found.kv.name if found.kv.name in ("bf16", "fp8") else CHECKPOINT
+        found = family.quantization
+        cache, kv = found.kv, found.kv.name if found.kv.name in PLAIN else CHECKPOINT
         notes += [f"the KV cache is in {found.kv.name}, as {found.origin} says"] if cache != BF16.weight else []
-    if gemm == CHECKPOINT and found.formats <= {BF16}:
+    if gemm == CHECKPOINT and family.quantization.formats <= {BF16}:
         gemm = "bf16"
     decided = replace(deployment, gemm=gemm, kv=kv)  # pyright: ignore[reportArgumentType]
-    if gemm != CHECKPOINT:
-        return ServedModel(family, decided, None, cache, found.origin, tuple(notes))
-    told_apart, outside = _by_format(family)
+    if gemm in PLAIN:
+        return ServedModel(family, decided, None, cache, family.quantization.origin, tuple(notes))
+    found = _formats_of(family, gemm)
+    told_apart, outside = _by_format(family, gemm)
     served = ServedModel(told_apart, decided, outside, cache, found.origin)
     missing = found.formats - set(served.every) - {BF16}
     names = ", ".join(sorted(layer.name for layer in missing))
@@ -89,11 +91,16 @@ def serve(family: Family, deployment: Deployment, cost_model: CostModel) -> Serv
     return replace(served, notes=tuple(notes))
 
 
+def _formats_of(family: Family, gemm: str) -> Quantization:
+    """The formats of the checkpoint, or those that a deployment asks of all weights."""
+    return family.quantization if gemm == CHECKPOINT else quantisation_asked(gemm)
+
+
 @lru_cache(maxsize=32)
-def _by_format(family: Family) -> tuple[Family, Formats]:
+def _by_format(family: Family, gemm: str) -> tuple[Family, Formats]:
     """A family with its kinds of layers told apart by format, and the formats outside of layers: as its checkpoint has
-    them, in whatever way it is deployed."""
-    found = family.quantization
+    them or the deployment asks, in whatever way it is deployed."""
+    found = _formats_of(family, gemm)
     outside = _formats(modules(family.model.body, family.library, {}), family, found, None)
     return replace(family, sizes=_told_apart(family, found)), tuple(outside)
 
@@ -105,6 +112,10 @@ def _as_deployed(family: Family, deployment: Deployment, cost_model: CostModel) 
             raise DeploymentError(
                 f"{name} = checkpoint: the {cost_model.name} cost model reads no formats of weights; choose bf16 or fp8"
             )
+    if deployment.gemm not in (None, *PLAIN):
+        raise DeploymentError(
+            f"gemm = {deployment.gemm}: the {cost_model.name} cost model knows bf16 and fp8; choose one of them"
+        )
     decided = replace(deployment, gemm=deployment.gemm or "bf16", kv=deployment.kv or "bf16")
     notes = [
         f"{family.config.path}: the {cost_model.name} cost model does not read {stated}; gemm {decided.gemm} and kv "

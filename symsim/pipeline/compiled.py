@@ -18,7 +18,7 @@ from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import CostModel
-from symsim.inputs.deployment import CHECKPOINT, Deployment
+from symsim.inputs.deployment import PLAIN, Deployment
 from symsim.inputs.device import Device
 from symsim.inputs.engine import DEFAULT_ENGINE, Engine
 from symsim.model.architecture import Architecture
@@ -150,7 +150,7 @@ class Compiled:
     def peak(self) -> sympy.Symbol:
         """The device's peak that `peak_w` stands for, where the weights have one precision."""
         gemm = self.deployment.gemm
-        return symbol("peak_bf16" if gemm == CHECKPOINT else f"peak_{gemm}")
+        return symbol(f"peak_{gemm}" if gemm in PLAIN else "peak_bf16")
 
     @cached_property
     def subject(self) -> str:

@@ -18,7 +18,7 @@ from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers, bind_all, deciding_numbers, table_context
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import graphs_of, named_cost_model
-from symsim.inputs.deployment import CHECKPOINT, Deployment
+from symsim.inputs.deployment import CHECKPOINT, PLAIN, Deployment
 from symsim.inputs.device import load_device
 from symsim.inputs.source import Source
 from symsim.language.library import load_library
@@ -111,6 +111,8 @@ def _decided(deployment: Deployment) -> Deployment:
     """A kernel by itself has no checkpoint. Raises DeploymentError where one is asked for."""
     if CHECKPOINT in (deployment.gemm, deployment.kv):
         raise DeploymentError("a kernel by itself has no checkpoint; choose bf16 or fp8")
+    if deployment.gemm not in (None, *PLAIN):
+        raise DeploymentError(f"gemm = {deployment.gemm}: a kernel by itself is priced in bf16 or fp8; choose one")
     return replace(deployment, gemm=deployment.gemm or "bf16", kv=deployment.kv or "bf16")
 
 

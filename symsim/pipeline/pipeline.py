@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from symsim.cost.kernel_cost import Rates
@@ -51,7 +52,7 @@ def assembled(
     family: Family, device: Device, asked: Deployment, cost_model: CostModel, tables: str, *, fallback: bool
 ) -> Compiled:
     """Decide formats, bind numbers, lower and price both phases: what of compiling depends on the deployment."""
-    served = serve(family, asked.placed(device.gpus_per_node), cost_model)
+    served = serve(family, _convertible(asked, device, cost_model).placed(device.gpus_per_node), cost_model)
     sizes, deployment = served.family.sizes, served.deployment
     engine = load_engine(asked.engine) if cost_model.plans_by_engine else None
     numbers = bind_all(sizes, device, deployment, cost_model, served.stored, engine)
@@ -98,6 +99,12 @@ def _fitted(
         return None
     name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.path.stem
     return fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv))
+
+
+def _convertible(asked: Deployment, device: Device, cost_model: CostModel) -> Deployment:
+    """fp8 weights on a device without such units are a format that is converted before it is multiplied."""
+    converted = asked.gemm == "fp8" and "fp8" not in device.precisions and cost_model.reads_checkpoint
+    return replace(asked, gemm="fp8 x fp8") if converted else asked
 
 
 def _rates(served: ServedModel, device: Device) -> Rates | None:

@@ -26,9 +26,14 @@ from symsim.quantization.schemes import (
     tables,
 )
 
-_LM_HEAD = ("re:(.*\\.)?(lm_head|embed_out|output_layer)$",)
+LM_HEAD = ("re:(.*\\.)?(lm_head|embed_out|output_layer)$",)
 _EXPERTS = ("re:(.*\\.)?experts(\\..*)?$",)
 _FP8_NAMES = (None, "e4m3", "float8_e4m3fn", "float8_e4m3")
+
+
+def never() -> Never:
+    """What no library converts by itself."""
+    return Never(*(tuple(tables()["never"][key]) for key in ("last", "ends", "inside")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,9 @@ class Method:
         self.keys.only("quant_method", *table["kept"], *table["neutral"], *read)
         kept = [Rule(how, self.patterns(how, *table["kept"]), BF16)]
         if table["lm_head"] == "kept" and not lm_head:
-            kept.append(Rule("equal or re:", _LM_HEAD, BF16))
+            kept.append(Rule("equal or re:", LM_HEAD, BF16))
         rules = tuple(rule for rule in (*kept, *rules) if rule.patterns)
-        never = Never(*(tuple(tables()["never"][key]) for key in ("last", "ends", "inside")))
-        return Quantization(self.name, self.origin, default, kv, rules, listed or {}, never)
+        return Quantization(self.name, self.origin, default, kv, rules, listed or {}, never())
 
     def patterns(self, how: str, *spellings: str) -> tuple[str, ...]:
         """The patterns under the keys, whose expressions must compile."""
