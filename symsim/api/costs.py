@@ -27,6 +27,7 @@ from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.memory_parts import shortage
 from symsim.pipeline.pipeline import compile_model, compiled_as, compiled_for
+from symsim.pipeline.replicas import batch_in_words
 from symsim.serving.ask import asked
 from symsim.solve.answer import Answer
 from symsim.solve.size import Candidate
@@ -79,7 +80,9 @@ class Costs:
     def solve(self, query: str) -> Answer:
         """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
         answer = solve(query, self.compiled.forms, self._forms_with, self._others(), self._forms_in)
-        return replace(answer, warnings=_not_asked(self.compiled, parse_query(query), answer))
+        here = answer.variable == "B" and answer.value is not None and not answer.sizes
+        batch = batch_in_words(self.compiled, int(answer.value or 0)) if here else None
+        return replace(answer, batch=batch, warnings=_not_asked(self.compiled, parse_query(query), answer))
 
     def predict(self, isl: int | str, osl: int | str, **how: Any) -> Prediction:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,

@@ -15,6 +15,7 @@ from symsim.command.subject import add_at, add_level, add_metric, add_subject, c
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.notations import NOTATIONS, written
 from symsim.pipeline.memory_parts import memory_parts, shortage
+from symsim.pipeline.replicas import batch_in_words
 from symsim.render.terminal import write_table, write_text
 
 
@@ -57,6 +58,9 @@ def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
         print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} {where}")
         if short := shortage(costs.compiled, own):
             print(short)
+        told = batch_in_words(costs.compiled, own["B"]) if "B" in own else None
+        if told is not None:
+            print(told)
         return 0
     answer = costs.solve(f"max B subject to memory <= capacity with {', '.join(f'{n} = {x}' for n, x in own.items())}")
     print("\n".join([f"\nnot even one sequence fits {where}", answer.sentence, *ways_of(answer)]))

@@ -27,6 +27,8 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         write_json(answer.as_dict())
     else:
         print(answer.sentence)
+        if answer.batch:
+            print(f"  {answer.batch}")
         for constraint, room in answer.slack.items():
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
             print(f"  {constraint}: {state} {format_quantity(abs(room), costs.metric(constraint.split()[0]).unit)}")

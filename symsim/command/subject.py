@@ -16,6 +16,7 @@ from symsim.inputs.engine import DEFAULT_ENGINE, bundled_engines
 from symsim.model.family import Family, find_family
 from symsim.pipeline.counts import params
 from symsim.pipeline.pipeline import STEPS
+from symsim.pipeline.replicas import replicas_in_words
 
 PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
@@ -94,7 +95,8 @@ def compiled(subject: Mapping[str, Any]) -> Costs:
     words = (deployment_of(subject), subject["cost_model"], subject["tables"])
     how = {"graphs": subject["graphs"], "fallback": subject["fallback"]}
     costs = compile(subject["model"], subject["device"], *words, **how)
-    note([*costs.notes, *costs.assumptions])
+    told = replicas_in_words(costs.compiled)
+    note([*costs.notes, *costs.assumptions, *([told] if told else [])])
     return costs
 
 

@@ -47,8 +47,8 @@ class Answer:
     levers: input -> the factor by which it alone would have to change for the answer to gain 10 %; where nothing is
     feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: those of the
     smallest deployment that would do the same, as far as they differ from today's; tried: deployments looked at;
-    at: where the goal is a metric, the unknowns at which it is best; warnings: what the
-    question did not ask for, and the answer does not meet.
+    batch: what a B that was solved for is, where GPUs decode more than that; at: where the goal is a metric, the
+    unknowns at which it is best; warnings: what the question did not ask for, and the answer does not meet.
     """
 
     status: Status
@@ -67,6 +67,7 @@ class Answer:
     nearest: float | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     tried: int = 0
+    batch: str | None = None
     at: Mapping[str, int] = field(default_factory=dict[str, int])
     warnings: tuple[str, ...] = ()
 
