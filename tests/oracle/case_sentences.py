@@ -3,6 +3,7 @@
 A sentence is read by the first rule that fits: what must be refused or named, which figures must be printed.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -149,10 +150,10 @@ def _cache_of_token(asked: Asked, expected: str, found: re.Match[str]) -> Judgem
         words[words.index("--cp")] = "--dcp"
     held: list[float] = []
     for length in (4095, 8191):
-        done = run(*words, "--at", f"B=1,S={length},O=1", "--json")
+        done = run(*words, "--at", f"B=1,S={length},O=1", "--breakdown", "--json")
         if done.returncode:
             return refusal(done) or (False, "")
-        held += [max(figure.value for figure in figures(done.stdout))]
+        held += [json.loads(done.stdout)["value"]]
     each = (held[1] - held[0]) / 4096
     return abs(each - float(found[1].replace(",", ""))) < 1, f"{each:,} B of cache a token and GPU"
 

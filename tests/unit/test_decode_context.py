@@ -12,8 +12,8 @@ def test_a_latent_cache_is_held_once() -> None:
     alone, shared = (
         symsim.compile("deepseek-v3", "h200", symsim.Deployment(tp=8, dcp=dcp), "roofline").memory for dcp in (1, 8)
     )
-    token = [memory.evaluate(B=1, S=2, O=1) - memory.evaluate(B=1, S=1, O=1) for memory in (alone, shared)]
-    assert token == pytest.approx([70_272, 8_784])
+    page = [memory.evaluate(B=1, S=31, O=1) - memory.evaluate(B=1, S=15, O=1) for memory in (alone, shared)]
+    assert page == pytest.approx([16 * 70_272, 16 * 8_784])
 
 
 def test_messages_of_decode_context_parallelism() -> None:

@@ -5,6 +5,7 @@ import pytest
 import symsim
 from symsim.errors import DeploymentError
 from symsim.model.pipeline_stages import layers_by_stage
+from symsim.pipeline.memory_parts import memory_parts
 from tests.unit.test_parallelism import lines, metric, value
 
 
@@ -22,29 +23,31 @@ def test_layers_are_split_as_vllm_does(layers: int, pp: int, split: tuple[int, .
     assert layers_by_stage(layers, pp) == split
 
 
+def held(costs: symsim.Costs, tokens: int) -> float:
+    """Weights and cache of one sequence on the fullest GPU; whole pages of 16 tokens."""
+    return memory_parts(costs.compiled, {"B": 1, "S": tokens - 1, "O": 1}).weights_and_cache
+
+
 def test_the_dense_layers_are_all_on_the_first_stage() -> None:
     """DeepSeek-V3 on 4 stages: the third has 16 sparse layers; the LM head is the larger end."""
-    how = {"world_size": 32, "tp": 8, "pp": 4, "gemm": "bf16"}
-    one = symsim.compile("deepseek-v3", "h800", symsim.Deployment(tp=8, gemm="bf16"), "roofline").memory
+    one, four = (
+        symsim.compile("deepseek-v3", "h800", symsim.Deployment(tp=8, pp=pp, gemm="bf16"), "roofline") for pp in (1, 4)
+    )
     attention = 7168 + 1536 + 512 + 7168 * 1536 + 7168 * 576 + (1536 * 192 + 512 * 256 + 128 * 7168) * 16
     sparse = 2 * (attention + 7168 + 257 * 3 * 7168 * 256 + 7168 * 256) + 256 * 4
-    head = 2 * (7168 * 129280 // 8 + 7168)
-    dense = 2 * (attention + 7168 + 3 * 7168 * 18432 // 8)
-    reserve = 81_559 * 2**20 / 10
-    cache = 2 * 576 * 2
     table = 2 * 7168 * 129280 // 8
-    at = {"B": 1, "S": 1, "O": 1}
-    assert one.evaluate(**at) == 3 * dense + 58 * sparse + head + table + 61 * cache + reserve
-    memory = metric("deepseek-v3", "memory", **how)
-    assert memory.evaluate(**at) == 16 * sparse + head + 4 * 16 * cache + reserve
+    head = table + 2 * 7168
+    dense = 2 * (attention + 7168 + 3 * 7168 * 18432 // 8)
+    cache = 16 * 576 * 2
+    assert held(one, 16) == 3 * dense + 58 * sparse + head + table + 61 * cache
+    assert held(four, 16) == 16 * sparse + head + 4 * 16 * cache
 
 
 def test_stages_of_alternating_layers_differ() -> None:
     """Gemma 2 9B: 21 layers a stage; the second begins with a full one and has 11 of them, and 10 with a window."""
-    memory = symsim.compile("gemma-2-9b", "l40s", symsim.Deployment(pp=2), "roofline").memory
-    long, short = (memory.evaluate(B=1, S=length - 1, O=1) for length in (8192, 4096))
-    assert long - short == 2 * 11 * 4096 * 8192
-    assert short - memory.evaluate(B=1, S=1, O=1) == 2 * 21 * 4094 * 8192
+    costs = symsim.compile("gemma-2-9b", "l40s", symsim.Deployment(pp=2), "roofline")
+    assert held(costs, 8192) - held(costs, 4096) == 2 * 11 * 4096 * 8192
+    assert held(costs, 4096) - held(costs, 16) == 2 * 21 * 4080 * 8192
 
 
 def test_the_slowest_stage_sets_the_pace() -> None:
