@@ -256,7 +256,7 @@ def _substituted(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
 
 def _power(base: Expr, exponent: Expr) -> Expr:
     """A fractional power as it stands: sympy would take the roots of its numbers, in numbers of thousands of digits."""
-    if base.is_Symbol or base.is_zero:
+    if base.is_Symbol or base == 0:
         return base**exponent
     return sympy.Pow(base, exponent, evaluate=False)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from symsim.command.flags import write_json
 from symsim.command.subject import add_phase, add_subject, compiled
+from symsim.inputs.cost_model import graphs_of
 from symsim.language.library import load_library, model_text
 from symsim.model.family import find_family
 from symsim.model.op_graph import OpGraph, annotated
@@ -50,7 +51,7 @@ def _graph(*, phase: Any, format: str, text: bool, **subject: Any) -> int:
 def _text(model: str, cost_model: str, graphs: Sequence[str]) -> str:
     """The whole text of a family, named itself or by a config of it; `roofline` describes the most."""
     for name in (cost_model, "roofline"):
-        library = load_library(name, (GRAPHS, *map(Path, graphs)))
+        library = load_library(graphs_of(name), (GRAPHS, *map(Path, graphs)))
         if model in library.models:
             return model_text(library, model)
     family = find_family(model, cost_model, graphs)
