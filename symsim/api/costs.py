@@ -26,7 +26,7 @@ from symsim.language.query import Query, parse_query
 from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.memory_parts import shortage
-from symsim.pipeline.pipeline import compile_model, compiled_as, compiled_for
+from symsim.pipeline.pipeline import STEPS, compile_model, compiled_as, compiled_for
 from symsim.pipeline.replicas import batch_in_words
 from symsim.serving.ask import asked
 from symsim.solve.answer import Answer
@@ -118,10 +118,10 @@ class Costs:
 
     def _others(self) -> Iterator[Candidate]:
         """Every other deployment of as many GPUs or more."""
-        asked = self.compiled.asked
+        asked, steps = self.compiled.asked, {True: STEPS, False: ("decode",)}
         for other in deployments(asked):
             if sizes := differences(asked, other):
-                yield sizes, lambda other=other: compiled_as(self.compiled, other).forms
+                yield sizes, lambda whole, other=other: compiled_as(self.compiled, other, steps[whole]).forms
 
     def _forms_in(self, sizes: Mapping[str, int]) -> Mapping[str, ClosedForm]:
         """The metrics with other sizes of the deployment."""

@@ -49,9 +49,19 @@ def compile_model(
 
 
 def assembled(
-    family: Family, device: Device, asked: Deployment, cost_model: CostModel, tables: str, *, fallback: bool
+    family: Family,
+    device: Device,
+    asked: Deployment,
+    cost_model: CostModel,
+    tables: str,
+    *,
+    fallback: bool,
+    steps: Sequence[str] = STEPS,
 ) -> Compiled:
-    """Decide formats, bind numbers, lower and price both phases: what of compiling depends on the deployment."""
+    """Decide formats, bind numbers, lower and price steps: what of compiling depends on the deployment.
+
+    steps: those that the deployment is checked by now; others are when a metric of theirs is asked for.
+    """
     served = serve(family, _convertible(asked, device, cost_model).placed(device.gpus_per_node), cost_model)
     sizes, deployment = served.family.sizes, served.deployment
     engine = load_engine(asked.engine) if cost_model.plans_by_engine else None
@@ -61,7 +71,7 @@ def assembled(
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
     rates = _rates(served, device)
     plan = None if fitted is None else fitted.plan
-    phases = {step: phase_of(served, step, numbers, rates, plan, pad=fallback) for step in STEPS}
+    phases = {step: phase_of(served, step, numbers, rates, plan, pad=fallback) for step in steps}
     check_deployment(deployment, phases.values(), numbers)
     cut = cut_blocks(phases["decode"], served, numbers, allowed=fallback)
     padded = [sentence for phase in phases.values() for sentence in whole_shards(phase, numbers, pad=fallback)]
@@ -85,10 +95,10 @@ def compiled_for(compiled: Compiled, size: str, value: int) -> Compiled:
     return compiled_as(compiled, with_size(compiled.asked, size, value))
 
 
-def compiled_as(compiled: Compiled, new: Deployment) -> Compiled:
-    """The same model deployed otherwise. Raises DeploymentError where it cannot be."""
-    fallback, tables = compiled.context.figures is not None, compiled.context.vintage
-    return assembled(compiled.family, compiled.device, new, compiled.cost_model, tables, fallback=fallback)
+def compiled_as(compiled: Compiled, new: Deployment, steps: Sequence[str] = STEPS) -> Compiled:
+    """The same model deployed otherwise, checked by these steps. Raises DeploymentError where it cannot be."""
+    words = compiled.family, compiled.device, new, compiled.cost_model, compiled.context.vintage
+    return assembled(*words, fallback=compiled.context.figures is not None, steps=steps)
 
 
 def _fitted(

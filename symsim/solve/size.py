@@ -11,8 +11,11 @@ from symsim.language.query import Query
 from symsim.solve.answer import Answer, infeasible, solved
 from symsim.solve.limits import Forms, Limit, limit_at, room_at
 
-Candidate = tuple[Mapping[str, int], Callable[[], Forms]]
-"""Sizes in which a deployment differs from today's, and its metrics; compiling them may raise DeploymentError."""
+Candidate = tuple[Mapping[str, int], Callable[[bool], Forms]]
+"""Sizes in which a deployment differs from today's, and its metrics; compiling them may raise DeploymentError.
+
+True compiles all that a deployment is checked by, False a decode step alone and other steps once they are asked for.
+"""
 
 
 def solve_size(query: Query, limits: list[Limit], assumed: Mapping[str, float]) -> Answer:
@@ -39,7 +42,8 @@ def feasible_sizes(
 ) -> tuple[Mapping[str, int], int]:
     """The first deployment in which every limit holds at a value of the variable, and how many could be compiled.
 
-    No sizes are given where none does. The shortest formula is asked first: memory is known before any time is.
+    No sizes are given where none does. The shortest formula is asked first: memory is known before any time is, from a
+    decode step alone; only where all is well the others are looked at too.
     """
     point = {name: number for limit in limits for name, number in limit.fixed.items()}
     if query.variable not in SIZES:
@@ -49,10 +53,10 @@ def feasible_sizes(
     compiled = 0
     for sizes, forms in candidates:
         try:
-            found = forms()
+            found = forms(False)
             compiled += 1
             at = (limit_at(constraint, found, point) for constraint in constraints)
-            if all(room_at(limit, query.variable, value) >= 0 for limit in at):
+            if all(room_at(limit, query.variable, value) >= 0 for limit in at) and forms(True):
                 return sizes, compiled
         except EmptyTable:
             continue

@@ -49,6 +49,12 @@ def solve(
     query = parse_query(text)
     asked = [form_of(constraint, forms) for constraint in query.constraints]
     query = query.spelled({*INPUTS, *SIZES}.union(*(form.symbols for form in asked)))
+    sizes = _sizes(query)
+    if reshape is not None and sizes:
+        query = replace(query, fixed={name: value for name, value in query.fixed.items() if name not in sizes})
+        forms, resize, reshape = _reshaped(reshape, sizes)
+        now = asked[0].bound.values if asked else {}
+        candidates = (one for one in candidates if sizes.items() <= {**now, **one[0]}.items())
     if query.goal != "solve" and is_metric(query.variable, forms):
         best = solve_goal(query, forms, reshape)
         return best if isinstance(best, Answer) else _what_helps(best.answer, best.asked, best.limits, candidates)
@@ -56,7 +62,7 @@ def solve(
         message = f"{query.variable} is itself the unknown; `over` names those of a metric, e.g. max tgs over B, tp"
         raise QuerySyntaxError(query.span, message)
     forms = _asked_in(forms, query)
-    candidates = ((sizes, lambda made=made: _asked_in(made(), query)) for sizes, made in candidates)
+    candidates = ((sizes, lambda whole, made=made: _asked_in(made(whole), query)) for sizes, made in candidates)
     resized = None if resize is None else lambda size, value: _asked_in(resize(size, value), query)
     limits, assumed = limits_of(query, forms, resized)
     answer = _solved(query, limits, assumed)
@@ -68,6 +74,25 @@ def solve(
         defaults=_defaults(limits, query.variable, answer.value),
         levers=levers_of(limits, answer, query.goal),
     )
+
+
+def _sizes(query: Query) -> Mapping[str, int]:
+    """Sizes of the deployment that a question states."""
+    stated = {name: given for name, given in query.fixed.items() if name in SIZES and name != query.variable}
+    values = {name: given.value(symbol_info(name).unit) for name, given in stated.items()}
+    for name, value in values.items():
+        if value.denominator != 1:
+            raise QuerySyntaxError(query.fixed[name].span, f"{name} = {query.fixed[name]} must be a whole number")
+    return {name: int(value) for name, value in values.items()}
+
+
+def _reshaped(reshape: Reshape, sizes: Mapping[str, int]) -> tuple[Forms, Resize, Reshape]:
+    """The metrics with sizes of the deployment as a question states them; and with one of them more, or several."""
+
+    def further(more: Mapping[str, int]) -> Forms:
+        return reshape({**sizes, **more})
+
+    return further({}), lambda size, value: further({size: value}), further
 
 
 def _what_helps(answer: Answer, query: Query, limits: list[Limit], candidates: Iterable[Candidate]) -> Answer:

@@ -92,7 +92,7 @@ def test_errors_of_the_reference_are_flags_and_lines() -> None:
 
 
 def test_every_default_is_on_stderr_and_in_json() -> None:
-    done = run("simulate", "--config-path", "qwen3-8b", "--device-type", "h200", "--json")
+    done = run("simulate", "--config-path", "qwen3-8b", "--device-type", "h200", "--json", "--why")
     warnings = json.loads(done.stdout)["warnings"]
     assert any("no rows of mfu/gqa_decode.csv for H200" in warning for warning in warnings)
     assert all(warning in done.stderr for warning in warnings)
@@ -194,7 +194,7 @@ BAD = [
     (("formula", "qwen3-8b", "--metric", "tpto"), "invalid choice: 'tpto'"),
     (("solve", "qwen3-8b", "max B subject to TPTO <= 50 ms"), "did you mean tpot"),
     (("solve", "qwen3-8b", "max B subject to TPOT <= 50 GB"), "'GB' is no unit of s"),
-    (("solve", "qwen3-8b", "max B subjct to TPOT <= 50 ms"), "expected subject"),
+    (("solve", "qwen3-8b", "max B subjct to TPOT <= 50 ms"), "expected over or subject to"),
 ]
 
 

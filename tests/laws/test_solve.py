@@ -1,6 +1,7 @@
 """The solver's answer is feasible and the next value is not; the feasible set is what brute force finds."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import symsim
-from symsim.errors import EmptyTable, QuerySyntaxError
+from symsim.errors import EmptyTable
 from symsim.solve.answer import Status
 from tests.laws.drawing import compiled, costs
 
@@ -257,12 +258,6 @@ def test_lengths_of_very_long_iterations_are_counted_piece_by_piece() -> None:
     assert model.ttft.evaluate(S=answer.value + 1, **point) > limit * (1 - 1e-9)
 
 
-def test_a_metric_is_no_input_that_can_be_maximised() -> None:
-    model = symsim.compile("qwen3-8b", "h20")
-    with pytest.raises(QuerySyntaxError, match="tgs is a metric; what is maximised or minimised is an input"):
-        model.solve("max tgs subject to memory <= capacity")
-
-
 def test_equal_constraints_count_once() -> None:
     model = symsim.compile("qwen3-8b", "h20")
     many = ", ".join(["TPOT <= 50 ms"] * 300)
@@ -309,3 +304,28 @@ def test_no_more_than_all_of_it_is_reached(name: str) -> None:
     solved = model.solve(f"min {name} subject to TPOT <= {1010 * at_most} ms").value
     assert solved is not None
     assert 0 < solved <= 1
+
+
+@pytest.mark.parametrize(
+    ("model", "sizes"),
+    [("llama-3.1-405b", {"tp": 16}), ("llama-3.1-405b", {"tp": 8, "pp": 2}), ("deepseek-v3", {"tp": 8, "ep": 8})],
+)
+def test_sizes_may_be_stated_in_a_question(model: str, sizes: dict[str, Any]) -> None:
+    """As if the model had been deployed so, whatever it was compiled for."""
+    question = "max B subject to memory <= capacity, TPOT <= 80 ms with S = 4096"
+    stated = ", ".join(f"{name} = {value}" for name, value in sizes.items())
+    asked = symsim.compile(model, "h200", cost_model="roofline").solve(f"{question}, {stated}")
+    there = symsim.compile(model, "h200", symsim.Deployment(**sizes), cost_model="roofline").solve(question)
+    assert asked.value == there.value
+    assert asked.value is not None
+    assert asked.closed_form == there.closed_form
+
+
+def test_what_would_help_keeps_the_sizes_that_a_question_states() -> None:
+    question = "max B subject to memory <= capacity with S = 1024, O = 1024"
+    answer = symsim.compile("llama-3.1-405b", "h100", cost_model="roofline").solve(f"{question}, tp = 4")
+    assert answer.status is Status.INFEASIBLE
+    assert answer.sizes["tp"] == 4
+    helping: dict[str, Any] = dict(answer.sizes)
+    other = symsim.compile("llama-3.1-405b", "h100", symsim.Deployment(**helping), cost_model="roofline")
+    assert other.solve(question).status is Status.SOLVED
