@@ -138,7 +138,9 @@ def _not_asked(compiled: Compiled, query: Query, answer: Answer) -> tuple[str, .
     if answer.value is None or "memory" in asked:
         return ()
     found = answer.at or {query.variable: answer.value}
-    sizes = {name: int(value) for name, value in found.items() if name in SIZES}
+    given = {name.lower(): value for name, value in query.fixed.items()}
+    sizes = {name: int(given[name].value("1")) for name in SIZES if name in given and name not in found}
+    sizes |= {name: int(value) for name, value in found.items() if name in SIZES}
     match [*sizes.items()]:
         case []:
             used = compiled
@@ -146,7 +148,7 @@ def _not_asked(compiled: Compiled, query: Query, answer: Answer) -> tuple[str, .
             used = compiled_for(compiled, size, value)
         case _:
             used = compiled_as(compiled, resized(compiled.asked, sizes))
-    units = {name: symbol_info(name).unit for name in query.fixed if is_symbol(name)}
+    units = {name: symbol_info(name).unit for name in query.fixed if is_symbol(name) and name not in SIZES}
     stated = {name: float(query.fixed[name].value(unit)) for name, unit in units.items()}
     short = shortage(used, {**answer.assumed, **stated, **found})
     return () if short is None else (short,)

@@ -33,8 +33,6 @@ def _list(*, what: str, json: bool) -> int:
     head, found = LISTS[what]()
     if json:
         write_json([dict(zip(head, row, strict=True)) for row in found])
-    elif not found:
-        print(f"none yet: symsim has no {what} of its own")
     else:
         head, found = head[: _SHOWN.get(what)], [row[: _SHOWN.get(what)] for row in found]
         write_table(head, [tuple(f"{cell:,}" if isinstance(cell, int) else cell for cell in row) for row in found])

@@ -105,7 +105,7 @@ def test_defaults_are_one_line_and_why_lists_them(words: list[str], capsys: pyte
 
 def test_why_lists_figures_that_nobody_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["solve", "qwen3-8b", "max B subject to memory <= capacity", "--why", "--cost-model=roofline"]) == 0
-    assert "symsim: reserve_share = 0.1: vLLM's default" in capsys.readouterr().err
+    assert "symsim: reserve_share = 0.1: engines/vllm.toml" in capsys.readouterr().err
 
 
 def test_a_refused_picture_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

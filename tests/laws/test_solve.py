@@ -321,6 +321,12 @@ def test_sizes_may_be_stated_in_a_question(model: str, sizes: dict[str, Any]) ->
     assert asked.closed_form == there.closed_form
 
 
+def test_whether_an_answer_fits_is_judged_where_the_question_deploys_it() -> None:
+    model = symsim.compile("llama-3.1-405b", "h100", cost_model="roofline")
+    assert model.solve("max B subject to TPOT <= 200 ms with S = 1024, O = 1024, tp = 2").warnings
+    assert not model.solve("min default_mfu subject to TPOT <= 1 s with B = 1, S = 1024, O = 1024, tp = 16").warnings
+
+
 def test_what_would_help_keeps_the_sizes_that_a_question_states() -> None:
     question = "max B subject to memory <= capacity with S = 1024, O = 1024"
     answer = symsim.compile("llama-3.1-405b", "h100", cost_model="roofline").solve(f"{question}, tp = 4")
