@@ -29,6 +29,7 @@ from symsim.pipeline.memory_parts import shortage
 from symsim.pipeline.pipeline import STEPS, compile_model, compiled_as, compiled_for
 from symsim.pipeline.replicas import batch_in_words
 from symsim.serving.ask import asked
+from symsim.serving.questions import answered, is_about_load
 from symsim.solve.answer import Answer
 from symsim.solve.size import Candidate
 from symsim.solve.solver import solve
@@ -78,7 +79,10 @@ class Costs:
         return self.compiled.assumptions
 
     def solve(self, query: str) -> Answer:
-        """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`."""
+        """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`, or about requests under load:
+        `max rate subject to TTFT_p90 <= 2 s, TPOT <= 50 ms with S = 4096, O = 512`."""
+        if is_about_load(asked_for := parse_query(query)):
+            return answered(self.compiled, asked_for)
         answer = solve(query, self.compiled.forms, self._forms_with, self._others(), self._forms_in)
         here = answer.variable == "B" and answer.value is not None and not answer.sizes
         batch = batch_in_words(self.compiled, int(answer.value or 0)) if here else None

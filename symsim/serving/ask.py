@@ -149,7 +149,7 @@ def _workers(text: str) -> tuple[int, str]:
 
 
 _SIZES = ("world_size", "num_nodes", "tp", "pp", "cp", "dp", "ep", "moe_tp", "redundant_experts")
-_KEPT = ("gemm", "kv", "comm", "overlap", "sm_ratio")
+_KEPT = ("gemm", "kv", "comm", "overlap", "sm_ratio", "engine", "memory_share")
 
 
 def worker_deployment(text: str, base: Deployment) -> Deployment:

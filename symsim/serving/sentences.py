@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from symsim.serving.aggregated import Deployed
 from symsim.serving.ask import Ask
 from symsim.serving.engines import Served
+from symsim.serving.outcome import applied
 
 
 def assumptions(ask: Ask, sides: Sequence[Deployed]) -> tuple[str, ...]:
@@ -46,6 +48,8 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served, price: float | N
     yield from found.warnings
     if found.solved:
         yield from _about_load(found)
+        yield from _balance(found)
+        yield from _drafts(ask, sides[-1], found)
         if "closed_tpot" in found.forms and ask.osl.is_constant and (ask.concurrency or 0) > 1:
             yield (
                 "answers of one length keep clients that start together in lockstep: "
@@ -60,6 +64,32 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served, price: float | N
         yield "cost is unknown: state --price, e.g. '2.5 $/h'"
     model = sides[-1].compiled.cost_model.name
     yield f"intervals are those of the queueing forms; the {model} cost model states no error of its own"
+
+
+def _balance(found: Served) -> Iterator[str]:
+    """Workers of both kinds are loaded alike where x : y is in the ratio of what they are asked for."""
+    prefill, decode = found.load.get("prefill"), found.load.get("decode")
+    if prefill and decode:
+        more, factor = ("prefill", prefill / decode) if prefill > decode else ("decode", decode / prefill)
+        if factor > _UNEVEN:
+            yield f"{factor:.3g} times as many {more} workers for each of the others would load both alike"
+
+
+_UNEVEN = 1.5
+
+
+def _drafts(ask: Ask, side: Deployed, found: Served) -> Iterator[str]:
+    """Whether drafts pay in the batch that runs: their step over one without, against the accepted length."""
+    rows = found.letters.get("B", 0.0)
+    if not ask.drafts or rows <= 0:
+        return
+    context = found.letters["C"] * rows
+    plain = replace(side.step, queries=1, draft=None)
+    known = {"t_k": side.step(side.step.queries * rows, context, 0.0), "t_0": plain(rows, context, 0.0)}
+    least, mu = applied("break_even_length", known).value or 0.0, found.letters["mu"]
+    chance = f" (acceptance {least - 1:.3g})" if ask.drafts == 1 else ""
+    verdict = "they do" if mu > least else "they do not"
+    yield f"{ask.drafts} drafts pay from {least:.3g} accepted tokens a step{chance}; with {mu:.3g} {verdict}"
 
 
 _SATURATED = 0.9
