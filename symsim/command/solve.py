@@ -8,6 +8,8 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.command.flags import add_json, note_alike, write_json
 from symsim.command.subject import add_subject, compiled, note_assumed
+from symsim.language.query import parse_query
+from symsim.serving.questions import is_about_load, unit_of
 from symsim.solve.answer import Answer, Status
 from symsim.solve.levers import FARTHEST
 
@@ -22,7 +24,7 @@ def add(commands: Any) -> None:
 
 def _solve(*, query: str, json: bool, **subject: Any) -> int:
     costs = compiled(subject)
-    answer = costs.solve(query)
+    answer, of_load = costs.solve(query), is_about_load(parse_query(query))
     if json:
         write_json(answer.as_dict())
     else:
@@ -31,8 +33,9 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
             print(f"  {answer.batch}")
         for constraint, room in answer.slack.items():
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
-            print(f"  {constraint}: {state} {format_quantity(abs(room), costs.metric(constraint.split()[0]).unit)}")
-        for line in (*answer.warnings, *ways_of(answer)):
+            unit = unit_of(constraint.split()[0]) if of_load else costs.metric(constraint.split()[0]).unit
+            print(f"  {constraint}: {state} {format_quantity(abs(room), unit)}")
+        for line in (*answer.warnings, *([] if of_load else ways_of(answer))):
             print(f"  {line}")
         if answer.closed_form:
             print(f"  closed form around there: {answer.closed_form}")
@@ -40,7 +43,8 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         stated = ", ".join(f"{name} = {value}" for name, value in answer.assumed.items())
         print(f"symsim: assumed {stated}; state others as `... with S = 8192`", file=sys.stderr)
     note_alike(answer.defaults, "other look-ups like it")
-    note_assumed(*(costs.metric(constraint.split()[0]).form for constraint in answer.slack))
+    if not of_load:
+        note_assumed(*(costs.metric(constraint.split()[0]).form for constraint in answer.slack))
     return 0 if answer.status is Status.SOLVED else 1
 
 

@@ -1,4 +1,4 @@
-"""Questions about requests under load: the largest rate, the fewest workers, the best budget that meet what is asked."""
+"""Questions about requests under load: the largest rate, the fewest workers, the best budget that meet targets."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ METRICS: Mapping[str, tuple[str, Callable[[Figures], float | None]]] = {
 """Metric of requests, in small letters -> its unit, and how a prediction has it."""
 
 _OTHERS = ("S", "O", "drafts", "price")
+
+
+def unit_of(metric: str) -> str:
+    """SI unit of a metric of requests."""
+    return METRICS[metric.lower()][0]
 
 
 def is_about_load(query: Query) -> bool:

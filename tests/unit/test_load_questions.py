@@ -5,6 +5,7 @@ import functools
 import pytest
 
 import symsim
+from symsim import cli
 from symsim.errors import SymsimError
 from symsim.solve.answer import Status
 
@@ -71,3 +72,13 @@ def test_what_cannot_be_met_is_said() -> None:
 def test_bad_questions(question: str, sentence: str) -> None:
     with pytest.raises(SymsimError, match=sentence):
         costs().solve(question)
+
+
+def test_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["solve", "qwen3-8b", "--device", "h100", "--cost-model", "roofline", "--quiet"]
+    assert cli.main([*words, "max rate subject to TTFT_p90 <= 2 s, TPOT <= 50 ms with S = 4096, O = 512"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("rate = ")
+    assert "TTFT_p90 <= 2 s: binds, room" in out
+    assert cli.main([*words, "max rate subject to TPOT <= 1 ms with S = 2048, O = 256"]) == 1
+    assert capsys.readouterr().out == "no rate does: TPOT <= 1 ms\n"
