@@ -8,21 +8,22 @@ from symsim.algebra.units import format_quantity
 from symsim.api.formula import Formula
 from symsim.command.flags import add_model, write_json
 from symsim.command.point import workload_point
-from symsim.command.subject import KV_HELP, PRECISIONS, add_at, family_of
+from symsim.command.subject import add_at, add_kv, family_of
 from symsim.pipeline.counts import Cache, cache
+from symsim.quantization.kv_cache import kv_layouts
 from symsim.render.terminal import write_table, write_text
 
 
 def add(commands: Any) -> None:
     ask = commands.add_parser("cache", help="KV cache and state of one sequence")
     add_model(ask)
-    ask.add_argument("--kv", choices=PRECISIONS, help=KV_HELP)
+    add_kv(ask)
     add_at(ask, "lengths of the sequence", "S=4096,O=1024")
     ask.set_defaults(command=_cache)
 
 
-def _cache(*, model: str, graphs: list[str], fallback: bool, json: bool, kv: str, at: str) -> int:
-    found = cache(family_of(model, graphs, fallback=fallback), kv=kv)
+def _cache(*, model: str, graphs: list[str], fallback: bool, json: bool, kv: str, kv_layout: str, at: str) -> int:
+    found = cache(family_of(model, graphs, fallback=fallback), kv=kv, kv_layout=kv_layout)
     point = {name: value for name, value in workload_point(at).items() if name in ("S", "O")}
     if json:
         formula = Formula(found.form).to_latex()
@@ -35,13 +36,16 @@ def _cache(*, model: str, graphs: list[str], fallback: bool, json: bool, kv: str
     rows += [("state of a sequence", found.state)] if found.state else []
     rows += [(f"of a sequence at {lengths}", found.per_request(**point))]
     print()
+    if found.layout is not None:
+        layout = kv_layouts()[found.layout]
+        print(f"layout {layout.name}: {layout.meaning} ({layout.source})")
     write_table(("bytes", "", ""), [(name, f"{count:,}", format_quantity(count, "B")) for name, count in rows])
     return 0
 
 
-def _beyond(found: Cache) -> list[tuple[int, int]]:
+def _beyond(found: Cache) -> list[tuple[int, float]]:
     """Tokens after which windows hold no more, shortest first, and what each further token still takes."""
-    left, rows = found.per_token, list[tuple[int, int]]()
+    left, rows = found.per_token, list[tuple[int, float]]()
     for tokens, count in sorted(found.windows.items()):
         left -= count
         rows.append((tokens, left))

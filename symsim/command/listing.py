@@ -14,6 +14,7 @@ from symsim.inputs.device import bundled_devices, load_device
 from symsim.inputs.engine import FIELDS, bundled_engines, load_engine
 from symsim.inputs.model_names import bundled
 from symsim.language.library import load_library
+from symsim.quantization.kv_cache import kv_layouts
 from symsim.render.terminal import write_table
 from symsim.serving.forms import Check, all_forms
 from symsim.tables.table import rows, signatures
@@ -83,6 +84,15 @@ def _engines() -> Listed:
     return ("engine", "name", "version", *FIELDS, "leaves unused", "source"), found
 
 
+def _layouts() -> Listed:
+    """Of rows of the KV cache; bytes of an element of each part, others are as the cache is."""
+    found: list[tuple[str, ...]] = []
+    for layout in kv_layouts().values():
+        parts = ", ".join(f"{part} {float(size):.6g} B" for part, size in layout.parts.items())
+        found.append((layout.name, layout.format or "any", parts, layout.meaning, layout.source))
+    return ("layout", "of a cache in", "parts", "meaning", "source"), found
+
+
 def _tables() -> Listed:
     found: list[tuple[str, ...]] = []
     for name, table in signatures().items():
@@ -136,6 +146,7 @@ LISTS: Mapping[str, Callable[[], Listed]] = {
     "families": _families,
     "devices": _devices,
     "engines": _engines,
+    "layouts": _layouts,
     "tables": _tables,
     "kernels": _kernels,
     "metrics": _metrics,

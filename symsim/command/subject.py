@@ -11,17 +11,19 @@ from symsim.command.flags import add_fallback, add_graphs, note, note_alike, wan
 from symsim.cost.metric_table import metrics
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
-from symsim.inputs.deployment import SM_RATIO, Deployment, Precision, field_names
+from symsim.inputs.deployment import SM_RATIO, Deployment, KvPrecision, Precision, field_names
 from symsim.inputs.engine import DEFAULT_ENGINE, bundled_engines
 from symsim.model.family import Family, find_family
 from symsim.pipeline.counts import params
 from symsim.pipeline.pipeline import STEPS
 from symsim.pipeline.replicas import replicas_in_words
+from symsim.quantization.kv_cache import kv_layouts
 
 PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
 _ENGINE = f"serving engine that plans the memory: {', '.join(bundled_engines())}, or a TOML"
 GEMM_HELP = f"bf16, fp8, fp4, int8 or `weights x activations` as `mxfp4 x mxfp8`{_DEFAULT}"
+_LAYOUT = f"layout of rows that are stored in parts: {next(iter(kv_layouts()))} where they are fp8, unless stated"
 KV_HELP = f"precision of the KV cache{_DEFAULT}"
 
 
@@ -47,7 +49,7 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     ask.add_argument("--redundant-experts", type=int, default=0, help="further copies of single experts")
     ask.add_argument("--gemm", metavar="FORMAT", help=GEMM_HELP)
     ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
-    ask.add_argument("--kv", choices=PRECISIONS, help=KV_HELP)
+    add_kv(ask)
     ask.add_argument("--use-fp8-kv", dest="kv", action="store_const", const="fp8")
     ask.add_argument("--comm", default="allreduce", choices=["allreduce", "deepep"], help="how tokens reach experts")
     ask.add_argument("--enable-deepep", dest="comm", action="store_const", const="deepep")
@@ -65,6 +67,12 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
 def _layers(text: str) -> tuple[int, ...]:
     """Layers of each pipeline stage."""
     return tuple(int(number) for number in text.split(","))
+
+
+def add_kv(ask: argparse.ArgumentParser) -> None:
+    """How the KV cache is stored."""
+    ask.add_argument("--kv", choices=get_args(KvPrecision), help=KV_HELP)
+    ask.add_argument("--kv-layout", choices=list(kv_layouts()), help=_LAYOUT)
 
 
 def add_metric(ask: argparse.ArgumentParser) -> None:

@@ -12,9 +12,10 @@ from sympy import Expr
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Cost, in_bytes
 from symsim.model.op_graph import OpGraph
+from symsim.quantization.kv_cache import PARTS
 
-CACHED = "kv"
-"""The precision of what stays: keys and values are read from the cache, which is counted apart."""
+CACHED = ("kv", *PARTS)
+"""Precisions of what stays: keys and values are read from the cache, which is counted apart."""
 
 LOGITS = "lm_head"
 """The part whose operator writes logits; samplers take them in fp32, whole on every rank."""
@@ -48,7 +49,7 @@ def activations(graph: OpGraph, costs: Mapping[str, Cost]) -> Activations:
 def _rows(cost: Cost) -> Expr:
     """Bytes that it reads and writes, but weights and the cache."""
     moved = (amount for amounts in (cost.read, cost.write) for amount in amounts.items())
-    return sympy.expand(sympy.Add(*(in_bytes({name: elements}) for name, elements in moved if name != CACHED)))
+    return sympy.expand(sympy.Add(*(in_bytes({name: elements}) for name, elements in moved if name not in CACHED)))
 
 
 def _uncovered(amounts: list[Expr]) -> list[Expr]:

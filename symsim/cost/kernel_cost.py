@@ -14,6 +14,7 @@ from symsim.language.symbolic import Priced, Scope, condition, expression, price
 from symsim.language.tree import Clause, Kernel, Let, Library, Part, When
 from symsim.model.lower import Facts, decide, work_of
 from symsim.model.op_graph import Guard, Op, OpGraph
+from symsim.quantization.kv_cache import PARTS
 from symsim.quantization.layers import LayerFormat, Mixture
 
 _AMOUNTS = ("flops", "read", "write", "weight")
@@ -23,7 +24,7 @@ _NUMBERS = ("shard", "mfu", "touch", "time", "latency")
 COUNTED = ("linear", "attention", "convolution", "routed_experts")
 """What matrix-product FLOPs are counted as."""
 
-PLAIN = ("bf16", "fp8", "fp32", "kv")
+PLAIN = ("bf16", "fp8", "fp32", "kv", *PARTS)
 QUANTISABLE: tuple[str, ...] = ("w", "listed")
 """Weights at the precision of the deployment; those that stay in bf16 unless the checkpoint lists them."""
 

@@ -22,6 +22,7 @@ from symsim.model.architecture import Architecture
 from symsim.model.lower import Facts
 from symsim.model.pipeline_stages import fullest_stages
 from symsim.quantization.formats import Format
+from symsim.quantization.kv_cache import PARTS, kv_formats, kv_layout
 from symsim.tables.table import Lenders, TableContext
 
 Rows = dict[str, tuple[Fraction, Source]]
@@ -53,7 +54,8 @@ def bind_model(
 ) -> Numbers:
     """What is known without a device: architecture and deployment. stored: symbol -> format of weights and cache that
     the checkpoint gives, and where from. Its deployment has every precision decided."""
-    return _bound(_architecture(sizes) | _stages(sizes, deployment) | _deployment(deployment) | _formats(stored or {}))
+    rows = _architecture(sizes) | _stages(sizes, deployment) | _deployment(deployment) | _formats(stored or {})
+    return _bound(rows | _cache(rows, deployment))
 
 
 def bind_all(
@@ -73,6 +75,7 @@ def bind_all(
         | _deployment(deployment)
         | _formats(stored or {})
     )
+    rows |= _cache(rows, deployment)
     for name, value in cost_model.constants.items():
         rows[name] = value, Source(how="constant", note=cost_model.sources[name])
     if engine is not None:
@@ -99,6 +102,16 @@ def _converted(rows: Rows, device: Device, cost_model: CostModel) -> Numbers:
     narrow = PRECISIONS[PRECISIONS.index("bf16") + 1 :] if cost_model.reads_checkpoint else ()
     stand_ins = {f"peak_{name}": (rows["peak_bf16"][0], source) for name in narrow if f"peak_{name}" not in rows}
     return replace(_bound(stand_ins | rows), same=dict.fromkeys(stand_ins, "peak_bf16"))
+
+
+def _cache(rows: Rows, deployment: Deployment) -> Rows:
+    """Bytes of the parts of a row of the KV cache, as its layout has them."""
+    layout = kv_layout(deployment.kv_layout, str(deployment.kv))
+    if "b_kv" not in rows:
+        return {}
+    source = Source(how="deployment", file="quantization/kv_cache.toml", note=f"layout {layout.name}")
+    own = {f"b_{part}": (value, source) for part, value in layout.parts.items()}
+    return {f"b_{part}": own.get(f"b_{part}", rows["b_kv"]) for part in PARTS}
 
 
 def _formats(stored: Mapping[str, tuple[Format, str]]) -> Rows:
@@ -204,11 +217,8 @@ def _deployment(deployment: Deployment) -> Rows:
         "sm_ratio": Fraction(deployment.sm_ratio),
         "deepep": Fraction(deployment.comm == "deepep"),
         "two_batch": Fraction(deployment.overlap == "two-batch"),
-        **{
-            f"b_{name}": Fraction(WIDTHS[held])
-            for name, held in (("w", deployment.gemm), ("kv", deployment.kv))
-            if held in WIDTHS
-        },
+        **({"b_w": Fraction(WIDTHS[deployment.gemm])} if deployment.gemm in WIDTHS else {}),
+        **({"b_kv": kv_formats()[str(deployment.kv)]} if deployment.kv in kv_formats() else {}),
     }
     chosen, defined = Source(how="deployment"), Source(how="definition")
     fixed = {f"b_{precision}": (Fraction(width), defined) for precision, width in WIDTHS.items()}

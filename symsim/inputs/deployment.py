@@ -14,6 +14,7 @@ from symsim.errors import DeploymentError, did_you_mean
 from symsim.inputs.engine import DEFAULT_ENGINE
 
 Precision = Literal["bf16", "fp8", "checkpoint"]
+KvPrecision = Literal["bf16", "fp8", "int8", "int4", "fp4", "q8_0", "q4_0", "checkpoint"]
 Communication = Literal["allreduce", "deepep"]
 Overlap = Literal["none", "two-batch"]
 
@@ -46,7 +47,7 @@ class Deployment:
     the cost model does, `checkpoint` where it reads formats, else bf16. comm: how tokens reach experts; overlap: one
     batch at a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
     engine: which serving engine plans the memory, a name or a TOML file; memory_share: as its flag for it counts, in
-    place of its default.
+    place of its default; kv_layout: how rows of the cache are stored that have parts (quantization/kv_cache.toml).
     Raises DeploymentError on values that cannot be.
     """
 
@@ -62,12 +63,13 @@ class Deployment:
     redundant_experts: int = 0
     pp_layers: tuple[int, ...] | None = None
     gemm: str | None = None
-    kv: Precision | None = None
+    kv: KvPrecision | None = None
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
     sm_ratio: Fraction | float = SM_RATIO
     engine: str | Path = DEFAULT_ENGINE
     memory_share: Fraction | float | None = None
+    kv_layout: str | None = None
     given: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
     """Which of world_size and dp were stated; the others follow."""
 
@@ -110,7 +112,7 @@ class Deployment:
     def _check_words(self) -> None:
         if self.gemm is not None and not _FORMATS.fullmatch(str(self.gemm)):
             _choice("gemm", self.gemm, (*get_args(Precision), "fp4", "int8", "mxfp4 x mxfp8"))
-        for name, choices in (("kv", Precision), ("comm", Communication), ("overlap", Overlap)):
+        for name, choices in (("kv", KvPrecision), ("comm", Communication), ("overlap", Overlap)):
             if getattr(self, name) is not None:
                 _choice(name, getattr(self, name), get_args(choices))
         if not 0 < self.sm_ratio <= 1:

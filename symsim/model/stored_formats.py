@@ -116,6 +116,8 @@ def _as_deployed(family: Family, deployment: Deployment, cost_model: CostModel) 
         raise DeploymentError(
             f"gemm = {deployment.gemm}: the {cost_model.name} cost model knows bf16 and fp8; choose one of them"
         )
+    if deployment.kv not in (None, "bf16", "fp8"):
+        raise DeploymentError(f"kv = {deployment.kv}: the {cost_model.name} cost model counts a cache in bf16 or fp8")
     decided = replace(deployment, gemm=deployment.gemm or "bf16", kv=deployment.kv or "bf16")
     notes = [
         f"{family.config.path}: the {cost_model.name} cost model does not read {stated}; gemm {decided.gemm} and kv "

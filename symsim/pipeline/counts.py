@@ -28,6 +28,8 @@ from symsim.model.stored_formats import ServedModel, serve
 from symsim.pipeline.checkpoint import checkpoint_bytes
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.shards import whole_shards
+from symsim.quantization.kv_cache import PARTS as KV_PARTS
+from symsim.quantization.kv_cache import kv_layout as layout_of
 from symsim.tables.table import TableContext
 
 PARTS = ("attention", "ffn", "norm")
@@ -172,14 +174,16 @@ class Cache:
 
     per_token: what one token takes while no window is full; windows: window in tokens -> the part of it that such
     layers take, and take no more past their window; state: what a sequence holds whatever its length; form: of a
-    sequence of S + O tokens; kv: the format of the cache.
+    sequence of S + O tokens; kv: the format of the cache; layout: of its rows, where they are stored in parts.
+    Figures are whole numbers but where a token holds a part of an entry.
     """
 
-    per_token: int
-    windows: Mapping[int, int]
+    per_token: float
+    windows: Mapping[int, float]
     state: int
     form: ClosedForm
     kv: str
+    layout: str | None = None
 
     def __repr__(self) -> str:
         return one_line(self, f"{self.per_token:,} B of a token, {self.state:,} B of state, of {self.form.subject}")
@@ -194,19 +198,31 @@ class Cache:
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain JSON types."""
         windows = [{"tokens": tokens, "per_token": count} for tokens, count in self.windows.items()]
-        return {"per_token": self.per_token, "windows": windows, "state": self.state, "kv": self.kv}
+        return {
+            "per_token": self.per_token,
+            "windows": windows,
+            "state": self.state,
+            "kv": self.kv,
+            "layout": self.layout,
+        }
 
 
 def cache(
-    model: str | Path | Family, *, kv: str | None = None, graphs: Sequence[str | Path] = (), fallback: bool = False
+    model: str | Path | Family,
+    *,
+    kv: str | None = None,
+    kv_layout: str | None = None,
+    graphs: Sequence[str | Path] = (),
+    fallback: bool = False,
 ) -> Cache:
-    """KV cache and state of one sequence. kv: bf16, fp8, or (None) the format that the checkpoint gives it.
+    """KV cache and state of one sequence. kv: bf16, fp8, int8, ..., or (None) the format that the checkpoint gives it;
+    kv_layout: of rows that are stored in parts, the default of the format unless given.
 
     >>> cache("deepseek-v3").per_token
     70272
     """
     family = _family(model, graphs, fallback)
-    deployment = Deployment(num_nodes=1, gemm="bf16", kv=kv)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
+    deployment = Deployment(num_nodes=1, gemm="bf16", kv=kv, kv_layout=kv_layout)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
     served = serve(family, deployment, named_cost_model(COUNTING))
     bound = bind_model(family.sizes, served.deployment, served.stored)
     phased, values = phase_of(served, "decode", bound), bound.symbols()
@@ -215,9 +231,11 @@ def cache(
         f" as {served.origin} says" if held != "bf16" and kv is None else ""
     )
     form = ClosedForm(cache_derivation(phased), bound, TableContext(device="", vintage="", kv=held), subject)
-    windows = {_whole(window, values): _whole(size, values) for window, size in windowed(phased.graph).items()}
-    growing = _whole(resident(phased.graph, "cache"), values)
-    return Cache(growing + sum(windows.values()), windows, _whole(resident(phased.graph, "state"), values), form, held)
+    windows = {_whole(window, values): _number(size, values) for window, size in windowed(phased.graph).items()}
+    total = _number(sympy.Add(resident(phased.graph, "cache"), *windowed(phased.graph).values()), values)
+    in_parts = {f"b_{part}" for part in KV_PARTS} & set(form.symbols)
+    layout = layout_of(served.deployment.kv_layout, held).name if in_parts else None
+    return Cache(total, windows, _whole(resident(phased.graph, "state"), values), form, held, layout)
 
 
 def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:
@@ -264,6 +282,12 @@ def _times(phased: PricedPhase, body: str, values: Mapping[Any, Expr]) -> int:
 
 def _counted(cost: Cost) -> Mapping[str, Expr]:
     return cost.counted or {COUNTED[0]: cost.total_flops}
+
+
+def _number(amount: Expr, values: Mapping[Any, Expr]) -> float:
+    """A whole number where it is one."""
+    number = substitute(amount, values)
+    return int(number) if number.is_Integer else float(number)
 
 
 def _whole(amount: Expr, values: Mapping[Any, Expr]) -> int:

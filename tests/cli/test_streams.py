@@ -139,7 +139,7 @@ def test_a_picture_replaces_a_file_whole_or_not_at_all(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "what", ["models", "families", "devices", "engines", "tables", "kernels", "metrics", "symbols", "forms"]
+    "what", ["models", "families", "devices", "engines", "layouts", "tables", "kernels", "metrics", "symbols", "forms"]
 )
 def test_list_answers(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", what, "--json"]) == 0
