@@ -78,7 +78,8 @@ def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: Plan) -> Mappi
         if chosen is not None and _takes_time(costs[op.name]):
             row, fitted = chosen
             scope = {**work[op.step], **op.shape}
-            found[op.name] = seconds(row, fitted, costs[op.name], scope, fitted.coefficients()), fitted
+            time = seconds(row, fitted, costs[op.name], scope, fitted.coefficients(), optional=op.step != "")
+            found[op.name] = (time * sympy.Min(scope["rows"], 1) if op.step else time), fitted
     return found
 
 
@@ -87,8 +88,17 @@ def _takes_time(cost: Cost) -> bool:
     return any(amount != 0 for amount in (cost.total_flops, cost.hbm_bytes, cost.link_bytes, cost.time))
 
 
-def seconds(row: Operator, fitted: Fitted, cost: Cost, scope: Scope, coefficients: Mapping[str, Expr]) -> Expr:
-    """One execution of an operator. scope: sizes of its kernel and its step; coefficients: symbols, or numbers."""
+def seconds(
+    row: Operator,
+    fitted: Fitted,
+    cost: Cost,
+    scope: Scope,
+    coefficients: Mapping[str, Expr],
+    *,
+    optional: bool = False,
+) -> Expr:
+    """One execution of an operator. scope: sizes of its kernel and its step; coefficients: symbols, or numbers;
+    optional: the iteration may hold none of its step, where sizes are zero and forms would divide by them."""
     hardware = {**{name: symbol(name) for name in HARDWARE}, **dict(fitted.numbers)}
     sizes = {name: expression(size, scope) for name, size in row.sizes.items()}
     amounts: dict[str, Expr] = {
@@ -99,5 +109,8 @@ def seconds(row: Operator, fitted: Fitted, cost: Cost, scope: Scope, coefficient
         "sent": cost.link_bytes,
         "link": sympy.Add(*(in_bytes(sent) / symbol(f"{link}_bandwidth") for link, sent in cost.send.items())),
     }
+    if optional:
+        sizes = {name: size if size.is_Number else sympy.Max(size, 1, evaluate=False) for name, size in sizes.items()}
+        amounts["bytes"] = sympy.Max(amounts["bytes"], 1, evaluate=False)
     amounts |= {name: sizes[name] for name in ("rows",) if name in sizes}
     return named_form(fitted.form).seconds({**hardware, **coefficients, **sizes}, amounts)

@@ -109,3 +109,20 @@ def test_a_device_without_measurements_says_so() -> None:
     assert any("uncalibrated" in note for note in uncalibrated.compiled.notes)
     low, high = uncalibrated.tpot.interval(**AT)
     assert high / low > 15
+
+
+def test_an_iteration_without_a_prompt_is_a_decode_step() -> None:
+    """Kernels that an iteration does not hold take no time, their launches neither; it is asked about no logits."""
+    compiled = costs("llama-3.3-70b", tp=4)
+    iteration = compiled.compiled.form("iteration")
+    at = {"B": 32, "Q": 1, "C": 2000, "S": 1000, "past": 0}
+    alone, with_prompt = (
+        iteration.evaluate(**{k: v for k, v in at.items() if k in iteration.symbols}, T=t) for t in (0, 512)
+    )
+    assert alone == pytest.approx(compiled.tpot.evaluate(B=32, C=2000), rel=1e-6)
+    assert with_prompt > alone
+
+
+def test_requests_under_load_are_answered() -> None:
+    found = costs("llama-3.3-70b", tp=4).predict(isl=1000, osl=300, concurrency=16).as_dict()
+    assert costs("llama-3.3-70b", tp=4).tpot.evaluate(B=16, S=1000, O=300) < found["tpot_s"]["mean"] < 0.05
