@@ -47,6 +47,12 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     ask.add_argument("--moe-tp", type=int, help="GPUs that share one expert (default: those of tp that ep leaves)")
     ask.add_argument("--dcp", type=int, default=1, help="tp ranks that share a KV cache in decode")
     ask.add_argument("--redundant-experts", type=int, default=0, help="further copies of single experts")
+    ask.add_argument(
+        "--expert-imbalance",
+        type=float,
+        metavar="C",
+        help="variation of experts' popularity (0: that of the draw alone)",
+    )
     ask.add_argument("--gemm", metavar="FORMAT", help=GEMM_HELP)
     ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
     add_kv(ask)

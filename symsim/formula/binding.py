@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
+from statistics import NormalDist
 
 from sympy import Expr, Rational, Symbol
 
@@ -206,6 +207,11 @@ def _hardware(device: Device, cost_model: CostModel) -> Rows:
     return rows
 
 
+def _fullest_score(ranks: int) -> Fraction:
+    """How many standard deviations above the mean the largest of so many normal numbers is expected (Blom 1958)."""
+    return Fraction(round(NormalDist().inv_cdf((ranks - 0.375) / (ranks + 0.25)), 9)).limit_denominator(10**9)
+
+
 def _deployment(deployment: Deployment) -> Rows:
     values = {
         "world_size": Fraction(deployment.world_size),
@@ -215,6 +221,9 @@ def _deployment(deployment: Deployment) -> Rows:
         "moe_tp": Fraction(deployment.experts_split),
         "redundant_experts": Fraction(deployment.redundant_experts),
         "sm_ratio": Fraction(deployment.sm_ratio),
+        "expert_imbalance": Fraction(str(deployment.expert_imbalance or 0)),
+        "z_experts": _fullest_score(deployment.experts_over),
+        "imbalance": Fraction(deployment.expert_imbalance is not None),
         "deepep": Fraction(deployment.comm == "deepep"),
         "two_batch": Fraction(deployment.overlap == "two-batch"),
         **({"b_w": Fraction(WIDTHS[deployment.gemm])} if deployment.gemm in WIDTHS else {}),

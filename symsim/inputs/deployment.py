@@ -43,9 +43,10 @@ class Deployment:
     fits into one. dp follows from world_size where that is given, else from ep; world_size from the degrees.
 
     gemm, kv: precision of weight GEMMs (bf16, fp8, or formats as `fp4`, `int8`, `mxfp4 x mxfp8`) and of the KV cache;
-    `checkpoint`: what its quantisation config says; None: as
-    the cost model does, `checkpoint` where it reads formats, else bf16. comm: how tokens reach experts; overlap: one
-    batch at a time or two; sm_ratio: share of SMs left to compute under two-batch overlap in prefill.
+    `checkpoint`: what its quantisation config says; None: as the cost model does, `checkpoint` where it reads formats,
+    else bf16. comm: how tokens reach experts; overlap: one batch at a time or two; sm_ratio: share of SMs left to
+    compute under two-batch overlap in prefill; expert_imbalance: coefficient of variation of the popularity of experts,
+    0 for the chance of the draw alone, None for balanced ranks.
     engine: which serving engine plans the memory, a name or a TOML file; memory_share: as its flag for it counts, in
     place of its default; kv_layout: how rows of the cache are stored that have parts (quantization/kv_cache.toml).
     Raises DeploymentError on values that cannot be.
@@ -67,6 +68,7 @@ class Deployment:
     comm: Communication = "allreduce"
     overlap: Overlap = "none"
     sm_ratio: Fraction | float = SM_RATIO
+    expert_imbalance: float | None = None
     engine: str | Path = DEFAULT_ENGINE
     memory_share: Fraction | float | None = None
     kv_layout: str | None = None
@@ -115,6 +117,8 @@ class Deployment:
         for name, choices in (("kv", KvPrecision), ("comm", Communication), ("overlap", Overlap)):
             if getattr(self, name) is not None:
                 _choice(name, getattr(self, name), get_args(choices))
+        if self.expert_imbalance is not None and not self.expert_imbalance >= 0:
+            raise DeploymentError(f"expert_imbalance = {self.expert_imbalance} must be zero or more")
         if not 0 < self.sm_ratio <= 1:
             raise DeploymentError(f"sm_ratio = {self.sm_ratio} must be above 0 and at most 1")
         if self.memory_share is not None and not 0 < self.memory_share <= 1:
@@ -215,6 +219,8 @@ class Deployment:
             parts.append("whole experts" if split == 1 else f"experts tensor parallel over {split}")
         if self.redundant_experts:
             parts.append(f"{self.redundant_experts} redundant experts")
+        if self.expert_imbalance is not None:
+            parts.append(f"popularity of experts varying by {self.expert_imbalance:g}")
         parts.append("weights as in the checkpoint" if self.gemm == CHECKPOINT else f"{self.gemm} GEMMs")
         parts.append("KV cache as in the checkpoint" if self.kv == CHECKPOINT else f"{self.kv} KV cache")
         if self.world_size > 1:

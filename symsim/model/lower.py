@@ -58,6 +58,9 @@ def degrees(facts: Facts, guards: dict[sympy.Basic, bool]) -> dict[str, Expr]:
         found["moe_tp"] = symbol("tp")
     if decide(sympy.Eq(symbol("redundant_experts"), 0), facts, guards):
         found["redundant_experts"] = sympy.S.Zero
+    ranks = facts.get(symbol("ep"), sympy.S.One)
+    if decide(sympy.Ne(symbol("imbalance"), 0), facts, guards) and ranks != 1:  # z is the score of so many
+        decide(sympy.Eq(symbol("ep"), ranks), facts, guards)
     return found
 
 

@@ -20,7 +20,7 @@ from symsim.quantization.layers import Mixture
 DEGREES = ("pp", "cp", "dcp")
 """Degrees of parallelism that formulas hold only where they are above 1."""
 
-USUAL = frozenset(("moe_tp", "redundant_experts", "dcp"))
+USUAL = frozenset(("moe_tp", "redundant_experts", "dcp", "imbalance"))
 """What most deployments do not do: formulas say that it holds only where it is done."""
 
 

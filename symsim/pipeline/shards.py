@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+import sympy
+
 from symsim.algebra.symbols import KNOWN, symbol
 from symsim.cost.metrics import PricedPhase
 from symsim.errors import DeploymentError
 from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
 from symsim.inputs.deployment import Deployment
+from symsim.model.op_graph import Guard
 from symsim.model.predicates import no_refusal, shards_are_whole
 
 _none_refused = lru_cache(maxsize=1024)(no_refusal)
@@ -29,6 +32,8 @@ def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numb
                 raise DeploymentError(f"{sentence}; choose another deployment or cost model")
     asked = {name: getattr(deployment, name) for name in ("ep", "moe_tp", "redundant_experts")}
     stated = next((name for name, value in asked.items() if value), None)
+    if deployment.expert_imbalance is not None:
+        asked["expert_imbalance"], stated = deployment.expert_imbalance, "expert_imbalance"
     if stated is not None and not any(map(_has_experts, every)):
         raise DeploymentError(f"{stated} = {asked[stated]}: the model has no experts to spread; leave {stated} out")
 
@@ -37,8 +42,17 @@ def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numb
 def _has_experts(phase: PricedPhase) -> bool:
     """Whether anything of it depends on how experts are spread."""
     ep = symbol("ep")
-    spoken = {found for guard in phase.guards for found in guard.symbols()}
-    return ep in spoken or any(ep in cost.hbm_bytes.free_symbols for cost in phase.costs.values())
+    spoken = [guard for guard in phase.guards if ep in guard.symbols() and not _fixed(guard)]
+    return bool(spoken) or any(ep in cost.hbm_bytes.free_symbols for cost in phase.costs.values())
+
+
+def _fixed(guard: Guard) -> bool:
+    """Whether a formula was decided for one number of expert parallel ranks, whether there are experts or not."""
+    match guard.condition:
+        case sympy.Eq(lhs=sympy.Symbol(), rhs=sympy.Integer() as ranks):
+            return ranks != 1
+        case _:
+            return False
 
 
 def whole_shards(phase: PricedPhase, numbers: Numbers, *, pad: bool) -> list[str]:
