@@ -14,7 +14,8 @@ from typing import Any
 from symsim.errors import ConfigError, did_you_mean
 from symsim.inputs.strict_json import Keys, mapping, read_object
 from symsim.quantization.layers import BF16, Quantization, unquantised
-from symsim.quantization.methods import READERS, Method
+from symsim.quantization.methods import Method
+from symsim.quantization.weight_only import EVERY
 
 _KEYS = ("quantization_config", "compression_config")
 _BESIDE = "hf_quant_config.json"
@@ -145,7 +146,8 @@ def _read(stated: Keys, keys: Mapping[str, Any], origin: str) -> Quantization:
     method = stated.values.get("quant_method")
     if method is None and "quant_algo" in stated.values:
         method = "modelopt"  # older exports leave quant_method out
-    if not isinstance(method, str) or method not in READERS:
-        hint = did_you_mean(str(method), READERS)
+    method = method.removeprefix("intel/") if isinstance(method, str) else method
+    if not isinstance(method, str) or method not in EVERY:
+        hint = did_you_mean(str(method), EVERY)
         raise ConfigError(f"{stated.where}: quant_method = {json.dumps(method)} is not understood; {hint}")
-    return READERS[method](Method(method, origin, stated, keys))
+    return EVERY[method](Method(method, origin, stated, keys))

@@ -363,7 +363,7 @@ def test_containers_answer_where_all_agree() -> None:
 
 
 REFUSED = [
-    ({"quant_method": "hqq"}, 'quant_method = "hqq" is not understood; known: awq'),
+    ({"quant_method": "aqlm"}, 'quant_method = "aqlm" is not understood; known: auto-round, awq'),
     ({"bits": 4}, "quant_method = null is not understood"),
     ({**FP8, "fmt": "e5m2"}, 'fmt = "e5m2" is not understood; expected null or "e4m3"'),
     ({**FP8, "weight_block_size": [128]}, "weight_block_size = [128] is not understood"),
@@ -546,3 +546,76 @@ def test_every_real_config_is_understood() -> None:
     for name, answer in quantised.items():
         assert answer.format_of("lm_head").name == "bf16 x bf16", name
         assert len(answer.formats) > 1, name
+
+
+ROUND = {
+    "quant_method": "auto-round",
+    "bits": 4,
+    "group_size": 128,
+    "sym": True,
+    "data_type": "int",
+    "packing_format": "auto_round:auto_gptq",
+    "autoround_version": "0.6.0",
+    "extra_config": {
+        "model.layers.0.mlp.up_proj": {"bits": 16, "data_type": "float"},
+        ".*self_attn\\.q_proj": {"bits": 8, "group_size": 32},
+    },
+}
+TORCHAO = {"quant_method": "torchao", "quant_type": {"default": {"_type": "Int4WeightOnlyConfig", "_data": {}}}}
+HQQ4 = {"weight_quant_params": {"nbits": 4, "group_size": 64, "axis": 1}}
+HQQ = {"quant_method": "hqq", "quant_config": HQQ4, "skip_modules": ["lm_head"]}
+
+
+def torchao(name: str, **data: Any) -> dict[str, Any]:
+    return {"quant_method": "torchao", "quant_type": {"default": {"_type": name, "_data": data}}}
+
+
+WEIGHT_ONLY = [
+    (ROUND, "model.layers.1.mlp.up_proj", "int4 g128 x bf16", 4 + Fraction(16 + 4, 128)),
+    (ROUND, "model.layers.0.mlp.up_proj", "bf16 x bf16", Fraction(16)),
+    (ROUND, "model.layers.3.self_attn.q_proj", "int8 g32 x bf16", 8 + Fraction(16 + 8, 32)),
+    ({**ROUND, "quant_method": "intel/auto-round"}, "model.layers.1.mlp.up_proj", "int4 g128 x bf16", None),
+    ({**ROUND, "data_type": "mx_fp", "act_bits": 4}, "model.layers.1.mlp.up_proj", "mxfp4 x mxfp4", None),
+    (TORCHAO, "model.layers.1.mlp.up_proj", "int4 g128 x bf16", 4 + Fraction(32, 128)),
+    (torchao("Int4WeightOnlyConfig", group_size=32), "model.layers.1.mlp.up_proj", "int4 g32 x bf16", Fraction(5)),
+    (torchao("Int8WeightOnlyConfig"), "model.layers.1.mlp.up_proj", "int8 per channel x bf16", Fraction(8)),
+    (torchao("Float8DynamicActivationFloat8WeightConfig"), "model.layers.1.mlp.up_proj", "fp8 per tensor x fp8", None),
+    (
+        {"quant_method": "torchao", "quant_type": "int4_weight_only", "quant_type_kwargs": {"group_size": 64}},
+        "model.layers.1.mlp.up_proj",
+        "int4 g64 x bf16",
+        None,
+    ),
+    (HQQ, "model.layers.1.mlp.up_proj", "int4 g64 x bf16", 4 + Fraction(32, 64)),
+    ({**HQQ, "quant_config": {"mlp.up_proj": HQQ4}}, "model.layers.1.mlp.up_proj", "int4 g64 x bf16", None),
+    ({**HQQ, "quant_config": {"mlp.up_proj": HQQ4}}, "model.layers.1.mlp.down_proj", "bf16 x bf16", None),
+]
+
+
+@pytest.mark.parametrize(("stated", "module", "name", "bits"), WEIGHT_ONLY)
+def test_libraries_that_quantise_weights_alone(
+    stated: dict[str, Any], module: str, name: str, bits: Fraction | None
+) -> None:
+    found = read(stated)
+    assert found.format_of(module).name == name
+    assert found.format_of("lm_head").name == "bf16 x bf16"
+    assert bits is None or found.format_of(module).weight.bits_per_weight == bits
+
+
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        (
+            torchao("ModuleFqnToConfig"),
+            "quant_type = .*ModuleFqnToConfig.* is not understood; expected a described type",
+        ),
+        (torchao("Int4WeightOnlyConfig", group_size="all"), 'group_size = "all" is not understood'),
+        ({**ROUND, "bits": 5}, "bits = 5 is not understood"),
+        ({**ROUND, "rotation": "hadamard"}, "rotation = .* may change cost"),
+        ({**HQQ, "quant_config": None}, "quant_config = null is not understood"),
+        ({**HQQ, "quant_config": {"weight_quant_params": {"nbits": 1, "group_size": 64}}}, "nbits = 1"),
+    ],
+)
+def test_what_these_libraries_say_otherwise_is_refused(stated: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        read(stated)
