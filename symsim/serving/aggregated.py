@@ -44,7 +44,7 @@ def deployed(compiled: Compiled, ask: Ask) -> Deployed:
     layout, stated = step.layout, compiled.numbers.values
     budget = float(ask.budget or stated.get("max_tokens", BUDGET))
     room = room_of(compiled, decoding(work), layout)
-    limit = ask.max_running or float(stated.get("max_sequences", math.inf))
+    limit = ask.max_running or float(stated.get("max_sequences", math.inf)) * layout.replicas
     places = min(math.floor(room.sequences) if math.isfinite(room.sequences) else math.inf, limit)
     budget *= layout.replicas if not ask.budget else 1
     batch = min(places, _TANGENT * layout.replicas)

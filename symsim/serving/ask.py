@@ -63,9 +63,10 @@ class Ask:
 
     @property
     def work(self) -> Workload:
+        """The requests; an answer of one token comes from prefill, and hardly decodes."""
         return Workload(
             input=self.isl,
-            output=self.osl,
+            output=self.osl if self.osl.mean > 1 else Length("constant", 1 + _HARDLY),
             hit=self.prefix_hit,
             drafts=self.drafts,
             acceptance=self.acceptance or 0.0,
@@ -123,6 +124,9 @@ def _acceptance(value: Acceptance) -> tuple[float | tuple[float, ...] | None, fl
         )
     return (numbers[0] if len(numbers) == 1 else numbers), None
 
+
+_HARDLY = 1e-6
+"""Tokens to decode where there are none: forms speak of the time of each."""
 
 _PRICE = re.compile(r"\s*([0-9.]+)\s*\$?\s*/?\s*(h|hour|s)?\s*")
 HOUR = 3600

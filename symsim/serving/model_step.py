@@ -110,8 +110,8 @@ def _iteration(compiled: Compiled) -> Callable[..., float]:
         decode, prefill = function_of(compiled.form("tpot").for_inputs(("B", "C"))), function_of(compiled.form("ttft"))
 
     def in_turn(**work: float) -> float:
-        rows = decode(B=work["B"] * work["Q"], C=work["C"]) if work["B"] else 0.0
-        return rows + (prefill(T=work["T"], S=work["S"], past=work["past"]) if work["T"] else 0.0)
+        rows = decode(**{**work, "B": work["B"] * work["Q"]}) if work["B"] else 0.0
+        return rows + (prefill(**work) if work["T"] else 0.0)
 
     return in_turn
 

@@ -150,3 +150,21 @@ def test_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_input_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*WORDS, *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("way", ["open", "closed", "exclusive", "apart closed"])
+def test_an_answer_of_one_token_has_no_time_between_tokens(way: str) -> None:
+    found = costs().predict(1024, 1, **WAYS[way]).as_dict()
+    assert found["ttft_s"]["mean"] > 0
+    assert found["e2e_s"]["mean"] == found["ttft_s"]["mean"]
+    assert found["tpot_s"]["mean"] is None
+    assert found["itl_s"]["p99"] is None
+
+
+def test_overlapped_batches_are_bound_by_the_device() -> None:
+    wide = symsim.Deployment(world_size=128, num_nodes=16, comm="deepep", overlap="two-batch")
+    found = (
+        symsim.compile("deepseek-v3", "h800", wide, cost_model="roofline").predict(1024, 256, concurrency=8192).figures
+    )
+    assert found.running == pytest.approx(8192, rel=0.01)
+    assert max(found.time, key=lambda name: found.time[name]) != "fixed times"
