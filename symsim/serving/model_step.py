@@ -103,22 +103,44 @@ def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> Mode
 
 
 def _iteration(compiled: Compiled) -> Callable[..., float]:
-    """Of decodes and prompts together; where two batches overlap, of both in turn."""
-    try:
-        return function_of(compiled.form("iteration"))
-    except DeploymentError:
-        decode, prefill = function_of(compiled.form("tpot").for_inputs(("B", "C"))), function_of(compiled.form("ttft"))
+    """Of decodes and prompts together, of either alone by its own step; where two batches overlap, of both in turn."""
+    decode, prefill = function_of(_in_context(compiled)), function_of(compiled.form("ttft"))
+    mixed = _mixed(compiled)
 
-    def in_turn(**work: float) -> float:
+    def at(**work: float) -> float:
+        if not work["T"] and work["Q"] == 1:
+            return decode(**work)
+        if not work["B"] and not work["past"]:
+            return prefill(**work)
+        if mixed is not None:
+            return mixed(**{**work, "T": max(work["T"], _NOTHING), "B": max(work["B"], _NOTHING)})
         rows = decode(**{**work, "B": work["B"] * work["Q"]}) if work["B"] else 0.0
         return rows + (prefill(**work) if work["T"] else 0.0)
 
-    return in_turn
+    return at
+
+
+_NOTHING = 1e-6
+"""Tokens in place of none: kernels of some cost models are not told for nothing."""
+
+
+def _mixed(compiled: Compiled) -> Callable[..., float] | None:
+    """None where no iteration holds both."""
+    try:
+        return function_of(compiled.form("iteration"))
+    except DeploymentError:
+        return None
+
+
+def _in_context(compiled: Compiled) -> ClosedForm:
+    """The decode step in its mean context C."""
+    form = compiled.form("tpot")
+    return form.without(("C",)) if any(step.symbol.name == "C" for step in form.applied.steps) else form
 
 
 def _draft(compiled: Compiled, drafts: int) -> Callable[..., float]:
     """One more layer and the LM head for each draft, as an MTP module of the model has them."""
-    form = compiled.form("tpot").for_inputs(("B", "C"))
+    form = _in_context(compiled)
     layers = max(1.0, float(compiled.numbers.values.get("L", 1)))
     total, outside = function_of(form), _outside(form)
     return lambda **work: drafts * ((total(**work) - outside(**work)) / layers + outside(**work))

@@ -168,3 +168,11 @@ def test_overlapped_batches_are_bound_by_the_device() -> None:
     )
     assert found.running == pytest.approx(8192, rel=0.01)
     assert max(found.time, key=lambda name: found.time[name]) != "fixed times"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_calibrated_times_are_taken_as_well(way: str) -> None:
+    found = symsim.compile("qwen3-8b", "h100", cost_model="calibrated").predict(1024, 256, **WAYS[way]).figures
+    assert not found.sentence
+    assert found.tpot is not None
+    assert 0 < found.tpot < 0.1
