@@ -255,7 +255,7 @@ class _Normal:
 
 def _rounded(inner: Sum, *, up: bool) -> Sum:
     """A rounding of whole numbers over a whole number: what is whole stands outside, and of floor(x) and
-    ceil(x) - 1 + 1/n that which has fewer terms inside; any other as it is.
+    ceil(x) - 1 + 1/n that which has fewer terms inside, of halves always the floor; any other as it is.
     """
     below = _denominator(inner)
     if below is None:
@@ -267,6 +267,9 @@ def _rounded(inner: Sum, *, up: bool) -> Sum:
     raised = _split(_collected((*floored[1], step)), step)
     if len(raised[1]) < len(floored[1]):
         whole = _collected((*floored[0], *raised[0], *_scaled(one, Fraction(-1))))
+        if (number, symbols) == (2, ()):  # floor(x) + ceil(x) = 2 x
+            down = _rounded(raised[1], up=False)
+            return _collected((*whole, *_scaled(raised[1], Fraction(2)), *_scaled(down, Fraction(-1))))
         return _collected((*whole, *(_single(Atom("ceiling", (raised[1],))) if raised[1] else ())))
     return _collected((*floored[0], *(_single(Atom("floor", (floored[1],))) if floored[1] else ())))
 

@@ -91,7 +91,7 @@ def test_a_file_that_has_the_section_in(tmp_path: Path) -> None:
     assert run("paper", "qwen3-8b", "--out", str(tmp_path / "paper")).returncode == 0
     done = run("verify", "paper/main.tex", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(": equal") == 6
+    assert done.stdout.count(": equal") == 7
     notes = done.stderr.splitlines()
     assert len(notes) == len(set(notes)) > 0
 
