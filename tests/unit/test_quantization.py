@@ -363,7 +363,7 @@ def test_containers_answer_where_all_agree() -> None:
 
 
 REFUSED = [
-    ({"quant_method": "aqlm"}, 'quant_method = "aqlm" is not understood; known: auto-round, awq'),
+    ({"quant_method": "aqlm"}, 'quant_method = "aqlm" is not understood; did you mean awq'),
     ({"bits": 4}, "quant_method = null is not understood"),
     ({**FP8, "fmt": "e5m2"}, 'fmt = "e5m2" is not understood; expected null or "e4m3"'),
     ({**FP8, "weight_block_size": [128]}, "weight_block_size = [128] is not understood"),
