@@ -111,7 +111,7 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
     Formulas are compared in symbols where every symbol means the same number in both, or differs only in hardware
     and constants; architecture and deployment numbers are put in where they differ.
     """
-    one, other = (form.for_inputs(at) for form in (one, other))
+    one, other = (form.for_inputs(at).in_chunks(at) for form in (one, other))
     level = _level(one, other)
     left, right = one.level(level), other.level(level)
     point = {name: value for name, value in at.items() if name in {*one.symbols, *other.symbols}}
@@ -154,8 +154,9 @@ def crossings_of(one: ClosedForm, other: ClosedForm, variable: str, **at: int) -
 def _crossing(
     one: ClosedForm, other: ClosedForm, variable: str, before: int, smaller: bool, fixed: Mapping[str, int]
 ) -> Crossing:
-    level = _level(one, other)
     at = {**fixed, variable: before + 1}
+    one, other = (form.in_chunks(at) for form in (one, other))
+    level = _level(one, other)
     values = {**one.values({}), **other.values({}), **at}
     pieces = [
         binding_arms(form.level(level), {**form.values({}), **at}, form.context).inlined() for form in (one, other)

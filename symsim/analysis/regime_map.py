@@ -7,7 +7,7 @@ one symbol as a formula in the other (and in all that is fixed).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sympy import Expr
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import symbol_info
 from symsim.analysis.regimes import SPAN, Regimes, regimes_along
+from symsim.analysis.stretches import is_cut_along
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
@@ -133,6 +134,8 @@ def map_regimes(whole: ClosedForm, variables: tuple[str, str], ranges: tuple[End
     """
     if variables[0] == variables[1]:
         raise SymsimError(f"a map in two symbols needs two; {variables[0]} was named twice")
+    if is_cut_along(whole, variables):
+        whole = _of_one_count(whole, variables, ranges, at)
     form, point, values = followed(whole, variables, at)
     here = {name: float(values[name]) for name in variables}
     xs, ys = (_grid(name, here[name], *ends) for name, ends in zip(variables, ranges, strict=True))
@@ -163,6 +166,24 @@ def map_regimes(whole: ClosedForm, variables: tuple[str, str], ranges: tuple[End
         exact_at(form, mine, values, 0),
         (lines[0], lines[1]),
     )
+
+
+def _of_one_count(
+    whole: ClosedForm, variables: tuple[str, str], ranges: tuple[Ends, Ends], at: Mapping[str, float]
+) -> ClosedForm:
+    """The metric of prompts that take as many chunks all over the map. Raises SymsimError where they do not."""
+    ends = dict(zip(variables, ranges, strict=True))
+    corners = [{**at, **{name: end[i] for name, end in ends.items()}} for i in (0, 1)]
+    few = {**corners[0], "S": corners[0].get("S"), "T": corners[1].get("T")}
+    many = {**corners[1], "S": corners[1].get("S"), "T": corners[0].get("T")}
+    known = all(point.get(name) for point in (few, many) for name in ("S", "T"))
+    counts = {whole.chunk_count(point) for point in (few, many)} if known else set[int]()
+    if len(counts) != 1:
+        raise SymsimError(
+            f"a map of {whole.name} is of prompts that are cut into as many chunks all over it; give ranges of "
+            f"{' and '.join(name for name in variables if name in ('S', 'T'))} with S <= T, or follow one symbol"
+        )
+    return replace(whole.in_chunks(few), cut=None)
 
 
 def _grid(name: str, here: float, low: float | None, high: float | None) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ of border has a closed form, the root of the difference of both arms; the second
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sympy import Expr, Rational
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import WORKLOAD, symbol_info
+from symsim.analysis.stretches import is_cut_along, stretches
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
@@ -150,6 +151,8 @@ def regimes_along(
     at: the point, which fixes all other symbols.  Whole-number symbols are looked at from 1 to 1024 (B) or 131,072
     tokens unless a range is given.  Raises SymsimError for a symbol that the metric does not have.
     """
+    if is_cut_along(form, (variable,)):
+        return _over_stretches(form, variable, low, high, at)
     subject = form.subject
     form, point, values = followed(form, (variable,), at)
     here = float(low or 1 if variable in WORKLOAD and variable not in point else values[variable])
@@ -165,6 +168,26 @@ def regimes_along(
     where = inside[0] if inside else -1
     words = (form.name, form.derivation.result.latex, form.unit, variable, symbol_info(variable).unit, subject)
     return Regimes(*words, stated, where, tuple(pieces))
+
+
+def _over_stretches(
+    form: ClosedForm, variable: str, low: float | None, high: float | None, at: Mapping[str, float]
+) -> Regimes:
+    """The pieces where prompts are cut into chunks: those of each stretch with as many chunks, one after another."""
+    others = {name: value for name, value in at.items() if name != variable}
+    parts = stretches(form, variable, low, high, at)
+    here = at.get(variable, parts[0].low)
+    every = [regimes_along(part.form, variable, part.low, part.high, **others) for part in parts]
+    pieces: list[Piece] = []
+    for before, part, found in zip([None, *parts], parts, every, strict=False):
+        first, *rest = found.pieces
+        if before is not None:
+            words = (f"{before.count} chunks of a prompt", f"{part.count} chunks of a prompt")
+            first = replace(first, borders=(Border(first.low, form.derivation.result.symbol.name, *words, None, None),))
+        pieces += [first, *rest]
+    inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
+    where = inside[0] if inside else -1
+    return replace(every[0], at={**every[0].at, variable: here}, here=where, pieces=tuple(pieces))
 
 
 def _whole(variable: str) -> bool:

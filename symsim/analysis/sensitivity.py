@@ -79,7 +79,8 @@ def ranked_inputs(form: ClosedForm, names: Sequence[str] = (), **at: float) -> t
     Raises SymsimError for a name that the metric does not have.
     """
     form = form.for_inputs(at)
-    form = form.overriding({name: value for name, value in at.items() if form.takes(name)}).leading()
+    whole = form.overriding({name: value for name, value in at.items() if form.takes(name)}).leading()
+    form = whole.in_chunks(at)
     _, tables = _with_table_factors(form.derivation)
     point = {name: int(value) for name, value in at.items() if name in INPUTS and name in form.symbols}
     values = {**form.values(point), **dict.fromkeys(tables.values(), 1.0)}
@@ -95,7 +96,7 @@ def ranked_inputs(form: ClosedForm, names: Sequence[str] = (), **at: float) -> t
             raise SymsimError(f"{form.name} has no input {name}; {did_you_mean(name, known)}")
     chosen = names or [*usual, *tables]
     printed = laid_out(form, "symbolic", "")
-    found = [_sensitivity(form, name, tables.get(name, name), values, printed) for name in chosen]
+    found = [_sensitivity(form, whole, name, tables.get(name, name), values, printed) for name in chosen]
     return tuple(sorted(found, key=lambda one: -max(map(abs, one.elasticity))))
 
 
@@ -118,8 +119,10 @@ def _with_table_factors(derivation: Derivation) -> tuple[Derivation, Mapping[str
     return derivation.mapped(lambda expr: substitute(expr, scaled)), factors
 
 
-def _sensitivity(form: ClosedForm, name: str, own: str, values: Mapping[str, Any], printed: Layout) -> Sensitivity:
-    """own: the symbol's name in the derivation."""
+def _sensitivity(
+    form: ClosedForm, whole: ClosedForm, name: str, own: str, values: Mapping[str, Any], printed: Layout
+) -> Sensitivity:
+    """form: the metric as it is at the point; whole: wherever it is; own: the symbol's name in the derivation."""
     value = float(values[own])
     sides = [_slope(form, own, {**values, own: value * (1 + step)}) for step in (-STEP, STEP)]
     metric = _value(form, values)
@@ -128,7 +131,8 @@ def _sensitivity(form: ClosedForm, name: str, own: str, values: Mapping[str, Any
     more = None
     if info is None or not info.integer or name in INPUTS:
         larger = value * 1.1 if info is None or not info.integer else math.ceil(value * 1.1)
-        more = _value(form, _moved(form, values, own, larger)) / metric - 1
+        moved = _moved(form, values, own, larger)
+        more = _value(whole.in_chunks(moved), moved) / metric - 1
     meaning, unit = (signatures()[name].meaning, "1") if info is None else (info.meaning, info.unit)
     factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
     shown = substitute(sides[1], factors)

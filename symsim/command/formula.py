@@ -74,7 +74,8 @@ def _none_fits(formula: Formula, value: float) -> bool:
 
 def _breakdown(costs: Costs, formula: Formula, point: Mapping[str, int], *, as_json: bool) -> int:
     timed = costs.tpot.form if formula.name in ("memory", "max_batch") else formula.form  # it knows the mean context
-    lines = breakdown(costs.compiled.phase(formula.name), timed, point)
+    count = formula.form.chunk_count(point)
+    lines = breakdown(costs.compiled.phase_at(formula.name, count), timed, point, cut=count > 1)
     symbols = formula.form.for_inputs(point).symbols
     used = {name: value for name, value in point.items() if name in symbols or name in ("B", "S", "O")}
     value = formula.evaluate(**{name: v for name, v in point.items() if name in symbols})

@@ -34,8 +34,9 @@ class Amount:
 class Metric:
     """A row of the table. starts_from: `time`, `residents` or another metric; asked: whether questions may be about it.
 
-    step: the step of the model whose costs it is worked out from; let: named steps before its result; of: what a rate
-    is of, a user or a GPU; words: its names, bare; stages: max or min, which pipeline stage's it is where they differ.
+    step: the step of the model whose costs it is worked out from; chunks: the step that longer prompts are cut into;
+    let: named steps before its result; of: what a rate is of, a user or a GPU; words: its names, bare; stages: max or
+    min, which pipeline stage's it is where they differ.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Metric:
     of: str
     words: frozenset[str]
     stages: str = "max"
+    chunks: str | None = None
 
     @property
     def unit(self) -> str:
@@ -69,6 +71,16 @@ def metrics() -> Mapping[str, Metric]:
     """Name -> metric, in the order of the table."""
     data = tomllib.loads((GRAMMAR / "metrics.toml").read_text(encoding="utf-8"))
     return {name: _metric(name, row) for name, row in data.items()}
+
+
+def timed(metric: Metric) -> tuple[Metric, ...]:
+    """A metric, the one that it starts from, and so on.
+
+    >>> [row.name for row in timed(metrics()["tgs_prefill"])]
+    ['tgs_prefill', 'ttft']
+    """
+    start = metrics().get(metric.starts_from)
+    return (metric,) if start is None else (metric, *timed(start))
 
 
 def metrics_of(steps: Collection[str]) -> tuple[str, ...]:
@@ -100,7 +112,7 @@ def bare(name: str) -> str:
 
 
 _RESULT = ("symbol", "formula", "unit", "latex", "meaning")
-_KEYS = {*_RESULT, "aliases", "step", "from", "let", "asked", "of", "stages"}
+_KEYS = {*_RESULT, "aliases", "step", "from", "let", "asked", "of", "stages", "chunks"}
 
 
 def _metric(name: str, row: Mapping[str, Any]) -> Metric:
@@ -117,4 +129,5 @@ def _metric(name: str, row: Mapping[str, Any]) -> Metric:
         stages=row.get("stages", "max"),
         of=row.get("of", ""),
         words=frozenset(map(bare, (name, *row.get("aliases", ())))),
+        chunks=row.get("chunks"),
     )

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr
 from sympy.core.function import AppliedUndef
 
-from symsim.cost.metrics import Derivation
+from symsim.cost.metrics import Derivation, Step
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import positions
 from symsim.tables.forms import Table, thinned
@@ -27,6 +27,27 @@ class Carried:
     def source(self) -> str:
         signature = self.lookup.signature
         return self.lookup.assumed or f"{signature.meaning}; {signature.file}, {signature.library}"
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedChunks:
+    """What a stand-alone program sums where a prompt is cut: the time of a chunk in T and past, its tables by name, and
+    what chunks.then makes of the sum, in workload symbols and numbers; ranks: that share a prompt."""
+
+    chunk: Derivation
+    tables: dict[str, Carried]
+    ranks: Expr
+    total: str
+    then: tuple[Step, ...]
+
+
+def carried_chunks(form: ClosedForm) -> CarriedChunks | None:
+    """The chunks of a metric, with every number put in; None where no prompt is cut."""
+    found = form.level_of_chunks("numeric")
+    if found is None:
+        return None
+    tables, chunk = bound_tables(form.one_chunk, form.one_chunk.level("numeric"))
+    return CarriedChunks(chunk, tables, found.ranks, found.chunk.result.symbol.name, found.then)
 
 
 def bound_tables(form: ClosedForm, derivation: Derivation) -> tuple[dict[str, Carried], Derivation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from sympy.core.function import AppliedUndef
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.metrics import PricedPhase
 from symsim.cost.roofline import Time
+from symsim.formula.chunk_sums import chunks_of
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import positions, program
 from symsim.model.op_graph import Op
@@ -44,9 +46,16 @@ class OpLine:
         return asdict(self)
 
 
-def breakdown(phase: PricedPhase, form: ClosedForm, workload: Mapping[str, int]) -> tuple[OpLine, ...]:
-    """Operators in the order of the graph text. Raises EmptyTable where a measured row cannot be used."""
+def breakdown(
+    phase: PricedPhase, form: ClosedForm, workload: Mapping[str, int], *, cut: bool = False
+) -> tuple[OpLine, ...]:
+    """Operators in the order of the graph text. Raises EmptyTable where a measured row cannot be used.
+
+    cut: whether the phase is one chunk of a prompt, of which the workload has several: figures are then means over its
+    chunks, `times` counts executions in all of them, and what bounds is what takes longest in all.
+    """
     values = form.values(workload)
+    points = chunk_values(values) if cut else [values]
     times = phase.times()
     lines: list[OpLine] = []
     passed: list[list[float]] = []
@@ -54,11 +63,14 @@ def breakdown(phase: PricedPhase, form: ClosedForm, workload: Mapping[str, int])
         cost, time = phase.costs[op.name], times[op.name]
         passes = phase.passes(op)
         terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, *_parts(time), *passes)
-        flops, hbm, link, seconds, *rest = numbers(terms, values, form.context)
-        parts, repeats = rest[: len(_BOUNDS)], rest[len(_BOUNDS) :]
+        every = [numbers(terms, point, form.context) for point in points]
+        flops, hbm, link, seconds, *rest = (math.fsum(column) / len(points) for column in zip(*every, strict=True))
+        parts, repeats = rest[: len(_BOUNDS)], [each * len(points) for each in rest[len(_BOUNDS) :]]
         passed.append(repeats)
         bound = _BOUNDS[max(range(len(parts)), key=parts.__getitem__)]
-        rows = [found.sentence() for found in look_ups(time, values, form.context)]
+        asked = _spread(points) if cut else points
+        rows = [found.sentence() for point in asked for found in look_ups(time, point, form.context)]
+        rows = [*dict.fromkeys(rows)]
         keys = form.keys_of(Tuple(*op.shape.values()))
         source = "; ".join([f"{op.origin} ({', '.join(keys)})" if keys else str(op.origin), *rows])
         intensity = flops / hbm if hbm else None
@@ -104,9 +116,27 @@ def numbers(terms: tuple[Expr, ...], values: Mapping[str, Any], context: TableCo
 def defaults_at(form: ClosedForm, workload: Mapping[str, int]) -> tuple[str, ...]:
     """A sentence for every look-up of a formula that no measured row of its own answers at a workload point."""
     values = form.values(workload)
-    calls = {call for step in form.applied.steps for call in step.expr.atoms(AppliedUndef)}
-    found = [found_at(call, values, form.context).default for call in sorted(calls, key=str)]
+    cut = form.chunk_count(values) > 1
+    calls = {call for step in (form.one_chunk if cut else form).applied.steps for call in step.expr.atoms(AppliedUndef)}
+    points = _spread(chunk_values(values)) if cut else [values]
+    found = [found_at(call, point, form.context).default for call in sorted(calls, key=str) for point in points]
     return tuple(dict.fromkeys(sentence for sentence in found if sentence is not None))
+
+
+def chunk_values(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The numbers of every chunk of a prompt, in place of those of the whole."""
+    chunks = chunks_of(values["S"], values["T"], values["cp"])
+    return [{**values, "T": tokens, "past": before} for tokens, before in chunks]
+
+
+ASKED = 32
+"""Chunks of a prompt whose look-ups are asked for at the most."""
+
+
+def _spread(points: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The first, the last and others between, evenly."""
+    at = dict.fromkeys(round(i * (len(points) - 1) / (ASKED - 1)) for i in range(ASKED))
+    return [points[i] for i in at]
 
 
 def look_ups(time: Time, values: Mapping[str, Any], context: TableContext) -> list[Found]:

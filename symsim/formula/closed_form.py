@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -10,13 +11,25 @@ from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sympy import Basic, Expr, Integer, Pow, Symbol
 
-from symsim.algebra.symbols import INPUTS, WORKLOAD, SymbolInfo, is_symbol, subscripted, symbol, symbol_info
+from symsim.algebra.symbols import (
+    INPUTS,
+    WORKLOAD,
+    SymbolInfo,
+    is_symbol,
+    subscripted,
+    substitute,
+    symbol,
+    symbol_info,
+)
+from symsim.cost.chunks import Chunks
 from symsim.cost.metrics import Derivation
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import overrides
 from symsim.formula.binding import Numbers
+from symsim.formula.chunk_sums import ChunkSum, are_cut
 from symsim.formula.interval import LEVEL, Ends, ends_at
 from symsim.formula.program import Program, Steps, program
 from symsim.formula.rewriting import Rewriting, rewriting, rewritten
@@ -29,13 +42,22 @@ Level = Literal["symbolic", "model", "numeric"]
 constants as symbols; numeric: only workload symbols left."""
 
 
+FillCut = Callable[[NDArray[np.float64], Mapping[str, NDArray[np.float64]]], None]
+"""Changes an array over points, the numbers of whose symbols broadcast to it."""
+
+MOST_WRITTEN = 512
+"""Chunks of a prompt that are written out at the most."""
+
+
 @dataclass(frozen=True, eq=False)
 class ClosedForm:
     """A metric in closed form. Values are SI: seconds, bytes, tokens per second.
 
     applied: the named steps with every look-up applied; bound: the number behind every symbol but the workload's;
     context: binds tables; subject: what it is the metric of, in words; origin: the words of the command line that say
-    the same, empty where no command derives it; ends: operator -> its fitted time times these is its interval.
+    the same, empty where no command derives it; ends: operator -> its fitted time times these is its interval; cut:
+    what it is of prompts that are longer than an iteration, where that is the sum over their chunks: the derivation
+    then holds for all others.
     """
 
     applied: Derivation
@@ -44,6 +66,7 @@ class ClosedForm:
     subject: str = ""
     origin: str = ""
     ends: Ends = field(default_factory=dict[str, tuple[float, float]])
+    cut: Callable[[], Chunks] | None = None
 
     @cached_property
     def derivation(self) -> Derivation:
@@ -57,7 +80,8 @@ class ClosedForm:
 
     def changed(self, change: Callable[[Derivation], Derivation]) -> ClosedForm:
         """The same metric with its steps changed."""
-        return replace(self, applied=change(self.applied))
+        cut = self.cut
+        return replace(self, applied=change(self.applied), cut=None if cut is None else lambda: cut().mapped(change))
 
     def keeping(self, derivation: Derivation) -> ClosedForm:
         """The same metric derived by these steps."""
@@ -65,8 +89,11 @@ class ClosedForm:
 
     def without(self, names: Collection[str]) -> ClosedForm:
         """The same metric with some of its steps as inputs of their own."""
-        kept = tuple(step for step in self.applied.steps if step.symbol.name not in names)
-        return self.changed(lambda derivation: derivation.keeping(kept))
+
+        def kept(derivation: Derivation) -> Derivation:
+            return derivation.keeping(tuple(step for step in derivation.steps if step.symbol.name not in names))
+
+        return self.changed(kept)
 
     def for_inputs(self, names: Collection[str]) -> ClosedForm:
         """The metric in the mean context C where the names have it in place of S and O, from which it follows.
@@ -149,17 +176,27 @@ class ClosedForm:
 
     def level(self, level: Level) -> Derivation:
         """The derivation with numbers put in as far as the level says, as exact Rationals."""
+        numbers = self._put_in(level)
+        return self.derivation.substituted(numbers) if numbers else self.derivation
+
+    def _put_in(self, level: Level) -> Mapping[Symbol, Expr]:
         match level:
             case "symbolic":
-                return self.derivation
+                return {}
             case "model":
                 kinds = ("hardware", "convention", "engine", "calibration")
                 keep = {"peak_w", *(name for name in self.bound.values if _kind(name) in kinds)}
-                return self.derivation.substituted(
-                    {s: value for s, value in self.bound.symbols().items() if s.name not in keep}
-                )
+                return {s: value for s, value in self.bound.symbols().items() if s.name not in keep}
             case "numeric":
-                return self.derivation.substituted(self.bound.symbols())
+                return self.bound.symbols()
+
+    def level_of_chunks(self, level: Level) -> Chunks | None:
+        """What the metric is of prompts that are cut into chunks, as far; None where none is."""
+        if self.cut is None:
+            return None
+        numbers = self._put_in(level)
+        then = tuple(replace(step, expr=substitute(step.expr, numbers)) for step in self.chunks.then)
+        return replace(self.chunks, ranks=substitute(self.chunks.ranks, numbers), then=then)
 
     def evaluate(self, **values: float) -> float:
         """The value at a workload point, e.g. B=64, S=4096, O=2048; any other symbol may be overridden too.
@@ -168,10 +205,14 @@ class ClosedForm:
         for what only compiling can change, EmptyTable where a measured row cannot be used.
         """
         numbers = self._numbers(values)
-        compiled = self._program("python", numbers)
-        context = overrides.tables_for(self.bound, self.rewriting.columns, values, self.context)
+        cut = self.chunk_count(numbers) > 1
+        columns = self.one_chunk.rewriting.columns if cut else self.rewriting.columns
+        context = overrides.tables_for(self.bound, columns, values, self.context)
         try:
-            return float(compiled.at(numbers, context)[0])
+            if cut:
+                self.one_chunk.check_guards(self._changed(numbers), numbers)
+                return self._chunk_sum(numbers).at(numbers, context)
+            return float(self.program("python", numbers).at(numbers, context)[0])
         except ZeroDivisionError:
             names = sorted({s.name for s in self._divisors() if not numbers.get(s.name, 1)})
             none = ", ".join(f"{name} = 0 ({self._info(name).meaning})" for name in names)
@@ -193,7 +234,7 @@ class ClosedForm:
         All operators are at their low ends together, then all at their high ones: errors of kernels of one model go the
         same way more often than not, and the sum of the ends was never too narrow where layers were composed.
         """
-        return ends_at(self, values, level)
+        return ends_at(self.in_chunks(values), values, level)
 
     def function(self, names: Sequence[str]) -> Callable[..., Any]:
         """A vectorised function of the named symbols, in that order, broadcasting as NumPy does.
@@ -204,8 +245,9 @@ class ClosedForm:
             self._known(name)
         overrides.check_arrays(self.bound, self.rewriting.columns, names)
         fixed = self._numbers({}, given=names)
-        compiled = self._program("numpy", names)
+        compiled = self.program("numpy", names)
         followers = overrides.followers(self.bound, names)
+        fill = self.cut_points(names)
 
         def evaluate_array(*points: Any) -> Any:
             arrays = [np.asarray(point, dtype=float) for point in points]
@@ -213,9 +255,73 @@ class ClosedForm:
             values = {**fixed, **given, **{name: given[leader] for name, leader in followers.items()}}
             answer = compiled.over(values, self.context)[0]
             shape = np.broadcast_shapes(*(array.shape for array in arrays))
-            return np.broadcast_to(answer, shape).copy() if shape else float(answer)
+            answer = np.broadcast_to(answer, shape).copy()
+            fill(answer, given)
+            return answer if shape else float(answer)
 
         return evaluate_array
+
+    def cut_points(self, names: Collection[str], output: str = "") -> FillCut:
+        """What puts the metric where prompts are cut into an array over points of these symbols, which broadcast.
+
+        output: the sum over the chunks, where the metric goes on from it.
+        """
+        if self.cut is None:
+            return lambda answer, points: None
+        fixed = self._numbers({}, given=tuple(names))
+        followers = overrides.followers(self.bound, names)
+
+        def fill(answer: NDArray[np.float64], points: Mapping[str, NDArray[np.float64]]) -> None:
+            given = {**points, **{name: points[leader] for name, leader in followers.items()}}
+            if are_cut(answer.shape, {**fixed, **given}).any():
+                found = self._chunk_sum(names)
+                found = replace(found, then=None) if output == found.total else found
+                found.fill(answer, given, fixed, self.context)
+
+        return fill
+
+    def chunk_count(self, values: Mapping[str, Any]) -> int:
+        """Iterations that a prompt takes at a point, one after another; 1 where they are not known."""
+        if self.cut is None or "S" not in values or "T" not in values:
+            return 1
+        ranks = values.get("cp", self.bound.values["cp"])
+        return max(1, math.ceil(Fraction(values["S"]) / (Fraction(values["T"]) * Fraction(ranks))))
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        """What the metric is of prompts that are cut into chunks."""
+        assert self.cut is not None
+        return self.cut()
+
+    @cached_property
+    def one_chunk(self) -> ClosedForm:
+        """The time of one chunk, of T tokens after `past`."""
+        return replace(self, applied=self.chunks.chunk, cut=None)
+
+    def _chunk_sum(self, names: Collection[str]) -> ChunkSum:
+        then = tuple((step.symbol.name, step.expr) for step in self.chunks.then)
+        return ChunkSum(
+            at_point=self.one_chunk.program("python", names),
+            at_points=self.one_chunk.program("numpy", names),
+            total=self.chunks.chunk.result.symbol.name,
+            then=program(then, (then[-1][0],), "numpy") if then else None,
+        )
+
+    def in_chunks(self, values: Mapping[str, Any]) -> ClosedForm:
+        """The metric as it is around a point: where its prompt is cut, with every chunk written out.
+
+        Raises SymsimError for more of them than can be looked into.
+        """
+        count = self.chunk_count(values)
+        if count == 1:
+            return self
+        if count > MOST_WRITTEN:
+            at = f"at S = {values['S']:,}, T = {values['T']:,}"
+            raise SymsimError(
+                f"{self.name} {at} is the sum of {count:,} chunks, and at most {MOST_WRITTEN} of them are looked into; "
+                f"choose a larger T, or evaluate it"
+            )
+        return _written_out(self, count)
 
     @property
     def stand_ins(self) -> tuple[str, ...]:
@@ -261,7 +367,7 @@ class ClosedForm:
                 (found[name],) = program(((name, expr),), (name,), "python").run(known, {})
         return found
 
-    def _program(self, dialect: str, names: Collection[str]) -> Program:
+    def program(self, dialect: str, names: Collection[str]) -> Program:
         """The metric as a program; where shapes of look-ups may have changed, every look-up is asked anew."""
         moved = any(name in self.rewriting.shaped and self._moved(name, names) for name in names)
         derivation = self.applied if moved else self.derivation
@@ -280,15 +386,17 @@ class ClosedForm:
         if {"world_size", "tp", "pp", "cp"} & set(values):
             following = _following(numbers, self._fixed)
             numbers |= {name: found for name, found in following.items() if name not in values}
-        changed = {name for name, value in numbers.items() if value != self._fixed.get(name)} - set(WORKLOAD)
-        self._check_guards(changed, numbers)
+        self.check_guards(self._changed(numbers), numbers)
         missing = [name for name in self.symbols if name not in numbers and name not in given]
         if missing:
             needs = ", ".join(f"{name} ({self._info(name).meaning})" for name in missing)
             raise SymsimError(f"{self.name} needs a value for {needs}")
         return numbers
 
-    def _check_guards(self, changed: set[str], numbers: Mapping[str, Any]) -> None:
+    def _changed(self, numbers: Mapping[str, Any]) -> set[str]:
+        return {name for name, value in numbers.items() if value != self._fixed.get(name)} - set(WORKLOAD)
+
+    def check_guards(self, changed: set[str], numbers: Mapping[str, Any]) -> None:
         """A formula was decided for one kind of deployment; a symbol may not be overridden out of it."""
         for guard in self.derivation.guards:
             sizes = {s: Integer(numbers[s.name]) for s in guard.symbols() if s.name in numbers}
@@ -357,6 +465,12 @@ def _checked(name: str, value: object) -> Any:
     if not number > 0:
         raise DeploymentError(f"{name} = {value!r} must be a number above zero")
     return value
+
+
+@lru_cache(maxsize=64)
+def _written_out(form: ClosedForm, count: int) -> ClosedForm:
+    """Cached, so that limits of one metric at one point are of one form."""
+    return replace(form, applied=form.chunks.written_out(form.applied, count), cut=None)
 
 
 @lru_cache(maxsize=1024)

@@ -20,7 +20,7 @@ from sympy import Add, Expr, Max, Min, Mod, Mul, Symbol, ceiling, floor
 from sympy.core.function import AppliedUndef
 
 from symsim.errors import DeploymentError
-from symsim.formula.closed_form import ClosedForm
+from symsim.formula.closed_form import ClosedForm, FillCut
 from symsim.formula.numba_backend import fused
 from symsim.formula.program import Steps, array_tables, program
 from symsim.tables.table import TableContext
@@ -38,7 +38,8 @@ class Gridded:
 
     shared: the step through which `folded` axes enter, if there is one; outputs: the steps that are asked for; last:
     the steps that depend on all axes, where numba is to compute them in one pass (they are then not among `steps`);
-    varying: symbol -> its number in each of several forms, where they are computed together along CASE, the first axis.
+    varying: symbol -> its number in each of several forms, where they are computed together along CASE, the first axis;
+    cut: output -> what puts it where prompts are cut into chunks, for each form.
     """
 
     context: TableContext
@@ -50,12 +51,27 @@ class Gridded:
     outputs: tuple[str, ...]
     last: Steps = ()
     varying: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    cut: Mapping[str, Sequence[FillCut]] = field(default_factory=dict[str, Sequence[FillCut]])
 
     def values(self, axes: Axes) -> Mapping[str, NDArray[np.float64]]:
         """Every output in SI units at every point, NaN where a measured row cannot be used.
 
         Results have the axes of this metric, in their order.
         """
+        found = self._uncut(axes)
+        given = _spread({name: axes[name] for name in self.axes if name != CASE})
+        return {name: self._filled(values, self.cut.get(name, ()), given) for name, values in found.items()}
+
+    def _filled(self, values: NDArray[np.float64], fills: Sequence[FillCut], given: Axes) -> NDArray[np.float64]:
+        if not fills:
+            return values
+        whole = values.copy()
+        for fill, part in zip(fills, whole if self.axes[0] == CASE else [whole], strict=True):
+            fill(part, given)
+        return whole
+
+    def _uncut(self, axes: Axes) -> Mapping[str, NDArray[np.float64]]:
+        """As if every prompt fitted into an iteration."""
         if self.shared is None:
             return self._values({name: axes[name] for name in self.axes})
         name, step = self.shared
@@ -140,7 +156,7 @@ def gridded(form: ClosedForm, names: Sequence[str], also: Sequence[str] = (), *,
     what depends on all axes.
     """
     split = split_steps(form, names)
-    return _made_ready(form, split, also, last=split.last if numba else ())
+    return _made_ready((form,), split, also, last=split.last if numba else ())
 
 
 def gridded_together(forms: Sequence[ClosedForm], names: Sequence[str], also: Sequence[str] = ()) -> Gridded:
@@ -150,11 +166,14 @@ def gridded_together(forms: Sequence[ClosedForm], names: Sequence[str], also: Se
     own = {s.name for s in first.applied.free()} & first.bound.values.keys() | {"default_mfu"}
     rows = {name: [values[name] for values in numbers] for name in own}
     varying = {name: np.array(row, dtype=float) for name, row in rows.items() if any(value != row[0] for value in row)}
-    return replace(_made_ready(first, split_steps(first, names, varying), also), varying=varying)
+    return replace(_made_ready(forms, split_steps(first, names, varying), also), varying=varying)
 
 
-def _made_ready(form: ClosedForm, split: SplitSteps, also: Sequence[str], last: Steps = ()) -> Gridded:
+def _made_ready(forms: Sequence[ClosedForm], split: SplitSteps, also: Sequence[str], last: Steps = ()) -> Gridded:
+    form, own = forms[0], [axis for axis in split.axes if axis != CASE]
+    outputs = (split.result, *also) if form.cut is not None else ()
     return Gridded(
+        cut={output: [form.cut_points(own, output) for form in forms] for output in outputs},
         context=form.context,
         default_mfu=float(form.bound.values["default_mfu"]),
         axes=split.axes,

@@ -27,6 +27,7 @@ def followed(
     the device start at 1.  Raises SymsimError for one that the metric does not have, or a symbol without a value.
     """
     form = form if "C" in variables else form.for_inputs(at)
+    form = form if {"S", "T"} & {*variables} else form.in_chunks(at)
     stated = {name: value for name, value in at.items() if form.takes(name)}
     whole = form.overriding(stated).along(variables)
     form = whole.without(variables)

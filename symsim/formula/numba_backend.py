@@ -37,7 +37,21 @@ def numba_function(form: ClosedForm, names: Sequence[str]) -> Callable[..., Any]
     lines += [f"    {step.symbol.name} = {code(step.expr, 'numpy')}" for step in stand_alone.steps]
     lines.append(f"    return float({stand_alone.result.symbol.name})")
     exec(compile("\n".join(lines), f"<symsim {form.name}>", "exec"), scope)
-    return numba.vectorize([f"float64({', '.join(['float64'] * len(names))})"])(scope["run"])
+    compiled = numba.vectorize([f"float64({', '.join(['float64'] * len(names))})"])(scope["run"])
+    return compiled if form.cut is None else _with_cut(compiled, form, names)
+
+
+def _with_cut(compiled: Callable[..., Any], form: ClosedForm, names: Sequence[str]) -> Callable[..., Any]:
+    """The same, with prompts that are longer than an iteration summed over their chunks with NumPy."""
+    fill = form.cut_points(names)
+
+    def function(*points: Any) -> Any:
+        arrays = [np.asarray(point, dtype=float) for point in points]
+        answer = np.array(compiled(*arrays))
+        fill(answer, dict(zip(names, arrays, strict=True)))
+        return answer if answer.shape else float(answer)
+
+    return function
 
 
 @lru_cache(maxsize=64)

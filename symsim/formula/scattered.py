@@ -46,7 +46,7 @@ def compiled_function(form: ClosedForm, names: Sequence[str], backend: Backend =
     direct = numba_function(form, names) if backend == "numba" else form.function(names)
     if not set(names) <= set(WORKLOAD):
         return direct
-    ready = _Scattered(form, tuple(names), backend)
+    ready, fill = _Scattered(form, tuple(names), backend), form.cut_points(names)
 
     def function(*points: Any) -> Any:
         arrays = [np.asarray(point, dtype=float) for point in points]
@@ -56,8 +56,12 @@ def compiled_function(form: ClosedForm, names: Sequence[str], backend: Backend =
         if size <= FEW or outer or ready.mixed is None:
             return direct(*points)
         flat = [np.broadcast_to(array, shape).reshape(-1) for array in arrays]
-        found = ready.values(dict(zip(names, flat, strict=True)), ready.mixed, size)
-        return direct(*points) if found is None else found.reshape(shape)
+        given = dict(zip(names, flat, strict=True))
+        found = ready.values(given, ready.mixed, size)
+        if found is None:
+            return direct(*points)
+        fill(found, given)
+        return found.reshape(shape)
 
     return function
 

@@ -29,7 +29,8 @@ class CostModel:
     describe is refused, or only reported; reads_checkpoint: whether weights are in the formats of the checkpoint where
     a deployment states no precision; plans_by_engine: whether memory is planned as a serving engine does; graphs: the
     graph library that it counts, its own unless stated; fitted: whether kernels take as long as forms fitted to
-    measurements say.
+    measurements say; cuts_prompts: whether a prompt longer than an iteration is timed chunk by chunk, or one iteration
+    stands for it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class CostModel:
     plans_by_engine: bool = False
     graphs: str = ""
     fitted: bool = False
+    cuts_prompts: bool = False
 
 
 INFERSIM = CostModel(
@@ -82,6 +84,7 @@ ROOFLINE = CostModel(
     refuses_unread_keys=True,
     reads_checkpoint=True,
     plans_by_engine=True,
+    cuts_prompts=True,
 )
 
 CALIBRATED = replace(ROOFLINE, name="calibrated", graphs="roofline", fitted=True)

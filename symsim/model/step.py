@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import cast
 
 import sympy
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import KNOWN, symbol, symbol_or_zero
 from symsim.errors import SymsimError, UndefinedName, did_you_mean
@@ -69,7 +69,7 @@ def _step_named(name: str, library: Library, spoken: tuple[tuple[str, Expr], ...
     rule, degrees = library.steps[name], dict(spoken)
     known = {**{word: symbol(word) for word in KNOWN}, **degrees}
     if not rule.parts:
-        own = {size: symbol(size) for size in rule.params if size not in rule.defaults}
+        own = {size: _own(size) for size in rule.params if size not in rule.defaults}
         return _step(rule, own, library, known)
     if len(rule.parts) > 1:
         known = {**{word: symbol_or_zero(word) for word in KNOWN}, **degrees}
@@ -79,6 +79,11 @@ def _step_named(name: str, library: Library, spoken: tuple[tuple[str, Expr], ...
     totals = {fact: sympy.Add(*(part.facts[fact] for part in parts.values())) for fact in TOTALS}
     kinds = frozenset({name})
     return EngineStep(name=name, kinds=kinds, facts={**_flags(kinds, library), **totals}, parts=parts)
+
+
+def _own(size: str) -> Symbol:
+    """A size of a step as a symbol; tokens before it may be none."""
+    return symbol_or_zero(size) if size == "past" else symbol(size)
 
 
 def _called(call: StepCall, library: Library, known: Scope) -> EngineStep:

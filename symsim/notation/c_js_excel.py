@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 
+from sympy import Symbol
+
 from symsim.algebra.code_printer import code
 from symsim.algebra.symbols import INPUTS
 from symsim.cost.metrics import Derivation
 from symsim.errors import SymsimError, did_you_mean, printable
-from symsim.formula.bound_tables import bound_tables
+from symsim.formula.bound_tables import CarriedChunks, bound_tables, carried_chunks
 from symsim.formula.closed_form import ClosedForm
 from symsim.tables.forms import Nearest, Steps, Table
 
@@ -20,7 +22,7 @@ def c_function(form: ClosedForm, subject: str) -> str:
 
     It needs <math.h> only. Where a measured row cannot be used (its MFU is 0.000) the result is NaN.
     """
-    derivation, tables, inputs = _parts(form)
+    derivation, tables, inputs, chunks = _parts(form)
     head = [
         f"/* {_comment(f'{derivation.meaning} of {subject}')}.",
         *(f"   {_comment(sentence)}." for sentence in form.stand_ins),
@@ -29,12 +31,39 @@ def c_function(form: ClosedForm, subject: str) -> str:
         "",
     ]
     functions = [_c_table(name, table) for name, table in tables.items()]
-    body = [f"    const double {s.symbol.name} = {code(s.expr, 'c')};" for s in derivation.steps[:-1]]
+    body = _c_lines(derivation)
     arguments = ", ".join(f"double {name}" for name in inputs)
-    last = f"    return {code(derivation.result.expr, 'c')};"
-    text = "\n".join([*body, last])
+    cut = (
+        []
+        if chunks is None
+        else ["", "static double chunk(double T, double past) {", *_c_lines(chunks.chunk, ("T", "past")), "}"]
+    )
+    longer = [] if chunks is None else _c_longer(chunks)
+    text = "\n".join([*cut, *longer, *body])
     head += [line for name, line in _C_EXTREMES.items() if f"{name}(" in text]
-    return "\n".join([*head, *functions, "", f"double {form.name}({arguments}) {{", *body, last, "}"]) + "\n"
+    return "\n".join([*head, *functions, *cut, "", f"double {form.name}({arguments}) {{", *longer, *body, "}"]) + "\n"
+
+
+def _c_lines(derivation: Derivation, given: Sequence[str] = ()) -> list[str]:
+    """The body of a function. given: arguments that it may leave out."""
+    body = [f"    const double {s.symbol.name} = {code(s.expr, 'c')};" for s in derivation.steps[:-1]]
+    used = {s.name for step in derivation.steps for s in step.expr.free_symbols if isinstance(s, Symbol)}
+    unused = [f"    (void){name};" for name in given if name not in used]
+    return [*unused, *body, f"    return {code(derivation.result.expr, 'c')};"]
+
+
+def _c_longer(chunks: CarriedChunks) -> list[str]:
+    """The chunks of a prompt that is longer than an iteration, one after another."""
+    ranks, result = code(chunks.ranks, "c"), chunks.then[-1].symbol.name if chunks.then else chunks.total
+    return [
+        f"    if (S > {ranks} * T) {{",
+        f"        double {chunks.total} = 0.0;",
+        f"        for (double i = 0.0; i * {ranks} * T < S; i++)",
+        f"            {chunks.total} += chunk(smaller(T, S / {ranks} - i * T), i * {ranks} * T);",
+        *(f"        const double {step.symbol.name} = {code(step.expr, 'c')};" for step in chunks.then),
+        f"        return {result};",
+        "    }",
+    ]
 
 
 _C_EXTREMES = {  # unlike fmax and fmin these pass NaN on
@@ -81,7 +110,7 @@ def javascript_function(form: ClosedForm, subject: str) -> str:
 
     Where a measured row cannot be used (its MFU is 0.000) the result is NaN.
     """
-    derivation, tables, inputs = _parts(form)
+    derivation, tables, inputs, chunks = _parts(form)
     lines = [
         f"/** {_comment(f'{derivation.meaning} of {subject}')}.",
         *(f" *  {_comment(sentence)}." for sentence in form.stand_ins),
@@ -90,11 +119,33 @@ def javascript_function(form: ClosedForm, subject: str) -> str:
         "  const cell = (edges, x) => edges.filter((edge) => edge <= x).length;",
         "  const first = (gaps) => gaps.indexOf(Math.min(...gaps));",
         *(f"  {_javascript_table(name, table)}" for name, table in tables.items()),
-        *(f"  const {s.symbol.name} = {code(s.expr, 'javascript')};" for s in derivation.steps[:-1]),
-        f"  return {code(derivation.result.expr, 'javascript')};",
+        *([] if chunks is None else _javascript_longer(chunks)),
+        *_javascript_lines(derivation, "  "),
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _javascript_lines(derivation: Derivation, indent: str) -> list[str]:
+    body = [f"{indent}const {s.symbol.name} = {code(s.expr, 'javascript')};" for s in derivation.steps[:-1]]
+    return [*body, f"{indent}return {code(derivation.result.expr, 'javascript')};"]
+
+
+def _javascript_longer(chunks: CarriedChunks) -> list[str]:
+    """The chunks of a prompt that is longer than an iteration, one after another."""
+    ranks, result = code(chunks.ranks, "javascript"), chunks.then[-1].symbol.name if chunks.then else chunks.total
+    return [
+        f"  if (S > {ranks} * T) {{",
+        "    const chunk = (T, past) => {",
+        *_javascript_lines(chunks.chunk, "      "),
+        "    };",
+        f"    let {chunks.total} = 0;",
+        f"    for (let i = 0; i * {ranks} * T < S; i++)",
+        f"      {chunks.total} += chunk(Math.min(T, S / {ranks} - i * T), i * {ranks} * T);",
+        *(f"    const {step.symbol.name} = {code(step.expr, 'javascript')};" for step in chunks.then),
+        f"    return {result};",
+        "  }",
+    ]
 
 
 def _javascript_table(name: str, table: Table) -> str:
@@ -120,16 +171,20 @@ def _javascript_table(name: str, table: Table) -> str:
 def excel_formula(form: ClosedForm, cells: Mapping[str, str] | None = None) -> str:
     """One cell formula (Excel 365, Google Sheets: it uses LET). cells: where each input stands; default A1, B1, ...
 
-    Names end in an underscore, as Excel takes some letters for references. Unusable rows give #N/A.
+    Names end in an underscore, as Excel takes some letters for references. Unusable rows give #N/A, and so does a
+    prompt that is longer than an iteration where its time is the sum over chunks.
     Raises SymsimError where `cells` names what is no input, or holds anything but a reference to one cell.
     """
-    derivation, tables, inputs = _parts(form)
+    derivation, tables, inputs, chunks = _parts(form)
     where = {name: f"{column}1" for name, column in zip(inputs, "ABCDEFGH", strict=False)}
     for name, cell in (cells or {}).items():
         where[name] = _cell(name, cell, inputs)
     inline = {name: _excel_table(table) for name, table in tables.items()}
     pairs = [f"{s.symbol.name}_,{code(s.expr, 'excel', inline)}" for s in derivation.steps[:-1]]
-    steps = ",".join([*pairs, code(derivation.result.expr, "excel", inline)]).replace(" ", "")
+    result = code(derivation.result.expr, "excel", inline)
+    if chunks is not None:  # a cell has no sum over chunks that every program knows: better none than a wrong number
+        result = f"IF(S_>{code(chunks.ranks, 'excel')}*T_,NA(),{result})"
+    steps = ",".join([*pairs, result]).replace(" ", "")
     return f"=LET({''.join(f'{name}_,{cell},' for name, cell in where.items())}{steps})"
 
 
@@ -168,12 +223,15 @@ def _excel_table(table: Table) -> Callable[..., str]:
     return written
 
 
-def _parts(form: ClosedForm) -> tuple[Derivation, dict[str, Table], list[str]]:
-    """The steps with tables of their own names, those tables, and the inputs in the usual order."""
+def _parts(form: ClosedForm) -> tuple[Derivation, dict[str, Table], list[str], CarriedChunks | None]:
+    """The steps with tables of their own names, those tables, the inputs in the usual order, and what longer prompts
+    take."""
     derivation = form.level("numeric")
     carried, replaced = bound_tables(form, derivation)
+    chunks = carried_chunks(form)
+    carried |= {} if chunks is None else chunks.tables
     free = {s.name for s in derivation.free()}
-    return replaced, {name: one.table for name, one in carried.items()}, [n for n in INPUTS if n in free]
+    return replaced, {name: one.table for name, one in carried.items()}, [n for n in INPUTS if n in free], chunks
 
 
 def _comment(text: str) -> str:

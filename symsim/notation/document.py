@@ -6,12 +6,14 @@ from typing import Any
 
 from sympy.printing.str import sstr
 
+from symsim.notation.cut import Cut
 from symsim.notation.latex import equations
 from symsim.notation.layout import Layout
 
 
 def formula_json(layout: Layout) -> dict[str, Any]:
     """Steps from the metric down; values are exact SI numbers as floats at full precision."""
+    cut = layout.cut
     latex = {left: " ".join(lines) for left, lines in equations(layout)}
     steps = [
         {
@@ -46,8 +48,22 @@ def formula_json(layout: Layout) -> dict[str, Any]:
         "level": layout.level,
         "expression": sstr(layout.derivation.inlined()),
         "holds_for": layout.conditions,
+        "longer_prompts": None if cut is None else _longer_prompts(cut),
         "steps": steps,
         "symbols": symbols,
         "tables": tables,
         "in_place_of_tables": layout.stand_ins,
+    }
+
+
+def _longer_prompts(cut: Cut) -> dict[str, Any]:
+    """What holds where a prompt is cut into chunks: the sum of metric `chunk` over i = 0 ... chunks - 1."""
+    return {
+        "longer_than": sstr(cut.fitting),
+        "chunks": sstr(cut.count),
+        "sum_of": "chunk",
+        "T": sstr(cut.tokens),
+        "past": sstr(cut.before),
+        "sum": cut.total.symbol.name,
+        "then": [{"name": step.symbol.name, "expression": sstr(step.expr)} for step in cut.then],
     }

@@ -13,6 +13,7 @@ from sympy.printing.latex import LatexPrinter
 
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
+from symsim.notation.cut import cut_latex
 from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, fractional, ordered
 
 BUDGET = 92.0
@@ -230,7 +231,13 @@ def _group(latex: str, at: int) -> tuple[str, int]:
 
 def latex_text(layout: Layout) -> str:
     """An `align*` of all steps and a `tabular` of symbols, for an article that loads amsmath."""
-    return f"{derivation_latex(layout)}\n{_symbol_table(layout)}"
+    return "\n".join(part for part in (derivation_latex(layout), longer_prompts(layout), _symbol_table(layout)) if part)
+
+
+def longer_prompts(layout: Layout) -> str:
+    """A paragraph on prompts that are longer than an iteration; empty where none is cut into chunks."""
+    found = None if layout.cut is None else cut_latex(layout.cut, lambda expr: expression_latex(expr, layout))
+    return "" if found is None else f"\\par\\noindent {found}\\par"
 
 
 def numbered_latex(layout: Layout, label: str) -> str:

@@ -17,6 +17,7 @@ from symsim.errors import printable
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.source import Source
 from symsim.model.op_graph import USUAL
+from symsim.notation.cut import Cut, cut_of
 from symsim.tables.table import Signature, signatures
 
 DIGITS = 6
@@ -52,7 +53,8 @@ class Layout:
     """subject and origin stand on one line each; steps run from the metric down to its operators.
 
     reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold;
-    stand_ins: what is used in place of tables that do not answer; origin: the command that derives it, or nothing.
+    stand_ins: what is used in place of tables that do not answer; origin: the command that derives it, or nothing; cut:
+    what holds for prompts that are longer than an iteration, where they are cut into chunks.
     """
 
     subject: str = ""
@@ -65,11 +67,13 @@ class Layout:
     conditions: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
     origin: str = ""
+    cut: Cut | None = None
 
 
 def laid_out(form: ClosedForm, level: Level, subject: str, origin: str = "") -> Layout:
     """Lay a formula out at a level of detail: only symbols that are left in it get a row."""
     derivation = form.level(level)
+    chunks = form.level_of_chunks(level)
     left = {s.name for s in derivation.free()}
     rows = [_row(name, form) for name in form.symbols if name in left]
     rows.sort(key=lambda row: (KINDS[row.info.kind], row.info.name))
@@ -88,6 +92,7 @@ def laid_out(form: ClosedForm, level: Level, subject: str, origin: str = "") -> 
         conditions=conditions,
         stand_ins=form.stand_ins,
         origin=printable(command),
+        cut=None if chunks is None else cut_of(chunks),
     )
 
 

@@ -6,17 +6,20 @@ import re
 
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
-from symsim.notation.latex import equations
+from symsim.notation.cut import cut_latex
+from symsim.notation.latex import equations, expression_latex
 from symsim.notation.layout import Layout
 
 
 def markdown_text(layout: Layout) -> str:
     """A heading, the equations as one aligned display, and the symbols as a table."""
+    cut = layout.cut
     rows = [f"{left} &= " + " \\\\\n&\\quad ".join(lines) for left, lines in equations(layout)]
     parts = [
         f"### {layout.derivation.meaning}",
         _escaped(layout.subject),
         "$$\n\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}\n$$",
+        *([] if cut is None else [cut_latex(cut, lambda expr: expression_latex(expr, layout))]),
         _table(
             ("symbol", "meaning", "unit", "value", "source"),
             [

@@ -10,7 +10,8 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError
-from symsim.notation.latex import Lines
+from symsim.notation.cut import cut_latex
+from symsim.notation.latex import Lines, expression_latex
 from symsim.notation.layout import Layout
 
 MATHML = "http://www.w3.org/1998/Math/MathML"
@@ -49,11 +50,21 @@ def mathml_text(layout: Layout) -> str:
         f"<h2>{escape(layout.derivation.meaning)}</h2>",
         f"<p>{escape(layout.subject)}</p>",
         block,
+        _longer_prompts(layout, convert),
         _table(("symbol", "meaning", "unit", "value", "source"), symbols),
         _table(("table", "meaning", "arguments", "file"), tables) if tables else "",
         "</section>",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _longer_prompts(layout: Layout, convert: Callable[[str], str]) -> str:
+    """A paragraph on prompts that are longer than an iteration; empty where none is cut into chunks."""
+    if layout.cut is None:
+        return ""
+    text = cut_latex(layout.cut, lambda expr: expression_latex(expr, layout))
+    words = [_inline(convert, part) if i % 2 else escape(part) for i, part in enumerate(text.split("$"))]
+    return f"<p>{''.join(words)}</p>"
 
 
 def html_page(sheets: Sequence[Layout], note: str) -> str:

@@ -9,7 +9,7 @@ from symsim.algebra.code_printer import code
 from symsim.algebra.symbols import INPUTS
 from symsim.cost.metrics import Derivation
 from symsim.errors import printable
-from symsim.formula.bound_tables import Carried, bound_tables
+from symsim.formula.bound_tables import Carried, CarriedChunks, bound_tables, carried_chunks
 from symsim.formula.closed_form import ClosedForm
 from symsim.tables.forms import Nearest, Steps
 
@@ -38,16 +38,20 @@ def python_module(form: ClosedForm, subject: str) -> str:
     """
     derivation = form.level("numeric")
     carried, replaced = bound_tables(form, derivation)
+    chunks = carried_chunks(form)
+    carried |= {} if chunks is None else chunks.tables
     inputs = [s.name for s in derivation.free()]
     kinds = {type(one.table) for one in carried.values()}
     head = [f'"""{_quotable(f"{derivation.meaning} of {subject}")}.', "", f"Unit: {form.unit}. Derived by symsim."]
     head += ["", "In place of tables:", *map(_quotable, form.stand_ins)] if form.stand_ins else []
     head += ['"""', ""]
     head += ["from bisect import bisect_right"] if Steps in kinds else []
-    head += ["from math import ceil, floor, isnan, nan  # noqa: F401"]
+    sums = "fsum, " if chunks is not None else ""
+    head += [f"from math import ceil, floor, {sums}isnan, nan  # noqa: F401"]
     shared = [text for kind, text in ((Steps, _STEPS), (Nearest, _NEAREST)) if kind in kinds]
     tables = [_table(name, one) for name, one in carried.items()]
-    return "\n".join([*head, *shared, *tables, _metric(form, replaced, inputs)]) + "\n"
+    cut = [] if chunks is None else [_chunk(chunks)]
+    return "\n".join([*head, *shared, *tables, *cut, _metric(form, replaced, inputs, chunks)]) + "\n"
 
 
 def _quotable(text: str) -> str:
@@ -76,12 +80,39 @@ def _refusal(carried: Carried) -> str:
     return f"    if isnan(value):\n        raise ValueError({message!r})\n"
 
 
-def _metric(form: ClosedForm, derivation: Derivation, inputs: Sequence[str]) -> str:
+def _chunk(chunks: CarriedChunks) -> str:
+    """A function of the tokens of a chunk and of those before it."""
+    head = [
+        "\ndef _chunk(T, past):",
+        '    """Time of one chunk of T tokens of a prompt after `past` that are cached, s."""',
+    ]
+    return "\n".join([*head, *_lines(chunks.chunk)])
+
+
+def _lines(derivation: Derivation) -> list[str]:
+    lines = [
+        f"    {step.symbol.name} = {code(step.expr, 'python')}  # {printable(f'{step.meaning} [{step.unit}]')}"
+        for step in derivation.steps[:-1]
+    ]
+    return [*lines, f"    return {code(derivation.result.expr, 'python')}"]
+
+
+def _longer(chunks: CarriedChunks) -> list[str]:
+    """What a prompt that is longer than an iteration is: its chunks, one after another."""
+    ranks = code(chunks.ranks, "python")
+    share = "S" if ranks == "1" else f"S / {ranks}"
+    tokens = f"min(T, {share} - i*T), i*{ranks}*T"
+    lines = [
+        f"    if S > {ranks}*T:  # a longer prompt takes several iterations, one after another",
+        f"        {chunks.total} = fsum(_chunk({tokens}) for i in range(ceil(S / ({ranks}*T))))",
+        *(f"        {step.symbol.name} = {code(step.expr, 'python')}" for step in chunks.then),
+    ]
+    return [*lines, f"        return {chunks.then[-1].symbol.name if chunks.then else chunks.total}"]
+
+
+def _metric(form: ClosedForm, derivation: Derivation, inputs: Sequence[str], chunks: CarriedChunks | None) -> str:
     given = ", ".join(name for name in INPUTS if name in inputs)
     doc = "; ".join(f"{n}: {form.symbols[n].meaning}" for n in INPUTS if n in inputs)
     lines = [f"\ndef {form.name}(*, {given}):", f'    """{_quotable(f"{derivation.meaning}, {form.unit}. {doc}")}."""']
-    for step in derivation.steps[:-1]:
-        lines.append(
-            f"    {step.symbol.name} = {code(step.expr, 'python')}  # {printable(f'{step.meaning} [{step.unit}]')}"
-        )
-    return "\n".join([*lines, f"    return {code(derivation.result.expr, 'python')}"])
+    longer = [] if chunks is None else _longer(chunks)
+    return "\n".join([*lines, *longer, *_lines(derivation)])

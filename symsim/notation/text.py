@@ -7,6 +7,7 @@ from sympy.printing.str import StrPrinter
 
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
+from symsim.notation.cut import cut_text
 from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, fractional, ordered
 
 
@@ -86,6 +87,8 @@ def plain_text(layout: Layout) -> str:
         lines.append(f"  {step.symbol.name:<{width}} = {_Text(layout, step.unit).doprint(step.expr)}")
     if layout.level == "symbolic" and layout.conditions:
         lines += ["", f"holds for {', '.join(layout.conditions)}"]
+    if layout.cut is not None:
+        lines += ["", *cut_text(layout.cut, lambda expr: expression_text(expr, "", layout))]
     if layout.level == "numeric":
         lines += ["", ROUNDED]
     if layout.symbols:

@@ -11,6 +11,7 @@ from sympy import Expr, Max, Min, Rational, Symbol
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.units import format_quantity
+from symsim.notation.cut import cut_typst
 from symsim.notation.latex import Math, width
 from symsim.notation.layout import DIGITS, Layout, as_quantity, ordered
 
@@ -34,11 +35,13 @@ def typst_text(layout: Layout) -> str:
         )
         for row in layout.symbols
     ]
+    cut = layout.cut
     tables = [(f"${name(t.latex)}$", *map(_quoted, (t.meaning, ", ".join(t.args), t.file))) for t in layout.tables]
     parts = [
         f"== {layout.derivation.meaning[0].upper()}{layout.derivation.meaning[1:]}",
         f"#{_quoted(layout.subject)}",
         "#[\n#show math.equation: set block(breakable: true)\n$ " + " \\\n".join(rows).lstrip() + " $\n]",
+        *([] if cut is None else [cut_typst(cut, _Math(layout, "").text, name)]),
         _table(("symbol", "meaning", "unit", "value", "source"), (1, 3, 1, 2, 3), symbols),
     ]
     if tables:

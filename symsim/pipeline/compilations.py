@@ -12,6 +12,7 @@ import sympy
 
 from symsim.algebra.symbols import symbol
 from symsim.cost.calibrated import Plan
+from symsim.cost.chunks import Chunks, in_chunks
 from symsim.cost.kernel_cost import Rates, costs
 from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.metrics import Derivation, MemoryPlan, PricedPhase, derivation, priced_phase
@@ -136,3 +137,9 @@ def derived(metric: Metric, phase: PricedPhase, plan: MemoryPlan | None = None) 
         base = derived(found[metric.starts_from], phase) if metric.starts_from in found else None
         kept = DERIVATIONS.keep(key, derivation(metric, phase, base, plan))
     return kept
+
+
+def cut(metric: Metric, phase: PricedPhase) -> Chunks:
+    """A metric of prompts that are cut into chunks, each such a step."""
+    key = (metric.name, "chunks", phase)
+    return DERIVATIONS.find(key) or DERIVATIONS.keep(key, in_chunks(metric, phase))

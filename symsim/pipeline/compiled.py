@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,8 +11,9 @@ import sympy
 
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import symbol
+from symsim.cost.chunks import Chunks
 from symsim.cost.kernel_cost import Rates
-from symsim.cost.metric_table import metrics, named_metric
+from symsim.cost.metric_table import Metric, metrics, named_metric, timed
 from symsim.cost.metrics import MemoryPlan, PricedPhase
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
@@ -25,7 +26,7 @@ from symsim.model.architecture import Architecture
 from symsim.model.family import Family
 from symsim.model.stored_formats import ServedModel
 from symsim.paths import HARDWARE, display_path
-from symsim.pipeline.compilations import derived, phase_of
+from symsim.pipeline.compilations import cut, derived, phase_of
 from symsim.pipeline.fitted_kernels import FittedKernels
 from symsim.pipeline.shards import check_deployment, whole_shards
 from symsim.quantization.multiply import gemm_rate
@@ -76,6 +77,7 @@ class Compiled:
     assumptions: tuple[str, ...]
     asked: Deployment
     _forms: dict[str, ClosedForm] = field(default_factory=dict[str, ClosedForm], init=False)
+    _steps: dict[str, PricedPhase] = field(default_factory=dict[str, PricedPhase], init=False)
 
     def __repr__(self) -> str:
         return one_line(self, self.subject)
@@ -112,13 +114,31 @@ class Compiled:
             derivation = derived(row, self.phase(row.name), plan)
             ends = {op: (kernel.low, kernel.high) for op, (_, kernel) in self.phase(row.name).fitted.items()}
             words = self.subject, self.origin
-            self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, *words, ends)
+            self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, *words, ends, self._chunks(row))
         return self._forms[row.name]
+
+    def _chunks(self, row: Metric) -> Callable[[], Chunks] | None:
+        """What a metric is for prompts that are longer than an iteration, worked out where one is."""
+        step = timed(row)[-1].chunks
+        if step is None or not self.cost_model.cuts_prompts:
+            return None
+        return lambda: cut(row, self.step(step))
+
+    def phase_at(self, metric: str, count: int) -> PricedPhase:
+        """The priced step whose costs add up to a metric where a prompt takes so many iterations."""
+        chunk = timed(named_metric(metric))[-1].chunks
+        return self.phase(metric) if chunk is None or count == 1 else self.step(chunk)
+
+    def step(self, step: str) -> PricedPhase:
+        """A priced step that no deployment is checked by. Raises DeploymentError where it cannot be taken."""
+        if step not in self._steps:
+            self._steps[step] = self._priced(step)
+        return self._steps[step]
 
     def phase(self, metric: str) -> PricedPhase:
         """The priced step that a metric is worked out from."""
         step = named_metric(metric).step
-        return self.phases[step] if step in self.phases else self._priced(step)
+        return self.phases[step] if step in self.phases else self.step(step)
 
     @cached_property
     def _memory_plan(self) -> MemoryPlan | None:
@@ -128,7 +148,6 @@ class Compiled:
         return MemoryPlan(self._priced("fullest"), self.engine.unused, f"{display_path(self.engine.path)}, unused")
 
     def _priced(self, step: str) -> PricedPhase:
-        """A step that no deployment is checked by. Raises DeploymentError where it cannot be taken."""
         pad = self.context.figures is not None
         plan = None if self.fitted is None else self.fitted.plan
         found = phase_of(self.served, step, self.numbers, self.rates, plan, pad=pad)

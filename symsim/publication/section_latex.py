@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from symsim.algebra.symbols import symbol_info
-from symsim.notation.latex import grouped, numbered_latex, quantity
+from symsim.notation.latex import grouped, longer_prompts, numbered_latex, quantity
 from symsim.notation.layout import KINDS, Row
 from symsim.publication.regimes_latex import regimes_latex
 from symsim.publication.section import Section
@@ -116,6 +116,7 @@ def _formulas(section: Section) -> str:
         stated = f" [{unit}]" if unit != "1" else ""
         parts.append(f"\\subsection{{{title}}}\n{meaning}{stated}{earlier}:")
         parts.append(numbered_latex(replace(layout, steps=new), f"eq:{name.replace('_', '-')}"))
+        parts += [longer_prompts(layout)] if layout.cut is not None else []
     return "\n".join(parts)
 
 

@@ -55,7 +55,7 @@ class Check:
 
 def worked(formula: Formula, workload: Mapping[str, int]) -> Check:
     """Every step of a formula at a workload point. Raises EmptyTable where a measured row cannot be used."""
-    form = formula.form
+    form = formula.form.in_chunks(workload)
     values = form.values({name: v for name, v in workload.items() if name in form.symbols})
     steps = form.derivation.steps
     exprs = tuple((step.symbol.name, step.expr) for step in steps)

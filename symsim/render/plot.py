@@ -132,7 +132,8 @@ def save_plane(found: RegimeMap, limit: float | None, file: str | Path) -> None:
 def save_roofline(costs: Costs, formula: Formula, point: Mapping[str, int], file: str | Path, note: str = "") -> None:
     """Every operator's FLOP/s over its arithmetic intensity, under the roofs of the device."""
     plt = _pyplot()
-    every = breakdown(costs.compiled.phase(formula.name), formula.form, point)
+    count = formula.form.chunk_count(point)
+    every = breakdown(costs.compiled.phase_at(formula.name, count), formula.form, point, cut=count > 1)
     lines = [line for line in every if line.flops and line.hbm_bytes]
     if not lines:
         raise SymsimError("no operator both computes and moves bytes here; try --cost-model roofline")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -21,6 +22,9 @@ from symsim.solve.bisection import last_holding, ratio_middle
 from symsim.solve.limits import Limit, room_at, tightest
 from symsim.tables.table import TableContext
 
+MOST_CHUNKS = 32
+"""Chunks of a prompt that an answer's formula is worked out for at the most."""
+
 FARTHEST = 8.0
 """Inputs that would have to change by more than this factor are not named."""
 
@@ -36,8 +40,12 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     name, value = answer.variable, answer.value
     if tight is None or value is None or name not in tight.form.symbols or tight.resized is not None:
         return None
-    form, unknown = tight.form, tight.symbol(name)
-    values = form.point(**{**tight.fixed, name: value})
+    point = {**tight.fixed, name: value}
+    if tight.form.chunk_count(point) > MOST_CHUNKS:
+        return None
+    form = tight.form.in_chunks(point)
+    unknown = replace(tight, form=form).symbol(name)
+    values = form.point(**point)
     piece = binding_arms(form.derivation, values, form.context).inlined()
     bound = sympy.Symbol("bound", positive=True)
     above, below = sympy.fraction(piece)  # a rate is a quotient: x / y = bound where x = bound * y

@@ -165,7 +165,7 @@ def form_of(constraint: Constraint, forms: Forms) -> ClosedForm:
 
 def limit_at(constraint: Constraint, forms: Forms, point: Mapping[str, float]) -> Limit:
     """One constraint at a point. Raises QuerySyntaxError for a metric that is not there."""
-    form = form_of(constraint, forms)
+    form = form_of(constraint, forms).in_chunks(point)
     return Limit(
         text=str(constraint),
         form=form,

@@ -64,8 +64,11 @@ def _counts(expr: Expr, unknown: Symbol) -> list[Expr]:
 def moves(expr: Expr, limit: Limit, variable: str) -> int:
     """Certified direction of metric - bound in the variable, tables and the count of inputs held.
 
+    Where prompts are cut into chunks, along S: whether it stays above the bound from a length on (`lengths`).
     Raises SymsimError without one.
     """
+    if limit.form.cut is not None and variable == "S":
+        return 1
     if variable == limit.bound_name:
         expr = expr - symbol(variable)
     unknown = _unknown(expr, variable)

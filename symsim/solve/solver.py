@@ -146,13 +146,16 @@ def _with_symbol(form: ClosedForm, table: str) -> ClosedForm:
     values = {**form.bound.values, table: Fraction(1, 2)}
     measured = Source(how="measured", note=signatures()[table].meaning)
     sources = {**form.bound.sources, table: measured}
-    return ClosedForm(form.applied.mapped(swapped), replace(form.bound, values=values, sources=sources), form.context)
+    return replace(
+        form.changed(lambda derivation: derivation.mapped(swapped)),
+        bound=replace(form.bound, values=values, sources=sources),
+    )
 
 
 def _defaults(limits: list[Limit], variable: str, value: float) -> tuple[str, ...]:
     """What stands in for measured rows at the answer."""
     found: dict[str, None] = {}
     for form, fixed in {limit.form: limit.fixed for limit in limits if limit.resized is None}.items():
-        point: Mapping[str, float] = {**fixed, variable: value}
-        found |= dict.fromkeys(defaults_at(form, {k: int(v) for k, v in point.items() if k in INPUTS}))
+        point = {k: int(v) for k, v in {**fixed, variable: value}.items() if k in INPUTS}
+        found |= dict.fromkeys(defaults_at(form, point))
     return tuple(found)

@@ -19,6 +19,7 @@ from symsim.errors import SymsimError
 from symsim.language.query import Query
 from symsim.solve.answer import Answer, Ranges, infeasible, solved, unbounded
 from symsim.solve.bisection import gallop, last_holding, whole_middle
+from symsim.solve.lengths import looked_at
 from symsim.solve.limits import Limit, room_at, tightest
 from symsim.solve.movement import counted, moves, numeric, settled
 
@@ -78,7 +79,8 @@ def _course(limits: list[Limit], variable: str) -> Course:
             moving.append((limit, 0))
             continue
         expr = numeric(limit, variable)
-        wall, tokens = max(wall, settled(expr, limit, variable)), max(tokens, counted(expr, variable))
+        wall = max(wall, settled(expr, limit, variable), looked_at(limit, variable))
+        tokens = max(tokens, counted(expr, variable))
         moving.append((limit, moves(expr, limit, variable)))
     if tokens > MOST_TOKENS:
         raise SymsimError(f"T = {tokens:,} tokens in one iteration are more than {MOST_TOKENS:,}; ask for fewer")

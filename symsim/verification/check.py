@@ -97,6 +97,11 @@ def _verdict(
     text: str, compiled: Compiled, metric: str, path: str, given: Collection[Step], at: Mapping[str, float]
 ) -> Verdict:
     form = compiled.with_one_peak(metric)
+    if form.chunk_count(at) > 1:
+        raise SymsimError(
+            f"{path}: {form.name} is compared as it is of prompts that fit one iteration, and at {_stated(at)} "
+            f"a prompt is cut into chunks; give a point with S <= T"
+        )
     values = form.values({name: int(value) for name, value in at.items()})
     judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
     names = names_of(form, form.derivation)
@@ -128,6 +133,10 @@ def _verdict(
     parts = (form.name, compiled.subject, dict(at), _worst(deviations), tuple(checked), taken)
     chosen = tuple(str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
     return Verdict(*parts, chosen, tuple(differences))
+
+
+def _stated(at: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} = {at[name]:g}" for name in ("S", "T"))
 
 
 _PEAK = symbol("peak_w")
