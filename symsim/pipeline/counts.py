@@ -11,7 +11,7 @@ import sympy
 from sympy import Expr, Integer
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.algebra.symbols import substitute, symbol
+from symsim.algebra.symbols import substitute, symbol, symbol_or_zero
 from symsim.cost.kernel_cost import COUNTED, Cost, costs
 from symsim.cost.memory import resident, windowed
 from symsim.cost.metrics import PricedPhase
@@ -160,7 +160,8 @@ def flops(
     priced, _ = costs(graph, family.library, numbers)
     prompts = {"T": batch * seq, "S": seq, "past": past}
     work = prompts if phase == "prefill" else {"B": batch, "C": seq + past}
-    values = {**bound.symbols(), **{symbol(name): Integer(value) for name, value in work.items()}}
+    own = {called(name): Integer(value) for name, value in work.items() for called in (symbol, symbol_or_zero)}
+    values = {**bound.symbols(), **own}
     found: dict[str, int] = dict.fromkeys(COUNTED, 0)
     for op in graph.ops:
         for kind, amount in _counted(priced[op.name]).items():
