@@ -245,7 +245,7 @@ class _Normal:
         for form in map(self.of, args):
             nested = _only_extreme(form, kind)
             arms += nested if nested is not None else [form]
-        distinct = _without_zero(list(dict.fromkeys(arms)), kind)
+        distinct = _without_zero(_with_one_number(list(dict.fromkeys(arms)), kind), kind)
         if len(distinct) == 1:
             return distinct[0]
         common = [term for term in distinct[0] if term.slack == 0 and all(term in arm for arm in distinct)]
@@ -305,6 +305,20 @@ def _split(form: Sum, step: Term) -> tuple[Sum, Sum]:
         less = int(counts[step.factors]) % common
         kept = _collected((*kept, Term(-less * step.coefficient, Fraction(0), step.factors)))
     return _collected(whole), kept
+
+
+def _with_one_number(arms: list[Sum], kind: Literal["max", "min"]) -> list[Sum]:
+    """The arms with the largest (smallest) of those that are exact numbers in place of all of them."""
+    numbers = {arm: arm[0].coefficient if arm else Fraction(0) for arm in arms if _exact(arm)}
+    if len(numbers) < 2:
+        return arms
+    kept = (max if kind == "max" else min)(numbers, key=lambda arm: numbers[arm])
+    return [arm for arm in arms if arm == kept or arm not in numbers]
+
+
+def _exact(form: Sum) -> bool:
+    """Whether a sum is a number that is known exactly."""
+    return not form or (len(form) == 1 and not form[0].factors and form[0].slack == 0)
 
 
 def _without_zero(arms: list[Sum], kind: Literal["max", "min"]) -> list[Sum]:

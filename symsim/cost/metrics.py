@@ -161,7 +161,8 @@ def derivation(
             stage[amount.symbol] = own
         if not stages or amount is metric.result:
             expr = _of_all(metric.stages, each) if stages else expression(amount.tree(), known)
-            steps.append(Step(step_symbol(amount.symbol), expr, amount.unit, amount.meaning, amount.latex))
+            named_step = step_symbol(amount.symbol, signed=amount.signed)
+            steps.append(Step(named_step, expr, amount.unit, amount.meaning, amount.latex))
     guards = phase.guards if plan is None else (*phase.guards, *plan.fullest.guards)
     return Derivation(metric.name, metric.meaning, (*_context(steps), *steps), tuple(dict.fromkeys(guards)))
 

@@ -215,7 +215,10 @@ class Report:
         return found
 
     def inside(self, step: Step, yours: Sum, derived: Sum) -> list[Difference]:
-        """Two arms that correspond: terms within their sums."""
+        """Two arms that correspond: a multiple as a whole, or terms within their sums."""
+        if len(yours) > 1 and _are_multiples(yours, derived):
+            whole = expression(derived)
+            return [self.of("wrong coefficient", step, self.text(expression(yours)), self.text(whole), whole)]
         _, more, less = matched(yours, derived)
         here = Report(self.ground, step, self.line)
         return here.differences(more, [Derived(t, (Origin(step, expression(t), sympy.S.One),)) for t in less])
@@ -287,6 +290,15 @@ def _ratio(yours: Term, derived: Term) -> Expr | None:
                 if ratio != 1 and _same_arms(one, scaled):
                     return _rational(ratio)
     return None
+
+
+def _are_multiples(yours: Sum, derived: Sum) -> bool:
+    """Whether two sums differ by a number before the whole of them."""
+    target = next((term for term in derived if same_factors(yours[0].factors, term.factors) and term.coefficient), None)
+    if target is None:
+        return False
+    ratio = yours[0].coefficient / target.coefficient
+    return alike(yours, tuple(Term(t.coefficient * ratio, t.slack, t.factors) for t in derived))
 
 
 def _same_arms(one: tuple[Sum, ...], other: tuple[Sum, ...]) -> bool:
