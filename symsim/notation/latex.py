@@ -237,7 +237,7 @@ def latex_text(layout: Layout) -> str:
 def longer_prompts(layout: Layout) -> str:
     """A paragraph on prompts that are longer than an iteration; empty where none is cut into chunks."""
     found = None if layout.cut is None else cut_latex(layout.cut, lambda expr: expression_latex(expr, layout))
-    return "" if found is None else f"\\par\\noindent {found}\\par"
+    return "" if found is None else f"\\par{{\\sloppy\\noindent {found}\\par}}"
 
 
 def numbered_latex(layout: Layout, label: str) -> str:

@@ -61,7 +61,7 @@ def test_infersim_prints_what_it_did_and_says_what_it_leaves_out(tmp_path: Path)
 @pytest.mark.parametrize(
     ("flags", "stated", "says"),
     [
-        (("--gemm", "int4"), AWQ, "invalid choice: 'int4'"),
+        (("--gemm", "fp7"), AWQ, "gemm = fp7: "),
         (("--gemm", "checkpoint", "--cost-model", "infersim"), AWQ, "reads no formats of weights; choose bf16 or fp8"),
         ((), {"quant_method": "aqlm"}, 'quant_method = "aqlm" is not understood'),
         ((), {**AWQ, "rotation": "hadamard"}, "rotation"),

@@ -49,7 +49,7 @@ def test_it_compiles_and_verifies(
         assert trouble not in log
     verdict = run("verify", str(folder / "section.tex"))
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
-    assert verdict.stdout.count("equal") == 6
+    assert verdict.stdout.count("equal") == 7
 
 
 def test_the_worked_example_ends_at_the_metric(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_evaluate_function_and_printed_module_agree(model: symsim.Costs, metric:
 @given(costs, metrics, workloads)
 def test_the_inlined_expression_is_the_same_formula(model: symsim.Costs, metric: str, workload: dict[str, int]) -> None:
     formula = formula_of(model, metric)
+    if formula.form.cut is not None:  # the expression is that of prompts that an iteration holds
+        workload = {**workload, "S": min(workload["S"], workload["T"])}
     point = {name: value for name, value in workload.items() if name in formula.symbols}
     value = answer(formula, point)
     assume(not math.isnan(value))

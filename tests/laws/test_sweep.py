@@ -262,7 +262,7 @@ def test_nothing_feasible_is_no_answer(capsys: pytest.CaptureFixture[str]) -> No
         (["--over", "B=1:10000000"], "more than 1,000,000"),
         (["--over", "gemm=fp7"], "nothing of the sweep can be compiled"),
         (["--over", "B=1:9", "--metrics", "tpt"], "did you mean"),
-        (["--over", "B=1:9", "--subject-to", "TPOT < 5 ms"], "constraints read, e.g."),
+        (["--over", "B=1:9", "--subject-to", "TPOT = 5 ms"], "constraints read, e.g."),
         (["--over", "B=1:9", "--out", "points.csv"], "not .csv"),
         (["--over", "B=1:9", "--out", "nowhere/points.nc"], "there is no folder"),
         (["--over", "B=1:999", "--over", "S=1:999", "--json"], "too many for JSON"),

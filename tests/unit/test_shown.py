@@ -30,6 +30,7 @@ OBJECTS: dict[str, Callable[[], object]] = {
     "FrontPoint": front,
     "KernelCosts": lambda: symsim.kernel("gemm", "h800", {"m": 64, "k": 4096, "n": 4096}),
     "Parameters": lambda: symsim.params("deepseek-v3"),
+    "Prediction": lambda: costs().predict(1024, 256, concurrency=8),
     "RegimeMap": lambda: costs().regime_map("tpot", ("B", "S"), ((1, 64), (1024, 8192)), **POINT),
     "Regimes": lambda: costs().regimes("tpot", "B", 1, 64, **POINT),
     "Report": lambda: symsim.simulate("qwen3-8b", decode_bs=64),
