@@ -11,7 +11,7 @@ from sympy import Expr
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import SymbolInfo, is_symbol, symbol_info
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.closed_form import ClosedForm, Level

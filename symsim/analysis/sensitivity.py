@@ -18,7 +18,7 @@ from sympy.core.function import AppliedUndef
 
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import INPUTS, KNOWN, substitute
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms
 from symsim.formula.closed_form import ClosedForm

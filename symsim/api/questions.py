@@ -10,7 +10,7 @@ from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
-from symsim.cost.metrics import Step
+from symsim.cost.derivation import Step
 from symsim.verification.check import Verdict, verify_text
 
 

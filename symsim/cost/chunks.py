@@ -9,8 +9,9 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import step_symbol, substitute, symbol, symbol_or_zero
+from symsim.cost.derivation import Derivation, Step
 from symsim.cost.metric_table import Metric, timed
-from symsim.cost.metrics import Derivation, PricedPhase, Step, derivation
+from symsim.cost.metrics import PricedPhase, derivation
 from symsim.model.op_graph import Guard
 
 TOKENS, LENGTH, PAST = symbol("T"), symbol("S"), symbol_or_zero("past")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import KNOWN, step_symbol, substitute, symbol
+from symsim.algebra.symbols import KNOWN, step_symbol, symbol
 from symsim.cost.activations import activations
 from symsim.cost.calibrated import Fitted, Plan, fitted_times
+from symsim.cost.derivation import Derivation, Step
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import repeated, reserved, resident, stages_behind, weights_by_stage, windowed
 from symsim.cost.metric_table import Metric, metrics
@@ -22,66 +22,6 @@ from symsim.language.graph_text import parse_expression
 from symsim.language.symbolic import expression
 from symsim.model.op_graph import Guard, Op, OpGraph
 from symsim.model.step import EngineStep
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """`symbol = expr`: one named sub-term. op: the operator whose time it is, if one's; origin: its graph line."""
-
-    symbol: Symbol
-    expr: Expr
-    unit: str
-    meaning: str
-    latex: str
-    op: str | None = None
-    origin: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Derivation:
-    """A metric as steps in order of evaluation (each uses earlier ones); the last step is the metric itself.
-
-    guards: the conditions under which it holds.
-    """
-
-    name: str
-    meaning: str
-    steps: tuple[Step, ...]
-    guards: tuple[Guard, ...]
-
-    @property
-    def result(self) -> Step:
-        return self.steps[-1]
-
-    def inlined(self) -> Expr:
-        """The metric as one expression, every step put in."""
-        values: dict[Expr, Expr] = {}
-        for step in self.steps:
-            values[step.symbol] = substitute(step.expr, values)
-        return values[self.result.symbol]
-
-    def substituted(self, values: Mapping[Symbol, Expr]) -> Derivation:
-        """The same derivation with symbols replaced by numbers."""
-        return self.mapped(lambda expr: substitute(expr, values))
-
-    def mapped(self, change: Callable[[Expr], Expr]) -> Derivation:
-        """The same steps with every expression changed."""
-        return self.keeping(tuple(replace(step, expr=change(step.expr)) for step in self.steps))
-
-    def keeping(self, steps: tuple[Step, ...]) -> Derivation:
-        """The same metric, derived by these steps."""
-        return replace(self, steps=steps)
-
-    def free(self) -> tuple[Symbol, ...]:
-        """Symbols that are not steps, by name."""
-        return _free(self)
-
-
-@lru_cache(maxsize=1024)
-def _free(derivation: Derivation) -> tuple[Symbol, ...]:
-    own = {step.symbol for step in derivation.steps}
-    found = {s for step in derivation.steps for s in step.expr.free_symbols if s not in own}
-    return tuple(sorted((s for s in found if isinstance(s, Symbol)), key=lambda s: s.name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

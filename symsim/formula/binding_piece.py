@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.formula.breakdown import numbers
 from symsim.formula.program import program
 from symsim.tables.table import TableContext

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr
 from sympy.core.function import AppliedUndef
 
-from symsim.cost.metrics import Derivation, Step
+from symsim.cost.derivation import Derivation, Step
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import positions
 from symsim.tables.forms import Table, thinned

@@ -25,7 +25,7 @@ from symsim.algebra.symbols import (
     symbol_info,
 )
 from symsim.cost.chunks import Chunks
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import overrides
 from symsim.formula.binding import Numbers

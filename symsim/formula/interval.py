@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sympy import Rational
 
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError
 
 LEVEL = 0.9

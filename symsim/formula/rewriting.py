@@ -16,7 +16,7 @@ from sympy import Expr, Rational, Symbol
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import substitute, symbol
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.errors import EmptyTable
 from symsim.formula.program import positions, program
 from symsim.tables.forms import UNANSWERED

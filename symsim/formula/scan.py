@@ -13,7 +13,7 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import substitute
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program
 from symsim.tables.table import scaling

@@ -12,7 +12,7 @@ from lark import Lark, Token, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from symsim.errors import GraphSyntaxError, Span, SymsimError
-from symsim.language.graph_text import Arithmetic, Places, expectation, joined
+from symsim.language.syntax import Arithmetic, Places, expectation, joined
 from symsim.language.tree import Call, Expression
 from symsim.paths import GRAMMAR
 

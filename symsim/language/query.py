@@ -13,7 +13,7 @@ from lark.exceptions import VisitError
 
 from symsim.algebra.units import exact_number, parse_quantity
 from symsim.errors import BadUnit, QuerySyntaxError, Span
-from symsim.language.graph_text import Places, expectation
+from symsim.language.syntax import Places, expectation
 from symsim.paths import GRAMMAR
 
 _SHORT = {"capacity": "hbm_capacity"}

@@ -12,7 +12,7 @@ from sympy.logic.boolalg import Boolean
 
 from symsim.algebra.symbols import table_function
 from symsim.errors import GraphSyntaxError, PrecisionMissing, Span, UndefinedName, did_you_mean
-from symsim.language.graph_text import spans
+from symsim.language.syntax import spans
 from symsim.language.tree import Binary, Call, Clause, Expression, Index, Items, Name, Negative, Not, Number, Text
 from symsim.tables.table import signatures
 

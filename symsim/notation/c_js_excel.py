@@ -10,7 +10,7 @@ from sympy import Symbol
 
 from symsim.algebra.code_printer import code
 from symsim.algebra.symbols import INPUTS
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError, did_you_mean, printable
 from symsim.formula.bound_tables import CarriedChunks, bound_tables, carried_chunks
 from symsim.formula.closed_form import ClosedForm

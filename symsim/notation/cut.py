@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sympy import Expr, Min, Symbol, ceiling
 
 from symsim.cost.chunks import LENGTH, TOKENS, Chunks
-from symsim.cost.metrics import Step
+from symsim.cost.derivation import Step
 
 INDEX = Symbol("i", integer=True, nonnegative=True)
 """Counts chunks."""

@@ -12,7 +12,7 @@ from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import KNOWN, SymbolInfo
-from symsim.cost.metrics import Derivation, Step
+from symsim.cost.derivation import Derivation, Step
 from symsim.errors import printable
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.source import Source

@@ -7,7 +7,7 @@ from math import isnan
 
 from symsim.algebra.code_printer import code
 from symsim.algebra.symbols import INPUTS
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.errors import printable
 from symsim.formula.bound_tables import Carried, CarriedChunks, bound_tables, carried_chunks
 from symsim.formula.closed_form import ClosedForm

@@ -13,9 +13,10 @@ import sympy
 from symsim.algebra.symbols import symbol
 from symsim.cost.calibrated import Plan
 from symsim.cost.chunks import Chunks, in_chunks
+from symsim.cost.derivation import Derivation
 from symsim.cost.kernel_cost import Rates, costs
 from symsim.cost.metric_table import Metric, metrics
-from symsim.cost.metrics import Derivation, MemoryPlan, PricedPhase, derivation, priced_phase
+from symsim.cost.metrics import MemoryPlan, PricedPhase, derivation, priced_phase
 from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
 from symsim.model.lower import Facts, lower
 from symsim.model.op_graph import Guard

@@ -11,8 +11,8 @@ import sympy
 from sympy import Expr
 
 from symsim.algebra.symbols import KNOWN, named_symbol, step_symbol, substitute, symbol
+from symsim.cost.derivation import Derivation, Step
 from symsim.cost.kernel_cost import costs
-from symsim.cost.metrics import Derivation, Step
 from symsim.cost.roofline import Time, time
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers, bind_all, deciding_numbers, table_context

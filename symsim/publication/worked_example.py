@@ -12,7 +12,7 @@ from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import substitute
 from symsim.api.formula import Formula
-from symsim.cost.metrics import Step
+from symsim.cost.derivation import Step
 from symsim.formula.breakdown import found_at, numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program

@@ -11,7 +11,7 @@ from lark import Lark, Token, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from symsim.errors import GraphSyntaxError, Span
-from symsim.language.graph_text import Arithmetic, Indentation, Places, expectation
+from symsim.language.syntax import Arithmetic, Indentation, Places, expectation
 from symsim.language.tree import Expression
 from symsim.paths import GRAMMAR
 

@@ -8,7 +8,7 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import subscripted
-from symsim.cost.metrics import Derivation, Step
+from symsim.cost.derivation import Derivation, Step
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.source import Source

@@ -19,8 +19,8 @@ from sympy import Expr, Symbol
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import step_symbol, substitute, symbol
+from symsim.cost.derivation import Derivation, Step
 from symsim.cost.metric_table import bare, metrics
-from symsim.cost.metrics import Derivation, Step
 from symsim.errors import LatexSyntaxError, Span, SymsimError, UndefinedName
 from symsim.notation.layout import laid_out
 from symsim.pipeline.compiled import Compiled

@@ -25,7 +25,7 @@ from symsim.algebra.normal_form import (
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import substitute
 from symsim.algebra.units import format_quantity
-from symsim.cost.metrics import Step
+from symsim.cost.derivation import Step
 from symsim.errors import EmptyTable
 from symsim.formula.breakdown import numbers
 from symsim.formula.closed_form import ClosedForm

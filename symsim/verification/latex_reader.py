@@ -17,7 +17,7 @@ from sympy import Expr, Rational, Symbol
 
 from symsim.algebra.symbols import substitute
 from symsim.errors import LatexSyntaxError, Span, SymsimError
-from symsim.language.graph_text import Places
+from symsim.language.syntax import Places
 from symsim.paths import GRAMMAR
 from symsim.tables.table import signatures
 from symsim.verification.latex_numbers import Literal, check_power, printed_number, unit_factor

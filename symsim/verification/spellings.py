@@ -19,7 +19,7 @@ from symsim.algebra.symbols import (
     symbol_info,
     table_function,
 )
-from symsim.cost.metrics import Derivation
+from symsim.cost.derivation import Derivation
 from symsim.errors import Span, UndefinedName, did_you_mean
 from symsim.formula.closed_form import ClosedForm
 from symsim.paths import GRAMMAR

@@ -26,7 +26,7 @@ from symsim.algebra.normal_form import (
 )
 from symsim.algebra.symbols import is_symbol, substitute, symbol_info
 from symsim.algebra.units import format_quantity
-from symsim.cost.metrics import Step
+from symsim.cost.derivation import Step
 from symsim.formula.closed_form import ClosedForm
 from symsim.verification.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
 from symsim.verification.latex_numbers import Literal

@@ -9,8 +9,8 @@ from sympy import Expr
 
 import symsim
 from symsim import Verdict, verify
+from symsim.cost.derivation import Step
 from symsim.cost.metric_table import metrics_of
-from symsim.cost.metrics import Step
 from symsim.notation.latex import latex_text
 from symsim.notation.layout import Layout
 from tests.laws.drawing import costs, mixed

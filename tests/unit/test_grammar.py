@@ -3,7 +3,7 @@
 import pytest
 from lark import Lark
 
-from symsim.language.graph_text import Indentation
+from symsim.language.syntax import Indentation
 from symsim.paths import GRAMMAR
 
 
