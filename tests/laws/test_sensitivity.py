@@ -71,7 +71,8 @@ def test_elasticities_are_those_of_evaluate(number: int, metric: str, workload: 
     """Of every input that is not a table: of the workload, hardware, constants, and the default for missing rows."""
     model = fixed(number)
     formula = model.metric(metric)
-    point = {name: value for name, value in workload.items() if name in formula.symbols}
+    few = {**workload, "T": max(workload["T"], -(-workload["S"] // 8))}  # every chunk of a prompt is written out
+    point = {name: value for name, value in few.items() if name in formula.symbols}
     try:
         found = sensitivities(model, metric, **point)
     except EmptyTable:
