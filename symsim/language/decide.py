@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, cast
 
 from symsim.errors import ConfigError, Span, UndefinedName, did_you_mean
-from symsim.language.tree import Binary, Call, Expression, Index, Items, Name, Negative, Not, Number, Text
+from symsim.language.tree import Binary, Call, Expression, Index, Items, Name, Negative, Not, Number, Text, children
 
 Look = Callable[[Name], Any]
 """The value behind a name. Raises Absent for a key that the config does not have."""
@@ -162,23 +162,12 @@ def _place(node: Expression) -> Span | str:
 
 def names(node: Expression) -> Iterator[Name]:
     """The names that an expression mentions, left to right, `null` apart."""
-    match node:
-        case Name():
-            if node.name != NULL:
-                yield node
-        case Index(name, index):
-            yield name
-            yield from names(index)
-        case Items(items, _) | Call(_, items, _):
-            for item in items:
-                yield from names(item)
-        case Binary(_, left, right):
-            yield from names(left)
-            yield from names(right)
-        case Negative(operand) | Not(operand):
-            yield from names(operand)
-        case _:
-            return
+    if isinstance(node, Name):
+        if node.name != NULL:
+            yield node
+        return
+    for part in children(node):
+        yield from names(part)
 
 
 def indexed(node: Expression) -> Iterator[Index]:
@@ -188,13 +177,6 @@ def indexed(node: Expression) -> Iterator[Index]:
             yield node
         case Call("each", (Name() as name, index), _):
             yield Index(name, index)
-        case Items(items, _) | Call(_, items, _):
-            for item in items:
-                yield from indexed(item)
-        case Binary(_, left, right):
-            yield from indexed(left)
-            yield from indexed(right)
-        case Negative(operand) | Not(operand):
-            yield from indexed(operand)
         case _:
-            return
+            for part in children(node):
+                yield from indexed(part)

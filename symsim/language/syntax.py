@@ -22,6 +22,7 @@ from symsim.language.tree import (
     Not,
     Number,
     Text,
+    children,
 )
 
 
@@ -164,26 +165,10 @@ def span_of(expression: Any) -> Span:
 
 def spans(expression: Any) -> Iterator[Span]:
     """The places of all names and calls in an expression, left to right."""
-    match expression:
-        case Name(_, span) | Number(_, span):
-            yield span
-        case Call(_, args, span):
-            yield span
-            for argument in args:
-                yield from spans(argument)
-        case Index(name, index):
-            yield name.span
-            yield from spans(index)
-        case Items(items, _):
-            for item in items:
-                yield from spans(item)
-        case Binary(_, left, right):
-            yield from spans(left)
-            yield from spans(right)
-        case Negative(operand) | Not(operand):
-            yield from spans(operand)
-        case _:
-            return
+    if isinstance(expression, Name | Number | Call):
+        yield expression.span
+    for part in children(expression):
+        yield from spans(part)
 
 
 def _has_power(expression: Any) -> bool:

@@ -87,6 +87,21 @@ class Not:
 Expression = Number | Text | Name | Items | Index | Call | Negative | Binary | Not
 
 
+def children(node: Expression) -> tuple[Expression, ...]:
+    """What an expression is made of, left to right."""
+    match node:
+        case Index(name, index):
+            return name, index
+        case Items(items, _) | Call(_, items, _):
+            return items
+        case Binary(_, left, right):
+            return left, right
+        case Negative(operand) | Not(operand):
+            return (operand,)
+        case _:
+            return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Priced:
     """`amount @ precision`; precision None is a plain count."""
