@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from symsim.calibration.measured import Array
 from symsim.cost.forms import named_form, numeric_slopes
+from symsim.extras import load_extra
 
 FOLDS = 4
 MOST = 1000
@@ -138,8 +139,7 @@ class _Rows:
         return min(found, key=lambda result: result[0])[1]
 
     def _solved(self, rows: NDArray[np.int64], point: Array) -> tuple[float, Array]:
-        from scipy.optimize import least_squares  # an extra
-
+        least_squares = load_extra("scipy.optimize", "fit", "fitting coefficients needs").least_squares
         target, count = self.target[rows], len(rows)
         weight = _PRIOR * _SCALE * np.sqrt(count)
 

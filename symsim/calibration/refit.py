@@ -16,6 +16,7 @@ import numpy as np
 
 from symsim.calibration.fitting import Fit, fit_form
 from symsim.calibration.measured import FORMS, device_numbers, size_arguments, skewed_loads
+from symsim.extras import load_extra
 from symsim.paths import CALIBRATION
 from symsim.tables.coefficients import Coefficients, write_coefficients
 
@@ -55,11 +56,13 @@ def candidates(op: str, case: Mapping[str, str]) -> tuple[str, ...]:
             return FORMS[op]
 
 
+def _pandas() -> Any:
+    return load_extra("pandas", "fit", "measured tables need")
+
+
 def refit(op: str, path: Path) -> Iterator[Coefficients]:
     """A set of coefficients for every kernel of a table."""
-    import pandas as pd  # an extra
-
-    frame: Any = pd.read_csv(path, dtype={"version": str})
+    frame = _pandas().read_csv(path, dtype={"version": str})
     if "divided" in frame:  # rows whose experts were not divided by ep measure something else
         frame = frame[(frame.divided == 1) | (frame.ep == 1)]
     keys = [name for name in _CASE if name in frame]
@@ -87,10 +90,8 @@ def refit(op: str, path: Path) -> Iterator[Coefficients]:
 
 
 def _sizes(rows: Any, keys: list[str]) -> list[str]:
-    import pandas as pd
-
     apart = {*keys, "seconds", "divided"}
-    return [name for name in rows if name not in apart and pd.api.types.is_numeric_dtype(rows[name])]
+    return [name for name in rows if name not in apart and _pandas().api.types.is_numeric_dtype(rows[name])]
 
 
 def _loads(rows: Any, columns: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,11 +5,11 @@ Needs the `check` extra (torch, transformers). Nothing is downloaded and no memo
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
 from symsim.errors import SymsimError
+from symsim.extras import load_extra
 from symsim.inputs.config import ModelConfig
 
 
@@ -58,10 +58,7 @@ def count(config: ModelConfig, batch: int, seq: int) -> RealCounts:
 
 
 def _extra(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise SymsimError("check-model needs torch and transformers: pip install 'symsim-llm[check]'") from None
+    return load_extra(module, "check", "check-model needs")
 
 
 def _model(config: ModelConfig) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -19,6 +18,7 @@ from symsim.command.flags import add_json, note, note_alike, write_json
 from symsim.command.subject import add_subject, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
+from symsim.extras import load_extra
 from symsim.render.plot import check_ending as check_picture
 from symsim.render.plot import save_front
 from symsim.render.terminal import write_table
@@ -117,10 +117,7 @@ def _executor(dask: str | None) -> Generator[Executor | None]:
     if dask is None:
         yield None
         return
-    try:
-        distributed = importlib.import_module("distributed")
-    except ImportError:
-        raise SymsimError("--dask needs dask.distributed: pip install 'symsim-llm[dask]'") from None
+    distributed = load_extra("distributed", "dask", "--dask needs")
     words = {"dashboard_address": None} if dask == "local" else {"address": dask, "timeout": "10s"}
     try:
         client = distributed.Client(**words)

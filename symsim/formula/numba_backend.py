@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -12,6 +11,7 @@ import numpy as np
 
 from symsim.algebra.code_printer import code
 from symsim.errors import SymsimError
+from symsim.extras import load_extra
 from symsim.formula.bound_tables import bound_tables
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import Program, Steps
@@ -140,10 +140,7 @@ PLANE = ("row", "column", "ends", "lower", "upper", "factor")
 
 
 def _numba() -> Any:
-    try:
-        return importlib.import_module("numba")
-    except ImportError:
-        raise SymsimError("backend 'numba' needs numba: pip install 'symsim-llm[compiled]'") from None
+    return load_extra("numba", "compiled", "backend 'numba' needs")
 
 
 def _extremes(numba: Any) -> dict[str, Any]:

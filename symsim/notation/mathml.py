@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.errors import SymsimError
+from symsim.extras import load_extra
 from symsim.notation.cut import cut_latex
 from symsim.notation.latex import Lines, expression_latex
 from symsim.notation.layout import Layout
@@ -89,10 +88,7 @@ def _whole(layout: Layout, expr: Any, unit: str) -> str:
 
 def _converter() -> Callable[[str], str]:
     """LaTeX -> the content of a math element."""
-    try:
-        convert = importlib.import_module("latex2mathml.converter").convert
-    except ImportError:
-        raise SymsimError("MathML needs latex2mathml: pip install 'symsim-llm[mathml]'") from None
+    convert = load_extra("latex2mathml.converter", "mathml", "MathML needs").convert
 
     def content(latex: str) -> str:
         found = re.fullmatch(r"<math[^>]*>(.*)</math>", convert(latex), re.DOTALL)

@@ -18,6 +18,7 @@ from symsim.analysis.sensitivity import Sensitivity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
 from symsim.errors import SymsimError
+from symsim.extras import load_extra
 from symsim.formula.breakdown import breakdown
 from symsim.paths import replacing
 from symsim.render.regime_map import binding_text
@@ -27,11 +28,8 @@ from symsim.tables.table import signatures
 
 def _pyplot() -> Any:
     """matplotlib without a display. Raises SymsimError when it is not installed."""
-    try:
-        importlib.import_module("matplotlib").use("Agg")
-        return importlib.import_module("matplotlib.pyplot")
-    except ImportError:
-        raise SymsimError("pictures need matplotlib: pip install 'symsim-llm[plot]'") from None
+    load_extra("matplotlib", "plot", "pictures need").use("Agg")
+    return importlib.import_module("matplotlib.pyplot")
 
 
 def save(figure: Any, file: str | Path, note: str = "symsim") -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.errors import SymsimError
+from symsim.extras import load_extra
 from symsim.paths import replacing
 from symsim.search.blocks import FEASIBLE, Block
-from symsim.search.plan import Plan, attributes, coordinates, is_text, is_whole, library
+from symsim.search.plan import Plan, attributes, coordinates, is_text, is_whole
 
 
 def check_ending(file: str | Path) -> None:
@@ -23,7 +24,7 @@ def check_ending(file: str | Path) -> None:
     if not Path(file).absolute().parent.is_dir():
         raise SymsimError(f"{file}: there is no folder {Path(file).parent}")
     for name in _WRITERS[ending][1]:
-        library(name, "files of sweeps")
+        load_extra(name, "sweep", "files of sweeps need")
 
 
 def write(plan: Plan, blocks: Iterable[Block], file: str | Path) -> None:
@@ -38,7 +39,7 @@ def write(plan: Plan, blocks: Iterable[Block], file: str | Path) -> None:
 
 def _write_parquet(plan: Plan, blocks: Iterable[Block], file: Path) -> None:
     """One row a point: its labels, its metrics, and the reason where it has none."""
-    arrow, parquet = library("pyarrow", "Parquet files"), library("pyarrow.parquet", "Parquet files")
+    arrow, parquet = (load_extra(name, "sweep", "Parquet files need") for name in ("pyarrow", "pyarrow.parquet"))
     labels = arrow.dictionary(arrow.int32(), arrow.string())
     kinds = [(name, labels if is_text(found) else _kind(arrow, found)) for name, found in plan.outer.items()]
     kinds += [(name, arrow.int64() if is_whole(name) else arrow.float64()) for name in plan.inner]
@@ -69,7 +70,7 @@ def _label_columns(arrow: Any, plan: Plan, block: Block, schema: Any) -> Iterato
 
 
 def _write_netcdf(plan: Plan, blocks: Iterable[Block], file: Path) -> None:
-    netcdf = library("h5netcdf", "NetCDF files")
+    netcdf = load_extra("h5netcdf", "sweep", "NetCDF files need")
     with netcdf.File(file, "w") as target:
         target.dimensions = dict(zip(plan.dims, plan.shape, strict=True))
         target.attrs["subject"] = plan.subject
@@ -87,7 +88,7 @@ def _write_netcdf(plan: Plan, blocks: Iterable[Block], file: Path) -> None:
 
 
 def _text_kind() -> Any:
-    return library("h5py", "NetCDF files").string_dtype()
+    return load_extra("h5py", "sweep", "NetCDF files need").string_dtype()
 
 
 def _described(variable: Any, attributes: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -317,10 +316,3 @@ def is_whole(name: str) -> bool:
 
 def is_text(labels: Any) -> bool:
     return any(isinstance(label, str) for label in labels)
-
-
-def library(name: str, purpose: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise SymsimError(f"{purpose} need {name.partition('.')[0]}: pip install 'symsim-llm[sweep]'") from None

@@ -17,11 +17,12 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from symsim.extras import load_extra
 from symsim.formula.grid import Axes
 from symsim.search.blocks import FEASIBLE, Block, Slices, evaluate_blocks, refused_block
 from symsim.search.files import write
 from symsim.search.pareto import NEEDS, Front
-from symsim.search.plan import Options, Plan, attributes, coordinates, is_whole, library, plan_sweep, together
+from symsim.search.plan import Options, Plan, attributes, coordinates, is_whole, plan_sweep, together
 
 BLOCK = 2**20
 """Points of one block at most: 8 MiB a metric."""
@@ -65,7 +66,7 @@ def sweep_to_file(
 
 def dataset(plan: Plan, blocks: Iterable[Block]) -> Any:
     """All blocks as an xarray.Dataset; dimensions that were given as one value become scalar coordinates."""
-    xarray = library("xarray", "labelled results")
+    xarray = load_extra("xarray", "sweep", "labelled results need")
     values = {name: np.full(plan.shape, np.nan) for name in plan.metrics}
     codes = np.zeros(plan.shape, dtype=np.int16)
     for block in blocks:
