@@ -32,6 +32,11 @@ DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
     "FLOP/s": {**_prefixed("FLOP/s", _DECIMAL), **_prefixed("FLOPS", _DECIMAL)},
     "Hz": _prefixed("Hz", _DECIMAL),
     "s": _prefixed("s", _SMALL),
+    "W": _prefixed("W", _DECIMAL),
+    "J": {**_prefixed("J", _SMALL), "kJ": Fraction(1000)},
+    "$": {"$": Fraction(1)},
+    "$/s": {f"$/{gpu}{word}": Fraction(1, of) for gpu in ("", "GPU/") for word, of in (("h", 3600), ("s", 1))},
+    "1/s": {"": Fraction(1), **{f"{word}{s}/s": Fraction(1) for word in ("req", "request") for s in ("", "s")}},
     "tokens/s": {f"{word}/s{of}": Fraction(1) for word in ("tokens", "tok") for of in ("", "/user", "/GPU")},
     "tokens": {"tokens": Fraction(1), "": Fraction(1), "k": Fraction(1024), "K": Fraction(1024)},
     "1": {"": Fraction(1), "%": Fraction(1, 100)},
@@ -45,6 +50,11 @@ _EXAMPLES: Mapping[str, str] = {
     "FLOP/s": "148 TFLOP/s",
     "Hz": "1980 MHz",
     "s": "50 ms",
+    "W": "700 W",
+    "J": "0.5 J",
+    "$": "2 $",
+    "$/s": "2.5 $/h",
+    "1/s": "4 requests/s",
     "tokens/s": "2500 tokens/s",
     "tokens": "4096",
     "1": "0.8",
@@ -102,11 +112,20 @@ def format_quantity(value: float | Fraction, dimension: str, digits: int = 4, *,
     ('50 ms', '4 TB/s', '1 GiB')
     """
     number = float(value)
+    if dimension in _SHOWN:
+        factor, unit = _SHOWN[dimension]
+        return f"{_significant(number * factor, digits)} {unit}"
+    if dimension == "$":
+        return f"${_significant(number, digits)}"
     if dimension in ("1", "tokens", "tokens/s") or not math.isfinite(number) or number == 0:
         unit = "" if dimension == "1" else f" {dimension}"
         return f"{_significant(number, digits)}{unit}"
     factor, unit = _scale(abs(number), dimension, binary)
     return f"{_significant(number / float(factor), digits)} {unit}"
+
+
+_SHOWN: Mapping[str, tuple[int, str]] = {"$/s": (3600, "$/h"), "1/s": (1, "requests/s")}
+"""Dimension -> how many of the unit that people say are one of its SI unit."""
 
 
 def _significant(number: float, digits: int) -> str:
@@ -119,7 +138,7 @@ def _significant(number: float, digits: int) -> str:
 def _scale(magnitude: float, dimension: str, binary: bool) -> tuple[Fraction, str]:
     """The largest prefix that leaves at least 1, else the smallest there is."""
     prefixes: Mapping[str, int | Fraction] = _DECIMAL
-    if dimension == "s":
+    if dimension in ("s", "J"):
         prefixes = {prefix: factor for prefix, factor in _SMALL.items() if prefix != "u"}
     elif binary:
         prefixes = {"": 1, **_BINARY}

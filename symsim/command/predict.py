@@ -10,6 +10,7 @@ from symsim.api.prediction import Prediction
 from symsim.command.flags import add_json, write_json
 from symsim.command.subject import add_subject, compiled
 from symsim.errors import SymsimError
+from symsim.serving.prediction import Figures
 
 _NUMBERS = ("rate", "concurrency", "prefix_hit")
 _WORDS = ("isl", "osl", "acceptance", "queue", "price", "prefill", "decode")
@@ -93,8 +94,19 @@ def _served(found: Prediction) -> Iterator[str]:
     loads = ", ".join(f"{name} {share:.0%}" for name, share in figures.load.items() if share)
     yield f"load   {loads}"
     yield f"bound  by {', '.join(figures.binding)}"
+    if figures.power is not None and figures.energy is not None:
+        watts = f"{_ends(figures, 'power_w', 'W')} a GPU"
+        yield f"power  {watts}; {_ends(figures, 'joule_per_output_token', 'J')} an output token"
     if figures.cost is not None:
-        yield f"cost   ${figures.cost:.4g} a million output tokens"
+        yield f"cost   {_ends(figures, 'cost_per_million_output_tokens', '$')} a million output tokens"
+
+
+def _ends(figures: Figures, name: str, unit: str) -> str:
+    """A figure and, where it is not one number, its range."""
+    value = figures.as_dict()[name]
+    low, high = figures.intervals[name]
+    reach = "" if low == high else f" ({format_quantity(low, unit, 3)} to {format_quantity(high, unit, 3)})"
+    return f"{format_quantity(value, unit, 3)}{reach}"
 
 
 def _time(value: float | None) -> str:

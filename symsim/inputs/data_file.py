@@ -15,7 +15,7 @@ from symsim.errors import BadUnit, DataError, UnknownField, did_you_mean, shorte
 from symsim.paths import display_path, read_text
 
 _COUNTS = ("gpus_per_node", "sm_count", "page", "max_tokens", "max_sequences")
-_SHARES = ("mfu", "share")
+_SHARES = ("mfu", "share", "hbm", "hbm_low", "hbm_high", "links")
 _MAY_BE_NONE = ("runtime", "graphs", "max_tokens", "max_sequences")
 
 

@@ -12,6 +12,7 @@ from symsim.algebra.symbols import PRECISIONS
 from symsim.errors import DataError, did_you_mean, shortened
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.data_file import read_data
+from symsim.inputs.expenses import Power, Price, read_power, read_price
 from symsim.paths import HARDWARE, is_file
 
 FIELDS: Mapping[str, str] = {
@@ -33,7 +34,7 @@ _REQUIRED = ("peak_bf16", "hbm_capacity", "hbm_bandwidth")
 _SHARES: Mapping[str, str] = dict.fromkeys(("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth", "clock"), "1")
 _CYCLES: Mapping[str, str] = dict.fromkeys(CONVERSIONS, "1")
 _DRIVER: Mapping[str, str] = {"hbm_capacity": "B"}
-_TABLES = ("datasheet", "driver", "conversion", "achievable", "assume", "cost_model")
+_TABLES = ("datasheet", "driver", "conversion", "achievable", "assume", "cost_model", "price", "power")
 _SECTIONS = ("name", "source", "block_scales", *_TABLES)
 BLOCK_FORMATS = ("nvfp4", "mxfp4", "mxfp8")
 """Formats with a scale for each small group of elements, which matrix units may apply by themselves."""
@@ -51,7 +52,8 @@ class Device:
     achievable: field -> share of the figure that is reached; assume: what stands in for what no datasheet or table
     says; assumed: fields of figures and `FIELD achievable` of shares that are assumed, not printed or measured;
     block_scales: formats whose group scales the matrix units apply; overrides: cost model -> field -> the figure that
-    it uses instead; reported: field -> how its driver reports it, in place of what is printed.
+    it uses instead; reported: field -> how its driver reports it, in place of what is printed; price, power: what one
+    costs and draws, None where the file does not say.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Device:
     block_scales: tuple[str, ...]
     overrides: Mapping[str, Mapping[str, Fraction]]
     reported: Mapping[str, str]
+    price: Price | None
+    power: Power | None
 
     @property
     def gpus_per_node(self) -> int:
@@ -134,4 +138,6 @@ def _read(path: Path) -> Device:
     overrides = {model: file.quantities(f"cost_model.{model}", data, FIELDS) for model in stated}
     name, source = file.line("name", data, path.stem), file.line("source", data, "no source stated")
     reported = dict.fromkeys(driver, file.line("source", file.section("driver", data), "as its driver reports it"))
-    return Device(name, path.stem.upper(), path, source, figures, shares, assume, assumed, scales, overrides, reported)
+    expenses = read_price(file, data), read_power(file, data)
+    stated_in = name, path.stem.upper(), path, source
+    return Device(*stated_in, figures, shares, assume, assumed, scales, overrides, reported, *expenses)

@@ -179,6 +179,8 @@ def _metric(name: Token) -> str:
     """A metric's name; a rate as the table of metrics has it."""
     if name.type != "RATE":
         return str(name)
+    if name.lower().startswith("req"):
+        return "requests/s"
     return "tokens/s/user" if "user" in name.lower() else "tokens/s/GPU"
 
 

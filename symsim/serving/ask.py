@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 
-from symsim.errors import SymsimError, did_you_mean
+from symsim.algebra.units import parse_quantity
+from symsim.errors import BadUnit, SymsimError, did_you_mean
 from symsim.inputs.deployment import Deployment
 from symsim.serving.forms import alternatives
 from symsim.serving.lengths import Length, length
@@ -128,16 +129,17 @@ def _acceptance(value: Acceptance) -> tuple[float | tuple[float, ...] | None, fl
 _HARDLY = 1e-6
 """Tokens to decode where there are none: forms speak of the time of each."""
 
-_PRICE = re.compile(r"\s*([0-9.]+)\s*\$?\s*/?\s*(h|hour|s)?\s*")
 HOUR = 3600
 
 
 def _price(value: str | float) -> float:
     """$/s of a GPU: `2.5 $/h`; a bare number is of an hour."""
-    found = _PRICE.fullmatch(str(value))
-    if found is None:
-        raise SymsimError(f"{value!r} is no price of a GPU; expected e.g. '2.5 $/h'")
-    return float(found[1]) / (1 if found[2] == "s" else HOUR)
+    text = str(value).strip()
+    bare = re.fullmatch(r"[0-9.]+", text)
+    try:
+        return float(parse_quantity(f"{text} $/h" if bare else text, "$/s"))
+    except (BadUnit, ValueError) as error:
+        raise SymsimError(f"{value!r} is no price of a GPU: {error}") from None
 
 
 _WORKERS = re.compile(r"\s*(?:(\d+)\s*(?:x\s*|$))?(.*)")

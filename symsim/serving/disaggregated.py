@@ -23,9 +23,14 @@ class Disaggregated:
     decode: Deployed
 
     @property
+    def sides(self) -> tuple[tuple[int, Deployed], tuple[int, Deployed]]:
+        """GPUs of each side, and what they run."""
+        first, second = (side.compiled.deployment.world_size for side in (self.prefill, self.decode))
+        return (self.x * first, self.prefill), (self.y * second, self.decode)
+
+    @property
     def gpus(self) -> int:
-        sides = ((self.x, self.prefill), (self.y, self.decode))
-        return sum(count * side.compiled.deployment.world_size for count, side in sides)
+        return sum(count for count, _ in self.sides)
 
     @property
     def servers(self) -> int:

@@ -26,7 +26,7 @@ class Room:
 
     def filled(self, running: float, layout: Layout) -> dict[str, float | None]:
         """The parts with so many running sequences of an engine."""
-        cache = min(self.space, running / layout.replicas * layout.held * self.sequence)
+        cache = min(max(0.0, self.space), running / layout.replicas * layout.held * self.sequence)
         known = self.weights + (self.activations or 0.0) + max(0.0, self.space)
         return {
             "weights": self.weights,

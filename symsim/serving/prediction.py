@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,9 @@ from symsim.serving.aggregated import Deployed, deployed, served
 from symsim.serving.ask import Ask, worker_deployment
 from symsim.serving.disaggregated import Disaggregated, served_apart
 from symsim.serving.engines import Served
-from symsim.serving.outcome import applied
+from symsim.serving.outcome import Outcome, applied
+from symsim.serving.power import Range, power_of
+from symsim.serving.price import rent_of
 from symsim.serving.resources import binding, shares_of_time
 from symsim.serving.sentences import assumptions, warnings
 
@@ -56,6 +58,11 @@ class Figures:
         return None if self.output_rate is None else self.output_rate / self.gpus
 
     @property
+    def users(self) -> float | None:
+        """Requests in the system, by Little's law."""
+        return None if self.request_rate is None or self.e2e is None else self.request_rate * self.e2e
+
+    @property
     def total_per_gpu(self) -> float | None:
         """Input and output tokens per second and GPU."""
         if self.output_rate is None or self.request_rate is None:
@@ -91,18 +98,20 @@ def predicted(compiled: Compiled, ask: Ask) -> Figures:
     """What a compiled model serves of these requests; prefill and decode apart where the ask says so."""
     if ask.prefill is None or ask.decode is None:
         one = deployed(compiled, ask)
-        return _figures(ask, served(one), (one,), one.layout.engines, compiled.deployment.world_size)
+        return _figures(ask, served(one), ((compiled.deployment.world_size, one),), one.layout.engines)
     sides = [deployed(compiled_as(compiled, worker_deployment(w, compiled.asked)), ask) for _, w in _both(ask)]
     apart = Disaggregated(x=ask.prefill[0], y=ask.decode[0], prefill=sides[0], decode=sides[1])
-    return _figures(ask, served_apart(apart), sides, apart.engines, apart.gpus)
+    return _figures(ask, served_apart(apart), apart.sides, apart.engines)
 
 
 def _both(ask: Ask) -> Sequence[tuple[int, str]]:
     return [side for side in (ask.prefill, ask.decode) if side is not None]
 
 
-def _figures(ask: Ask, found: Served, sides: Sequence[Deployed], engines: int, gpus: int) -> Figures:
-    """The figures of all engines from those of one; a disaggregated rate is of all already."""
+def _figures(ask: Ask, found: Served, counted: Sequence[tuple[int, Deployed]], engines: int) -> Figures:
+    """The figures of all engines from those of one; a disaggregated rate is of all already. counted: the GPUs of each
+    side, and what they run."""
+    gpus, sides = sum(count for count, _ in counted), [side for _, side in counted]
     last = sides[-1]
     stated: dict[str, Any] = {
         "assumptions": assumptions(ask, sides),
@@ -113,7 +122,7 @@ def _figures(ask: Ask, found: Served, sides: Sequence[Deployed], engines: int, g
     if not found.solved:
         none: Numbers = dict.fromkeys(("mean", "p50", "p90", "p99"))
         nothing: dict[str, Any] = dict.fromkeys(("tpot", "e2e", "request_rate", "output_rate", "running"))
-        why = (found.sentence, *warnings(ask, sides, found, None))
+        why = (found.sentence, *warnings(ask, sides, found))
         room = last.room.filled(0.0, last.layout)
         limits: dict[str, Any] = {
             "ttft": none,
@@ -128,7 +137,6 @@ def _figures(ask: Ask, found: Served, sides: Sequence[Deployed], engines: int, g
     rate = ask.rate or values["rate"] * (1 if apart else engines)
     tpot = values.get("tpot_mean") if answers else None
     running = values.get("rows", 0.0) if answers else 0.0
-    price = None if ask.price is None else _cost(ask, rate, gpus)
     figures = Figures(
         **stated,
         ttft={name: values.get(f"ttft_{name}") for name in ("mean", "p50", "p90", "p99")},
@@ -140,19 +148,36 @@ def _figures(ask: Ask, found: Served, sides: Sequence[Deployed], engines: int, g
         running=running,
         load=found.load,
         memory=last.room.filled(running, last.layout),
-        cost=price,
         binding=binding(found, last, running),
         time=shares_of_time(last, found),
-        warnings=warnings(ask, sides, found, price),
+        warnings=warnings(ask, sides, found),
         served=found,
     )
-    return _with_intervals(figures)
+    return _with_expenses(_with_intervals(figures), ask, counted)
 
 
-def _cost(ask: Ask, rate: float, gpus: int) -> float | None:
-    """Dollars of a million output tokens."""
-    known = {"price": ask.price, "gpus": gpus, "rate": rate, "O": ask.osl.mean}
-    return applied("token_cost", known).value
+def _with_expenses(figures: Figures, ask: Ask, counted: Sequence[tuple[int, Deployed]]) -> Figures:
+    """Power, energy of a token and cost, each with its range."""
+    power, rent = power_of(counted, figures.served), rent_of(counted, ask.price)
+    ranges: dict[str, Range] = {} if power is None else {"power_w": power}
+    if power is not None and figures.output_rate:
+        known = {"gpus": figures.gpus, "pue": 1.0, "token_rate": figures.output_rate}
+        ranges["joule_per_output_token"] = _each(power, lambda one: applied("token_energy", {**known, "power": one}))
+    if rent is not None and figures.request_rate:
+        known = {"gpus": figures.gpus, "rate": figures.request_rate, "O": ask.osl.mean}
+        cost = _each(rent, lambda one: applied("token_cost", {**known, "price": one}))
+        ranges["cost_per_million_output_tokens"] = cost
+    power, energy, cost = (ranges.get(name, (None,))[0] for name in _EXPENSES)
+    spread = {name: ends[1:] for name, ends in ranges.items()}
+    return replace(figures, power=power, energy=energy, cost=cost, intervals={**figures.intervals, **spread})
+
+
+_EXPENSES = ("power_w", "joule_per_output_token", "cost_per_million_output_tokens")
+
+
+def _each(ends: Range, of: Callable[[float], Outcome]) -> Range:
+    value, low, high = (of(one).value or 0.0 for one in ends)
+    return value, low, high
 
 
 def _with_intervals(figures: Figures) -> Figures:

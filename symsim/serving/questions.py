@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symsim.errors import SymsimError, did_you_mean
-from symsim.language.query import Constraint, Query
+from symsim.language.query import Constraint, Quantity, Query
 from symsim.pipeline.compiled import Compiled
-from symsim.serving.ask import asked
+from symsim.serving.ask import HOUR, asked
 from symsim.serving.prediction import Figures, predicted
 from symsim.solve.answer import Answer, Certificate, Status
 from symsim.solve.bisection import last_holding, whole_middle
@@ -50,7 +50,11 @@ METRICS: Mapping[str, tuple[str, Callable[[Figures], float | None]]] = {
     "tokens/s/user": ("tokens/s", lambda found: None if not found.tpot else 1 / found.tpot),
     "tokens/s/gpu": ("tokens/s", lambda found: found.per_gpu),
     "tgs": ("tokens/s", lambda found: found.per_gpu),
-    "cost": ("1", lambda found: found.cost),
+    "cost": ("$", lambda found: found.cost),
+    "power": ("W", lambda found: found.power),
+    "energy": ("J", lambda found: found.energy),
+    "requests/s": ("1/s", lambda found: found.request_rate),
+    "users": ("1", lambda found: found.users),
 }
 """Metric of requests, in small letters -> its unit, and how a prediction has it."""
 
@@ -84,15 +88,18 @@ def _fixed(query: Query) -> Mapping[str, float]:
     known = {*UNKNOWNS, *_OTHERS}
     if unknown := [name for name in query.fixed if name not in known]:
         raise SymsimError(f"a question about requests has no {unknown[0]}; {did_you_mean(unknown[0], known)}")
-    units = {"S": "tokens", "O": "tokens", "drafts": "1", "price": "1"}
-    return {
-        name: float(quantity.value(_dimension(units.get(name) or UNKNOWNS[name].unit)))
+    units = {"S": "tokens", "O": "tokens", "drafts": "1"}
+    found = {
+        name: float(quantity.value(units.get(name) or UNKNOWNS[name].unit))
         for name, quantity in query.fixed.items()
+        if name != "price"
     }
+    return {**found, **({"price": _price(query.fixed["price"])} if "price" in query.fixed else {})}
 
 
-def _dimension(unit: str) -> str:
-    return "1" if unit == "1/s" else unit
+def _price(stated: Quantity) -> float:
+    """$/h of a GPU; a bare number is in it."""
+    return float(replace(stated, unit=stated.unit or "$/h").value("$/s")) * HOUR
 
 
 def _metric(constraint: Constraint) -> tuple[str, Callable[[Figures], float | None]]:

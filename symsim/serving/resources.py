@@ -18,7 +18,7 @@ _STEP = 1e-4
 
 def shares_of_time(of: Deployed, found: Served) -> dict[str, float]:
     """Share of the mean decode iteration that falls as 1/x with each resource; the rest depends on none."""
-    work = _mean_work(of, found)
+    work = mean_work(of, found)
     form_values = of.compiled.numbers.values
     total = of.step.iteration(**work)
     shares: dict[str, float] = {}
@@ -31,11 +31,15 @@ def shares_of_time(of: Deployed, found: Served) -> dict[str, float]:
     return {**shares, "fixed times": rest} if rest > 0.005 else shares
 
 
-def _mean_work(of: Deployed, found: Served) -> dict[str, float]:
-    """What one attention replica works on in an iteration, on average: its sequences and its share of prompts."""
+def mean_work(of: Deployed, found: Served, *, prefills: bool = True, decodes: bool = True) -> dict[str, float]:
+    """What one attention replica works on in an iteration, on average: its sequences and its share of prompts; of a
+    worker that only prefills, one prompt; of one that only decodes, none."""
+    if not decodes:
+        length = min(of.step.prompt, of.budget / of.layout.replicas)
+        return {"B": 0.0, "Q": 1, "C": 1.0, "T": length / of.step.ranks, "S": length, "past": of.step.past}
     letters = found.letters
     rows = letters.get("B", found.values.get("rows", 1.0)) / of.layout.replicas
-    mixed = "mixed_ttft" in found.forms or "closed_tpot" in found.forms
+    mixed = prefills and ("mixed_ttft" in found.forms or "closed_tpot" in found.forms)
     prompts = letters["rate"] * letters.get("X", 0.0) if mixed else 0.0
     tokens = prompts * letters["S_new"] / (of.layout.replicas * of.step.ranks)
     length = max(1.0, min(of.step.prompt, tokens))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from symsim.serving.aggregated import Deployed
-from symsim.serving.ask import Ask
+from symsim.serving.ask import HOUR, Ask
 from symsim.serving.engines import Served
 from symsim.serving.outcome import applied
 
@@ -37,14 +37,28 @@ def _assumed(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
         yield "a draft costs one more layer of the model and its LM head"
     if ask.prefill is not None:
         yield "a cache is sent when its prompt is complete; the prefill worker shows the first token"
+    yield from _expenses(ask, sides)
     yield "no preemption, no priorities, no time of the host between iterations but what the cost model counts"
 
 
-def warnings(ask: Ask, sides: Sequence[Deployed], found: Served, price: float | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_warned(ask, sides, found, price)))
+def _expenses(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
+    """Where prices and powers are from."""
+    for device in {side.compiled.device.path: side.compiled.device for side in sides}.values():
+        if device.price is not None and ask.price is None:
+            rent, low, high = (float(one) * HOUR for one in (device.price.rent, device.price.low, device.price.high))
+            stated = f"{device.price.date}, {device.price.source}"
+            yield f"a {device.name} costs {rent:.3g} $/h ({low:.3g} to {high:.3g}; {stated}; --price)"
+        if device.power is not None:
+            idle, limit = float(device.power.idle), float(device.power.limit)
+            shares = f"{float(device.power.hbm_low):.0%} to {float(device.power.hbm_high):.0%} of it at full bandwidth"
+            yield f"a {device.name} draws {idle:g} W idle and {limit:g} W at most, {shares}; nothing else of the server"
 
 
-def _warned(ask: Ask, sides: Sequence[Deployed], found: Served, price: float | None) -> Iterator[str]:
+def warnings(ask: Ask, sides: Sequence[Deployed], found: Served) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_warned(ask, sides, found)))
+
+
+def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]:
     yield from found.warnings
     if found.solved:
         yield from _about_load(found)
@@ -59,9 +73,11 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served, price: float | N
             yield "TTFT percentiles are the mean: prompts wait for the token budget, and no form knows their spread"
     if sides[-1].room.activations is None:
         yield f"activations are not counted by the {sides[-1].compiled.cost_model.name} cost model"
-    yield "power and energy are unknown: the device file has no [power]"
-    if price is None:
-        yield "cost is unknown: state --price, e.g. '2.5 $/h'"
+    for name in dict.fromkeys(side.compiled.device.name for side in sides if side.compiled.device.power is None):
+        yield f"power and energy are unknown: the device file of {name} has no [power]"
+    for name in dict.fromkeys(side.compiled.device.name for side in sides if side.compiled.device.price is None):
+        if ask.price is None:
+            yield f"cost is unknown: the device file of {name} has no [price]; state --price, e.g. '2.5 $/h'"
     model = sides[-1].compiled.cost_model.name
     yield f"intervals are those of the queueing forms; the {model} cost model states no error of its own"
 
