@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from symsim.paths import display_path
 from symsim.serving.aggregated import Deployed
 from symsim.serving.ask import HOUR, Ask
 from symsim.serving.engines import Served
@@ -46,12 +47,12 @@ def _expenses(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
     for device in {side.compiled.device.path: side.compiled.device for side in sides}.values():
         if device.price is not None and ask.price is None:
             rent, low, high = (float(one) * HOUR for one in (device.price.rent, device.price.low, device.price.high))
-            stated = f"{device.price.date}, {device.price.source}"
-            yield f"a {device.name} costs {rent:.3g} $/h ({low:.3g} to {high:.3g}; {stated}; --price)"
+            where = f"{display_path(device.path)} of {device.price.date}; --price"
+            yield f"one {device.name} costs {rent:.3g} $/h ({low:.3g} to {high:.3g}: {where})"
         if device.power is not None:
             idle, limit = float(device.power.idle), float(device.power.limit)
             shares = f"{float(device.power.hbm_low):.0%} to {float(device.power.hbm_high):.0%} of it at full bandwidth"
-            yield f"a {device.name} draws {idle:g} W idle and {limit:g} W at most, {shares}; nothing else of the server"
+            yield f"one {device.name} draws {idle:g} W idle and {limit:g} W at most, {shares}; nothing else of the server"
 
 
 def warnings(ask: Ask, sides: Sequence[Deployed], found: Served) -> tuple[str, ...]:
