@@ -52,7 +52,7 @@ def _expenses(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
         if device.power is not None:
             idle, limit = float(device.power.idle), float(device.power.limit)
             shares = f"{float(device.power.hbm_low):.0%} to {float(device.power.hbm_high):.0%} of it at full bandwidth"
-            yield f"one {device.name} draws {idle:g} W idle and {limit:g} W at most, {shares}; nothing else of the server"
+            yield f"one {device.name} draws {idle:g} W idle and {limit:g} W at most, {shares}; of a server nothing else"
 
 
 def warnings(ask: Ask, sides: Sequence[Deployed], found: Served) -> tuple[str, ...]:
