@@ -14,7 +14,7 @@ from symsim.command.solve import ways_of
 from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note_defaults
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.notations import NOTATIONS, written
-from symsim.pipeline.memory_parts import memory_parts, shortage
+from symsim.pipeline.memory_parts import MemoryParts, memory_parts, shortage
 from symsim.pipeline.replicas import batch_in_words
 from symsim.render.terminal import write_table, write_text
 
@@ -56,6 +56,8 @@ def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
     where = f"at {', '.join(f'{name} = {x}' for name, x in own.items())}; {formula.subject}"
     if not _none_fits(formula, value):
         print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} {where}")
+        if formula.name == "memory":
+            print(_goes_to(memory_parts(costs.compiled, own)))
         if short := shortage(costs.compiled, own):
             print(short)
         told = batch_in_words(costs.compiled, own["B"]) if "B" in own else None
@@ -106,6 +108,13 @@ def _memory(costs: Costs, formula: Formula, point: Mapping[str, int], lines: Seq
     ]
     write_table(("memory of one GPU", "bytes", "", "of capacity"), rows)
     return _at(costs, formula, point)
+
+
+def _goes_to(parts: MemoryParts) -> str:
+    """A line of the parts of memory; weights and cache to the byte, as they can be checked by hand."""
+    others = {name: parts.as_dict()[name] for name in ("unfilled_pages", "activations", "reserves", "free")}
+    named = [f", {name.replace('_', ' ')} {format_quantity(x, 'B')}" for name, x in others.items() if x]
+    return f"weights and cache {parts.weights_and_cache:,.0f} B{''.join(named)}"
 
 
 def _cells(line: OpLine, formats: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 from symsim.algebra.symbols import KNOWN
 from symsim.algebra.units import format_quantity
@@ -19,7 +20,16 @@ from symsim.render.terminal import write_table
 from symsim.serving.forms import Check, all_forms
 from symsim.tables.table import rows, signatures
 
-Listed = tuple[tuple[str, ...], Sequence[tuple[str | int, ...]]]
+
+class Quantity(NamedTuple):
+    """An amount in SI units: a number in JSON, with a prefix and its unit in a table."""
+
+    amount: Fraction
+    unit: str
+
+
+Cell = str | int | Quantity | None
+Listed = tuple[tuple[str, ...], Sequence[tuple[Cell, ...]]]
 """Head and rows."""
 
 
@@ -33,20 +43,35 @@ def add(commands: Any) -> None:
 def _list(*, what: str, json: bool) -> int:
     head, found = LISTS[what]()
     if json:
-        write_json([dict(zip(head, row, strict=True)) for row in found])
+        write_json([dict(zip(head, map(_plain, row), strict=True)) for row in found])
     else:
         head, found = head[: _SHOWN.get(what)], [row[: _SHOWN.get(what)] for row in found]
-        write_table(head, [tuple(f"{cell:,}" if isinstance(cell, int) else cell for cell in row) for row in found])
+        write_table(head, [tuple(map(_shown, row)) for row in found])
     return 0
+
+
+def _plain(cell: Cell) -> str | int | float | None:
+    if not isinstance(cell, Quantity):
+        return cell
+    return int(cell.amount) if cell.amount.denominator == 1 else float(cell.amount)
+
+
+def _shown(cell: Cell) -> str:
+    match cell:
+        case None:
+            return ""
+        case Quantity(amount, unit):
+            return format_quantity(amount, unit)
+        case int():
+            return f"{cell:,}"
+        case _:
+            return cell
 
 
 def _models() -> Listed:
     """From the index alone, so that it is as quick with hundreds."""
     head = ("model", "id", "total", "active", "format", "context")
-    return head, [
-        (name, row.id, row.total, row.active, row.format, "" if row.context is None else row.context)
-        for name, row in bundled().items()
-    ]
+    return head, [(name, row.id, row.total, row.active, row.format, row.context) for name, row in bundled().items()]
 
 
 def _families() -> Listed:
@@ -67,19 +92,19 @@ def _devices() -> Listed:
         ("hbm_bandwidth", "B/s"),
     )
     head = ("device", "name", *(field for field, _ in fields), "precisions", "source")
-    found: list[tuple[str, ...]] = []
+    found: list[tuple[Cell, ...]] = []
     for name in bundled_devices():
         device = load_device(name)
-        figures = [format_quantity(device.figures[f], unit) if f in device.figures else "" for f, unit in fields]
+        figures = [Quantity(device.figures[f], unit) if f in device.figures else None for f, unit in fields]
         found.append((name, device.name, *figures, " ".join(device.precisions), device.source))
     return head, found
 
 
 def _engines() -> Listed:
-    found: list[tuple[str, ...]] = []
+    found: list[tuple[Cell, ...]] = []
     for name in bundled_engines():
         engine = load_engine(name)
-        figures = [format_quantity(engine.figures[field], unit) for field, unit in FIELDS.items()]
+        figures = [Quantity(engine.figures[field], unit) for field, unit in FIELDS.items()]
         found.append((name, engine.name, engine.version, *figures, engine.unused, engine.source))
     return ("engine", "name", "version", *FIELDS, "leaves unused", "source"), found
 

@@ -17,12 +17,14 @@ from symsim.pipeline.compiled import Compiled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryParts:
-    """Bytes of one GPU. reserves: kept for the runtime, and what an engine leaves by its share; free: what is left of
-    the device's capacity, below zero where it does not suffice."""
+    """Bytes of one GPU. cache: of the tokens there are; unfilled_pages: what the last page of each sequence leaves.
+    reserves: kept for the runtime, and what an engine leaves by its share; free: what is left of the device's
+    capacity, below zero where it does not suffice."""
 
     weights: float
     cache: float
     weights_and_cache: float
+    unfilled_pages: float
     activations: float
     reserves: float
     free: float
@@ -39,14 +41,17 @@ def memory_parts(compiled: Compiled, point: Mapping[str, float]) -> MemoryParts:
     given = {name: value for name, value in point.items() if form.takes(name)}
     missing = {name: value for name, value in DEFAULTS.items() if name in form.symbols and name not in given}
     values = form.overriding(given).point(**{n: v for n, v in {**missing, **given}.items() if n in form.symbols})
-    total, cache, weights, activations = max(_amounts(form, values, arm) for arm in _arms(form.applied.result.expr))
+    arm = max(_arms(form.applied.result.expr), key=lambda arm: _amounts(form, values, arm)["total"])
+    total, weights, paged, activations = _amounts(form, values, arm).values()
+    cache = _amounts(form, {**values, **({"kv_page": 1.0} if "kv_page" in values else {})}, arm)["cache"]
     capacity = float(values.get("hbm_capacity", compiled.numbers.values["hbm_capacity"]))
     return MemoryParts(
         weights=weights,
         cache=cache,
         weights_and_cache=weights + cache,
+        unfilled_pages=paged - cache,
         activations=activations,
-        reserves=total - weights - cache - activations,
+        reserves=total - weights - paged - activations,
         free=capacity - total,
         capacity=capacity,
     )
@@ -76,13 +81,16 @@ def _arms(expr: Expr) -> list[Expr]:
     return [arm for part in expr.args for arm in _arms(cast(Expr, part))]
 
 
-def _amounts(form: ClosedForm, values: Mapping[str, float], arm: Expr) -> list[float]:
-    """The memory of one stage, its cache, weights and activations."""
+_STEPS = {"weights": "weights", "cache": "cache_per_sequence", "activations": "activations"}
+
+
+def _amounts(form: ClosedForm, values: Mapping[str, float], arm: Expr) -> dict[str, float]:
+    """The memory of one stage, its weights, its cache in whole pages and its activations."""
     named = {step.symbol.name: step.expr for step in form.derivation.steps}
-    parts = {"total": arm, **{f"{name}_part": _terms(arm, name) for name in ("cache_per_sequence", "weights")}}
-    parts["activations_part"] = _terms(arm, "activations")
-    steps = (*named.items(), *parts.items())
-    return [float(value) for value in program(steps, tuple(parts), "python").at(values, form.context)]
+    parts = {"total": arm, **{part: _terms(arm, step) for part, step in _STEPS.items()}}
+    steps = (*named.items(), *((f"{part}_part", amount) for part, amount in parts.items()))
+    amounts = program(steps, tuple(f"{part}_part" for part in parts), "python").at(values, form.context)
+    return {part: float(amount) for part, amount in zip(parts, amounts, strict=True)}
 
 
 def _terms(arm: Expr, step: str) -> Expr:

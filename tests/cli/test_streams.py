@@ -147,6 +147,21 @@ def test_list_answers(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", what]) == 0
 
 
+def test_figures_of_devices_are_numbers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "devices", "--json"]) == 0
+    h100 = next(row for row in json.loads(capsys.readouterr().out) if row["device"] == "h100")
+    assert (h100["hbm_capacity"], h100["hbm_bandwidth"]) == (81559 * 2**20, 3.35e12)
+    assert cli.main(["list", "engines", "--json"]) == 0
+    assert {row["engine"]: row["page"] for row in json.loads(capsys.readouterr().out)}["vllm"] == 16
+
+
+def test_memory_at_a_point_says_what_it_goes_to(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["formula", "qwen3-8b", "--device", "h100", "--cost-model", "roofline", "--metric", "memory"]
+    assert cli.main([*words, "--at", "B=1,S=1,O=1"]) == 0
+    held = 2 * 8_190_735_360 + 2 * 2 * 36 * 8 * 128 * 2
+    assert f"\nweights and cache {held:,} B, unfilled pages 2.064 MB, " in capsys.readouterr().out
+
+
 def test_a_kernel_of_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own.graph").write_text("kernel twice_read(m, h):\n    read = 2*m*h @ bf16\n")
     asked = ["kernel", "twice_read", "--at", "m=4,h=128", "--json"]

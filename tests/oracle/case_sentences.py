@@ -18,6 +18,7 @@ PROSE = (
     (re.compile(r"with ([\d,]+) redundant experts"), "--redundant-experts"),
     (re.compile(r"with ([\d,]+) tokens cached"), "--past"),
 )
+MEMORY = ("--device", "b200", "--cost-model", "roofline", "--metric", "memory", "--at", "B=1,S=1,O=1")
 QUOTED = re.compile(r"""('[^']*'|"[^"]*")""")
 
 
@@ -86,6 +87,8 @@ def outputs(asked: Asked) -> Iterator[Ran]:
     """What the command prints, plain and in the forms that show more of the same answer."""
     yield run(*asked.words)
     yield run(*asked.words, "--json")
+    if asked.words[0] == "params":
+        yield run("formula", asked.words[1], *MEMORY)
     if "memory" in asked.words and "--breakdown" not in asked.words:
         yield run(*asked.words, "--breakdown")
         yield run(*asked.words, "--breakdown", "--json")
@@ -167,12 +170,12 @@ def _routed_experts(asked: Asked, expected: str, found: re.Match[str]) -> Judgem
     half = [str(gpus // 2) if word == str(gpus) else word for word in plain]
     nodes = half.index("--num-nodes") + 1
     half[nodes] = str(max(1, int(half[nodes]) // 2))
-    rest = ("--metric", "memory", "--at", "B=1,S=1,O=1")
+    rest = ("--metric", "memory", "--at", "B=1,S=1,O=1", "--breakdown", "--json")
     for each in (plain, words, half):
         done = run(*each, *rest)
         if done.returncode:
             return refusal(done) or (False, "")
-        held.append(max(figure.value for figure in figures(done.stdout)))
+        held.append(json.loads(done.stdout)["weights"])
     more, double = held[1] - held[0], held[2] - held[0]
     each_gpu = 256 / gpus
     experts = each_gpu * (1 + more / double) if double else 0.0
