@@ -28,7 +28,10 @@ PLAIN = ("bf16", "fp8", "fp32", "kv", *PARTS)
 QUANTISABLE: tuple[str, ...] = ("w", "listed")
 """Weights at the precision of the deployment; those that stay in bf16 unless the checkpoint lists them."""
 
-NAMED = (*PLAIN, *QUANTISABLE)
+ATTENTION = "attention"
+"""At which queries, keys and values are multiplied: fp8 where the cache is and the device has such units, else bf16."""
+
+NAMED = (*PLAIN, *QUANTISABLE, ATTENTION)
 """The precisions that a graph may name."""
 
 Rates = Mapping[LayerFormat, str]
@@ -84,18 +87,28 @@ def in_bytes(amount: Priced) -> Expr:
 
 
 def costs(
-    graph: OpGraph, library: Library, facts: Facts, *, rates: Rates | None = None
+    graph: OpGraph, library: Library, facts: Facts, *, rates: Rates | None = None, attention: str = "bf16"
 ) -> tuple[Mapping[str, Cost], tuple[Guard, ...]]:
     """The cost of every operator by name, and the conditions its kernels decided.
 
-    rates: where a checkpoint gives weights their format.
+    rates: where a checkpoint gives weights their format; attention: the precision at which attention multiplies.
     Raises UndefinedName and PrecisionMissing at their place in the graph text.
     """
     guards: dict[sympy.Basic, bool] = {}
     work = {name: work_of(graph.step.part(name), graph.degrees) for name in {op.step for op in graph.ops}}
     found = {op.name: _cost(op, library.kernels[op.kernel], work[op.step], facts, guards) for op in graph.ops}
     found = {op.name: _stored(_if_any(found[op.name], work[op.step], op), op, rates) for op in graph.ops}
+    multiplied = {ATTENTION: {attention: sympy.S.One}}
+    found = {name: replace(cost, flops=_renamed(cost.flops, multiplied)) for name, cost in found.items()}
     return found, tuple(Guard(test, outcome) for test, outcome in guards.items())
+
+
+def attends(graph: OpGraph, library: Library) -> bool:
+    """Whether some kernel multiplies at the precision of attention: of others it is their own, whatever a cache is."""
+    used = {op.kernel for op in graph.ops}
+    clauses = [clause for name in used for clause in library.kernels[name].body if isinstance(clause, Clause)]
+    precisions = [term.precision for clause in clauses for term in clause.cost]
+    return any(precision is not None and precision.name == ATTENTION for precision in precisions)
 
 
 def _if_any(cost: Cost, work: Scope, op: Op) -> Cost:

@@ -154,11 +154,12 @@ def deciding_values(bound: Numbers) -> Mapping[str, Fraction]:
 def table_context(
     device: Device, deployment: Deployment, cost_model: CostModel, vintage: str, *, fallback: bool = False
 ) -> TableContext:
-    """What binds table look-ups besides their arguments."""
+    """What binds table look-ups besides their arguments: rows are by the cache's format, of one that is converted to
+    bf16 before it is multiplied by that."""
     return TableContext(
         device=device.key,
         vintage=vintage,
-        kv=str(deployment.kv),
+        kv=str(deployment.kv) if deployment.kv in PLAIN else "bf16",
         cost_model=cost_model.name,
         mfu_decimals=cost_model.mfu_decimals,
         figures=tuple((name, float(value)) for name, value in device.figures.items()) if fallback else None,

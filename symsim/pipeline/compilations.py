@@ -92,6 +92,7 @@ def phase_of(
     plan: Plan | None = None,
     *,
     pad: bool = False,
+    attention: str = "bf16",
 ) -> PricedPhase:
     """One step, lowered and priced. Deployments that decide every `when` alike share one compilation.
 
@@ -101,8 +102,10 @@ def phase_of(
     kinds = tuple(kind.form for kind in family.sizes.kinds)
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
     key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats, _told_apart(served), plan)
+    key = (*key, attention)
     found = PHASES.find(key, values)
-    return found or PHASES.keep(key, _priced(served, step, deciding_numbers(numbers), rates, plan, pad=pad))
+    facts = deciding_numbers(numbers)
+    return found or PHASES.keep(key, _priced(served, step, facts, rates, plan, pad=pad, attention=attention))
 
 
 @lru_cache(maxsize=1024)
@@ -111,13 +114,13 @@ def _decision(guarded: Guarded) -> Decision:
 
 
 def _priced(
-    served: ServedModel, step: str, facts: Facts, rates: Rates | None, plan: Plan | None, *, pad: bool
+    served: ServedModel, step: str, facts: Facts, rates: Rates | None, plan: Plan | None, *, pad: bool, attention: str
 ) -> PricedPhase:
     family = served.family
     layers = served.deployment.pp_layers
     kinds = family.sizes.kinds
     graph = lower(family.model, family.library, step, facts, kinds, pad=pad, formats=served.formats, pp_layers=layers)
-    priced, decided = costs(graph, family.library, facts, rates=rates)
+    priced, decided = costs(graph, family.library, facts, rates=rates, attention=attention)
     two_batches = bool(facts[_TWO_BATCH])
     flag = Guard(sympy.Ne(_TWO_BATCH, 0), two_batches)
     return priced_phase(graph, priced, (*decided, flag), two_batches, plan)

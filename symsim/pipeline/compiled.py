@@ -12,7 +12,7 @@ import sympy
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import symbol
 from symsim.cost.chunks import Chunks
-from symsim.cost.kernel_cost import Rates
+from symsim.cost.kernel_cost import Rates, attends
 from symsim.cost.metric_table import Metric, metrics, named_metric, timed
 from symsim.cost.metrics import MemoryPlan, PricedPhase
 from symsim.formula.binding import Numbers
@@ -29,7 +29,7 @@ from symsim.paths import HARDWARE, display_path
 from symsim.pipeline.compilations import cut, derived, phase_of
 from symsim.pipeline.fitted_kernels import FittedKernels
 from symsim.pipeline.shards import check_deployment, whole_shards
-from symsim.quantization.multiply import gemm_rate
+from symsim.quantization.multiply import GemmRate, gemm_rate
 from symsim.tables.table import TableContext
 
 
@@ -60,9 +60,10 @@ class Compiled:
     """A model, a device and a deployment, compiled.
 
     engine: what plans the memory, None where the cost model does; numbers: the number behind every symbol but the
-    workload's; context: binds tables; rates: the peak at which each format of weights is multiplied; phases: the priced
-    steps that a deployment is checked by; assumptions: what `fallback` took on so that this deployment could be
-    compiled; asked: the deployment as it was given, of which `deployment` has every precision decided.
+    workload's; context: binds tables; rates: the peak at which each format of weights is multiplied; attention: that at
+    which queries, keys and values are; phases: the priced steps that a deployment is checked by; assumptions: what
+    `fallback` took on so that this deployment could be compiled; asked: the deployment as it was given, of which
+    `deployment` has every precision decided.
     """
 
     served: ServedModel
@@ -72,6 +73,7 @@ class Compiled:
     numbers: Numbers
     context: TableContext
     rates: Rates | None
+    attention: GemmRate
     fitted: FittedKernels | None
     phases: Mapping[str, PricedPhase]
     assumptions: tuple[str, ...]
@@ -150,7 +152,8 @@ class Compiled:
     def _priced(self, step: str) -> PricedPhase:
         pad = self.context.figures is not None
         plan = None if self.fitted is None else self.fitted.plan
-        found = phase_of(self.served, step, self.numbers, self.rates, plan, pad=pad)
+        attention = self.attention.precision
+        found = phase_of(self.served, step, self.numbers, self.rates, plan, pad=pad, attention=attention)
         check_deployment(self.deployment, (*self.phases.values(), found), self.numbers)
         whole_shards(found, self.numbers, pad=pad)
         return found
@@ -202,5 +205,7 @@ class Compiled:
         notes += [self.family.by_rule] if self.sizes.by_rule else []
         rates = [gemm_rate(layer, self.device) for layer in self.served.every]
         converted = dict.fromkeys(rate.sentence for rate in rates if rate.converted)
+        if self.attention.is_news and attends(self.decode.graph, self.family.library):
+            converted[self.attention.sentence] = None
         uncalibrated = () if self.fitted is None else self.fitted.sentences
         return (*notes, *self.served.notes, *converted, *uncalibrated)

@@ -21,7 +21,8 @@ from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.fitted_kernels import FittedKernels, fitted_kernels
 from symsim.pipeline.shards import check_deployment, whole_shards
-from symsim.quantization.multiply import gemm_rate
+from symsim.quantization.multiply import GemmRate, attention_rate, gemm_rate
+from symsim.tables.table import rows_of
 
 STEPS = ("prefill", "decode")
 """The steps that a deployment is checked by; others are priced when a metric of theirs is asked for."""
@@ -69,9 +70,12 @@ def assembled(
     fitted = _fitted(device, deployment, cost_model, engine)
     numbers = numbers if fitted is None else numbers.with_rows(fitted.numbers)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
-    rates = _rates(served, device)
+    rates, attention = _rates(served, device), _attention(served, device, cost_model, tables)
     plan = None if fitted is None else fitted.plan
-    phases = {step: phase_of(served, step, numbers, rates, plan, pad=fallback) for step in steps}
+    phases = {
+        step: phase_of(served, step, numbers, rates, plan, pad=fallback, attention=attention.precision)
+        for step in steps
+    }
     check_deployment(deployment, phases.values(), numbers)
     cut = cut_blocks(phases["decode"], served, numbers, allowed=fallback)
     padded = [sentence for phase in phases.values() for sentence in whole_shards(phase, numbers, pad=fallback)]
@@ -83,6 +87,7 @@ def assembled(
         numbers=numbers,
         context=context,
         rates=rates,
+        attention=attention,
         fitted=fitted,
         phases=phases,
         assumptions=tuple(dict.fromkeys((*served.family.assumptions, *padded, *cut))),
@@ -115,6 +120,15 @@ def _convertible(asked: Deployment, device: Device, cost_model: CostModel) -> De
     """fp8 weights on a device without such units are a format that is converted before it is multiplied."""
     converted = asked.gemm == "fp8" and "fp8" not in device.precisions and cost_model.reads_checkpoint
     return replace(asked, gemm="fp8 x fp8") if converted else asked
+
+
+def _attention(served: ServedModel, device: Device, cost_model: CostModel, tables: str) -> GemmRate:
+    """At which peak attention multiplies. Measured shares of a peak are of that of bf16, whatever the cache is in, and
+    fitted kernels have the arithmetic of each cache in their coefficients."""
+    kv = served.kv.name if served.kv is not None else str(served.deployment.kv)
+    rate = attention_rate(kv, device)
+    measured = cost_model.fitted or rows_of("mfu_gqa_decode", device.key, tables, cost_model.name)
+    return GemmRate("bf16", False, "") if measured or not cost_model.reads_checkpoint else rate
 
 
 def _rates(served: ServedModel, device: Device) -> Rates | None:

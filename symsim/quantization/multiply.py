@@ -19,6 +19,11 @@ class GemmRate:
     converted: bool
     sentence: str
 
+    @property
+    def is_news(self) -> bool:
+        """Whether it is not what goes without saying: bf16, multiplied as it is stored."""
+        return self.converted or self.precision != "bf16"
+
 
 def gemm_rate(layer: LayerFormat, device: Device) -> GemmRate:
     """The peak at which the device multiplies weights and activations of the layer.
@@ -40,6 +45,27 @@ def gemm_rate(layer: LayerFormat, device: Device) -> GemmRate:
         return GemmRate(precision, False, f"{device.name} multiplies {layer.name} at its {precision} peak")
     sentence = f"{weight.name} weights are converted to {activation.name} first, the activations' format"
     return GemmRate(precision, True, f"{sentence}, and multiplied at the {precision} peak of {device.name}")
+
+
+def attention_rate(kv: str, device: Device) -> GemmRate:
+    """The peak at which the device multiplies queries by keys and values of a cache in the format `kv`.
+
+    FlashAttention 3 and FlashInfer quantise queries for an fp8 cache; other formats are converted.
+
+    >>> from symsim.inputs.device import load_device
+    >>> attention_rate("fp8", load_device("h100")).precision, attention_rate("int8", load_device("h100")).precision
+    ('fp8', 'bf16')
+    """
+    if kv == "bf16":
+        return GemmRate("bf16", False, "attention multiplies in bf16, as the cache is stored")
+    if kv != "fp8":
+        return GemmRate("bf16", True, f"keys and values in {kv} are converted to bf16, in which attention multiplies")
+    if "fp8" not in device.precisions:
+        why = f"{device.name} has no fp8 units"
+        return GemmRate("bf16", True, f"{why}: keys and values in fp8 are converted to bf16 first")
+    return GemmRate(
+        "fp8", False, f"attention multiplies in fp8, as the cache is stored, at the fp8 peak of {device.name}"
+    )
 
 
 def _missing(activation: Element, device: Device) -> str | None:

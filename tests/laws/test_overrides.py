@@ -47,7 +47,7 @@ def recompiled(model: Compiled, name: str, value: Fraction) -> Compiled | None:
         device = another_device(model, name, value)
     elif symbol_info(name).kind == "convention":
         cost_model = replace(cost_model, constants={**cost_model.constants, name: value})
-    elif name == "b_kv" and value in (1, 2):
+    elif name == "b_kv" and value in (1, 2) and cost_model.name == "infersim":  # elsewhere its format decides on peaks
         deployment = replace(deployment, kv="fp8" if value == 1 else "bf16")
     elif name == "reserve_share":
         deployment = replace(deployment, memory_share=1 - value)

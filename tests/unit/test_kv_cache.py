@@ -85,3 +85,37 @@ def test_what_is_no_layout_or_format_is_refused(model: str, words: dict[str, str
 def test_infersim_counts_a_cache_in_bf16_or_fp8() -> None:
     with pytest.raises(SymsimError, match="infersim cost model counts a cache in bf16 or fp8"):
         symsim.compile("qwen3-8b", "h20", symsim.Deployment(kv="int8"))
+
+
+PROMPT = {"S": 8192, "T": 8192}
+
+
+def prefilled(device: str, kv: str) -> symsim.Costs:
+    return symsim.compile("qwen3-8b", device, symsim.Deployment(kv=kv), "roofline")  # type: ignore[arg-type]
+
+
+def test_attention_multiplies_in_fp8_where_the_cache_is_and_the_device_can() -> None:
+    bf16, fp8, int8 = (prefilled("h100", kv) for kv in ("bf16", "fp8", "int8"))
+    multiplied = {costs: set(costs.compiled.prefill.costs["layer.attention.core"].flops) for costs in (bf16, fp8, int8)}
+    assert multiplied == {bf16: {"bf16"}, fp8: {"fp8"}, int8: {"bf16"}}
+    assert bf16.ttft.evaluate(**PROMPT) == pytest.approx(int8.ttft.evaluate(**PROMPT), rel=1e-3)
+    assert fp8.ttft.evaluate(**PROMPT) < 0.98 * int8.ttft.evaluate(**PROMPT)
+
+
+def test_what_the_device_has_no_units_for_is_converted_and_said() -> None:
+    for device, kv, said in (
+        ("a100-80", "fp8", "has no fp8 units: keys and values in fp8 are converted to bf16 first"),
+        ("h100", "int4", "keys and values in int4 are converted to bf16, in which attention multiplies"),
+        ("h100", "fp8", "attention multiplies in fp8, as the cache is stored"),
+    ):
+        assert any(said in note for note in prefilled(device, kv).compiled.notes)
+    assert not any("attention" in note for note in prefilled("h100", "bf16").compiled.notes)
+    sparse = symsim.compile("deepseek-v3.2", "h200", symsim.Deployment(8, tp=8, kv="fp8"), "roofline")
+    assert not any("attention multiplies" in note for note in sparse.compiled.notes)
+
+
+def test_measured_shares_of_attention_are_of_the_bf16_peak() -> None:
+    """H20 has rows by the format of the cache; what is converted is multiplied as bf16 is."""
+    costs = {kv: prefilled("h20", kv) for kv in ("bf16", "fp8", "int8")}
+    assert costs["fp8"].ttft.evaluate(**PROMPT) == pytest.approx(costs["bf16"].ttft.evaluate(**PROMPT), rel=1e-3)
+    assert costs["int8"].tpot.evaluate(B=64, S=4096, O=512) <= costs["bf16"].tpot.evaluate(B=64, S=4096, O=512)
