@@ -79,7 +79,9 @@ def mixed_engine(
     ttft = letters["ttft"]
     if engine.letters["N"] > 0:
         usual = None if engine.affine else "conditioned"
-        found["mixed_tpot"] = applied("mixed_tpot", known, engine.time, name=asked.get("mixed_tpot") or usual)
+        found["mixed_tpot"] = applied(
+            "mixed_tpot", known, engine.time, name=asked.get("mixed_tpot") or usual, near=first.values
+        )
     if math.isfinite(places):
         found["slot_wait"] = applied("slot_wait", known)
         ttft += found["slot_wait"].value or 0.0

@@ -11,7 +11,6 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.errors import SymsimError
-from symsim.solve.bisection import last_holding
 
 INDICES: Mapping[str, Symbol] = {"n": Symbol("n", integer=True, nonnegative=True)}
 """What sums and means run over: a line that speaks of it is put in where it is used."""
@@ -75,33 +74,53 @@ SMALLEST = 1e-9
 """Where a root is looked for at the least: no time and no number of sequences of a form is below it."""
 
 
-def root(increasing: Callable[[float], float], name: str) -> float:
-    """The smallest x with x = f(x), by bisection; f increases and is concave or affine (or falls: then it is the only
-    one).  Raises NoEquilibrium where f stays above x."""
+def root(increasing: Callable[[float], float], name: str, near: float | None = None) -> float:
+    """The smallest x with x = f(x) between two values that hold it; f increases and is concave or affine (or falls:
+    then it is the only one). near: where it may be. Raises NoEquilibrium where f stays above x.
 
-    def holds(x: float) -> bool:
-        return increasing(x) > x
+    >>> round(root(lambda x: 1 + x / 2, "x"), 9)
+    2.0
+    """
 
+    def over(x: float) -> float:
+        return increasing(x) - x
+
+    if near is not None:
+        low, high = near * (1 - _CLOSE), near * (1 + _CLOSE)
+        if over(low) > 0 >= over(high):
+            return low
     low = SMALLEST
-    if not holds(low):
+    if (at_low := over(low)) <= 0:
         return low
-    first = increasing(low)
-    if first < math.inf and holds(first):
-        low = first
+    if (first := at_low + low) < math.inf and (above := over(first)) > 0:
+        low, at_low = first, above
     high = 2 * low
     for _ in range(_DOUBLINGS):
-        if not holds(high):
-            return last_holding(holds, low, high, _middle)[0]
-        low, high = high, 2 * high
+        if (at_high := over(high)) <= 0:
+            return _between(over, low, at_low, high, at_high)
+        low, at_low, high = high, at_high, 2 * high
     raise NoEquilibrium(f"no {name} is large enough: more work arrives than can be done")
+
+
+def _between(over: Callable[[float], float], low: float, at_low: float, high: float, at_high: float) -> float:
+    """The last x above which `over` is not positive, by secants that keep both sides (Illinois), else by halves."""
+    kept = 0
+    while high - low > _CLOSE * low:
+        halve = abs(kept) > _STUCK or not math.isfinite(at_low - at_high)
+        middle = (low + high) / 2 if halve else high - at_high * (high - low) / (at_high - at_low)
+        middle = min(max(middle, low + _CLOSE * low / 2), high - _CLOSE * low / 2)
+        at = over(middle)
+        kept = 0 if halve else kept
+        if at > 0:
+            low, at_low, at_high, kept = middle, at, at_high / (2 if kept > 0 else 1), max(kept, 0) + 1
+        else:
+            high, at_high, at_low, kept = middle, at, at_low / (2 if kept < 0 else 1), min(kept, 0) - 1
+    return low
 
 
 _DOUBLINGS = 64
 _CLOSE = 1e-12
-
-
-def _middle(low: float, high: float) -> float | None:
-    return None if high - low <= _CLOSE * low else (low + high) / 2
+_STUCK = 4
 
 
 def mean(ratio: Callable[[int], float], value: Callable[[int], float]) -> float:

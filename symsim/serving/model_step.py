@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from symsim.errors import DeploymentError
@@ -102,6 +103,7 @@ def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> Mode
     )
 
 
+@lru_cache(maxsize=64)
 def _iteration(compiled: Compiled) -> Callable[..., float]:
     """Of decodes and prompts together, of either alone by its own step; where two batches overlap, of both in turn."""
     decode, prefill = function_of(_in_context(compiled)), function_of(compiled.form("ttft"))
@@ -138,6 +140,7 @@ def _in_context(compiled: Compiled) -> ClosedForm:
     return form.without(("C",)) if any(step.symbol.name == "C" for step in form.applied.steps) else form
 
 
+@lru_cache(maxsize=64)
 def _draft(compiled: Compiled, drafts: int) -> Callable[..., float]:
     """One more layer and the LM head for each draft, as an MTP module of the model has them."""
     form = _in_context(compiled)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 from symsim.serving.form_text import Band
@@ -46,9 +47,15 @@ class Outcome:
 
 
 def applied(
-    quantity: str, values: Mapping[str, Any], time: StepFunction | None = None, *, name: str | None = None
+    quantity: str,
+    values: Mapping[str, Any],
+    time: StepFunction | None = None,
+    *,
+    name: str | None = None,
+    near: Mapping[str, float] = MappingProxyType({}),
 ) -> Outcome:
-    """A form, the default unless named, of letters that hold its parameters. Raises KeyError where one is missing.
+    """A form, the default unless named, of letters that hold its parameters. near: letters as another form found them,
+    where roots are looked for first. Raises KeyError where one is missing.
 
     >>> outcome = applied("wait", {"rate": 8, "s": 0.1, "s_2": 0.01})
     >>> round(outcome.value, 6), applied("wait", {"rate": 11, "s": 0.1, "s_2": 0.01}).sentence
@@ -59,7 +66,7 @@ def applied(
     if STEP_TIME in found.params:
         given[STEP_TIME] = time
     try:
-        worked = compiled(found)(**given)
+        worked = compiled(found)(near=near, **given)
     except OutsideValidity as refused:
         sentence = refused.sentence.format_map({name: f"{value:.4g}" for name, value in refused.values.items()})
         return Outcome(form=found, status=Status.UNSTABLE, values={}, sentence=sentence)

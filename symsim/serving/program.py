@@ -28,14 +28,15 @@ class OutsideValidity(Exception):
 
 @cache
 def compiled(form: Form) -> Callable[..., dict[str, float]]:
-    """The form as a function of its parameters by keyword: name -> value of every step.
+    """The form as a function of its parameters by keyword: name -> value of every step. near: name -> where its root
+    may be.
 
     Raises OutsideValidity, and NoEquilibrium where an equation has no root.
     """
     given = ", ".join(dict.fromkeys((*form.params, *([STEP_TIME] if STEP_TIME in form.params else []))))
     names = dict.fromkeys(step.symbol.name for step in form.steps if not step.within)
     answer = f"return {{{', '.join(f'{name!r}: {name}' for name in names)}}}"
-    lines = [f"def run(*, {given}):", *_indented([*_statements(form.body, set(form.params)), answer])]
+    lines = [f"def run(*, near, {given}):", *_indented([*_statements(form.body, set(form.params)), answer])]
     space: dict[str, Any] = {**NUMERIC, "builtins": builtins, "OutsideValidity": OutsideValidity}
     exec(compile("\n".join(lines), f"<{form.quantity}.{form.name}>", "exec"), space)
     return space["run"]
@@ -86,7 +87,7 @@ def _solved(step: FormStep, needed: Sequence[FormStep], known: set[str]) -> list
     name = step.symbol.name
     within = _statements(needed, known | {name}, inner=True)
     body = _indented([*within, f"return {code(step.expr, 'python')}"])
-    return [f"def of_{name}({name}):", *body, f"{name} = root(of_{name}, {name!r})"]
+    return [f"def of_{name}({name}):", *body, f"{name} = root(of_{name}, {name!r}, near.get({name!r}))"]
 
 
 def _names(line: FormStep | Check) -> set[str]:
