@@ -29,7 +29,8 @@ from symsim.pipeline.memory_parts import shortage
 from symsim.pipeline.pipeline import STEPS, compile_model, compiled_as, compiled_for
 from symsim.pipeline.replicas import batch_in_words
 from symsim.serving.ask import asked
-from symsim.serving.questions import answered, is_about_load
+from symsim.serving.points import is_about_load
+from symsim.serving.questions import answered
 from symsim.solve.answer import Answer
 from symsim.solve.size import Candidate
 from symsim.solve.solver import solve

@@ -9,7 +9,7 @@ from symsim.algebra.units import format_quantity
 from symsim.command.flags import add_json, note_alike, write_json
 from symsim.command.subject import add_subject, compiled, note_assumed
 from symsim.language.query import parse_query
-from symsim.serving.questions import is_about_load, unit_of
+from symsim.serving.points import is_about_load, unit_of
 from symsim.solve.answer import Answer, Status
 from symsim.solve.levers import FARTHEST
 

@@ -153,6 +153,10 @@ class _Question(Transformer[Token, Any]):
         kept = tuple(c for c in constraints if isinstance(c, Constraint))  # not the words before them
         return goal[:3].lower(), _metric(variable), self.places.of(variable), kept, over
 
+    def best(self, first: Token, second: Token, *constraints: Any) -> Any:
+        kept = tuple(c for c in constraints if isinstance(c, Constraint))
+        return "min", "GPUs", self.places.of(first), kept, (str(first), str(second))
+
     def over(self, *names: Token) -> tuple[str, ...]:
         return tuple(dict.fromkeys(map(str, names)))
 
@@ -179,8 +183,8 @@ def _metric(name: Token) -> str:
     """A metric's name; a rate as the table of metrics has it."""
     if name.type != "RATE":
         return str(name)
-    if name.lower().startswith("req"):
-        return "requests/s"
+    if name.lower().startswith(("req", "j")):
+        return "requests/s" if name.lower().startswith("req") else "energy"
     return "tokens/s/user" if "user" in name.lower() else "tokens/s/GPU"
 
 

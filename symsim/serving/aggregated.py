@@ -33,6 +33,11 @@ class Deployed:
     places: float
 
     @property
+    def engines(self) -> int:
+        """Of all copies of the deployment."""
+        return self.layout.engines * self.ask.copies
+
+    @property
     def known(self) -> bool:
         """Whether the engine states its own budget."""
         return "max_tokens" in self.compiled.numbers.values
@@ -66,8 +71,8 @@ def served(of: Deployed) -> Served:
     if of.places < 1:
         return Served(sentence=_no_room(of))
     if of.ask.rate is not None:
-        return at_rate(of, of.ask.rate / of.layout.engines)
-    clients = float(of.ask.concurrency or 1) / of.layout.engines
+        return at_rate(of, of.ask.rate / of.engines)
+    clients = float(of.ask.concurrency or 1) / of.engines
     if not of.ask.exclusive_prefill:
         return clients_of(of.engine, clients, budget=of.budget, places=of.places)
     most = 1 / max(1e-12, of.engine.letters["alpha_1"])

@@ -23,7 +23,8 @@ class Ask:
     """isl, osl: lengths as `length` reads them; concurrency or rate (requests/s) of all that is deployed.
 
     budget: tokens of an iteration; acceptance: a number, one for each position, or `length 2.4`; queue: the form of the
-    wait before prefill workers; level: of intervals; price: of a GPU, in $/s; prefill, decode: `2 x tp=4`.
+    wait before prefill workers; level: of intervals; price: of a GPU, in $/s; prefill, decode: `2 x tp=4`;
+    copies: of the whole deployment, each with its share of the requests.
     Raises SymsimError for what cannot be.
     """
 
@@ -43,13 +44,14 @@ class Ask:
     price: float | None = None
     prefill: tuple[int, str] | None = None
     decode: tuple[int, str] | None = None
+    copies: int = 1
 
     def __post_init__(self) -> None:
         if (self.concurrency is None) == (self.rate is None):
             raise SymsimError("requests arrive by a rate or by a concurrency; state one of --rate and --concurrency")
         if (self.prefill is None) != (self.decode is None):
             raise SymsimError("disaggregated serving has both --prefill and --decode workers, e.g. '2 x tp=4'")
-        for name in ("concurrency", "rate", "budget", "max_running", "price"):
+        for name in ("concurrency", "rate", "budget", "max_running", "price", "copies"):
             value = getattr(self, name)
             if value is not None and not (0 < value < math.inf):
                 raise SymsimError(f"{name} = {value!r} must be above zero")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from symsim.pipeline.compiled import Compiled
@@ -98,10 +99,17 @@ def predicted(compiled: Compiled, ask: Ask) -> Figures:
     """What a compiled model serves of these requests; prefill and decode apart where the ask says so."""
     if ask.prefill is None or ask.decode is None:
         one = deployed(compiled, ask)
-        return _figures(ask, served(one), ((compiled.deployment.world_size, one),), one.layout.engines)
-    sides = [deployed(compiled_as(compiled, worker_deployment(w, compiled.asked)), ask) for _, w in _both(ask)]
+        gpus = compiled.deployment.world_size * ask.copies
+        return _figures(ask, served(one), ((gpus, one),), one.engines)
+    sides = [deployed(_worker(compiled, w), ask) for _, w in _both(ask)]
     apart = Disaggregated(x=ask.prefill[0], y=ask.decode[0], prefill=sides[0], decode=sides[1])
     return _figures(ask, served_apart(apart), apart.sides, apart.engines)
+
+
+@lru_cache(maxsize=64)
+def _worker(compiled: Compiled, text: str) -> Compiled:
+    """The model on one worker, with step functions that are made once."""
+    return compiled_as(compiled, worker_deployment(text, compiled.asked))
 
 
 def _both(ask: Ask) -> Sequence[tuple[int, str]]:

@@ -3,111 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError, did_you_mean
-from symsim.language.query import Constraint, Quantity, Query
+from symsim.language.query import Constraint, Query
 from symsim.pipeline.compiled import Compiled
-from symsim.serving.ask import HOUR, asked
-from symsim.serving.prediction import Figures, predicted
+from symsim.serving.best import best, without_unknowns
+from symsim.serving.inverses import in_closed_form
+from symsim.serving.points import (
+    COPIES,
+    ISL,
+    METRICS,
+    OSL,
+    UNKNOWNS,
+    Point,
+    Unknown,
+    failing,
+    figures_at,
+    in_words_of_load,
+    key,
+    metric_of,
+    shown,
+    slack,
+    values_of,
+)
 from symsim.solve.answer import Answer, Certificate, Status
 from symsim.solve.bisection import last_holding, whole_middle
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """What a question may be solved for: its unit, the range that is looked at, whether it is whole."""
-
-    unit: str
-    low: float
-    high: float
-    whole: bool
-
-
-UNKNOWNS: Mapping[str, Unknown] = {
-    "rate": Unknown("1/s", 1e-4, 1e6, False),
-    "concurrency": Unknown("1", 1, 2**20, True),
-    "budget": Unknown("tokens", 64, 2**20, True),
-    "hit": Unknown("1", 0.0, 0.999, False),
-    "acceptance": Unknown("1", 0.0, 1.0, False),
-    "max_running": Unknown("1", 1, 2**20, True),
-    "x": Unknown("1", 1, 4096, True),
-    "y": Unknown("1", 1, 4096, True),
-}
-"""Name -> what is known of it."""
-
-METRICS: Mapping[str, tuple[str, Callable[[Figures], float | None]]] = {
-    "ttft": ("s", lambda found: found.ttft["mean"]),
-    "ttft_p50": ("s", lambda found: found.ttft["p50"]),
-    "ttft_p90": ("s", lambda found: found.ttft["p90"]),
-    "ttft_p99": ("s", lambda found: found.ttft["p99"]),
-    "tpot": ("s", lambda found: found.tpot),
-    "itl_p50": ("s", lambda found: found.itl["p50"]),
-    "itl_p99": ("s", lambda found: found.itl["p99"]),
-    "e2e": ("s", lambda found: found.e2e),
-    "tokens/s/user": ("tokens/s", lambda found: None if not found.tpot else 1 / found.tpot),
-    "tokens/s/gpu": ("tokens/s", lambda found: found.per_gpu),
-    "tgs": ("tokens/s", lambda found: found.per_gpu),
-    "cost": ("$", lambda found: found.cost),
-    "power": ("W", lambda found: found.power),
-    "energy": ("J", lambda found: found.energy),
-    "requests/s": ("1/s", lambda found: found.request_rate),
-    "users": ("1", lambda found: found.users),
-}
-"""Metric of requests, in small letters -> its unit, and how a prediction has it."""
-
-_OTHERS = ("S", "O", "drafts", "price")
-
-
-def unit_of(metric: str) -> str:
-    """SI unit of a metric of requests."""
-    return METRICS[metric.lower()][0]
-
-
-def is_about_load(query: Query) -> bool:
-    """Whether a question speaks of requests, not of one step."""
-    return query.variable in UNKNOWNS or bool(query.fixed.keys() & {"rate", "concurrency"})
-
-
 def answered(compiled: Compiled, query: Query) -> Answer:
-    """The answer by bisection: what is asked of gets no better as the rate, or the clients, increase.
+    """The answer by bisection: what is asked of gets no better as the rate, or the clients, increase. Goals that are
+    metrics are searched for over the unknowns that are named.
 
     Raises SymsimError for names that no question about requests has.
     """
+    query = in_words_of_load(query)
+    fixed = values_of(query.fixed)
+    if query.goal != "solve" and key(query.variable) in METRICS:
+        over = query.over or _usual(fixed)
+        return best(compiled, query, fixed, over) if over else without_unknowns(compiled, query, fixed)
     if query.variable not in UNKNOWNS:
         raise SymsimError(f"requests cannot be solved for {query.variable}; {did_you_mean(query.variable, UNKNOWNS)}")
-    search = _Search(compiled, query, _fixed(query), UNKNOWNS[query.variable])
+    search = _Search(compiled, query, fixed, UNKNOWNS[query.variable])
     if query.goal == "solve":
         return search.crossing()
     return search.largest() if query.goal == "max" else search.smallest()
 
 
-def _fixed(query: Query) -> Mapping[str, float]:
-    known = {*UNKNOWNS, *_OTHERS}
-    if unknown := [name for name in query.fixed if name not in known]:
-        raise SymsimError(f"a question about requests has no {unknown[0]}; {did_you_mean(unknown[0], known)}")
-    units = {"S": "tokens", "O": "tokens", "drafts": "1"}
-    found = {
-        name: float(quantity.value(units.get(name) or UNKNOWNS[name].unit))
-        for name, quantity in query.fixed.items()
-        if name != "price"
-    }
-    return {**found, **({"price": _price(query.fixed["price"])} if "price" in query.fixed else {})}
-
-
-def _price(stated: Quantity) -> float:
-    """$/h of a GPU; a bare number is in it."""
-    return float(replace(stated, unit=stated.unit or "$/h").value("$/s")) * HOUR
-
-
-def _metric(constraint: Constraint) -> tuple[str, Callable[[Figures], float | None]]:
-    name = constraint.metric.lower().replace("tps_user", "tokens/s/user")
-    if name not in METRICS:
-        hint = did_you_mean(name, METRICS)
-        raise SymsimError(f"requests have no metric {constraint.metric}; {hint}")
-    return METRICS[name]
+def _usual(fixed: Mapping[str, float]) -> tuple[str, ...]:
+    """The unknown of a goal that names none: how many clients there are, where nothing says."""
+    return () if {"rate", "concurrency", "B"} & fixed.keys() else ("concurrency",)
 
 
 @dataclass(frozen=True)
@@ -117,35 +65,27 @@ class _Search:
     fixed: Mapping[str, float]
     unknown: Unknown
 
-    def figures(self, value: float) -> Figures:
-        at = {**self.fixed, self.query.variable: int(value) if self.unknown.whole else value}
-        how: dict[str, Any] = {name: at[name] for name in ("rate", "concurrency") if name in at}
-        how |= {name: int(at[name]) for name in ("budget", "drafts", "max_running") if name in at}
-        how |= {"prefix_hit": at["hit"]} if "hit" in at else {}
-        how |= {name: at[name] for name in ("acceptance", "price") if name in at}
-        if "x" in at or "y" in at:
-            here = _sizes(self.compiled)
-            how |= {"prefill": f"{int(at.get('x', 1))} x {here}", "decode": f"{int(at.get('y', 1))} x {here}"}
-        if not {"rate", "concurrency"} & how.keys():
-            raise SymsimError("a question about requests needs a rate or a concurrency, e.g. `with rate = 4`")
-        return predicted(self.compiled, asked(at.get("S", 4096), at.get("O", 2048), **how))
+    def at(self, value: float) -> Point:
+        name = COPIES if self.query.variable == "world_size" else self.query.variable
+        whole = int(value) if self.unknown.whole else value
+        metrics = [one.metric for one in self.query.constraints]
+        return figures_at(self.compiled, {**self.fixed, name: whole}, metrics)
 
-    def failing(self, found: Figures) -> list[Constraint]:
-        """Constraints that do not hold; all of them where there is no equilibrium."""
-        return [one for one in self.query.constraints if one.metric.lower() != "memory" and not _holds(one, found)]
+    def failing(self, at: Point) -> list[Constraint]:
+        return failing(self.query.constraints, at)
 
     def holds(self, value: float) -> bool:
-        found = self.figures(value)
-        return not found.sentence and not self.failing(found)
+        at = self.at(value)
+        return not at.figures.sentence and not self.failing(at)
 
     def largest(self) -> Answer:
         low, high = self.unknown.low, self.unknown.high
         if not self.holds(low):  # a small budget makes prompts wait: look further up
             low = next((x for x in self._grid() if self.holds(x)), math.nan)
             if math.isnan(low):
-                return self._none(self.figures(self.unknown.low))
+                return self._none(self.at(self.unknown.low))
         step = low
-        while step < high and self.holds(step := min(high, 2 * step)):
+        while step < high and self.holds(step := min(high, 2 * max(step, self._least))):
             low = step
         if low >= high:
             return self._found(high, None)
@@ -157,27 +97,38 @@ class _Search:
             return self._found(low, None)
         first = next((x for x in self._grid() if self.holds(x)), math.nan)
         if math.isnan(first):
-            return self._none(self.figures(high))
-        return self._found(*last_holding(self.holds, *self._ends(first, first / 2), self._middle))
+            return self._none(self.at(high))
+        before = max(low, first / 2) if first / 2 >= self._least else low
+        return self._found(*last_holding(self.holds, *self._ends(first, before), self._middle))
 
     def crossing(self) -> Answer:
         """The value at which a metric is a number, which it passes once."""
         (constraint,) = self.query.constraints
-        unit, of = _metric(constraint)
+        unit, of = metric_of(constraint.metric)
         target = float(constraint.bound.value(unit))
 
         def over(value: float) -> bool:
-            found = of(self.figures(value))
+            found = of(self.at(value))
             return found is None or found > target
 
         low, high = self.unknown.low, min(self.unknown.high, 1e4)
         at_low = over(low)
         if over(high) == at_low:
-            return self._none(self.figures(low))
+            found = [of(self.at(x)) for x in (low, high)]
+            ends = " and ".join(
+                f"{format_quantity(value, unit)} at {shown(self.query.variable, x)}"
+                for value, x in zip(found, (low, high), strict=True)
+                if value is not None
+            )
+            return self._none(self.at(low), f"{constraint.metric} is {ends}" if ends else "")
         return self._found(*last_holding(lambda x: over(x) == at_low, *self._ends(low, high), self._middle))
 
+    @property
+    def _least(self) -> float:
+        return 1e-3
+
     def _grid(self) -> list[float]:
-        low, high = max(self.unknown.low, 1e-3), self.unknown.high
+        low, high = max(self.unknown.low, self._least), self.unknown.high
         count = max(1, math.ceil(math.log2(high / low)))
         points = [low * (high / low) ** (i / count) for i in range(count + 1)]
         return [float(round(x)) if self.unknown.whole else x for x in points]
@@ -191,35 +142,37 @@ class _Search:
         return None if abs(high - low) <= 1e-4 * max(abs(low), abs(high)) else (low + high) / 2
 
     def _found(self, value: float, beyond: float | None) -> Answer:
-        found = self.figures(value)
-        after = None if beyond is None else self.figures(beyond)
+        at = self.at(value)
+        after = None if beyond is None else self.at(beyond)
         tight = [] if after is None else self.failing(after)
+        tight = list(self.query.constraints) if self.query.goal == "solve" else tight
         first = next(iter(tight), None)
-        of = None if first is None else _metric(first)[1]
-        name, shown = self.query.variable, f"{value:,.0f}" if self.unknown.whole else f"{value:.4g}"
-        unit = "" if self.unknown.unit == "1" else f" {'requests/s' if name == 'rate' else self.unknown.unit}"
+        of = None if first is None else metric_of(first.metric)[1]
+        name = self.query.variable
         bound = f", bound by {' and '.join(map(str, tight))}" if tight else ""
-        if after is not None and after.sentence:
-            bound = f": beyond it {after.sentence}"
-        load = ", ".join(f"{what} {share:.0%}" for what, share in found.load.items() if share)
+        if after is not None and after.figures.sentence:
+            bound = f": beyond it {after.figures.sentence}"
+        value = at.gpus if name == "world_size" else value
+        load = ", ".join(f"{what} {share:.0%}" for what, share in at.figures.load.items() if share)
         return Answer(
             status=Status.SOLVED,
             variable=name,
             value=value,
             unit=self.unknown.unit,
             objective=f"{self.query.goal} {name}",
-            binding=tuple(map(str, tight)) or found.binding,
-            slack=_slack(self.query, found),
+            binding=tuple(map(str, tight)) or at.figures.binding,
+            slack=slack(self.query, at),
             certificate=Certificate(
-                None if of is None else of(found), None if of is None or after is None else of(after), ()
+                None if of is None else of(at), None if of is None or after is None else of(after), ()
             ),
-            assumed={n: v for n, v in (("S", 4096.0), ("O", 2048.0)) if n not in self.fixed},
-            sentence=f"{name} = {shown}{unit}{bound}; load: {load}.",
-            warnings=found.warnings,
+            closed_form=in_closed_form(name, first, at),
+            assumed=assumed(self.fixed, (name,)),
+            sentence=f"{shown(name, value)}{bound}{f'; load: {load}' if load else ''}.",
+            warnings=at.figures.warnings,
         )
 
-    def _none(self, nearest: Figures) -> Answer:
-        failing = nearest.sentence or ", ".join(map(str, self.failing(nearest))) or "it never is that"
+    def _none(self, nearest: Point, why: str = "") -> Answer:
+        failed = why or nearest.figures.sentence or ", ".join(map(str, self.failing(nearest))) or "it never is"
         name = self.query.variable
         return Answer(
             status=Status.INFEASIBLE,
@@ -227,30 +180,10 @@ class _Search:
             unit=self.unknown.unit,
             objective=f"{self.query.goal} {name}",
             assumed={},
-            sentence=f"no {name} does: {failing}",
+            sentence=f"no {name} does: {failed}",
         )
 
 
-def _sizes(compiled: Compiled) -> str:
-    of = compiled.deployment
-    return f"tp={of.tp},pp={of.pp},cp={of.cp},dp={of.dp}" + ("" if of.ep is None else f",ep={of.ep}")
-
-
-def _holds(constraint: Constraint, found: Figures) -> bool:
-    unit, of = _metric(constraint)
-    value = of(found)
-    if value is None:
-        return False
-    bound = float(constraint.bound.value(unit))
-    return value <= bound if constraint.relation == "<=" else value >= bound
-
-
-def _slack(query: Query, found: Figures) -> dict[str, float]:
-    rooms: dict[str, float] = {}
-    for one in query.constraints:
-        if one.metric.lower() == "memory" or one.relation == "=":
-            continue
-        unit, of = _metric(one)
-        room = float(one.bound.value(unit)) - (of(found) or 0.0)
-        rooms[str(one)] = room if one.relation == "<=" else -room
-    return rooms
+def assumed(fixed: Mapping[str, float], unknowns: tuple[str, ...]) -> dict[str, float]:
+    """Lengths that the question left out."""
+    return {n: v for n, v in (("S", ISL), ("O", OSL)) if n not in fixed and n not in unknowns}

@@ -68,7 +68,7 @@ class Answer:
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     tried: int = 0
     batch: str | None = None
-    at: Mapping[str, int] = field(default_factory=dict[str, int])
+    at: Mapping[str, float] = field(default_factory=dict[str, float])
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -60,13 +60,93 @@ def test_what_cannot_be_met_is_said() -> None:
     assert "TPOT <= 1 ms" in answer.sentence
 
 
+def test_letters_of_the_formulas_are_symbols_of_questions() -> None:
+    for letters in (
+        "max lambda subject to TPOT <= 12 ms with S = 2048, O = 256",
+        "max K subject to ITL_max <= 60 ms with lambda = 2, h = 0.1, S = 2048, O = 256",
+    ):
+        words = letters.replace("lambda", "rate").replace("K", "budget").replace("h =", "hit =")
+        assert costs().solve(letters).value == costs().solve(words).value
+
+
+@pytest.mark.parametrize("load", ["B = 64", "rate = 4", "concurrency = 32"])
+def test_drafts_pay_from_the_break_even_acceptance_on(load: str) -> None:
+    query = f"min acceptance subject to speedup >= 1 with {load}, k = 1, S = 1024, O = 256"
+    found = costs().solve(query).value
+    assert found is not None
+    for more, faster in ((0.02, True), (-0.02, False)):
+        at = costs().solve(f"max speedup with {load}, k = 1, a = {found + more}, S = 1024, O = 256").value
+        assert at is not None
+        assert (at > 1) == faster
+
+
+def test_break_even_in_a_batch_has_a_closed_form() -> None:
+    answer = costs().solve("min acceptance subject to speedup >= 1 with B = 64, k = 1, S = 1024, O = 256")
+    assert answer.closed_form is not None
+    assert answer.closed_form.startswith("acceptance = -1 + t_1/t_0 = ")
+    assert float(answer.closed_form.split(" = ")[2].split()[0]) == pytest.approx(answer.value, rel=0.01)
+
+
+def test_the_best_workers_are_the_fewest() -> None:
+    answer = costs().solve("best x:y subject to TTFT_p90 <= 1 s, TPOT <= 12 ms with rate = 40, S = 2048, O = 128")
+    x, y = int(answer.at["x"]), int(answer.at["y"])
+    assert answer.value == x + y
+    assert answer.closed_form is not None
+    for a, b in ((x - 1, y), (x, y - 1)):
+        if a and b:
+            fewer = costs().predict(2048, 128, rate=40, prefill=f"{a} x tp=1", decode=f"{b} x tp=1").figures
+            assert fewer.sentence or fewer.ttft["p90"] > 1 or fewer.tpot > 0.012
+
+
+def test_gpus_come_in_whole_copies() -> None:
+    two = symsim.compile("qwen3-8b", "h100", symsim.Deployment(tp=2), cost_model="roofline")
+    answer = two.solve("min world_size subject to TTFT_p99 <= 3 s, TPOT <= 20 ms with rate = 20, S = 2048, O = 256")
+    assert answer.value is not None
+    assert answer.value % 2 == 0
+    share = 20 / (answer.value / 2)
+    assert two.predict(2048, 256, rate=share).figures.ttft["p99"] <= 3
+
+
+def test_goals_may_be_metrics() -> None:
+    answer = costs().solve(
+        "max tokens/s/GPU over concurrency, budget subject to TTFT_p90 <= 2 s, TPOT <= 15 ms with S = 2048, O = 512"
+    )
+    found = costs().predict(2048, 512, concurrency=answer.at["concurrency"], budget=answer.at["budget"]).figures
+    assert found.per_gpu == answer.value
+    assert found.tpot <= 0.015
+    cheapest = costs().solve("min cost subject to TPOT <= 15 ms with S = 2048, O = 512")
+    assert cheapest.at["concurrency"] > 1
+    nothing = costs().solve("min cost over budget subject to TPOT <= 1 ms with rate = 1, S = 2048, O = 512")
+    assert nothing.status is Status.INFEASIBLE
+    assert nothing.sentence.endswith("meets TPOT <= 1 ms")
+
+
+def test_a_stated_point_is_an_answer() -> None:
+    answer = costs().solve("min J/token with rate = 4, S = 2048, O = 256")
+    assert answer.value == costs().predict(2048, 256, rate=4).figures.energy
+
+
+def test_the_largest_budget_for_the_longest_gap() -> None:
+    answer = costs().solve("max budget subject to ITL_max <= 60 ms with rate = 2, S = 1024, O = 256")
+    assert answer.value is not None
+    at, beyond = (
+        costs().predict(1024, 256, rate=2, budget=int(answer.value) + more).figures.served.letters["t_K"]
+        for more in (0, 1)
+    )
+    assert at <= 0.06 < beyond
+
+
 @pytest.mark.parametrize(
     ("question", "sentence"),
     [
         ("max rate subject to TTFT_p95 <= 1 s", "did you mean ttft_p9"),
         ("max budget subject to TPOT <= 1 s", "needs a rate or a concurrency"),
         ("max rate subject to TPOT <= 1 s with tempo = 4", "has no tempo"),
-        ("max B subject to TPOT <= 1 s with rate = 4", "cannot be solved for B"),
+        ("min cost over rate with rate = 4", "one of both"),
+        ("min cost over S with rate = 4", "cannot be searched over S"),
+        ("max rate subject to TPOT <= 1 s with k = 1", "drafts need an acceptance"),
+        ("min cost with rate = 4, world_size = 3, tp = 2", "no multiple of the 2 GPUs"),
+        ("max T subject to TPOT <= 1 s with rate = 4", "cannot be solved for T"),
     ],
 )
 def test_bad_questions(question: str, sentence: str) -> None:
