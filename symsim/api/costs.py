@@ -29,6 +29,7 @@ from symsim.pipeline.memory_parts import shortage
 from symsim.pipeline.pipeline import STEPS, compile_model, compiled_as, compiled_for
 from symsim.pipeline.replicas import batch_in_words
 from symsim.serving.ask import asked
+from symsim.serving.load_regimes import LoadRegimes, regimes_of_load
 from symsim.serving.points import is_about_load
 from symsim.serving.questions import answered
 from symsim.solve.answer import Answer
@@ -104,6 +105,13 @@ class Costs:
     ) -> Regimes:
         """The exact pieces of a metric along one symbol; see `symsim.regimes`."""
         return regimes_along(self.compiled.form(metric), variable, low, high, **at)
+
+    def load_regimes(
+        self, variable: str = "rate", low: float | None = None, high: float | None = None, **at: float
+    ) -> LoadRegimes:
+        """What limits requests along their rate, clients, budget, ...: the budget, caches, HBM or compute, nothing at
+        all. at: `S`, `O`, `budget`, ... as questions name them."""
+        return regimes_of_load(self.compiled, variable, low, high, **at)
 
     def regime_map(self, metric: str, variables: tuple[str, str], ranges: tuple[Ends, Ends], **at: float) -> RegimeMap:
         """The regime map of a metric in two symbols; see `symsim.regime_map`."""

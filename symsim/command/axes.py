@@ -9,6 +9,7 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError
+from symsim.serving.points import LOADS
 
 LONGEST = 10**6
 """Values of one axis at the most; a range with more is taken for a slip."""
@@ -48,7 +49,7 @@ def _range(name: str, values: str, text: str) -> Any:
 
 def _value(name: str, part: str, text: str, unit: str | None = None) -> Any:
     """A number in SI units, or a word (fp8) where the name is no symbol with a unit."""
-    dimension = unit or (symbol_info(name).unit if is_symbol(name) else "1")
+    dimension = unit or _unit(name)
     try:
         number = parse_quantity(part, dimension)
     except BadUnit as error:
@@ -58,5 +59,13 @@ def _value(name: str, part: str, text: str, unit: str | None = None) -> Any:
     return int(number) if number.denominator == 1 else float(number)
 
 
+def _unit(name: str) -> str:
+    if name in LOADS:
+        return LOADS[name].unit
+    return symbol_info(name).unit if is_symbol(name) else "1"
+
+
 def _whole(name: str) -> bool:
+    if name in LOADS:
+        return LOADS[name].whole
     return not is_symbol(name) or symbol_info(name).integer

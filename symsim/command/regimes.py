@@ -11,6 +11,7 @@ from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Regimes
 from symsim.api.costs import Costs
 from symsim.command.flags import write_json
+from symsim.command.load_tables import stated, write_load_regimes
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_metric, add_subject, compiled, note_defaults
 from symsim.errors import SymsimError
@@ -20,6 +21,7 @@ from symsim.render.plot import check_ending, save_plane, save_regimes, save_roof
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, point_text
 from symsim.render.regimes import latex_cases, piece_text, range_text
 from symsim.render.terminal import write_table
+from symsim.serving.points import LOADS, SYNONYMS
 
 
 def add(commands: Any) -> None:
@@ -29,7 +31,7 @@ def add(commands: Any) -> None:
     add_subject(ask)
     add_metric(ask)
     ask.add_argument(
-        "--along", default="B", metavar="SYMBOL", help="B, S, O, T, C or a hardware symbol; two for a map: B,S"
+        "--along", default="B", metavar="SYMBOL", help="B, S, O, T, C, a hardware symbol or rate; two: B,S"
     )
     ask.add_argument("--range", default="", metavar="LOW:HIGH", help="e.g. 1:512, 1 TB/s:8 TB/s; of two: 1:512,1:8192")
     add_at(ask)
@@ -58,6 +60,8 @@ def _regimes(
     for file in filter(None, (plot, roofline)):
         check_ending(file)
     costs = compiled(subject)
+    if SYNONYMS.get(along, along) in LOADS:
+        return _of_load(costs, SYNONYMS.get(along, along), range, at, format)
     formula = costs.metric(metric)
     point = workload_point(at, *([] if roofline else [formula.form]))  # a roofline shows every operator
     note_defaults(formula.form)
@@ -74,6 +78,19 @@ def _regimes(
         _map(costs, mapped, format, plot, limit)
     else:
         _line(costs, costs.regimes(metric, along, *ends[0], **point), format, plot, limit)
+    return 0
+
+
+def _of_load(costs: Costs, along: str, ends: str, at: str, format: str) -> int:
+    """What limits requests along their rate, or another symbol of the load."""
+    if format == "latex":
+        raise SymsimError(f"--format latex: regimes along {along} are found by bisection, and have no cases to write")
+    low, high = _range(ends, along)
+    found = costs.load_regimes(along, low, high, **stated(at))
+    if format == "json":
+        write_json(found.as_dict())
+    else:
+        write_load_regimes(found)
     return 0
 
 
@@ -118,9 +135,9 @@ def _range(text: str, along: str) -> tuple[float | None, float | None]:
     if not text:
         return None, None
     low, colon, high = text.partition(":")
-    if not colon or not is_symbol(along):
+    if not colon or not (is_symbol(along) or along in LOADS):
         raise SymsimError(f"--range {text!r}: expected LOW:HIGH, e.g. 1:512")
-    unit = symbol_info(along).unit
+    unit = LOADS[along].unit if along in LOADS else symbol_info(along).unit
     ends = float(parse_quantity(low.strip(), unit)), float(parse_quantity(high.strip(), unit))
     if not 0 < ends[0] < ends[1]:
         raise SymsimError(f"--range {text!r}: the low end must be above zero and below the high end")

@@ -15,7 +15,8 @@ from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
 from symsim.command.flags import add_json, note, note_alike, write_json
-from symsim.command.subject import add_subject, deployment_of
+from symsim.command.load_tables import limits_of_load, sweep_document, write_load_sweep
+from symsim.command.subject import add_subject, compiled, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
 from symsim.extras import load_extra
@@ -24,9 +25,11 @@ from symsim.render.plot import save_front
 from symsim.render.terminal import write_table
 from symsim.search.blocks import FEASIBLE, Block
 from symsim.search.files import check_ending, write
+from symsim.search.load_sweep import is_of_load, sweep_loads, write_rows
 from symsim.search.pareto import NEEDS, FrontPoint
 from symsim.search.plan import Plan, plan_sweep, stand_ins
 from symsim.search.run import Summary, blocks_of, rows_of, run_blocks, summary_of
+from symsim.serving.points import SYNONYMS, key
 
 PRINTED = 40
 """Points of a sweep that are printed one by one; larger ones are summed up."""
@@ -67,6 +70,8 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
         check_ending(out)
     if options["plot"] is not None:
         check_picture(options["plot"])
+    if is_of_load(given := {SYNONYMS.get(name, name): values for name, values in map(axis_of, over)}):
+        return _of_load(given, metrics, out, options)
     wants_front = options["pareto"] or options["plot"] is not None
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     names += [name for name in NEEDS if name not in names] if wants_front else []
@@ -92,6 +97,29 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
     else:
         _print(plan, summary, rows, front if options["pareto"] else [])
     return 0 if FEASIBLE in summary.counts else 1
+
+
+def _of_load(axes: Mapping[str, Any], metrics: str, out: str | None, options: Mapping[str, Any]) -> int:
+    """A grid of requests: each point is a prediction."""
+    usual = metrics == ",".join(NEEDS)
+    names = [key(name.strip()) for name in (LOAD_METRICS if usual else metrics).split(",") if name.strip()]
+    wants_front = options["pareto"] or options["plot"] is not None
+    names += [name for name in ("tokens/s/user", "tokens/s/gpu") if wants_front and name not in names]
+    subjects = {name: compiled({**options, "device": name}).compiled for name in options["device"].split(",")}
+    found = sweep_loads(subjects, axes, names, limits_of_load(options["subject_to"]))
+    front = found.front() if wants_front else []
+    if out is not None:
+        write_rows(found, out)
+    if options["plot"] is not None:
+        save_front(front, found.subject, options["plot"])
+    if options["json"]:
+        write_json(sweep_document(found, front))
+    else:
+        write_load_sweep(found, front if options["pareto"] else None)
+    return 0 if found.feasible else 1
+
+
+LOAD_METRICS = "ttft,tpot,requests/s,tokens/s/user,tokens/s/gpu,cost"
 
 
 def _planned(grid: Mapping[str, Any], metrics: Sequence[str], options: Mapping[str, Any]) -> Plan:

@@ -131,9 +131,13 @@ def mean(ratio: Callable[[int], float], value: Callable[[int], float]) -> float:
     >>> round(mean(lambda n: 3/n, lambda n: n), 12)
     3.0
     """
-    weight, total, summed = 1.0, 1.0, float(value(0))
+    weight, total, summed, same, before = 1.0, 1.0, float(value(0)), 0, math.nan
     for n in range(1, _TERMS):
         factor = ratio(n)
+        same, before = (same + 1 if factor == before else 0), factor
+        if same == _SAME and (rest := _geometric(factor, value, n)) is not None:
+            first, moment = rest
+            return (summed + weight * moment) / (total + weight * first)
         weight *= factor
         if weight == 0:
             return summed / total
@@ -144,6 +148,27 @@ def mean(ratio: Callable[[int], float], value: Callable[[int], float]) -> float:
         if weight > _LARGE:
             weight, total, summed = weight / _LARGE, total / _LARGE, summed / _LARGE
     raise NoEquilibrium("the number of requests has no limit: more work arrives than can be done")
+
+
+_SAME = 3
+"""Equal factors in turn after which the rest is taken for geometric."""
+
+
+def _geometric(factor: float, value: Callable[[int], float], n: int) -> tuple[float, float] | None:
+    """(sum of f^j, sum of f^j v(n + j - 1)) over j = 1, 2, ..., where v is affine: from where all places are taken.
+
+    Raises NoEquilibrium where weights do not fall.
+    """
+    if factor >= 1:
+        raise NoEquilibrium("the number of requests has no limit: more work arrives than can be done")
+    values = [float(value(n + j)) for j in (0, 1, 2, 1000)]
+    slope = values[1] - values[0]
+    if any(
+        abs(v - values[0] - slope * j) > 1e-9 * max(1.0, abs(v)) for v, j in zip(values, (0, 1, 2, 1000), strict=True)
+    ):
+        return None
+    share = factor / (1 - factor)
+    return share, values[0] * share + slope * share * factor / (1 - factor)
 
 
 _TERMS = 50_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from symsim.serving.engines import Engine, closed_loop, decode_engine, exclusive_engine, mixed_engine
 from symsim.serving.forms import Check, all_forms, form, letters
-from symsim.serving.functions import INDICES
+from symsim.serving.functions import INDICES, mean
 from symsim.serving.lengths import Length
 from symsim.serving.outcome import applied
 from symsim.serving.pool import Pool, prefill_pool
@@ -229,3 +229,19 @@ def test_implicit_forms_are_differentiated_through_their_equation(load: float) -
     rows = rate * n * t_0 / (1 - load)
     at = {symbols["rate"]: rate, symbols["N"]: n, symbols["Q"]: 1, symbols["B"]: rows}
     assert float(slope.subs(at)) == pytest.approx(n * t_0 / (1 - load) ** 2, rel=1e-9)
+
+
+@EXAMPLES
+@given(st.floats(0.05, 0.97), st.integers(1, 300))
+def test_the_rest_of_a_mean_is_summed_in_closed_form(load: float, places: int) -> None:
+    """From where all places are taken weights fall by one factor: as summing term by term gives it."""
+
+    def ratio(n: int) -> float:
+        return load * places / min(n, places)
+
+    for value in (lambda n: min(n, places), lambda n: max(0, n - places), lambda n: min(1, max(0, n - places + 1))):
+        weight, total, summed = 1.0, 1.0, float(value(0))
+        for n in range(1, 20_000):
+            weight *= ratio(n)
+            total, summed = total + weight, summed + weight * value(n)
+        assert mean(ratio, value) == pytest.approx(summed / total, rel=1e-9, abs=1e-12)

@@ -1,6 +1,9 @@
 """Questions about requests under load: what they answer holds, and what lies just beyond does not."""
 
 import functools
+import itertools
+import json
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +165,50 @@ def test_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "TTFT_p90 <= 2 s: binds, room" in out
     assert cli.main([*words, "max rate subject to TPOT <= 1 ms with S = 2048, O = 256"]) == 1
     assert capsys.readouterr().out == "no rate does: TPOT <= 1 ms\n"
+
+
+def test_regimes_along_the_rate() -> None:
+    found = costs().load_regimes("rate", S=4096, O=512)
+    limits = [piece.limits for piece in found.pieces]
+    assert limits[-1] == ("unstable",)
+    assert limits[0] == ("weights and caches bind (HBM)",)
+    assert any("cache binds" in one for one in limits)
+    for piece, after in itertools.pairwise(found.pieces):
+        assert piece.high == after.low
+        assert piece.limits != after.limits
+        at, beyond = (costs().predict(4096, 512, rate=piece.high * more).figures for more in (0.999, 1.001))
+        assert bool(beyond.sentence) == (after.limits == ("unstable",))
+        assert not at.sentence
+
+
+def test_regimes_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["regimes", "qwen3-8b", "--device", "h100", "--cost-model", "roofline", "--quiet"]
+    assert cli.main([*words, "--along", "concurrency", "--at", "S=2048,O=256", "--range", "1:256"]) == 0
+    assert "cache binds" in capsys.readouterr().out
+    assert cli.main([*words, "--along", "lambda", "--at", "S=2048,O=256", "--range", "1:20", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["variable"] == "rate"
+    assert document["pieces"][-1]["limits"] == ["unstable"]
+
+
+def test_sweep_of_requests(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sweep", "qwen3-8b", "--device", "h100,h200", "--cost-model", "roofline", "--quiet"]
+    grid = ["--over", "rate=1:4", "--over", "S=2048", "--over", "O=256", "--subject-to", "TPOT <= 10 ms", "--pareto"]
+    assert cli.main([*words, *grid, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["points"] == 8
+    for row in document["rows"]:
+        device = symsim.compile("qwen3-8b", row["device"], cost_model="roofline")
+        assert row["tpot"] == device.predict(2048, 256, rate=row["rate"]).figures.tpot
+        assert (row["reason"] is None) == (row["tpot"] <= 0.010)
+    rates = [(point["per_user"], point["per_gpu"]) for point in document["front"]]
+    assert rates == sorted(rates, key=lambda pair: (-pair[0], pair[1]))
+    assert cli.main([*words, *grid]) == 0
+    assert "Pareto front" in capsys.readouterr().out
+
+
+def test_a_sweep_of_requests_is_written_as_a_table(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    words = ["sweep", "qwen3-8b", "--device", "h100", "--cost-model", "roofline", "--quiet", "--over", "rate=0.5,1"]
+    assert cli.main([*words, "--over", "S=1024", "--over", "O=64", "--out", str(tmp_path / "load.parquet")]) == 0
+    assert parquet.read_table(tmp_path / "load.parquet").column("rate").to_pylist() == [0.5, 1.0]

@@ -1,0 +1,109 @@
+"""Figures of requests over a grid of loads, lengths, deployments and devices, and the front of users against GPUs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symsim.errors import DeploymentError, SymsimError
+from symsim.extras import load_extra
+from symsim.language.query import Constraint
+from symsim.paths import replacing
+from symsim.pipeline.compiled import Compiled
+from symsim.search.pareto import FrontPoint, best
+from symsim.serving.points import LOADS, UNKNOWNS, failing, figures_at, metric_of
+
+MOST = 20_000
+"""Points of a grid; each takes some milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRow:
+    """labels: value of every axis; values: metric -> SI value, None without one; reason: why a point does not do."""
+
+    labels: Mapping[str, Any]
+    values: Mapping[str, float | None]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSweep:
+    """units: of the metrics; fixed: axes of one value."""
+
+    axes: tuple[str, ...]
+    fixed: Mapping[str, Any]
+    units: Mapping[str, str]
+    rows: tuple[LoadRow, ...]
+    subject: str
+
+    @property
+    def feasible(self) -> tuple[LoadRow, ...]:
+        return tuple(row for row in self.rows if not row.reason)
+
+    def front(self) -> list[FrontPoint]:
+        """Feasible points that no other beats in tokens per second of a user and of a GPU."""
+        users, gpus = "tokens/s/user", "tokens/s/gpu"
+        rows = [row for row in self.feasible if row.values.get(users) and row.values.get(gpus)]
+        rates = [np.array([row.values[name] or np.nan for row in rows], dtype=float) for name in (users, gpus)]
+        return [FrontPoint(float(rates[0][i]), float(rates[1][i]), rows[i].labels) for i in best(rates[0], rates[1])]
+
+
+def is_of_load(axes: Mapping[str, Any]) -> bool:
+    """Whether a grid is one of requests."""
+    return bool(axes.keys() & LOADS.keys())
+
+
+def sweep_loads(
+    compiled: Mapping[str, Compiled], axes: Mapping[str, Any], metrics: Sequence[str], limits: Sequence[Constraint]
+) -> LoadSweep:
+    """Every combination of the values of the axes on every device. Raises SymsimError for axes that are none."""
+    lists = {name: list(values) if np.ndim(values) else [values] for name, values in axes.items()}
+    if len(compiled) > 1:
+        lists = {"device": list(compiled), **lists}
+    size = int(np.prod([len(values) for values in lists.values()]))
+    if size > MOST:
+        raise SymsimError(f"{size:,} points of requests are too many; at most {MOST:,}")
+    units = {name: metric_of(name)[0] for name in metrics}
+    fixed = {name: values[0] for name, values in lists.items() if len(values) == 1}
+    first, rows = next(iter(compiled.values())), list[LoadRow]()
+    for combination in itertools.product(*lists.values()):
+        labels = dict(zip(lists, combination, strict=True))
+        of = compiled[labels["device"]] if "device" in labels else first
+        rows.append(_row(of, labels, tuple(metrics), limits))
+    own = tuple(name for name in lists if name not in fixed)
+    return LoadSweep(own, fixed, units, tuple(rows), first.subject)
+
+
+def _row(
+    compiled: Compiled, labels: Mapping[str, Any], metrics: tuple[str, ...], limits: Sequence[Constraint]
+) -> LoadRow:
+    at = {name: _number(name, value) for name, value in labels.items() if name != "device"}
+    shown = {name: at.get(name, value) for name, value in labels.items()}
+    try:
+        point = figures_at(compiled, at, (*metrics, *(one.metric for one in limits)))
+    except DeploymentError as error:
+        return LoadRow(shown, dict.fromkeys(metrics), str(error))
+    values = {name: metric_of(name)[1](point) for name in metrics}
+    failed = ", ".join(map(str, failing(limits, point)))
+    return LoadRow(shown, values, point.figures.sentence or failed)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, str):
+        raise SymsimError(f"{name} = {value}: expected a number")
+    return int(value) if name in UNKNOWNS and UNKNOWNS[name].whole else float(value)
+
+
+def write_rows(found: LoadSweep, file: str | Path) -> None:
+    """A Parquet table, one row a point. Raises SymsimError for another ending."""
+    if Path(file).suffix != ".parquet":
+        raise SymsimError(f"{file}: a sweep over requests is written as .parquet")
+    arrow, parquet = (load_extra(name, "sweep", "Parquet files need") for name in ("pyarrow", "pyarrow.parquet"))
+    rows = [{**row.labels, **row.values, "reason": row.reason or None} for row in found.rows]
+    with replacing(file) as unfinished:
+        parquet.write_table(arrow.Table.from_pylist(rows), unfinished, compression="zstd")
