@@ -90,7 +90,7 @@ class Costs:
         batch = batch_in_words(self.compiled, int(answer.value or 0)) if here else None
         return replace(answer, batch=batch, warnings=_not_asked(self.compiled, parse_query(query), answer))
 
-    def predict(self, isl: int | str, osl: int | str, **how: Any) -> Prediction:
+    def predict(self, isl: float | str, osl: float | str, **how: Any) -> Prediction:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,
         `prefix_hit`, `drafts`, `acceptance`, `max_running`, `queue`, `interval`, `price`, `prefill`, `decode`."""
         return predict(self.compiled, asked(isl, osl, **how))

@@ -9,6 +9,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.analysis.comparison import Comparison, Crossing, Term
 from symsim.api.costs import Costs
+from symsim.command.compare_loads import add_load, compare_loads, taken
 from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_deployment, add_metric, compiled, note_defaults
@@ -20,20 +21,37 @@ from symsim.render.terminal import write_table
 
 def add(commands: Any) -> None:
     ask = commands.add_parser("compare", help="what changes between two models, devices or cost models")
-    ask.add_argument("a", metavar="A", help="a model, a device or a cost model")
-    ask.add_argument("b", metavar="B", help="another of the same kind")
+    ask.add_argument(
+        "a", metavar="A", nargs="?", help="a model, device or cost model; of requests also aggregated, aic, ..."
+    )
+    ask.add_argument("b", metavar="B", nargs="?", help="another of the same kind")
     ask.add_argument("--model", metavar="MODEL", help="the model, where A and B are devices or cost models")
     add_deployment(ask)
     add_metric(ask)
     add_at(ask, "workload point of the figures")
     ask.add_argument("--crossover", metavar="C", help="also where B becomes smaller than A, in C, B, S, O or T")
+    add_load(ask)
     add_json(ask)
     ask.set_defaults(command=_compare)
 
 
 def _compare(
-    *, a: str, b: str, model: str | None, metric: str, at: str, crossover: str | None, json: bool, **subject: Any
+    *,
+    a: str | None,
+    b: str | None,
+    model: str | None,
+    metric: str,
+    at: str,
+    crossover: str | None,
+    json: bool,
+    **subject: Any,
 ) -> int:
+    asked = taken(subject)
+    if asked["isl"] is not None:
+        shown: Any = {"metric": metric, "crossover": crossover, "json": json}
+        return compare_loads(a, b, asked, lambda name: {**subject, **_served(name, model, subject)}, **shown)
+    if a is None or b is None:
+        raise SymsimError("compare two: A and B; of requests (--isl, --osl, --rate) also --queue NAME --queue NAME")
     one, other = (compiled({**subject, **_subject(name, model, subject)}) for name in _same_kind(a, b))
     note_defaults(one.metric(metric).form, other.metric(metric).form)
     point = workload_point(at, one.metric(metric).form, other.metric(metric).form)
@@ -73,6 +91,15 @@ def _subject(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[s
             return {"model": model, "device": name}
         case _:
             return {"model": model, "cost_model": name}
+
+
+def _served(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[str, Any]:
+    """What serves requests: the model stated apart where the name says how, not what."""
+    if name:
+        return _subject(name, model, subject)
+    if model is None:
+        raise SymsimError("comparing ways to serve needs --model")
+    return {"model": model}
 
 
 def _write(found: Comparison) -> None:

@@ -9,7 +9,7 @@ from symsim.serving.aggregated import Deployed
 from symsim.serving.engines import Served, decode_engine
 from symsim.serving.loops import rate_of_clients
 from symsim.serving.model_step import values_of
-from symsim.serving.outcome import applied
+from symsim.serving.outcome import Outcome, applied
 from symsim.serving.pool import Pool, moments, queued
 
 
@@ -86,6 +86,18 @@ def served_apart(of: Disaggregated) -> Served:
     return at(rate_of_clients(at, clients, most, lambda found: found.values["users"]))
 
 
+def _served_rate(of: Disaggregated, service: float) -> Outcome:
+    """What both sides serve at most; by the conventions of aic where its queue is asked for."""
+    letters, places = of.decode.engine.letters, min(of.decode.places, _ENDLESS)
+    known = {**letters, "x": of.servers, "s": service, "y": of.engines, "B_max": places}
+    full = of.decode.step(letters["Q"] * places, letters["C"] * places, 0.0)
+    name = "aic" if of.prefill.ask.queue == "aic" else "stable"
+    return applied("served_rate", {**known, "t_B": full}, name=name)
+
+
+_ENDLESS = 1e6
+
+
 def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Served:
     if rate <= 0:
         return Served(sentence="no rate is as low as these clients ask for")
@@ -101,6 +113,10 @@ def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Serve
         (found.sentence for found in (pool, decode) if not found.solved), "" if link.solved else link.sentence
     ):
         return Served(sentence=bad)
+    most = _served_rate(of, service)
+    if most.form.name == "aic" and rate > most.values["rate_max"]:
+        least = f"the conventions of aic serve {most.values['rate_max']:.4g} requests/s at most"
+        return Served(sentence=f"{least}, and {rate:.4g} arrive")
     known = {**of.decode.engine.letters, **decode.letters, **link.values, "t_kv": t_kv, "ttft": pool.letters["ttft"]}
     handed, shown = applied("handed_tpot", known), applied("pool_ttft", pool.letters)
     tpot = handed.value or 0.0
@@ -111,5 +127,12 @@ def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Serve
     values["users"] = rate * (values["ttft_mean"] + (known["O"] - 1) * tpot + known["W_slot"])
     load = {"prefill": pool.load["rho_p"], "decode": decode.load["rho_d"], "transfer": link.values["rho"]}
     load["places"] = decode.letters["B"] / of.decode.places if math.isfinite(of.decode.places) else 0.0
-    forms = {**pool.forms, **decode.forms, "link_wait": link, "handed_tpot": handed, "pool_ttft": shown}
+    forms = {
+        **pool.forms,
+        **decode.forms,
+        "link_wait": link,
+        "handed_tpot": handed,
+        "pool_ttft": shown,
+        "served_rate": most,
+    }
     return Served(values=values, letters={**known, **pool.letters, "tpot": tpot}, load=load, forms=forms)
