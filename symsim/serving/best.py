@@ -177,8 +177,8 @@ class _Search:
         often = [str(one) for some in failed for one in some]
         why = max(set(often), key=often.count) if often else "nothing is served"
         if not self.over:
-            return f"no {self.query.variable}: this point does not meet {why}"
-        return f"no {self.query.variable}: none of {len(self.seen)} points over {' and '.join(self.over)} meets {why}"
+            return f"no {self.query.variable}: this point does not meet {why}."
+        return f"no {self.query.variable}: none of {len(self.seen)} points over {' and '.join(self.over)} meets {why}."
 
 
 _CLOSE = 1.02

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError, did_you_mean
 from symsim.inputs.space import SIZES, resized
 from symsim.language.query import Constraint, Quantity, Query
@@ -223,6 +224,17 @@ def holds(constraint: Constraint, at: Point) -> bool:
 def failing(constraints: Iterable[Constraint], at: Point) -> list[Constraint]:
     """Constraints that do not hold. Room for caches is what limits how many run: memory holds by itself."""
     return [one for one in constraints if one.metric.lower() != "memory" and not holds(one, at)]
+
+
+def missed(constraints: Iterable[Constraint], at: Point) -> str:
+    """`TPOT <= 1 ms fails: it is 5.9 ms`."""
+    words: list[str] = []
+    for one in constraints:
+        unit, of = metric_of(one.metric)
+        value = of(at)
+        known = "it has no value" if value is None else f"it is {format_quantity(value, unit)}"
+        words.append(f"{one} fails: {known}")
+    return ", ".join(words)
 
 
 def slack(query: Query, at: Point) -> dict[str, float]:

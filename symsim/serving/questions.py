@@ -26,6 +26,7 @@ from symsim.serving.points import (
     in_words_of_load,
     key,
     metric_of,
+    missed,
     shown,
     slack,
     values_of,
@@ -151,7 +152,8 @@ class _Search:
         name = self.query.variable
         bound = f", bound by {' and '.join(map(str, tight))}" if tight else ""
         if after is not None and after.figures.sentence:
-            bound = f": beyond it {after.figures.sentence}"
+            beyond_it = "with less" if self.query.goal == "min" else "beyond it"
+            bound = f": {beyond_it}, {after.figures.sentence}"
         value = at.gpus if name == "world_size" else value
         load = ", ".join(f"{what} {share:.0%}" for what, share in at.figures.load.items() if share)
         return Answer(
@@ -172,7 +174,7 @@ class _Search:
         )
 
     def _none(self, nearest: Point, why: str = "") -> Answer:
-        failed = why or nearest.figures.sentence or ", ".join(map(str, self.failing(nearest))) or "it never is"
+        failed = why or nearest.figures.sentence or missed(self.failing(nearest), nearest) or "it never is"
         name = self.query.variable
         return Answer(
             status=Status.INFEASIBLE,
@@ -180,7 +182,7 @@ class _Search:
             unit=self.unknown.unit,
             objective=f"{self.query.goal} {name}",
             assumed={},
-            sentence=f"no {name} does: {failed}",
+            sentence=f"no {name} does: {failed}.",
         )
 
 

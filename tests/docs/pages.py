@@ -8,8 +8,8 @@ from symsim.paths import ROOT
 
 FENCE = re.compile(r"^( *)```(\w+)(?: +(\S[^\n]*))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'^title="([^"]+)"$')
-RUN_ELSEWHERE = {"questions.md"}
-"""examples/questions.md: tests/examples runs its commands one by one."""
+RUN_ELSEWHERE = {"questions.md", "load_questions.md"}
+"""Of examples/: tests/examples runs their commands one by one."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Every question of examples/questions.md is answered as it stands there: a sentence with units."""
+"""Every question of the two pages of examples is answered as it stands there: a sentence with units."""
 
 import re
 import shlex
@@ -8,15 +8,17 @@ import pytest
 from symsim.cli import main
 from symsim.paths import ROOT
 
-TEXT = (ROOT / "examples" / "questions.md").read_text()
-ASKED = re.findall(r"```console\n\$ symsim (solve .*)\n(.*)\n\.\.\.\n```", TEXT)
+TEXTS = {name: (ROOT / "examples" / f"{name}.md").read_text() for name in ("questions", "load_questions")}
+ASKED = {name: re.findall(r"```console\n\$ symsim (solve .*)\n(.*)\n\.\.\.\n```", text) for name, text in TEXTS.items()}
+EVERY = [asked for some in ASKED.values() for asked in some]
 
 
-def test_there_are_twenty() -> None:
-    assert len(ASKED) == len(re.findall(r"^## \d+\. ", TEXT, re.MULTILINE)) == 20
+@pytest.mark.parametrize("name", TEXTS)
+def test_there_are_twenty(name: str) -> None:
+    assert len(ASKED[name]) == len(re.findall(r"^## \d+\. ", TEXTS[name], re.MULTILINE)) == 20
 
 
-@pytest.mark.parametrize(("command", "sentence"), ASKED, ids=[command for command, _ in ASKED])
+@pytest.mark.parametrize(("command", "sentence"), EVERY, ids=[command for command, _ in EVERY])
 def test_answer(command: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(shlex.split(command))
     out, err = capsys.readouterr()
