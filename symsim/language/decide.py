@@ -57,7 +57,7 @@ def _each(stated: Any, index: Any) -> Any:
         return stated
     if not isinstance(stated, list):
         raise TypeError(f"{stated!r} is no number and no list of them")
-    return stated[index]
+    return stated[int(index)]
 
 
 def _listed(stated: Any, index: Any) -> bool:
