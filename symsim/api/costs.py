@@ -29,6 +29,7 @@ from symsim.pipeline.memory_parts import shortage
 from symsim.pipeline.pipeline import STEPS, compile_model, compiled_as, compiled_for
 from symsim.pipeline.replicas import batch_in_words
 from symsim.serving.ask import asked
+from symsim.serving.iteration_time import IterationTime, iteration_time
 from symsim.serving.load_regimes import LoadRegimes, regimes_of_load
 from symsim.serving.points import is_about_load
 from symsim.serving.questions import answered
@@ -94,6 +95,11 @@ class Costs:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,
         `prefix_hit`, `drafts`, `acceptance`, `max_running`, `queue`, `interval`, `price`, `prefill`, `decode`."""
         return predict(self.compiled, asked(isl, osl, **how))
+
+    def iteration_time(self, drafts: int = 0) -> IterationTime:
+        """Seconds of an iteration as a function of what a batch is made of, for a simulator of an engine to call:
+        `(tokens, contexts, pairs, rows)`; as Python, C or JavaScript source, too."""
+        return iteration_time(self.compiled, drafts)
 
     def regimes(
         self,
