@@ -2,7 +2,8 @@
 
 `sglang_simulator` (tools/sglang-simulator of sgl-project/sglang, pull request 33824) asks a predictor for the seconds
 of every batch: `predict_infer_time(batch)`. A request of a batch has `extend_length`, its new tokens, and
-`past_kv_length`, those in the cache. Where the simulator is not installed the same predictor answers for batches of that shape.
+`past_kv_length`, those in the cache. Where the simulator is not installed the same
+predictor answers for batches of that shape.
 """
 
 from dataclasses import dataclass, field
