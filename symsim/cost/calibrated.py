@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr
 
 from symsim.algebra.symbols import coefficient_symbol, symbol
+from symsim.cost.engine_terms import EngineTerms
 from symsim.cost.forms import HARDWARE, named_form
 from symsim.cost.kernel_cost import Cost, in_bytes
 from symsim.cost.operators import Operator, dtypes_of, operators
@@ -17,12 +18,16 @@ from symsim.model.lower import work_of
 from symsim.model.op_graph import Op, OpGraph
 
 
+SLOW_COMPUTE = "slow_compute"
+"""The symbol by which products take longer in a running engine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """The coefficients that stand in for one kind of kernel, by their symbols.
 
     suffix: what tells their symbols from those of other kernels with the same form; low, high: predicted times these
-    is the interval; numbers: of the device, for what it has no symbol.
+    is the interval; numbers: of the device, for what it has no symbol; message: whether GPUs wait for each other in it.
     """
 
     form: str
@@ -30,6 +35,7 @@ class Fitted:
     low: float
     high: float
     numbers: tuple[tuple[str, Expr], ...] = ()
+    message: bool = False
 
     def coefficients(self) -> Mapping[str, Expr]:
         """Coefficient -> its symbol, or its number where it is known beforehand."""
@@ -45,10 +51,11 @@ Key = tuple[str, str, str]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """kinds: the fitted kernels of a device and an engine by what they are; gemm: what weights of the deployment's own
-    precision are multiplied in."""
+    precision are multiplied in; engine: what it adds to them, None where every constant of an engine is zero."""
 
     kinds: frozenset[tuple[Key, Fitted]]
     gemm: str
+    engine: EngineTerms | None = None
 
     def of(self, op: Op, cost: Cost) -> tuple[Operator, Fitted] | None:
         """The row and the fitted kernel that stand in for an operator; None where nothing does."""
@@ -78,9 +85,16 @@ def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: Plan) -> Mappi
         if chosen is not None and _takes_time(costs[op.name]):
             row, fitted = chosen
             scope = {**work[op.step], **op.shape}
-            time = seconds(row, fitted, costs[op.name], scope, fitted.coefficients(), optional=op.step != "")
-            found[op.name] = (time * sympy.Min(scope["rows"], 1) if op.step else time), fitted
+            alone = {**fitted.coefficients(), **_slowed(plan.engine)}
+            time = seconds(row, fitted, costs[op.name], scope, alone, optional=op.step != "")
+            time *= sympy.S.One if plan.engine is None or not row.slow else plan.engine.factor(row.slow)
+            found[op.name] = (time * sympy.Min(scope["rows"], 1) if op.step else time), replace(fitted, message=row.message)
     return found
+
+
+def _slowed(engine: EngineTerms | None) -> Mapping[str, Expr]:
+    """By what products take longer in a running engine."""
+    return {} if engine is None else {SLOW_COMPUTE: engine.factor(SLOW_COMPUTE)}
 
 
 def _takes_time(cost: Cost) -> bool:
@@ -103,7 +117,8 @@ def seconds(
     sizes = {name: expression(size, scope) for name, size in row.sizes.items()}
     amounts: dict[str, Expr] = {
         "flops": cost.total_flops,
-        "compute": cost.time + sympy.Add(*(flops / symbol(f"peak_{at}") for at, flops in cost.flops.items())),
+        "compute": coefficients.get(SLOW_COMPUTE, sympy.S.One)
+        * (cost.time + sympy.Add(*(flops / symbol(f"peak_{at}") for at, flops in cost.flops.items()))),
         "bytes": cost.hbm_bytes,
         "memory": cost.hbm_bytes / symbol("hbm_bandwidth"),
         "sent": cost.link_bytes,

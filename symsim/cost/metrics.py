@@ -12,6 +12,7 @@ from symsim.algebra.symbols import KNOWN, step_symbol, symbol
 from symsim.cost.activations import activations
 from symsim.cost.calibrated import Fitted, Plan, fitted_times
 from symsim.cost.derivation import Derivation, Step
+from symsim.cost.engine_terms import EngineTerms, engine_time
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import repeated, reserved, resident, stages_behind, weights_by_stage, windowed
 from symsim.cost.metric_table import Metric, metrics
@@ -28,7 +29,7 @@ from symsim.model.step import EngineStep
 class PricedPhase:
     """One phase, priced: its graph, costs and times by operator name; guards: the conditions under which it holds.
 
-    fitted: the seconds of operators that measured kernels stand in for, and which.
+    fitted: the seconds of operators that measured kernels stand in for, and which; engine: what it adds to them.
     """
 
     graph: OpGraph
@@ -36,6 +37,7 @@ class PricedPhase:
     overlapped: bool
     guards: tuple[Guard, ...]
     fitted: Mapping[str, tuple[Expr, Fitted]] = field(default_factory=dict[str, tuple[Expr, Fitted]])
+    engine: EngineTerms | None = None
 
     def times(self) -> Mapping[str, Time]:
         times = {name: time(cost) for name, cost in self.costs.items()}
@@ -67,7 +69,8 @@ def priced_phase(
     measured kernels that stand in for its operators, where they do."""
     fitted = {} if plan is None else fitted_times(graph, costs, plan)
     overlapped = two_batches and any(overlaps(stages) for stages in _bodies(graph).values())
-    return PricedPhase(graph, costs, overlapped, tuple(dict.fromkeys((*graph.guards, *decided))), fitted)
+    guards = tuple(dict.fromkeys((*graph.guards, *decided)))
+    return PricedPhase(graph, costs, overlapped, guards, fitted, None if plan is None else plan.engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +310,13 @@ def _step_time(phase: PricedPhase) -> tuple[tuple[Step, ...], Expr]:
         whole = two_batch(stage_times, phase.graph.step) if paired else serial(stage_times)
         layer = _named(steps, [f"t_{body}"], whole, f"one {body}, two batches overlapped" if paired else f"one {body}")
         layers.append((body, repeat, layer * (1 if paired else batches(phase.overlapped))))
-    return tuple(steps), phase.graph.degrees["pp"] * _slowest(phase.graph, layers) + sympy.Add(*total)
+    kernels = phase.graph.degrees["pp"] * _slowest(phase.graph, layers) + sympy.Add(*total)
+    if phase.engine is None:
+        return tuple(steps), kernels
+    launched = [op for op in phase.graph.ops if op.name in phase.fitted]
+    collectives = [op for op in launched if phase.fitted[op.name][1].message]
+    more, whole = engine_time(phase.engine, phase.graph.step, kernels, launched, collectives)
+    return (*steps, *more), whole
 
 
 def _slowest(graph: OpGraph, layers: list[tuple[str, Expr, Expr]]) -> Expr:

@@ -17,7 +17,8 @@ from symsim.paths import CALIBRATION
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
     """A row of the table. table, operations, phase: where its coefficients are; any of the operations will do; sizes:
-    what a form names besides FLOPs and bytes -> in sizes of the kernel and its step; contains: what its constant holds.
+    what a form names besides FLOPs and bytes -> in sizes of the kernel and its step; contains: what its constant holds;
+    slow: the symbol by which a running engine takes longer, if any; message: whether GPUs wait for each other in it.
     """
 
     table: str
@@ -25,6 +26,8 @@ class Operator:
     phase: str
     contains: str
     sizes: Mapping[str, Expression]
+    slow: str
+    message: bool
 
 
 @cache
@@ -46,6 +49,8 @@ def _operator(row: Mapping[str, Any], sizes: Mapping[str, str]) -> Operator:
         operations=tuple(row.get("operations", ("",))),
         phase=row.get("phase", ""),
         contains=row["contains"],
+        slow=row.get("slow", ""),
+        message=row.get("message", False),
         sizes={name: parse_expression(text, f"{where}, {name}") for name, text in sizes.items()},
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from symsim.errors import DataError, did_you_mean, shortened
-from symsim.inputs.data_file import read_data
+from symsim.inputs.data_file import DataFile, read_data
 from symsim.inputs.source import Source
 from symsim.paths import ENGINES, display_path, is_file
 
@@ -35,7 +36,23 @@ SYMBOLS: Mapping[str, str] = {
 }
 """Figure -> the symbol that it is in formulas; what the share leaves, of the share."""
 
-_SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags")
+TIMES: Mapping[str, str] = {
+    "launch_gap": "s",
+    "launch_eager": "s",
+    "collective_wait": "s",
+    "host_step": "s",
+    "host_sequence": "s",
+    "host_request": "s",
+    "poll_steps": "1",
+    "slow_gemm": "1",
+    "slow_attention": "1",
+    "slow_experts": "1",
+    "slow_stream": "1",
+    "slow_compute": "1",
+}
+"""Symbol of the time of a step -> its dimension; those that a file does not state are as fitted to runs."""
+
+_SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags", "time")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +61,9 @@ class Engine:
 
     figures: by field of FIELDS; large: those that differ on devices of at least `large_from` bytes; assumed: the fields
     that nothing states; unused: what it leaves of the device's memory, a formula over the steps of the metric of
-    memory; flags: field -> what the engine's own command line calls it.
+    memory; flags: field -> what the engine's own command line calls it; step: the time of a step, a formula over what
+    its kernels take, empty where nothing comes besides; times: symbols of it that the file states; like: the engine
+    whose fitted times and kernels stand in for the others.
     """
 
     name: str
@@ -57,6 +76,9 @@ class Engine:
     assumed: frozenset[str]
     unused: str
     flags: Mapping[str, str]
+    step: str = ""
+    times: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
+    like: str = ""
 
     def on(self, capacity: Fraction) -> Mapping[str, Fraction]:
         """Its figures on a device of so many bytes."""
@@ -66,14 +88,14 @@ class Engine:
     def numbers(self, capacity: Fraction, share: Fraction | None = None) -> Mapping[str, tuple[Fraction, Source]]:
         """Symbol -> its value and where it is from. share: as the deployment states it, in place of the engine's."""
         found: dict[str, tuple[Fraction, Source]] = {}
-        for field, value in self.on(capacity).items():
-            called = f" ({self.flags[field]})" if field in self.flags else ""
-            how = "assumed" if field in self.assumed else "constant"
-            said = f"{'assumed, ' if field in self.assumed else ''}{self.name} {self.version}{called}"
+        for figure, value in self.on(capacity).items():
+            called = f" ({self.flags[figure]})" if figure in self.flags else ""
+            how = "assumed" if figure in self.assumed else "constant"
+            said = f"{'assumed, ' if figure in self.assumed else ''}{self.name} {self.version}{called}"
             source = Source(how=how, file=display_path(self.path), note=said)
-            if field == "share" and share is not None:
+            if figure == "share" and share is not None:
                 value, source = share, Source(how="deployment")
-            found[SYMBOLS[field]] = (1 - value if field == "share" else value), source
+            found[SYMBOLS[figure]] = (1 - value if figure == "share" else value), source
         return found
 
 
@@ -112,9 +134,9 @@ def _read_anew(path: Path) -> Engine:
     stated = file.quantities("memory", data, FIELDS, apart="unused")
     guessed = file.quantities("assume", data, FIELDS)
     figures = file.joined(stated, guessed, "memory")
-    for field in FIELDS:
-        if field not in figures:
-            raise DataError(f"{file.path}: [memory] has no {field}, which every engine needs; state it or [assume] it")
+    for figure in FIELDS:
+        if figure not in figures:
+            raise DataError(f"{file.path}: [memory] has no {figure}, which every engine needs; state it or [assume] it")
     large = file.quantities("large", data, {**FIELDS, "capacity": "B"})
     if large and "capacity" not in large:
         raise DataError(f"{file.path}: [large] has no capacity; state from how much memory on a device is large")
@@ -126,9 +148,20 @@ def _read_anew(path: Path) -> Engine:
         path=path,
         source=file.line("source", data, "no source stated"),
         figures=figures,
-        large={field: value for field, value in large.items() if field != "capacity"},
+        large={figure: value for figure, value in large.items() if figure != "capacity"},
         large_from=large.get("capacity"),
         assumed=frozenset(guessed),
         unused=file.line("unused", file.section("memory", data), "0"),
-        flags={field: file.line(field, flags, "") for field in flags},
+        flags={figure: file.line(figure, flags, "") for figure in flags},
+        **_times(file, data),
     )
+
+
+def _times(file: DataFile, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the section of times says."""
+    section = file.section("time", data)
+    if not section:
+        return {}
+    words = {name: file.line(name, section, "-") for name in ("step", "like") if name in section}
+    stated = {name: value for name, value in section.items() if name not in words}
+    return {**words, "times": file.quantities("time", {"time": stated}, TIMES)}

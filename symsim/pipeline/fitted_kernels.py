@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,7 +14,9 @@ from symsim.algebra.units import parse_quantity
 from symsim.cost.calibrated import Fitted, Key, Plan, key_of
 from symsim.cost.operators import Operator, all_dtypes, operators
 from symsim.inputs.device import Device
+from symsim.inputs.engine import Engine
 from symsim.inputs.source import Source
+from symsim.pipeline.engine_times import FittedEngine, fitted_engine
 from symsim.tables.coefficients import Coefficients, coefficients_of, spellings
 
 ENGINES = ("vllm", "sglang", "trtllm", "nccl")
@@ -32,14 +34,23 @@ _MESSAGES = {"collectives": ("bfloat16", "half"), "all_to_all": ("default", "bfl
 """Number formats of messages, as tables that do not tell them by the format of weights spell them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class FittedKernels:
     """plan: what stands in for which kernels; numbers: symbol -> its value and where it is from; sentences: what was
-    not measured on this device with this engine."""
+    not measured on this device with this engine; engine: its times, None where every constant of it is zero."""
 
     plan: Plan
     numbers: Mapping[str, tuple[Fraction, Source]]
     sentences: tuple[str, ...]
+    engine: FittedEngine | None = None
+
+    def served_by(self, device: Device, engine: Engine) -> FittedKernels:
+        """The same with what an engine adds."""
+        times = fitted_engine(device, engine)
+        if times is None:
+            return self
+        plan, numbers = replace(self.plan, engine=times.terms), {**self.numbers, **times.numbers}
+        return FittedKernels(plan, numbers, (*self.sentences, *times.sentences), times)
 
 
 @dataclass(frozen=True, slots=True)

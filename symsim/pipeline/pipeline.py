@@ -112,8 +112,9 @@ def _fitted(
     """The measured kernels that stand in for those of the graphs, where the cost model goes by them."""
     if not cost_model.fitted:
         return None
-    name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.path.stem
-    return fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv))
+    name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
+    kernels = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv))
+    return kernels if engine is None else kernels.served_by(device, engine)
 
 
 def _convertible(asked: Deployment, device: Device, cost_model: CostModel) -> Deployment:

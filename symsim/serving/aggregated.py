@@ -10,7 +10,7 @@ from symsim.serving.ask import Ask
 from symsim.serving.engines import Engine, Served, exclusive_engine, mixed_engine
 from symsim.serving.loops import clients_of, rate_of_clients
 from symsim.serving.memory_use import Room, room_of
-from symsim.serving.model_step import Layout, ModelStep, engine_of, step_of
+from symsim.serving.model_step import Host, Layout, ModelStep, engine_of, step_of
 from symsim.serving.workload import decoding
 
 BUDGET = 8192
@@ -67,9 +67,31 @@ def deployed(compiled: Compiled, ask: Ask) -> Deployed:
 
 
 def served(of: Deployed) -> Served:
-    """What one engine of those deployed serves of the requests."""
+    """What one engine of those deployed serves of the requests, times of its host included."""
     if of.places < 1:
         return Served(sentence=_no_room(of))
+    found = _without_host(of)
+    return _after_host(found, of.step.host) if found.solved else found
+
+
+def _after_host(found: Served, host: Host) -> Served:
+    """Before its first step a request waits for the host, and for a step at which the engine looks for requests.
+
+    In a closed loop that time is one that a client does not decode in: the rate follows by Little's law.
+    """
+    values = dict(found.values)
+    wait = host.request + host.polls * values.get("step_mean", 0.0)
+    if not wait or "ttft_mean" not in values:
+        return found
+    if "closed_tpot" in found.forms:
+        answered = values["ttft_mean"] + (found.letters["O"] - 1) * values["tpot_mean"]
+        values["rate"] *= answered / (answered + wait)
+    values |= {name: value + wait for name, value in values.items() if name.startswith("ttft")}
+    letters = {**found.letters, "ttft": values["ttft_mean"], "rate": values.get("rate", found.letters["rate"])}
+    return replace(found, values=values, letters=letters)
+
+
+def _without_host(of: Deployed) -> Served:
     if of.ask.rate is not None:
         return at_rate(of, of.ask.rate / of.engines)
     clients = float(of.ask.concurrency or 1) / of.engines

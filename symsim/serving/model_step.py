@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -64,6 +64,19 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What a request waits for before its first step: seconds of the host, and steps until the engine looks for it."""
+
+    request: float = 0.0
+    polls: float = 0.0
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, Any]) -> Host:
+        """numbers: behind the symbols of an engine."""
+        return cls(request=float(numbers.get("host_request", 0)), polls=float(numbers.get("poll_steps", 0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStep:
     """Time of an iteration of an engine: rows of Q tokens, and prompts of `prompt` new tokens after `past` cached ones.
 
@@ -77,6 +90,7 @@ class ModelStep:
     past: float
     iteration: Callable[..., float]
     draft: Callable[..., float] | None = None
+    host: Host = field(default_factory=Host)
 
     def __call__(self, rows: float, context: float, chunk: float, pairs: float = 0.0) -> float:
         """Seconds; pairs follow from the prompts."""
@@ -100,6 +114,7 @@ def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> Mode
         past=past,
         iteration=_iteration(compiled),
         draft=_draft(compiled, work.drafts) if drafted and work.drafts else None,
+        host=Host.of(compiled.numbers.values),
     )
 
 

@@ -1,0 +1,65 @@
+"""What a serving engine adds to the time of a step: launches, waiting collectives, its host, as its file writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Symbol
+
+from symsim.algebra.symbols import KNOWN, step_symbol, symbol
+from symsim.cost.derivation import Step
+from symsim.language.graph_text import parse_expression
+from symsim.language.symbolic import expression
+from symsim.model.op_graph import Op
+from symsim.model.step import EngineStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineTerms:
+    """text: the time of a step, over what its kernels take and the symbols of the engine; origin: where it is from;
+    slow: the symbols that kernels of a running engine are multiplied by."""
+
+    text: str
+    origin: str
+    slow: frozenset[str]
+
+    def factor(self, name: str) -> Expr:
+        """By what kernels of a kind take longer in a running engine than alone."""
+        return symbol(name) if name in self.slow else sympy.S.One
+
+
+def engine_time(
+    terms: EngineTerms, step: EngineStep, kernels: Expr, launched: Sequence[Op], collectives: Sequence[Op]
+) -> tuple[tuple[Step, ...], Expr]:
+    """Named steps, and the time of a step. kernels: seconds of all of them; launched: operators that are kernels;
+    collectives: those of them that GPUs wait for each other in.
+
+    Raises UndefinedName at its place in the engine's text.
+    """
+    counts = {
+        "kernels": Step(step_symbol("t_kernels"), kernels, "s", "kernels of one step", "t_{\\mathrm{kernels}}"),
+        "launches": _count("n_launch", launched, "kernels that one step launches", "n_{\\mathrm{launch}}"),
+        "collectives": _count("n_collective", collectives, "collectives of one step", "n_{\\mathrm{coll}}"),
+    }
+    tree = parse_expression(terms.text, terms.origin)
+    scope = {
+        **{name: symbol(name) for name in KNOWN},
+        **{name: count.symbol for name, count in counts.items()},
+        "sequences": step.facts["sequences"],
+        "has_prompts": sympy.Min(step.facts["prompt_tokens"], 1),
+        "max()": _larger,  # pyright: ignore[reportArgumentType]
+    }
+    total = expression(tree, scope)
+    used = {s for s in total.free_symbols if isinstance(s, Symbol)}
+    return tuple(count for count in counts.values() if count.symbol in used), total
+
+
+def _count(name: str, ops: Sequence[Op], meaning: str, latex: str) -> Step:
+    return Step(step_symbol(name), sympy.Add(*(op.repeat for op in ops)), "1", meaning, latex)
+
+
+def _larger(one: Expr, other: Expr) -> Expr:
+    """Unevaluated: sympy is slow on it. A time is never below zero."""
+    return one if other == 0 else sympy.Max(one, other, evaluate=False)
