@@ -39,12 +39,12 @@ def fitted_engine(device: Device, engine: Engine) -> FittedEngine | None:
             for symbol, (value, one) in chosen.values.items()}
     stated = Source(how="constant", file=display_path(engine.path), note=f"{engine.name} {engine.version}")
     rows |= {symbol: (value, stated) for symbol, value in engine.times.items()}
-    rows |= {symbol: (Fraction(symbol.startswith("slow")), stated) for symbol in TIMES if symbol not in rows}
-    slow = frozenset(name for name, (value, _) in rows.items() if name.startswith("slow") and value != 1)
+    slow = frozenset(name for name in rows if name.startswith("slow"))
+    rows |= {symbol: (Fraction(0), stated) for symbol in TIMES if symbol not in rows and not symbol.startswith("slow")}
     ends, first = _ends(chosen)
     return FittedEngine(
         terms=EngineTerms(text=engine.step, origin=f"{display_path(engine.path)}, step", slow=slow),
-        numbers={name: row for name, row in rows.items() if name in slow or not name.startswith("slow")},
+        numbers=rows,
         ends=ends,
         first_ends=first,
         sentences=_sentences(device, name, chosen),

@@ -70,10 +70,11 @@ def fitted_kernels(device: Device, engine: str, gemm: str, kv: str) -> FittedKer
     kinds: dict[Key, Fitted] = {}
     numbers: dict[str, tuple[Fraction, Source]] = {}
     for row in {(row.table, row.operations, row.phase): row for row in operators().values()}.values():
+        used = _with_table(card, row.table)
         for dtype in all_dtypes():
-            found = _measured(row, dtype, card.measured, engine, "fp8" if kv == "fp8" else "bfloat16")
+            found = _measured(row, dtype, used.measured, engine, "fp8" if kv == "fp8" else "bfloat16")
             if found is not None:
-                fitted = _fitted(found, row, card, device, engine)
+                fitted = _fitted(found, row, used, device, engine)
                 kinds[key_of(row, dtype)] = fitted
                 numbers |= dict(_numbers(found, row, fitted))
     return FittedKernels(
@@ -102,9 +103,17 @@ def _card(device: Device) -> tuple[_Card, str | None]:
     return _Card(other, 1.0, factor), sentence
 
 
+def _with_table(card: _Card, table: str) -> _Card:
+    """A card, or its sibling where none of a table's kernels were measured on it."""
+    lent = spellings()["lent"].get(card.measured)
+    if lent is None or any(one.device == card.measured for one in coefficients_of(table)):
+        return card
+    return replace(card, measured=lent[0], wider=card.wider * float(lent[1]))
+
+
 def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str) -> Coefficients | None:
-    """The set with most shapes of the first engine that has any."""
-    sets = [
+    """The set that the engine is known to use, else the one with most shapes of the first engine that has any."""
+    every = [
         one
         for one in coefficients_of(row.table)
         if one.device == card
@@ -112,13 +121,26 @@ def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str) -> Coe
         and one.phase == row.phase
         and one.kv_dtype in ("", kv)
         and one.values.get("t0", 0) <= _HOST
-        and one.dtype in _MESSAGES.get(row.table, (dtype,))
     ]
+    known = _known_kernel(row.table, dtype, card, engine)
+    if used := [one for one in every if (one.kernel, one.dtype) == known]:
+        return used[-1]
+    sets = [one for one in every if one.dtype in _MESSAGES.get(row.table, (dtype,))]
     for name in dict.fromkeys((engine, *ENGINES)):
         own = [one for one in sets if one.engine == name and "eager" not in one.kernel]
         if own:
             return max(own, key=lambda one: (one.groups, one.rows, one.version, one.kernel))
     return None
+
+
+def _known_kernel(table: str, dtype: str, card: str, engine: str) -> tuple[str, str]:
+    """(kernel, number format that it was measured in) that an engine takes; empty where nothing says so."""
+    names = spellings()
+    architecture = names["architecture"].get(names["device"].get(card, ""), "")
+    for row in names["engine"].get(engine, ()):
+        if (row["table"], row["dtype"]) == (table, dtype) and architecture in row["on"]:
+            return row["kernel"], row.get("as", dtype)
+    return "", ""
 
 
 def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, engine: str) -> Fitted:

@@ -1,0 +1,116 @@
+"""Measured runs of engines -> calibration/engines.toml.
+
+`python -m symsim.calibration.refit_runs FOLDER [--out FILE]` needs the extra `fit` (scipy). FOLDER holds CSVs of runs, of
+which those with `split` = fit choose coefficients; runs of attention-DP, whose ranks wait for each other, choose none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from symsim.calibration.fitting import group_quantiles
+from symsim.calibration.run_fit import Array, RunFit, fit_runs, priors
+from symsim.calibration.run_model import Predicted, run_models
+from symsim.calibration.runs import Run, newest, read_runs
+from symsim.inputs.device import load_device
+from symsim.paths import CALIBRATION
+from symsim.tables.coefficients import spellings
+from symsim.tables.engine_times import EngineTimes, architecture_of, write_times
+
+HEADER = """\
+# Times of engines, written by `python -m symsim.calibration.refit_runs`; README.md explains each figure. Fitted on runs
+# published by SemiAnalysis InferenceX, inference-sim (Apache-2.0) and gpustack (Apache-2.0), those with `split` = fit."""
+
+SINCE = "2025-12"
+"""Runs of earlier versions of engines choose nothing."""
+
+
+def chosen(runs: Iterable[Run]) -> list[Run]:
+    """The runs that choose coefficients, the newest of each set-up."""
+    known = [run for run in runs if run.split in ("fit", "") and not (run.date and run.date < SINCE)]
+    return newest(run for run in known if not (run.table == "inferencex" and "dp" in dict(run.deployment)))
+
+
+def by_engine(runs: Iterable[Run]) -> Mapping[tuple[str, str], list[Run]]:
+    """(engine, architecture) -> its runs; those on other devices are left out."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        architecture = architecture_of(load_device(run.device).path.stem)
+        if architecture:
+            found.setdefault((run.engine, architecture), []).append(run)
+    return dict(sorted(found.items()))
+
+
+def has_kernels(runs: Sequence[Run]) -> bool:
+    """Whether the kernels of their devices, or of siblings, were measured."""
+    known = {*spellings()["device"].values(), *spellings()["sibling"]}
+    return all(load_device(run.device).path.stem in known for run in runs)
+
+
+def times_of(engine: str, architecture: str, fit: RunFit) -> EngineTimes:
+    """A fit with its errors on set-ups that were left out."""
+    names, group = np.unique(fit.setups, return_inverse=True)
+    tpot, ttft = fit.errors["tpot_s"], fit.errors["ttft_s"]
+    low, high = _ends(tpot, group)
+    first = _ends(ttft, group)
+    error = np.abs(np.expm1(-tpot[~np.isnan(tpot)]))
+    held = (tpot >= low) & (tpot <= high)
+    return EngineTimes(
+        engine=engine,
+        architecture=architecture,
+        rows=len(tpot),
+        setups=len(names),
+        median=float(np.median(error)),
+        p90=float(np.quantile(error, 0.9)),
+        low=float(np.exp(low)),
+        high=float(np.exp(high)),
+        ttft_low=float(np.exp(first[0])),
+        ttft_high=float(np.exp(first[1])),
+        inside=float(np.mean(held[~np.isnan(tpot)])),
+        values=fit.values,
+    )
+
+
+def _ends(errors: Array, group: Array) -> tuple[float, float]:
+    known = ~np.isnan(errors)
+    return group_quantiles(errors[known], group[known].astype(np.int64))
+
+
+def _compiled(key: tuple[str, str], runs: Sequence[Run]) -> tuple[list[Predicted], bool]:
+    """Runs that can be predicted, and whether the kernels of their devices were measured."""
+    models, refused = run_models(runs)
+    for sentence, count in refused.items():
+        print(f"{' '.join(key)}: {count} left out: {sentence}", file=sys.stderr)
+    return models, has_kernels(runs)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Fit every engine on every architecture that a folder has runs of."""
+    parser = argparse.ArgumentParser(prog="python -m symsim.calibration.refit_runs", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, default=CALIBRATION / "engines.toml")
+    options = parser.parse_args(words)
+    runs = [run for path in sorted(options.folder.glob("*.csv")) for run in read_runs(path)]
+    groups = {key: _compiled(key, own) for key, own in by_engine(chosen(runs)).items()}
+    found: list[EngineTimes] = []
+    for key, (models, measured) in groups.items():
+        if not models:
+            continue
+        others = [one for other, (rest, known) in groups.items() if other != key and known for one in rest]
+        closed = [one for one in others if "concurrency" in one.run.load]
+        one = times_of(*key, fit_runs(models, priors(measured=measured, others=closed)))
+        engine, architecture = key
+        found.append(one)
+        print(f"{engine} {architecture}: {one.rows} runs of {one.setups} set-ups; left out: median {one.median:.1%}, "
+              f"p90 {one.p90:.1%}; {one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}", flush=True)
+    write_times(options.out, found, HEADER)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

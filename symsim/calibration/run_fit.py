@@ -1,0 +1,160 @@
+"""Measured runs -> the times of their engine: robust least squares in logs, with what is usual as a prior.
+
+Needs scipy (extra `fit`). Deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symsim.calibration.run_model import Predicted, Values
+from symsim.extras import load_extra
+
+Array = NDArray[np.float64]
+
+FOLDS = 5
+
+_MOST = 8
+"""Evaluations of all slopes; the first few bring nearly all, and from another fit's values fewer are needed."""
+
+ERRORS: Mapping[str, float] = {"tpot_s": 0.06, "ttft_s": 0.3}
+"""Metric -> log error that counts as one standard deviation; beyond it a run counts for less and less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """usual: before any run is seen; spread: of its logarithm."""
+
+    usual: float
+    spread: float
+
+
+PRIORS: Mapping[str, Prior] = {
+    "launch_gap": Prior(5e-7, 1.0),
+    "launch_eager": Prior(4e-6, 0.7),
+    "collective_wait": Prior(1e-6, 1.0),
+    "host_step": Prior(3e-4, 1.0),
+    "host_sequence": Prior(5e-6, 1.0),
+    "host_request": Prior(2e-2, 1.5),
+    "poll_steps": Prior(0.5, 0.7),
+    "slow_gemm": Prior(1.0, 0.1),
+    "slow_attention": Prior(1.0, 0.15),
+    "slow_experts": Prior(1.0, 0.15),
+    "slow_stream": Prior(0.7, 0.4),
+    "slow_compute": Prior(1.0, 0.3),
+}
+"""A gap between kernels is a microsecond or less; a launch by PyTorch, and a step of a scheduler, what profiles show;
+kernels that were measured alone on the device are within what forms leave, and row-wise ones are often fused."""
+
+WIDE = 0.6
+"""Spread of the logarithm of how much slower kernels are where another device's stand in for all of them."""
+
+
+NEAR = 0.5
+"""Spread of the logarithm of what the host takes from one engine or architecture to another."""
+
+
+def priors(*, measured: bool, others: Sequence[Predicted] = ()) -> Mapping[str, Prior]:
+    """measured: whether the kernels of the device were measured themselves; others: runs of other engines and
+    architectures, whose own fit is where this one starts from."""
+    known = dict(PRIORS)
+    if others:
+        usual = _fitted(others, PRIORS)[0]
+        known = {name: Prior(usual[name], min(one.spread, NEAR)) for name, one in PRIORS.items()}
+    if not measured:
+        known |= {name: Prior(one.usual, WIDE) for name, one in known.items() if name.startswith("slow")}
+    return known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFit:
+    """values: coefficients on all runs; spread: standard deviation of the logarithm of each, prior included;
+    correlation: of those logarithms, in the order of values; errors: metric -> log of measured over predicted of the
+    runs of set-ups that were left out, of which setups is the set-up of each."""
+
+    values: Values
+    spread: Values
+    correlation: Array
+    errors: Mapping[str, Array]
+    setups: tuple[str, ...]
+
+
+def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: int = FOLDS) -> RunFit:
+    """Fit the coefficients of one engine on one architecture."""
+    setups = [one.run.setup for one in runs]
+    values, hessian = _fitted(runs, known)
+    fold = _folds(setups, folds)
+    errors = {metric: np.full(len(runs), np.nan) for metric in ERRORS}
+    for held in sorted(set(fold)):
+        rest = [one for one, number in zip(runs, fold, strict=True) if number != held]
+        inner = _fitted(rest, known, start=values)[0] if rest else {name: one.usual for name, one in known.items()}
+        for place, (one, number) in enumerate(zip(runs, fold, strict=True)):
+            if number == held:
+                found = one.at(inner)
+                for metric in ERRORS:
+                    if metric in found and metric in one.run.measured:
+                        errors[metric][place] = np.log(one.run.measured[metric] / found[metric])
+    covariance = np.linalg.inv(hessian)
+    spread = np.sqrt(np.diag(covariance))
+    return RunFit(
+        values=values,
+        spread=dict(zip(known, map(float, spread), strict=True)),
+        correlation=covariance / np.outer(spread, spread),
+        errors=errors,
+        setups=tuple(setups),
+    )
+
+
+def _folds(setups: Sequence[str], folds: int) -> list[int]:
+    """Whole set-ups, dealt over folds in an order drawn once."""
+    names = sorted(set(setups))
+    dealt = dict(zip(names, np.random.default_rng(0).permutation(len(names)) % folds, strict=True))
+    return [int(dealt[setup]) for setup in setups]
+
+
+def _fitted(
+    runs: Sequence[Predicted], known: Mapping[str, Prior], start: Values | None = None
+) -> tuple[Values, Array]:
+    """The coefficients, and the second derivative of half the squares by their logarithms."""
+    names, usual = tuple(known), np.log([one.usual for one in known.values()])
+    spread = np.array([one.spread for one in known.values()])
+    first = usual if start is None else np.log([start[name] for name in names])
+    residual = _residual(runs, names, usual, spread)
+    solve: Callable[..., Any] = load_extra("scipy.optimize", "fit", "fitting coefficients needs").least_squares
+    low, high = usual - 4 * spread, usual + 4 * spread
+    found = solve(
+        residual,
+        np.clip(first, low + 1e-6, high - 1e-6),
+        bounds=(low, high),
+        loss="soft_l1",
+        diff_step=1e-3,
+        max_nfev=_MOST if start is None else _MOST // 2,
+        xtol=1e-3,
+        ftol=1e-4,
+    )
+    jacobian = np.asarray(found.jac)
+    hessian = jacobian.T @ jacobian + 1e-9 * np.eye(len(names))
+    return dict(zip(names, map(float, np.exp(found.x)), strict=True)), hessian
+
+
+def _residual(
+    runs: Sequence[Predicted], names: tuple[str, ...], usual: Array, spread: Array
+) -> Callable[[Array], Array]:
+    def at(x: Array) -> Array:
+        values = dict(zip(names, map(float, np.exp(x)), strict=True))
+        found = [(x - usual) / spread]
+        for one in runs:
+            predicted = one.at(values)
+            for metric, error in ERRORS.items():
+                if metric in one.run.measured:
+                    far = metric not in predicted or predicted[metric] <= 0
+                    ratio = 0.0 if far else np.log(predicted[metric] / one.run.measured[metric])
+                    found.append(np.array([ratio / error]))
+        return np.concatenate(found)
+
+    return at

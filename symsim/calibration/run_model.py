@@ -1,0 +1,87 @@
+"""The prediction of a measured run as a function of an engine's coefficients: compiled once, evaluated often."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from symsim.calibration.runs import Run
+from symsim.errors import SymsimError
+from symsim.inputs.deployment import Deployment
+from symsim.inputs.engine import TIMES, load_engine
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.pipeline import compile_model
+from symsim.serving.aggregated import deployed, served
+from symsim.serving.ask import asked
+from symsim.serving.model_step import Host, engine_of
+
+Values = Mapping[str, float]
+
+_TANGENT = 256.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """A run, and its metrics at coefficients; those that are not measured are left out."""
+
+    run: Run
+    at: Callable[[Values], Mapping[str, float]]
+
+
+def run_models(runs: Iterable[Run]) -> tuple[list[Predicted], dict[str, int]]:
+    """Every run that can be predicted, and why others cannot: sentence -> how many."""
+    found: list[Predicted] = []
+    refused: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for run in runs:
+            try:
+                compiled = compile_model(*_subject(run, Path(folder)), "calibrated", "2026-05")
+                found.append(Predicted(run=run, at=_metrics(compiled, run)))
+            except SymsimError as error:
+                refused[str(error)] = refused.get(str(error), 0) + 1
+    return found, refused
+
+
+def _subject(run: Run, folder: Path) -> tuple[str, str, Deployment]:
+    engine = _with_every_symbol(run.engine, folder)
+    return run.model, run.device, Deployment(**dict(run.deployment), engine=str(engine))
+
+
+def _with_every_symbol(engine: str, folder: Path) -> Path:
+    """The engine with every coefficient stated, so that formulas hold each as a symbol."""
+    path = folder / f"{Path(engine).stem}.toml"
+    if not path.is_file():
+        shipped = load_engine(engine)
+        stated = "".join(f'{name} = "{1 if name.startswith("slow") else 0}{_unit(name)}"\n' for name in TIMES)
+        text = shipped.path.read_text(encoding="utf-8")
+        path.write_text(f'{text}\nlike = "{shipped.like or shipped.path.stem}"\n{stated}', encoding="utf-8")
+    return path
+
+
+def _unit(name: str) -> str:
+    return " s" if TIMES[name] == "s" else ""
+
+
+def _metrics(compiled: Compiled, run: Run) -> Callable[[Values], Mapping[str, float]]:
+    ask = asked(**run.load)
+    first = deployed(compiled, ask)
+    engines, gpus = first.layout.engines, compiled.deployment.world_size
+
+    def at(values: Values) -> Mapping[str, float]:
+        times = {name: value for name, value in values.items() if name not in ("host_request", "poll_steps")}
+        step = replace(first.step, iteration=partial(first.step.iteration, **times), host=Host.of(values))
+        batch = min(first.places, _TANGENT * first.layout.replicas)
+        engine = engine_of(step, ask.work, budget=first.budget, batch=batch)
+        found = served(replace(first, step=step, engine=engine))
+        if not found.solved:
+            return {}
+        rate = ask.rate or found.values["rate"] * engines
+        known: dict[str, Any] = {"tpot_s": found.values.get("tpot_mean"), "ttft_s": found.values.get("ttft_mean")}
+        known["output_tok_s_per_gpu"] = rate * ask.osl.mean / gpus
+        return {name: value for name, value in known.items() if value is not None}
+
+    return at
