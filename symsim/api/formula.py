@@ -72,12 +72,14 @@ class Formula:
         """
         return self.form.for_inputs(values).evaluate(**values)
 
-    def interval(self, level: float = 0.9, **values: float) -> tuple[float, float] | None:
+    def interval(self, level: float = 0.9, together: float = 1.0, **values: float) -> tuple[float, float] | None:
         """Between which values the metric is expected at a point (low, high), in `level` of all cases.
+
+        together: the correlation of the errors of kernels; 1 adds up their ends, 0.3 is the tighter choice.
 
         None where nothing is known: only the cost model `calibrated` knows how far off kernels are. Raises as evaluate.
         """
-        return self.form.for_inputs(values).interval(level, **values)
+        return self.form.for_inputs(values).interval(level, together, **values)
 
     def function(self, names: Sequence[str], backend: Backend = "numpy") -> Callable[..., Any]:
         """A vectorised function of the named symbols in that order, broadcasting as NumPy does.

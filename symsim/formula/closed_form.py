@@ -30,7 +30,7 @@ from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula import overrides
 from symsim.formula.binding import Numbers
 from symsim.formula.chunk_sums import ChunkSum, are_cut
-from symsim.formula.interval import LEVEL, Ends, ends_at
+from symsim.formula.interval import LEVEL, TOGETHER, Ends, ends_at
 from symsim.formula.program import Program, Steps, program
 from symsim.formula.rewriting import Rewriting, rewriting, rewritten
 from symsim.inputs.deployment import positive_integer, remaining_degrees
@@ -227,14 +227,17 @@ class ClosedForm:
             found |= step.expr.atoms(Symbol) if step.symbol in found else set()
         return found
 
-    def interval(self, level: float = LEVEL, **values: float) -> tuple[float, float] | None:
+    def interval(
+        self, level: float = LEVEL, together: float = TOGETHER, **values: float
+    ) -> tuple[float, float] | None:
         """Between which values the metric is expected at a point, in nine cases of ten unless another level is asked
         for. None where no time of it was fitted. Raises as evaluate.
 
         All operators are at their low ends together, then all at their high ones: errors of kernels of one model go the
-        same way more often than not, and the sum of the ends was never too narrow where layers were composed.
+        same way more often than not, and the sum of the ends was never too narrow where layers were composed. With a
+        correlation `together` below 1 it is narrower. What runs of the engine were off widens it.
         """
-        return ends_at(self.in_chunks(values), values, level)
+        return ends_at(self.in_chunks(values), values, level, together)
 
     def function(self, names: Sequence[str]) -> Callable[..., Any]:
         """A vectorised function of the named symbols, in that order, broadcasting as NumPy does.

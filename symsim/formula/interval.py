@@ -1,8 +1,9 @@
-"""The interval of a metric whose operators have fitted times: their ends added up, and what the metric is there."""
+"""The interval of a metric whose operators have fitted times: their ends added up, widened by what runs were off."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 from typing import Protocol
@@ -16,7 +17,12 @@ LEVEL = 0.9
 """Of the ends that coefficients are shipped with."""
 
 Ends = Mapping[str, tuple[float, float]]
-"""Operator -> its time times these is its interval."""
+"""Operator -> its time times these is its interval; `RUNNING` -> runs of engines were within these times a step."""
+
+RUNNING = ""
+
+TOGETHER = 1.0
+"""Correlation of kernels' errors by which their ends add up; 0.3 is what composed layers had at the least."""
 
 
 class Evaluated(Protocol):
@@ -30,25 +36,63 @@ class Evaluated(Protocol):
     def evaluate(self, **values: float) -> float: ...
 
 
-def ends_at(form: Evaluated, values: Mapping[str, float], level: float) -> tuple[float, float] | None:
-    """The metric with every fitted time at its low end, and at its high one, in order.
+def ends_at(
+    form: Evaluated, values: Mapping[str, float], level: float, together: float = TOGETHER
+) -> tuple[float, float] | None:
+    """Between which values the metric is expected, in order.
 
-    Other levels scale the logarithms of the ends as those of a normal distribution.
+    together: correlation of the errors of kernels: with 1 every fitted time is at its low end, and at its high one;
+    with less, the variance of the sum is together (sum s)^2 + (1 - together) sum s^2. What running engines were off
+    besides is independent of it. Other levels scale the logarithms of the ends as those of a normal distribution.
     """
     if not 0 < level < 1:
         raise SymsimError(f"level = {level!r} must be between 0 and 1, e.g. 0.9")
+    if not 0 <= together <= 1:
+        raise SymsimError(f"together = {together!r} must be from 0 to 1, e.g. 0.3")
     fitted = [step.op for step in form.applied.steps if step.op is not None and step.op in form.ends]
     if not fitted:
         return None
     wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
-    low, high = (form.keeping(_scaled(form.applied, form.ends, end, wider)).evaluate(**values) for end in (0, 1))
-    return min(low, high), max(low, high)
+    ends = {name: (low**wider, high**wider) for name, (low, high) in form.ends.items()}
+    value = form.evaluate(**values)
+    moved = [_moved(form, values, value, ends, fitted, end, together) for end in (0, 1)]
+    return widened(value, (value + min(moved), value + max(moved)), ends.get(RUNNING, (1.0, 1.0)))
 
 
-def _scaled(derivation: Derivation, ends: Ends, end: int, wider: float) -> Derivation:
+def widened(value: float, kernels: tuple[float, float], running: tuple[float, float]) -> tuple[float, float]:
+    """An interval by kernels, and independently by a factor of running engines: half-widths of logarithms add in
+    squares. Where the metric falls as times rise, the factor is turned over."""
+    if value <= 0:
+        return kernels
+    low, high = (abs(math.log(max(end, 1e-12) / value)) for end in kernels)
+    return (
+        value * math.exp(-math.hypot(low, math.log(running[0]))),
+        value * math.exp(math.hypot(high, math.log(running[1]))),
+    )
+
+
+def _moved(
+    form: Evaluated,
+    values: Mapping[str, float],
+    value: float,
+    ends: Ends,
+    fitted: Sequence[str],
+    end: int,
+    together: float,
+) -> float:
+    """How far the metric moves with its times at one end."""
+    every = form.keeping(_scaled(form.applied, ends, end, frozenset(fitted))).evaluate(**values) - value
+    if together == 1:
+        return every
+    alone = [form.keeping(_scaled(form.applied, ends, end, {name})).evaluate(**values) - value for name in set(fitted)]
+    squares = together * every**2 + (1 - together) * sum(one**2 for one in alone)
+    return math.copysign(math.sqrt(squares), every)
+
+
+def _scaled(derivation: Derivation, ends: Ends, end: int, names: Collection[str]) -> Derivation:
     steps = tuple(
-        replace(step, expr=Rational(repr(ends[step.op][end] ** wider)) * step.expr)
-        if step.op is not None and step.op in ends
+        replace(step, expr=Rational(repr(ends[step.op][end])) * step.expr)
+        if step.op is not None and step.op in names
         else step
         for step in derivation.steps
     )

@@ -17,6 +17,7 @@ from symsim.cost.metric_table import Metric, metrics, named_metric, timed
 from symsim.cost.metrics import MemoryPlan, PricedPhase
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
+from symsim.formula.interval import RUNNING
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import CostModel
 from symsim.inputs.deployment import PLAIN, Deployment
@@ -115,6 +116,9 @@ class Compiled:
             plan = self._memory_plan if row.starts_from == "residents" else None
             derivation = derived(row, self.phase(row.name), plan)
             ends = {op: (kernel.low, kernel.high) for op, (_, kernel) in self.phase(row.name).fitted.items()}
+            if self.fitted is not None and self.fitted.engine is not None and ends:
+                running = self.fitted.engine.ends
+                ends[RUNNING] = running if row.unit == "s" else (1 / running[1], 1 / running[0])
             words = self.subject, self.origin
             self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, *words, ends, self._chunks(row))
         return self._forms[row.name]

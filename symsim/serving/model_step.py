@@ -121,7 +121,7 @@ def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> Mode
 @lru_cache(maxsize=64)
 def _iteration(compiled: Compiled) -> Callable[..., float]:
     """Of decodes and prompts together, of either alone by its own step; where two batches overlap, of both in turn."""
-    decode, prefill = function_of(_in_context(compiled)), function_of(compiled.form("ttft"))
+    decode, prefill = function_of(in_context(compiled)), function_of(compiled.form("ttft"))
     mixed = _mixed(compiled)
 
     def at(**work: float) -> float:
@@ -149,7 +149,7 @@ def _mixed(compiled: Compiled) -> Callable[..., float] | None:
         return None
 
 
-def _in_context(compiled: Compiled) -> ClosedForm:
+def in_context(compiled: Compiled) -> ClosedForm:
     """The decode step in its mean context C."""
     form = compiled.form("tpot")
     return form.without(("C",)) if any(step.symbol.name == "C" for step in form.applied.steps) else form
@@ -158,7 +158,7 @@ def _in_context(compiled: Compiled) -> ClosedForm:
 @lru_cache(maxsize=64)
 def _draft(compiled: Compiled, drafts: int) -> Callable[..., float]:
     """One more layer and the LM head for each draft, as an MTP module of the model has them."""
-    form = _in_context(compiled)
+    form = in_context(compiled)
     layers = max(1.0, float(compiled.numbers.values.get("L", 1)))
     total, outside = function_of(form), _outside(form)
     return lambda **work: drafts * ((total(**work) - outside(**work)) / layers + outside(**work))

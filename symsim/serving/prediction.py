@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+from symsim.formula.interval import widened
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
 from symsim.serving.aggregated import Deployed, deployed, served
@@ -18,6 +19,7 @@ from symsim.serving.power import Range, power_of
 from symsim.serving.price import rent_of
 from symsim.serving.resources import binding, shares_of_time
 from symsim.serving.sentences import assumptions, warnings
+from symsim.serving.sureness import sureness
 
 Numbers = dict[str, float | None]
 
@@ -161,7 +163,7 @@ def _figures(ask: Ask, found: Served, counted: Sequence[tuple[int, Deployed]], e
         warnings=warnings(ask, sides, found),
         served=found,
     )
-    return _with_expenses(_with_intervals(figures), ask, counted)
+    return _with_expenses(_with_intervals(figures, last), ask, counted)
 
 
 def _with_expenses(figures: Figures, ask: Ask, counted: Sequence[tuple[int, Deployed]]) -> Figures:
@@ -188,26 +190,34 @@ def _each(ends: Range, of: Callable[[float], Outcome]) -> Range:
     return value, low, high
 
 
-def _with_intervals(figures: Figures) -> Figures:
-    """Bands of the forms: the error that was measured at this load, and the lockstep of a closed loop."""
+def _with_intervals(figures: Figures, last: Deployed) -> Figures:
+    """Bands: the error of the forms that was measured at this load, that of kernels and of running engines, and the
+    lockstep of a closed loop."""
     forms = figures.served.forms
+    sure = sureness(last, figures.served, figures.level)
     times = {"ttft_s.mean": figures.ttft["mean"], "tpot_s.mean": figures.tpot}
     names = {"ttft_s.mean": ("mixed_ttft", "wait"), "tpot_s.mean": ("mixed_tpot", "decode_tpot", "exclusive_tpot")}
     found: dict[str, tuple[float, float]] = {}
     for figure, value in times.items():
         errors = [forms[name].error or 0.0 for name in names[figure] if name in forms]
         if value is not None:
-            share = max([*errors, _LEAST]) / 100
-            found[figure] = (value * (1 - share), value * (1 + share))
+            found[figure] = _banded(value, max([*errors, _LEAST]), sure[figure])
     if figures.per_gpu is not None:
-        share = _LEAST / 100 if "closed_tpot" in forms else 0.0
-        found["output_tok_per_s_per_gpu"] = (figures.per_gpu * (1 - share), figures.per_gpu * (1 + share))
+        closed = "closed_tpot" in forms
+        found[_OUTPUT] = _banded(figures.per_gpu, _LEAST if closed else 0.0, sure[_OUTPUT] if closed else (1.0, 1.0))
     locked = figures.served.letters.get("locked")
     if locked is not None and "ttft_s.mean" in found and "closed_tpot" in forms:
         low, high = found["ttft_s.mean"]
         found["ttft_s.mean"] = (low, max(high, locked + figures.served.letters.get("W_slot", 0.0)))
     return replace(figures, intervals=found)
 
+
+def _banded(value: float, percent: float, factors: tuple[float, float]) -> tuple[float, float]:
+    """A band of so many percent either way, and independently of it by factors."""
+    return widened(value, (value * (1 - percent / 100), value * (1 + percent / 100)), factors)
+
+
+_OUTPUT = "output_tok_per_s_per_gpu"
 
 _LEAST = 1.0
 """Percent: no form was found to be closer to the simulation than its noise."""

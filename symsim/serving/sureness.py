@@ -1,0 +1,43 @@
+"""How sure a prediction is: between which times the predicted figures measured ones are expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import NormalDist
+
+from symsim.formula.interval import LEVEL, RUNNING, widened
+from symsim.serving.aggregated import Deployed
+from symsim.serving.engines import Served
+from symsim.serving.model_step import in_context
+
+Factors = tuple[float, float]
+
+_NONE: Factors = (1.0, 1.0)
+
+
+def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, Factors]:
+    """Figure -> factors: of kernels at the mean iteration of decodes, and of runs of the engine that were left out.
+
+    Nothing is known where no kernel was fitted.
+    """
+    nothing = dict.fromkeys(("tpot_s.mean", "ttft_s.mean", "output_tok_per_s_per_gpu"), _NONE)
+    fitted = of.compiled.fitted
+    if fitted is None or not found.solved or not found.values.get("rows"):
+        return nothing
+    form = in_context(of.compiled)
+    kernels = replace(form, ends={name: ends for name, ends in form.ends.items() if name != RUNNING})
+    at = {"B": max(1, round(found.values["rows"] / of.layout.replicas)), "C": round(found.letters["C"])}
+    value, interval = form.evaluate(**at), kernels.interval(level, **at)
+    if interval is None:
+        return nothing
+    wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+    own = interval[0] / value, interval[1] / value
+    running = fitted.engine
+    steps, first = (_NONE, _NONE) if running is None else (running.ends, running.first_ends)
+    low, high = widened(1.0, own, (steps[0] ** wider, steps[1] ** wider))
+    return {
+        "tpot_s.mean": (low, high),
+        "ttft_s.mean": widened(1.0, own, (first[0] ** wider, first[1] ** wider)),
+        "output_tok_per_s_per_gpu": (1 / high, 1 / low),
+    }
