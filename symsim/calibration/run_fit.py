@@ -34,6 +34,11 @@ class Prior:
     spread: float
 
 
+_FAR = 1.5
+"""Standard deviations at which a run counts by half: broken runs, and versions that are like no other."""
+
+_ROUNDS = 3
+
 PRIORS: Mapping[str, Prior] = {
     "launch_gap": Prior(5e-7, 1.0),
     "launch_eager": Prior(4e-6, 0.7),
@@ -125,21 +130,27 @@ def _fitted(
     spread = np.array([one.spread for one in known.values()])
     first = usual if start is None else np.log([start[name] for name in names])
     residual = _residual(runs, names, usual, spread)
-    solve: Callable[..., Any] = load_extra("scipy.optimize", "fit", "fitting coefficients needs").least_squares
     low, high = usual - 4 * spread, usual + 4 * spread
-    found = solve(
-        residual,
-        np.clip(first, low + 1e-6, high - 1e-6),
-        bounds=(low, high),
-        loss="soft_l1",
-        diff_step=1e-3,
-        max_nfev=_MOST if start is None else _MOST // 2,
-        xtol=1e-3,
-        ftol=1e-4,
-    )
+    point = np.clip(first, low + 1e-6, high - 1e-6)
+    weight, count = np.ones(len(residual(point))), len(names)
+    found: Any = None
+    for number in range(_ROUNDS):
+        found = _solved(residual, point, weight, (low, high), _MOST if start is None and not number else _MOST // 2)
+        point = np.clip(found.x, low + 1e-6, high - 1e-6)
+        weight = 1 / np.sqrt(1 + (residual(point) / _FAR) ** 2)
+        weight[:count] = 1
     jacobian = np.asarray(found.jac)
-    hessian = jacobian.T @ jacobian + 1e-9 * np.eye(len(names))
+    hessian = jacobian.T @ jacobian + 1e-9 * np.eye(count)
     return dict(zip(names, map(float, np.exp(found.x)), strict=True)), hessian
+
+
+def _solved(
+    residual: Callable[[Array], Array], point: Array, weight: Array, bounds: tuple[Array, Array], most: int
+) -> Any:
+    """Weighted least squares; a run that is far off has little weight the next time."""
+    solve: Callable[..., Any] = load_extra("scipy.optimize", "fit", "fitting coefficients needs").least_squares
+    how = {"bounds": bounds, "diff_step": 1e-3, "max_nfev": most, "xtol": 1e-3, "ftol": 1e-4}
+    return solve(lambda x: weight * residual(x), point, **how)
 
 
 def _residual(
