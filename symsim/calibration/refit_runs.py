@@ -1,7 +1,7 @@
 """Measured runs of engines -> calibration/engines.toml.
 
-`python -m symsim.calibration.refit_runs FOLDER [--out FILE]` needs the extra `fit` (scipy). FOLDER holds CSVs of runs, of
-which those with `split` = fit choose coefficients; runs of attention-DP, whose ranks wait for each other, choose none.
+`python -m symsim.calibration.refit_runs FOLDER [--out FILE]` needs the extra `fit` (scipy). FOLDER holds CSVs of runs,
+of which those with `split` = fit choose coefficients; runs of attention-DP, whose ranks wait for each other, do not.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symsim.calibration.fitting import group_quantiles
 from symsim.calibration.run_fit import Array, RunFit, fit_runs, priors
@@ -23,8 +24,8 @@ from symsim.tables.coefficients import spellings
 from symsim.tables.engine_times import EngineTimes, architecture_of, write_times
 
 HEADER = """\
-# Times of engines, written by `python -m symsim.calibration.refit_runs`; README.md explains each figure. Fitted on runs
-# published by SemiAnalysis InferenceX, inference-sim (Apache-2.0) and gpustack (Apache-2.0), those with `split` = fit."""
+# Times of engines, written by `python -m symsim.calibration.refit_runs`; README.md explains each figure. Fitted on
+# runs published by SemiAnalysis InferenceX, inference-sim and gpustack (both Apache-2.0): those with `split` = fit."""
 
 SINCE = "2025-12"
 """Runs of earlier versions of engines choose nothing."""
@@ -76,7 +77,7 @@ def times_of(engine: str, architecture: str, fit: RunFit) -> EngineTimes:
     )
 
 
-def _ends(errors: Array, group: Array) -> tuple[float, float]:
+def _ends(errors: Array, group: NDArray[np.intp]) -> tuple[float, float]:
     known = ~np.isnan(errors)
     return group_quantiles(errors[known], group[known].astype(np.int64))
 
@@ -106,8 +107,11 @@ def main(words: list[str] | None = None) -> int:
         one = times_of(*key, fit_runs(models, priors(measured=measured, others=closed)))
         engine, architecture = key
         found.append(one)
-        print(f"{engine} {architecture}: {one.rows} runs of {one.setups} set-ups; left out: median {one.median:.1%}, "
-              f"p90 {one.p90:.1%}; {one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}", flush=True)
+        print(
+            f"{engine} {architecture}: {one.rows} runs of {one.setups} set-ups; left out: median {one.median:.1%}, "
+            f"p90 {one.p90:.1%}; {one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}",
+            flush=True,
+        )
     write_times(options.out, found, HEADER)
     return 0
 

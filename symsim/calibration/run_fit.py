@@ -19,10 +19,7 @@ Array = NDArray[np.float64]
 
 FOLDS = 5
 
-_MOST = 8
-"""Evaluations of all slopes; the first few bring nearly all, and from another fit's values fewer are needed."""
-
-ERRORS: Mapping[str, float] = {"tpot_s": 0.06, "ttft_s": 0.3}
+ERRORS: Mapping[str, float] = {"tpot_s": 0.06, "ttft_s": 0.2}
 """Metric -> log error that counts as one standard deviation; beyond it a run counts for less and less."""
 
 
@@ -37,12 +34,14 @@ class Prior:
 _FAR = 1.5
 """Standard deviations at which a run counts by half: broken runs, and versions that are like no other."""
 
-_ROUNDS = 3
+_UNSERVED = 2.0
+"""Log error of a run that the prediction says cannot be served."""
+
+_ROUNDS = 5
+"""Evaluations of all slopes; the first few bring nearly all."""
 
 PRIORS: Mapping[str, Prior] = {
     "launch_gap": Prior(5e-7, 1.0),
-    "launch_eager": Prior(4e-6, 0.7),
-    "collective_wait": Prior(1e-6, 1.0),
     "host_step": Prior(3e-4, 1.0),
     "host_sequence": Prior(5e-6, 1.0),
     "host_request": Prior(2e-2, 1.5),
@@ -53,8 +52,9 @@ PRIORS: Mapping[str, Prior] = {
     "slow_stream": Prior(0.7, 0.4),
     "slow_compute": Prior(1.0, 0.3),
 }
-"""A gap between kernels is a microsecond or less; a launch by PyTorch, and a step of a scheduler, what profiles show;
-kernels that were measured alone on the device are within what forms leave, and row-wise ones are often fused."""
+"""A gap between kernels is a microsecond or less; a step of a scheduler takes what profiles show; kernels that were
+measured alone on the device are within what forms leave, and row-wise ones are often fused. What a collective waits
+besides and launches without a graph cannot be told from these by runs, and are zero unless stated."""
 
 WIDE = 0.6
 """Spread of the logarithm of how much slower kernels are where another device's stand in for all of them."""
@@ -64,15 +64,20 @@ NEAR = 0.5
 """Spread of the logarithm of what the host takes from one engine or architecture to another."""
 
 
+LOCAL = ("host_request", "poll_steps")
+"""What depends on the cluster and the version, so that other engines tell nothing about it."""
+
+
 def priors(*, measured: bool, others: Sequence[Predicted] = ()) -> Mapping[str, Prior]:
     """measured: whether the kernels of the device were measured themselves; others: runs of other engines and
     architectures, whose own fit is where this one starts from."""
     known = dict(PRIORS)
     if others:
-        usual = _fitted(others, PRIORS)[0]
-        known = {name: Prior(usual[name], min(one.spread, NEAR)) for name, one in PRIORS.items()}
+        usual = _fitted(others, PRIORS, rounds=_ROUNDS - 1)[0]
+        known |= {name: Prior(usual[name], min(one.spread, NEAR)) for name, one in PRIORS.items() if name not in LOCAL}
     if not measured:
         known |= {name: Prior(one.usual, WIDE) for name, one in known.items() if name.startswith("slow")}
+        known["launch_gap"] = Prior(2e-6, 1.5)
     return known
 
 
@@ -97,7 +102,7 @@ def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: in
     errors = {metric: np.full(len(runs), np.nan) for metric in ERRORS}
     for held in sorted(set(fold)):
         rest = [one for one, number in zip(runs, fold, strict=True) if number != held]
-        inner = _fitted(rest, known, start=values)[0] if rest else {name: one.usual for name, one in known.items()}
+        inner = _fitted(rest, known, weighed=values)[0] if rest else {name: one.usual for name, one in known.items()}
         for place, (one, number) in enumerate(zip(runs, fold, strict=True)):
             if number == held:
                 found = one.at(inner)
@@ -123,22 +128,28 @@ def _folds(setups: Sequence[str], folds: int) -> list[int]:
 
 
 def _fitted(
-    runs: Sequence[Predicted], known: Mapping[str, Prior], start: Values | None = None
+    runs: Sequence[Predicted], known: Mapping[str, Prior], weighed: Values | None = None, rounds: int = _ROUNDS
 ) -> tuple[Values, Array]:
-    """The coefficients, and the second derivative of half the squares by their logarithms."""
+    """The coefficients, and the second derivative of half the squares by their logarithms.
+
+    weighed: coefficients by which runs that are far off count for less; by those of a first round unless given.
+    """
     names, usual = tuple(known), np.log([one.usual for one in known.values()])
     spread = np.array([one.spread for one in known.values()])
-    first = usual if start is None else np.log([start[name] for name in names])
     residual = _residual(runs, names, usual, spread)
     low, high = usual - 4 * spread, usual + 4 * spread
-    point = np.clip(first, low + 1e-6, high - 1e-6)
-    weight, count = np.ones(len(residual(point))), len(names)
-    found: Any = None
-    for number in range(_ROUNDS):
-        found = _solved(residual, point, weight, (low, high), _MOST if start is None and not number else _MOST // 2)
+    count = len(names)
+
+    def weights(point: Array) -> Array:
+        found = 1 / np.sqrt(1 + (residual(point) / _FAR) ** 2)
+        found[:count] = 1
+        return found
+
+    weight = weights(usual if weighed is None else np.log([weighed[name] for name in names]))
+    found = _solved(residual, usual, weight, (low, high), rounds)
+    if weighed is None and rounds == _ROUNDS:
         point = np.clip(found.x, low + 1e-6, high - 1e-6)
-        weight = 1 / np.sqrt(1 + (residual(point) / _FAR) ** 2)
-        weight[:count] = 1
+        found = _solved(residual, point, weights(point), (low, high), rounds)
     jacobian = np.asarray(found.jac)
     hessian = jacobian.T @ jacobian + 1e-9 * np.eye(count)
     return dict(zip(names, map(float, np.exp(found.x)), strict=True)), hessian
@@ -164,7 +175,7 @@ def _residual(
             for metric, error in ERRORS.items():
                 if metric in one.run.measured:
                     far = metric not in predicted or predicted[metric] <= 0
-                    ratio = 0.0 if far else np.log(predicted[metric] / one.run.measured[metric])
+                    ratio = _UNSERVED if far else np.log(predicted[metric] / one.run.measured[metric])
                     found.append(np.array([ratio / error]))
         return np.concatenate(found)
 

@@ -53,7 +53,7 @@ def read_runs(path: Path, *, model: str = "", device: str = "", engine: str = ""
     if path.suffix == ".json":
         return _from_json(path, stated)
     rows = list(csv.DictReader(read_text(path).splitlines()))
-    for table, known, read in _TABLES:
+    for known, read in _TABLES:
         if rows and known <= set(rows[0]):
             return list(read(rows, path.name))
     return list(_plain(rows, path, stated))
@@ -131,7 +131,10 @@ def _gpustack(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
             deployment["ep"] = tp * dp if row["ep"] == "tp*dp" else int(row["ep"])
         if row["kv_dtype"].startswith("fp8"):
             deployment["kv"] = "fp8"
-        load: dict[str, Any] = {"isl": max(1, round(float(row["mean_isl"]))), "osl": max(2, round(float(row["mean_osl"])))}
+        load: dict[str, Any] = {
+            "isl": max(1, round(float(row["mean_isl"]))),
+            "osl": max(2, round(float(row["mean_osl"]))),
+        }
         load["concurrency"] = max(1, round(float(row["max_concurrency"])))
         load |= {"max_running": int(row["max_running"])} if row["max_running"] else {}
         load |= {"budget": int(row["chunk"])} if row["chunk"] else {}
@@ -155,11 +158,11 @@ def _positive(**measured: float) -> dict[str, float]:
 
 
 _TABLES = (
-    ("inferencex", {"disaggregated", "decode_tp", "median_tpot_s"}, _inferencex),
-    ("vllm", {"max_batched_tokens", "measured_itl_mean_ms"}, _vllm),
-    ("gpustack", {"served", "max_concurrency", "median_tpot_ms"}, _gpustack),
+    ({"disaggregated", "decode_tp", "median_tpot_s"}, _inferencex),
+    ({"max_batched_tokens", "measured_itl_mean_ms"}, _vllm),
+    ({"served", "max_concurrency", "median_tpot_ms"}, _gpustack),
 )
-"""Table that ships -> columns that tell it, and its reader."""
+"""Columns that tell a table that ships, and its reader."""
 
 _LOAD = {"isl": int, "osl": int, "concurrency": int, "rate": float, "budget": int, "max_running": int}
 
@@ -171,7 +174,9 @@ def _plain(rows: Iterable[Mapping[str, str]], path: Path, stated: Mapping[str, A
         load = {name: kind(float(row[name])) for name, kind in _LOAD.items() if row.get(name)}
         measured = {name: float(row[name]) for name in METRICS if row.get(name)}
         if not {"isl", "osl"} <= set(load) or len({"concurrency", "rate"} & set(load)) != 1 or not measured:
-            raise DataError(f"{place}: a run has isl, osl, one of concurrency and rate, and one of {', '.join(METRICS)}")
+            raise DataError(
+                f"{place}: a run has isl, osl, one of concurrency and rate, and one of {', '.join(METRICS)}"
+            )
         yield _run(place, load, measured, stated)
 
 
@@ -202,10 +207,16 @@ def _benchmark(data: Any, place: str, stated: Mapping[str, Any]) -> Run:
     if "output_sequence_length" in found or "time_to_first_token" in found:
         return _run(place, *_perf(found, place), stated)
     done = float(found.get("completed") or found.get("num_prompts") or 0)
-    inputs, outputs = found.get("total_input_tokens", found.get("total_input")), found.get("total_output_tokens", found.get("total_output"))
+    inputs, outputs = (
+        found.get("total_input_tokens", found.get("total_input")),
+        found.get("total_output_tokens", found.get("total_output")),
+    )
     concurrency, rate = found.get("max_concurrency"), found.get("request_rate")
     if not done or inputs is None or outputs is None or (concurrency is None and rate in (None, "inf")):
-        raise DataError(f"{place}: a benchmark's result has completed, total_input_tokens, total_output_tokens, and max_concurrency or request_rate")
+        raise DataError(
+            f"{place}: a benchmark's result has completed, total_input_tokens, total_output_tokens, and one of "
+            "max_concurrency and request_rate"
+        )
     load: dict[str, Any] = {"isl": round(float(inputs) / done), "osl": round(float(outputs) / done)}
     load |= {"concurrency": int(concurrency)} if concurrency is not None else {"rate": float(cast(Any, rate))}
     names = {"tpot_s": "mean_tpot_ms", "ttft_s": "mean_ttft_ms"}

@@ -17,7 +17,6 @@ from symsim.language.symbolic import Scope, expression
 from symsim.model.lower import work_of
 from symsim.model.op_graph import Op, OpGraph
 
-
 SLOW_COMPUTE = "slow_compute"
 """The symbol by which products take longer in a running engine."""
 
@@ -88,7 +87,10 @@ def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: Plan) -> Mappi
             alone = {**fitted.coefficients(), **_slowed(plan.engine)}
             time = seconds(row, fitted, costs[op.name], scope, alone, optional=op.step != "")
             time *= sympy.S.One if plan.engine is None or not row.slow else plan.engine.factor(row.slow)
-            found[op.name] = (time * sympy.Min(scope["rows"], 1) if op.step else time), replace(fitted, message=row.message)
+            found[op.name] = (
+                (time * sympy.Min(scope["rows"], 1) if op.step else time),
+                replace(fitted, message=row.message),
+            )
     return found
 
 

@@ -44,12 +44,12 @@ def engine_time(
         "collectives": _count("n_collective", collectives, "collectives of one step", "n_{\\mathrm{coll}}"),
     }
     tree = parse_expression(terms.text, terms.origin)
-    scope = {
+    scope: dict[str, Expr] = {
         **{name: symbol(name) for name in KNOWN},
         **{name: count.symbol for name, count in counts.items()},
         "sequences": step.facts["sequences"],
         "has_prompts": sympy.Min(step.facts["prompt_tokens"], 1),
-        "max()": _larger,  # pyright: ignore[reportArgumentType]
+        "max()": _larger,  # pyright: ignore[reportAssignmentType]
     }
     total = expression(tree, scope)
     used = {s for s in total.free_symbols if isinstance(s, Symbol)}

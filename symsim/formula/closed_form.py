@@ -227,9 +227,7 @@ class ClosedForm:
             found |= step.expr.atoms(Symbol) if step.symbol in found else set()
         return found
 
-    def interval(
-        self, level: float = LEVEL, together: float = TOGETHER, **values: float
-    ) -> tuple[float, float] | None:
+    def interval(self, level: float = LEVEL, together: float = TOGETHER, **values: float) -> tuple[float, float] | None:
         """Between which values the metric is expected at a point, in nine cases of ten unless another level is asked
         for. None where no time of it was fitted. Raises as evaluate.
 

@@ -35,8 +35,10 @@ def fitted_engine(device: Device, engine: Engine) -> FittedEngine | None:
         return None
     name = engine.like or engine.path.stem
     chosen = chosen_times(name, architecture_of(device.path.stem))
-    rows = {symbol: (Fraction(repr(value)), _source(one.engine, one.architecture, one.setups, one.median))
-            for symbol, (value, one) in chosen.values.items()}
+    rows = {
+        symbol: (Fraction(repr(value)), _source(one.engine, one.architecture, one.setups, one.median))
+        for symbol, (value, one) in chosen.values.items()
+    }
     stated = Source(how="constant", file=display_path(engine.path), note=f"{engine.name} {engine.version}")
     rows |= {symbol: (value, stated) for symbol, value in engine.times.items()}
     slow = frozenset(name for name in rows if name.startswith("slow"))

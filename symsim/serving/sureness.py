@@ -21,7 +21,7 @@ def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, Factors]
 
     Nothing is known where no kernel was fitted.
     """
-    nothing = dict.fromkeys(("tpot_s.mean", "ttft_s.mean", "output_tok_per_s_per_gpu"), _NONE)
+    nothing: dict[str, Factors] = dict.fromkeys(("tpot_s.mean", "ttft_s.mean", "output_tok_per_s_per_gpu"), _NONE)
     fitted = of.compiled.fitted
     if fitted is None or not found.solved or not found.values.get("rows"):
         return nothing
