@@ -72,6 +72,8 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
 
 def _layers(text: str) -> tuple[int, ...]:
     """Layers of each pipeline stage."""
+    if not all(number.strip().isdecimal() for number in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of layers; expected one number a stage, as 15,16,16,14")
     return tuple(int(number) for number in text.split(","))
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 from symsim.algebra.symbols import PRECISIONS
+from symsim.algebra.units import format_quantity
 from symsim.errors import DataError, did_you_mean, shortened
 from symsim.inputs.cost_model import COST_MODELS
-from symsim.inputs.data_file import read_data
+from symsim.inputs.data_file import DataFile, read_data
+from symsim.inputs.device_names import Change, bundled_name, changes_in, split_changes
 from symsim.inputs.expenses import Power, Price, read_power, read_price
-from symsim.paths import HARDWARE, is_file
+from symsim.paths import HARDWARE, display_path, is_file
 
 FIELDS: Mapping[str, str] = {
     **{f"peak_{precision}": "FLOP/s" for precision in PRECISIONS},
@@ -35,7 +38,11 @@ _SHARES: Mapping[str, str] = dict.fromkeys(("hbm_bandwidth", "nvlink_bandwidth",
 _CYCLES: Mapping[str, str] = dict.fromkeys(CONVERSIONS, "1")
 _DRIVER: Mapping[str, str] = {"hbm_capacity": "B"}
 _TABLES = ("datasheet", "driver", "conversion", "achievable", "assume", "cost_model", "price", "power")
-_SECTIONS = ("name", "source", "block_scales", *_TABLES)
+_SECTIONS = ("base", "name", "source", "block_scales", *_TABLES)
+_COUNTS = ("gpus_per_node", "sm_count")
+_PLACES = ("datasheet", "driver", "assume")
+"""Sections of which one states a figure."""
+
 BLOCK_FORMATS = ("nvfp4", "mxfp4", "mxfp8")
 """Formats with a scale for each small group of elements, which matrix units may apply by themselves."""
 
@@ -47,7 +54,8 @@ GPUS_PER_NODE = 8
 class Device:
     """One accelerator; equal to itself only, so that what is worked out from it can be cached by it.
 
-    key: its value in the `device` column of measured tables; figures: field -> SI value.
+    key: its value in the `device` column of measured tables; measured: the bundled device whose kernels stand for its
+    own, itself or the one that it is based on; asked: how a command names it; figures: field -> SI value.
 
     achievable: field -> share of the figure that is reached; assume: what stands in for what no datasheet or table
     says; assumed: fields of figures and `FIELD achievable` of shares that are assumed, not printed or measured;
@@ -58,6 +66,8 @@ class Device:
 
     name: str
     key: str
+    measured: str
+    asked: str
     path: Path
     source: str
     figures: Mapping[str, Fraction]
@@ -92,19 +102,25 @@ def bundled_devices() -> tuple[str, ...]:
 
 
 def load_device(device: str | Path) -> Device:
-    """A bundled name in any case, or a path to a device TOML.
+    """A bundled name in any common spelling, a path to a device TOML, or either with changes: `h100 with hbm_bandwidth
+    x 1.3, nvlink_bandwidth = 225 GB/s`.
 
-    Raises DataError (UnknownField, BadUnit) naming the file, its line and the key.
+    Raises DataError (UnknownField, BadUnit) naming the file, its line and the key, or the change.
 
     >>> float(load_device("H20").figures["hbm_bandwidth"])
     4000000000000.0
+    >>> float(load_device("h100_sxm with hbm_bandwidth x 2").figures["hbm_bandwidth"])
+    6700000000000.0
     """
-    name = str(device).lower()
-    if name in bundled_devices():
+    asked, changes = split_changes(str(device))
+    if changes is not None and not is_file(Path(device)):
+        return _changed(asked, changes)
+    name = bundled_name(str(device), bundled_devices())
+    if name is not None:
         return _bundled(name)
     path = Path(device)
     if not is_file(path):
-        hint = did_you_mean(name, bundled_devices())
+        hint = did_you_mean(str(device).lower(), bundled_devices())
         raise DataError(f"no device {shortened(str(device))!r}: neither a bundled name nor a TOML file; {hint}")
     return _read(path)
 
@@ -114,9 +130,75 @@ def _bundled(name: str) -> Device:
     return _read(HARDWARE / f"{name}.toml")
 
 
+@lru_cache(maxsize=256)
+def _changed(asked: str, words: str) -> Device:
+    """A device with changes; measured shares of peak and bandwidth stay what they are."""
+    device = load_device(asked)
+    for change in changes_in(words, FIELDS):
+        device = _with(device, change)
+    return replace(device, name=f"{device.name} with {words.strip()}", asked=f"{device.asked} with {words.strip()}")
+
+
+def _with(device: Device, change: Change) -> Device:
+    field, was = change.field, device.figures.get(change.field)
+    if change.factor is not None and was is None:
+        raise DataError(f"with {change.words!r}: {device.name} states no {field} to multiply; give it a value")
+    value = change.value if change.factor is None else (was or Fraction(0)) * change.factor
+    assert value is not None
+    if field in _COUNTS and value.denominator != 1:
+        raise DataError(f"with {change.words!r}: {field} = {float(value):g} must be a whole number")
+    told = "as asked" if was is None else f"as asked; {format_quantity(was, FIELDS[field])} otherwise"
+    scaled = {
+        model: {name: figure * (change.factor or 1) if name == field else figure for name, figure in rows.items()}
+        for model, rows in device.overrides.items()
+    }
+    if change.factor is None:
+        scaled = {model: {n: figure for n, figure in rows.items() if n != field} for model, rows in scaled.items()}
+    return replace(
+        device,
+        figures={**device.figures, field: value},
+        reported={**device.reported, field: told},
+        assumed=device.assumed - {field},
+        overrides=scaled,
+    )
+
+
+def _based(file: DataFile, data: Mapping[str, Any], path: Path) -> tuple[Mapping[str, Any], Device | None]:
+    """What a file says over what the device says that it is based on."""
+    base = data.get("base")
+    if base is None:
+        return data, None
+    if not isinstance(base, str):
+        raise DataError(f"{file.at('base')}: base = {base!r} must be a device: a bundled name, or a file beside it")
+    near = path.parent / base
+    name = bundled_name(base, bundled_devices())
+    other = near if is_file(near) else HARDWARE / f"{name}.toml" if name is not None else Path(base)
+    if is_file(other) and other.resolve() == path.resolve():
+        raise DataError(f"{file.at('base')}: {base} is this file; expected another device")
+    below: dict[str, Any] = dict(read_data(other)[1]) if is_file(other) else {}
+    if "base" in below:
+        raise DataError(f"{file.at('base')}: {base} is based on another device itself; expected one that is whole")
+    device = load_device(other)
+    own = {field for section in _PLACES for field in file.section(section, data)}
+    for section in _PLACES:
+        below[section] = {field: x for field, x in below.get(section, {}).items() if field not in own}
+    for model, rows in below.get("cost_model", {}).items():
+        below["cost_model"] = {**below["cost_model"], model: {f: x for f, x in rows.items() if f not in own}}
+    return _merged(below, {key: value for key, value in data.items() if key != "base"}), device
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Mapping[str, Any]:
+    both = {
+        key: _merged(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
+        for key, value in above.items()
+    }
+    return {**below, **both}
+
+
 def _read(path: Path) -> Device:
     file, data = read_data(path)
     file.check(data, _SECTIONS)
+    data, base = _based(file, data, path)
     printed = file.quantities("datasheet", data, FIELDS) | file.quantities("conversion", data, _CYCLES)
     driver = file.quantities("driver", data, _DRIVER, apart="source")
     measured = file.quantities("achievable", data, _SHARES)
@@ -139,5 +221,8 @@ def _read(path: Path) -> Device:
     name, source = file.line("name", data, path.stem), file.line("source", data, "no source stated")
     reported = dict.fromkeys(driver, file.line("source", file.section("driver", data), "as its driver reports it"))
     expenses = read_price(file, data), read_power(file, data)
-    stated_in = name, path.stem.upper(), path, source
+    measured = path.stem if base is None else base.measured
+    key = path.stem.upper() if base is None else base.key
+    asked = path.stem if path.parent == HARDWARE else display_path(path)
+    stated_in = name, key, measured, asked, path, source
     return Device(*stated_in, figures, shares, assume, assumed, scales, overrides, reported, *expenses)

@@ -26,7 +26,7 @@ from symsim.inputs.engine import DEFAULT_ENGINE, Engine
 from symsim.model.architecture import Architecture
 from symsim.model.family import Family
 from symsim.model.stored_formats import ServedModel
-from symsim.paths import HARDWARE, display_path
+from symsim.paths import display_path
 from symsim.pipeline.compilations import cut, derived, phase_of
 from symsim.pipeline.fitted_kernels import FittedKernels
 from symsim.pipeline.shards import check_deployment, whole_shards
@@ -187,8 +187,7 @@ class Compiled:
     @cached_property
     def origin(self) -> str:
         """The words of the command line that compile the same model, device and deployment."""
-        device = self.device.path.stem if self.device.path.parent == HARDWARE else display_path(self.device.path)
-        words = [self.config.name or self.config.path, "--device", device, *self.asked.flags()]
+        words = [self.config.name or self.config.path, "--device", self.device.asked, *self.asked.flags()]
         words += ["--cost-model", self.cost_model.name, "--tables", self.context.vintage]
         words += [word for folder in self.family.graphs for word in ("--graphs", folder)]
         return shlex.join(words if self.context.figures is None else [*words, "--fallback"])

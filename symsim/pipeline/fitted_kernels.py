@@ -86,7 +86,7 @@ def fitted_kernels(device: Device, engine: str, gemm: str, kv: str) -> FittedKer
 
 def _card(device: Device) -> tuple[_Card, str | None]:
     """The card whose measurements stand in for a device, and the sentence that says so where it is another one."""
-    names, name = spellings(), device.path.stem
+    names, name = spellings(), device.measured
     own = next((measured for measured, file in names["device"].items() if file == name), None)
     if own is not None:
         return _Card(own, 1.0, 1.0), None
@@ -146,10 +146,10 @@ def _known_kernel(table: str, dtype: str, card: str, engine: str) -> tuple[str, 
 def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, engine: str) -> Fitted:
     wider = card.wider * (1.0 if found.engine in (engine, "nccl") else _FACTOR)
     low, high = found.low**wider, found.high**wider
-    l2 = spellings()["l2"].get(device.path.stem, "50 MB")
+    l2 = spellings()["l2"].get(device.measured, "50 MB")
     numbers: dict[str, Expr] = {"l2": _rational(parse_quantity(l2, "B"))}
     if "sm_count" not in device.figures:
-        numbers["sm_count"] = Integer(int(spellings()["sm_count"].get(device.path.stem, 132)))
+        numbers["sm_count"] = Integer(int(spellings()["sm_count"].get(device.measured, 132)))
     return Fitted(
         form=found.form,
         suffix=_suffix(found, row),

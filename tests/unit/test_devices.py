@@ -1,10 +1,12 @@
 """Bundled devices against published figures, one row a figure; and what must hold of every device."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from symsim.algebra.units import parse_quantity
+from symsim.errors import DataError
 from symsim.inputs.device import bundled_devices, load_device
 
 HOPPER = "NVIDIA H100 datasheet"
@@ -156,3 +158,92 @@ def test_precisions_are_those_with_a_peak() -> None:
 
 def test_nodes_are_as_large_as_their_links_reach() -> None:
     assert [load_device(name).gpus_per_node for name in ("h20", "gb200", "tpu-v6e")] == [8, 72, 256]
+
+
+SPELLINGS = {
+    "h100": ("h100_sxm", "H100-SXM5-80GB", "NVIDIA H100 80GB HBM3", "nvidia h100"),
+    "h100-pcie": ("h100_pcie", "NVIDIA H100 PCIe"),
+    "a100-80": ("A100-SXM4-80GB", "a100_80"),
+    "gb200": ("GB200 NVL72",),
+    "rtx4090": ("4090", "GeForce RTX 4090"),
+    "rtx-pro-6000": ("rtx_pro_6000_server",),
+    "mi300x": ("AMD Instinct MI300X",),
+    "tpu-v5e": ("TPU v5e", "tpuv5e"),
+    "h20": ("H20 96GB", "h20_sxm"),
+}
+
+
+@pytest.mark.parametrize(("name", "asked"), [(name, asked) for name, every in SPELLINGS.items() for asked in every])
+def test_names_are_read_in_common_spellings(name: str, asked: str) -> None:
+    assert load_device(asked) is load_device(name)
+
+
+@pytest.mark.parametrize("asked", ["a100", "h100 nvl", "h1000", "", "sxm"])
+def test_what_could_be_several_devices_or_none_is_none(asked: str) -> None:
+    with pytest.raises(DataError, match="no device"):
+        load_device(asked)
+
+
+def test_changes_told_in_words() -> None:
+    plain = load_device("h100")
+    device = load_device("H100_SXM with hbm_bandwidth x 1.3, nvlink_bandwidth = 225 GB/s")
+    assert device.figures["hbm_bandwidth"] == plain.figures["hbm_bandwidth"] * Fraction("1.3")
+    assert device.figures["nvlink_bandwidth"] == 225 * 10**9
+    assert device.figures["peak_bf16"] == plain.figures["peak_bf16"]
+    assert (device.key, device.measured) == (plain.key, "h100")
+    assert device.asked == "h100 with hbm_bandwidth x 1.3, nvlink_bandwidth = 225 GB/s"
+    assert load_device(device.asked).figures == device.figures
+    larger = load_device("h100 with hbm_capacity x 2")
+    assert larger.figure("hbm_capacity", "infersim") == 2 * plain.figure("hbm_capacity", "infersim")
+    assert load_device("h100 with hbm_capacity = 96 GB").figure("hbm_capacity", "infersim") == 96 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ("", "expected a change"),
+        ("hbm_bandwith x 2", "did you mean hbm_bandwidth"),
+        ("hbm_bandwidth x -2", "above zero"),
+        ("hbm_bandwidth = 5", "no unit"),
+        ("hbm_bandwidth x 2, hbm_bandwidth x 3", "twice"),
+        ("peak_fp4 x 2", "states no peak_fp4"),
+        ("gpus_per_node x 1.3", "whole number"),
+        ("hbm_bandwidth", "expected a change"),
+    ],
+)
+def test_changes_that_cannot_be(changes: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        load_device(f"h100 with {changes}")
+
+
+def based(folder: Path, text: str) -> Path:
+    path = folder / "own.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_may_start_from_another_device(tmp_path: Path) -> None:
+    text = 'base = "H100_SXM"\nname = "Mine"\n[datasheet]\nhbm_bandwidth = "5 TB/s"\nrdma_bandwidth = "100 GB/s"\n'
+    device, plain = load_device(based(tmp_path, text)), load_device("h100")
+    own = {"hbm_bandwidth": 5 * 10**12, "rdma_bandwidth": 100 * 10**9}
+    assert device.figures == {**plain.figures, **own}
+    assert (device.name, device.assume["mfu"]) == ("Mine", plain.assume["mfu"])
+    assert "rdma_bandwidth" not in device.assumed
+    capacity = load_device(based(tmp_path, 'base = "h100"\n[datasheet]\nhbm_capacity = "96 GiB"\n'))
+    assert capacity.figure("hbm_capacity", "infersim") == 96 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('base = "h1000"\n', "no device"),
+        ("base = 3\n", "own.toml:1: base = 3"),
+        ('base = "own.toml"\n', "this file"),
+        ('base = "h100"\n[datasheet]\nhbm_bandwith = "5 TB/s"\n', "own.toml:3: there is no field hbm_bandwith"),
+        ('base = "other.toml"\n', "based on another device itself"),
+    ],
+)
+def test_bases_that_cannot_be(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('base = "h100"\n')
+    with pytest.raises(DataError, match=said):
+        load_device(based(tmp_path, text))
