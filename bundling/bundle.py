@@ -39,8 +39,9 @@ KEPT = (
     "compression_config",
     "expert_dtype",
     "scale_fmt",
+    "num_labels",
 )
-"""What every config keeps: what it is, its dtype, its context and its quantisation."""
+"""What every config keeps: what it is, its dtype, its context and its quantisation; of a reward model how many scores."""
 
 FIRST = ("deepseek-ai/DeepSeek-V3",)
 """Those that give their name to the file, where several have the same sizes."""
@@ -179,7 +180,9 @@ def minimal(config: Mapping[str, Any]) -> dict[str, Any]:
             if key in KEPT or (key in read and not key.startswith("_"))
         }
 
-    return kept(config)
+    scores = any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures", ()))
+    labels = {"num_labels": len(config["id2label"])} if scores and "id2label" in config else {}
+    return {**kept(config), **labels}
 
 
 def _plain(key: str, value: Any) -> Any:

@@ -200,6 +200,8 @@ def _in_the_format(asked: Words, same: list[tuple[Words, Bundled]]) -> Iterator[
         return
     unnamed = [(spelled, found) for spelled, found in same if not spelled.formats - plain]
     stored = [(s, found) for s, found in unnamed if asked.formats <= set(re.findall(r"[a-z0-9]+", found.format))]
+    if asked.formats & plain:  # of weights, not of what they are multiplied by
+        stored = [(spelled, found) for spelled, found in stored if found.format.startswith("bf16")]
     if stored or asked.formats & plain:
         yield from (Resolved(checkpoint=found) for found in _closest(asked, stored))
         return

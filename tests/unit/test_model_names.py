@@ -121,3 +121,9 @@ def test_without_the_extra_a_sentence_says_how(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(ConfigError, match=r"not bundled; `pip install 'symsim-llm\[hub\]'` reads other ids"):
         from_hub("someone/New-1B", "not bundled")
+
+
+@pytest.mark.parametrize("id", ["unsloth/gpt-oss-20b-BF16", "moonshotai/Kimi-K2-Instruct-bf16", "deepseek-v3-fp16"])
+def test_weights_in_bf16_are_not_those_that_are_multiplied_by_bf16(id: str) -> None:
+    with pytest.raises(ConfigError, match="is bundled in that format"):
+        load_config(id)
