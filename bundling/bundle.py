@@ -41,7 +41,7 @@ KEPT = (
     "scale_fmt",
     "num_labels",
 )
-"""What every config keeps: what it is, its dtype, its context and its quantisation; of reward models how many scores."""
+"""What every config keeps: what it is, its dtype, its context and its quantisation; of reward models the scores."""
 
 FIRST = ("deepseek-ai/DeepSeek-V3",)
 """Those that give their name to the file, where several have the same sizes."""
