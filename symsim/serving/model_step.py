@@ -187,7 +187,7 @@ def engine_of(step: ModelStep, work: Workload, *, budget: float, batch: float = 
     tau = max(0.0, (full - half) / (most / 2))
     cost = _prompt_cost(step, work, answers, budget)
     letters = {**answers, **prompts(work, cost), "tau": tau, "t_0": max(0.0, half - tau * most / 2)}
-    return Engine(time=step, letters=letters, work=work, affine=False)
+    return Engine(time=lru_cache(maxsize=2**15)(step), letters=letters, work=work, affine=False)
 
 
 def _decodes(step: ModelStep, answers: Letters, count: float) -> float:
