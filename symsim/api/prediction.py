@@ -7,7 +7,7 @@ from typing import Any
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.units import format_quantity
-from symsim.api.formula import Formula
+from symsim.api.request_formula import RequestFormula
 from symsim.errors import SymsimError, did_you_mean
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.ask import Ask
@@ -52,15 +52,19 @@ class Prediction:
         """Plain JSON types, every float at full precision."""
         return self.figures.as_dict()
 
-    def formula(self, name: str) -> Formula:
-        """The closed form behind a figure, `ttft` or `tpot`, at this load. Raises SymsimError for another name."""
+    def formula(self, name: str) -> RequestFormula:
+        """The closed form behind a figure, `ttft` or `tpot`, at this load; `evaluate(rate=5)` works it out at another.
+
+        Raises SymsimError for another name.
+        """
         if name not in _QUANTITIES:
             raise SymsimError(f"a prediction has no formula {name}; {did_you_mean(name, _QUANTITIES)}")
         forms = self.figures.served.forms
         outcome = next((forms[quantity] for quantity in _QUANTITIES[name] if quantity in forms), None)
         if outcome is None:
             raise SymsimError(f"there is no {name} here: {self.figures.sentence or 'it has no formula'}")
-        return Formula(closed_form(outcome, self.figures.served.letters, name, self.compiled))
+        form = closed_form(outcome, self.figures.served, name, self.compiled)
+        return RequestFormula(form, self.compiled, self.ask)
 
 
 def predict(compiled: Compiled, ask: Ask) -> Prediction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import sympy
@@ -13,24 +14,41 @@ from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.source import Source
 from symsim.pipeline.compiled import Compiled
-from symsim.serving.forms import FormStep, letters
+from symsim.serving.engines import Served
+from symsim.serving.forms import FormStep, letter, letters
 from symsim.serving.functions import Mean
 from symsim.serving.outcome import Outcome
-from symsim.serving.workload import Letters
 
 
-def closed_form(outcome: Outcome, known: Letters, wanted: str, compiled: Compiled) -> ClosedForm:
-    """The steps that lead to one of a form. Roots, means over queues and times of steps are numbers of this load."""
+def closed_form(outcome: Outcome, served: Served, wanted: str, compiled: Compiled) -> ClosedForm:
+    """The steps that lead to one of a form, and what a request waits beside it. Roots, means over queues and times of
+    steps are numbers of this load."""
+    waits = _waits(outcome, served) if wanted == "ttft" else {}
     steps = _leading([step for step in outcome.form.steps if not step.within], wanted)
     written = tuple(_step(step) for step in steps if _is_plain(step))
+    if waits:
+        *before, last = written
+        total = last.expr + sympy.Add(*(letter(name) for name in waits))
+        written = (*before, replace(last, expr=total))
     named = {step.symbol.name for step in written}
     free = {s.name for step in written for s in step.expr.free_symbols} - named  # pyright: ignore
-    values = {**known, **outcome.values}
+    values = {**served.letters, **outcome.values, **waits}
     numbers = {name: Fraction(values[name]).limit_denominator(10**15) for name in free}
     file = outcome.form.place.partition(":")[0]
     sources = {name: Source(how="computed", file=file, note=letters()[name].meaning) for name in free}
     derivation = Derivation(wanted, letters()[wanted].meaning, written, ())
     return ClosedForm(derivation, Numbers(numbers, sources), compiled.context, compiled.subject)
+
+
+def _waits(outcome: Outcome, served: Served) -> dict[str, float]:
+    """For a place, and for the host of an engine."""
+    own = outcome.values.get("ttft")
+    if own is None or "ttft_mean" not in served.values:
+        return {}
+    place = served.letters.get("W_slot", 0.0) if "slot_wait" in served.forms or "closed_tpot" in served.forms else 0.0
+    host = served.values["ttft_mean"] - own - place
+    found = {"W_slot": place, "t_host": host}
+    return {name: value for name, value in found.items() if value > 1e-12}
 
 
 def _is_plain(step: FormStep) -> bool:

@@ -73,8 +73,39 @@ def test_the_document_has_every_figure(way: str) -> None:
 def test_formulas_give_the_figures(way: str) -> None:
     found = predicted(way)
     assert found.formula("tpot").evaluate() == pytest.approx(found.figures.tpot, rel=1e-9)
-    assert found.formula("ttft").evaluate() == pytest.approx(found.figures.ttft["mean"], rel=1e-4)
+    assert found.formula("ttft").evaluate() == pytest.approx(found.figures.ttft["mean"], rel=1e-9)
     assert "TTFT" in found.formula("ttft").to_latex() or "ttft" in found.formula("ttft").to_text()
+
+
+@pytest.mark.parametrize("name", ["tpot", "ttft"])
+def test_formulas_are_worked_out_again_at_another_load(name: str) -> None:
+    costs = symsim.compile("qwen3-8b", "h100", cost_model="calibrated")
+    formula = costs.predict(2048, 256, rate=2).formula(name)
+    for change, how in (
+        ({"rate": 3}, {"rate": 3}),
+        ({"concurrency": 8}, {"concurrency": 8}),
+        ({"rate": 1.0, "budget": 1024, "hit": 0.5}, {"rate": 1, "budget": 1024, "prefix_hit": 0.5}),
+    ):
+        figures = costs.predict(2048, 256, **how).figures
+        expected = figures.tpot if name == "tpot" else figures.ttft["mean"]
+        assert formula.evaluate(**change) == expected
+        assert formula.interval(**change) == figures.intervals[f"{name}_s.mean"]
+    assert formula.evaluate(S=1000, O=64) == costs.predict(1000, 64, rate=2).formula(name).evaluate(rate=2)
+    narrow, wide = (formula.interval(level) for level in (0.5, 0.99))
+    assert narrow is not None
+    assert wide is not None
+    assert wide[0] <= narrow[0] <= formula.evaluate() <= narrow[1] <= wide[1]
+
+
+def test_formulas_of_workers() -> None:
+    costs = symsim.compile("qwen3-8b", "h100", cost_model="roofline")
+    formula = costs.predict(2048, 256, rate=20, prefill="3 x tp=1", decode="2 x tp=1").formula("ttft")
+    more = costs.predict(2048, 256, rate=20, prefill="4 x tp=1", decode="2 x tp=1").figures.ttft["mean"]
+    assert formula.evaluate(x=4) == more
+    with pytest.raises(symsim.SymsimError, match="no tempo"):
+        formula.evaluate(tempo=3)
+    with pytest.raises(symsim.SymsimError, match="prefill queue is unstable"):
+        formula.evaluate(rate=2000)
 
 
 @pytest.mark.parametrize("way", ["closed", "exclusive closed", "drafts", "apart closed"])
