@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from typing import Any
 
 from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError, did_you_mean
@@ -157,6 +158,7 @@ def _workers(text: str) -> tuple[int, str]:
 
 
 _SIZES = ("world_size", "num_nodes", "tp", "pp", "cp", "dp", "ep", "moe_tp", "redundant_experts")
+_WORDS = ("comm", "overlap", "gemm", "kv")
 _KEPT = ("gemm", "kv", "comm", "overlap", "sm_ratio", "engine", "memory_share")
 
 
@@ -166,12 +168,17 @@ def worker_deployment(text: str, base: Deployment) -> Deployment:
     >>> worker_deployment("tp=4", Deployment(gemm="fp8")).text()
     'world_size 4, tp 4, gemm fp8'
     """
-    sizes: dict[str, int] = {}
+    sizes: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = (word.strip() for word in part.partition("="))
         name = name.replace("-", "_")
+        if name in _WORDS and value:
+            sizes[name] = value
+            continue
         if name not in _SIZES or not value.isdigit():
-            raise SymsimError(f"{part!r} is no size of a worker; expected e.g. tp=4, of {', '.join(_SIZES)}")
+            raise SymsimError(
+                f"{part!r} is no size of a worker; expected e.g. tp=4, of {', '.join((*_SIZES, *_WORDS))}"
+            )
         sizes[name] = int(value)
     kept = {name: getattr(base, name) for name in _KEPT}
     return Deployment(**{**kept, **sizes})  # pyright: ignore[reportArgumentType]
