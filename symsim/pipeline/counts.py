@@ -231,7 +231,9 @@ def cache(
     subject = f"{family.config.path}, KV cache {held}" + (
         f" as {served.origin} says" if held != "bf16" and kv is None else ""
     )
-    form = ClosedForm(cache_derivation(phased), bound, TableContext(device="", vintage="", kv=held), subject)
+    form = ClosedForm(
+        cache_derivation(phased), bound, TableContext(device="", vintage="", kv=held, cost_model=COUNTING), subject
+    )
     windows = {_whole(window, values): _number(size, values) for window, size in windowed(phased.graph).items()}
     total = _number(sympy.Add(resident(phased.graph, "cache"), *windowed(phased.graph).values()), values)
     in_parts = {f"b_{part}" for part in KV_PARTS} & set(form.symbols)

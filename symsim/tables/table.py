@@ -14,7 +14,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from symsim.inputs.cost_model import DEFAULT
 from symsim.paths import MFU, display_path
 
 PUBLISHED_UNTIL: Mapping[str, str] = {"2025-10": "2025-10-15", "2026-05": "9999-12-31"}
@@ -34,14 +33,15 @@ class Lenders:
 class TableContext:
     """What binds a table besides its arguments: hashable, so that bound look-ups are shared.
 
-    device: value of the `device` column; kv: precision of the KV cache; mfu_decimals: places an MFU is rounded to;
+    device: value of the `device` column; kv: precision of the KV cache; cost_model: the one whose rules of looking up
+    hold; mfu_decimals: places an MFU is rounded to;
     figures, lenders: the device's datasheet and other devices' where fallbacks are allowed, else None.
     """
 
     device: str
     vintage: str
     kv: str
-    cost_model: str = DEFAULT
+    cost_model: str
     mfu_decimals: int | None = 3
     figures: tuple[tuple[str, float], ...] | None = None
     lenders: Lenders | None = None

@@ -30,7 +30,7 @@ import numpy, symsim
 random = numpy.random.default_rng(1)
 size = {size}
 points = [random.integers(1, most, size).astype(float) for most in (513, 65536, 4097)]
-costs = symsim.compile({model!r}, "h800")
+costs = symsim.compile({model!r}, "h800", cost_model="infersim")
 function = costs.tpot.function(["B", "S", "O"], {backend!r})
 timed(lambda: function(*points), size)
 """

@@ -10,6 +10,7 @@ import pytest
 from tests.commands import run
 
 PROCESS = [sys.executable, "-m", "symsim.cli"]
+INFERSIM = ("--cost-model", "infersim")
 
 
 REPORT = """\
@@ -101,7 +102,7 @@ def test_every_default_is_on_stderr_and_in_json() -> None:
 @pytest.mark.parametrize("level", ["symbolic", "model", "numeric"])
 @pytest.mark.parametrize("style", ["text", "latex", "markdown", "json"])
 def test_formula_prints_at_every_level(level: str, style: str) -> None:
-    done = run("formula", "deepseek-v3", "--device", "h800", "--level", level, "--format", style)
+    done = run("formula", "deepseek-v3", *INFERSIM, "--device", "h800", "--level", level, "--format", style)
     assert done.returncode == 0
     assert "TPOT" in done.stdout
     if style != "json":
@@ -111,7 +112,7 @@ def test_formula_prints_at_every_level(level: str, style: str) -> None:
 
 @pytest.mark.parametrize("metric", ["tpot", "ttft", "tgs-decode", "tgs-prefill", "memory", "max-batch"])
 def test_printed_module_needs_only_the_standard_library(metric: str, tmp_path: Path) -> None:
-    source = run("formula", "qwen3-8b", "--metric", metric, "--format", "python").stdout
+    source = run("formula", "qwen3-8b", *INFERSIM, "--metric", metric, "--format", "python").stdout
     name = metric.replace("-", "_")
     arguments = {"tpot": "B=64, S=4096, O=2048", "tgs_decode": "B=64, S=4096, O=2048"}
     arguments |= {"ttft": "T=4096, S=4096", "tgs_prefill": "T=4096, S=4096"}
@@ -119,12 +120,14 @@ def test_printed_module_needs_only_the_standard_library(metric: str, tmp_path: P
     (tmp_path / "printed.py").write_text(f"{source}\n\nprint({name}({arguments[name]}))\n")
     isolated = [sys.executable, "-I", "-S", str(tmp_path / "printed.py")]
     value = float(subprocess.run(isolated, capture_output=True, text=True, check=True).stdout)
-    shown = json.loads(run("formula", "qwen3-8b", "--metric", metric, "--breakdown", "--format", "json").stdout)
+    shown = json.loads(
+        run("formula", "qwen3-8b", *INFERSIM, "--metric", metric, "--breakdown", "--format", "json").stdout
+    )
     assert value == pytest.approx(shown["value"], rel=1e-12)
 
 
 def test_breakdown_names_graph_lines_rows_and_what_binds() -> None:
-    done = run("formula", "qwen3-8b", "--breakdown", "--at", "B=100,S=8192", "--tables", "2025-10")
+    done = run("formula", "qwen3-8b", *INFERSIM, "--breakdown", "--at", "B=100,S=8192", "--tables", "2025-10")
     core = next(line for line in done.stdout.splitlines() if line.startswith("layer.attention.core"))
     assert "graphs/infersim/attention_blocks.graph:" in core
     assert "mfu/gqa_decode.csv:" in core
@@ -133,23 +136,25 @@ def test_breakdown_names_graph_lines_rows_and_what_binds() -> None:
 
 
 def test_breakdown_adds_up_to_the_metric() -> None:
-    shown = json.loads(run("formula", "deepseek-v3", "--device", "h800", "--breakdown", "--format", "json").stdout)
+    shown = json.loads(
+        run("formula", "deepseek-v3", *INFERSIM, "--device", "h800", "--breakdown", "--format", "json").stdout
+    )
     assert sum(op["seconds"] * op["times"] for op in shown["operators"]) == pytest.approx(shown["value"])
 
 
 def test_solve_text_json_and_exit_codes() -> None:
     query = "max B subject to TPOT <= 50 ms, memory <= capacity"
-    done = run("solve", "qwen3-8b", query)
+    done = run("solve", "qwen3-8b", *INFERSIM, query)
     assert done.returncode == 0
     assert done.stdout.startswith(
         "B = 74, bound by memory <= capacity: memory is 102.408 GB, and 103.314 GB at B = 75."
     )
     assert "assumed O = 2048, S = 4096" in done.stderr
-    answer = json.loads(run("solve", "qwen3-8b", query, "--json").stdout)
+    answer = json.loads(run("solve", "qwen3-8b", *INFERSIM, query, "--json").stdout)
     keys = {"variable", "value", "unit", "objective", "binding", "slack", "certificate", "closed_form"}
     assert keys <= set(answer)
     assert set(answer["certificate"]) == {"value_at", "value_next", "feasible_set"}
-    assert run("solve", "qwen3-8b", "max B subject to TPOT <= 1 ms").returncode == 1
+    assert run("solve", "qwen3-8b", *INFERSIM, "max B subject to TPOT <= 1 ms").returncode == 1
 
 
 def test_graph_and_list() -> None:
@@ -190,16 +195,16 @@ BAD = [
     (("simulate", "--config-path", "deepseek-v3", "--world-size", "48"), "n_routed_experts (E = 256)"),
     (("simulate", "--config-path", "qwen3-8b", "--device-type", "h21"), "did you mean h20"),
     (("simulate", "--config-path", "qwen3-8b", "--prefill-only", "--decode-only"), "exclude each other"),
-    (("formula", "qwen3-8b", "--breakdown", "--at", "B=x"), "expected e.g. B=64,S=4096"),
-    (("formula", "qwen3-8b", "--metric", "tpto"), "invalid choice: 'tpto'"),
-    (("solve", "qwen3-8b", "max B subject to TPTO <= 50 ms"), "did you mean tpot"),
-    (("solve", "qwen3-8b", "max B subject to TPOT <= 50 GB"), "'GB' is no unit of s"),
-    (("solve", "qwen3-8b", "max B subjct to TPOT <= 50 ms"), "expected over or subject to"),
+    (("formula", "qwen3-8b", *INFERSIM, "--breakdown", "--at", "B=x"), "expected e.g. B=64,S=4096"),
+    (("formula", "qwen3-8b", *INFERSIM, "--metric", "tpto"), "invalid choice: 'tpto'"),
+    (("solve", "qwen3-8b", *INFERSIM, "max B subject to TPTO <= 50 ms"), "did you mean tpot"),
+    (("solve", "qwen3-8b", *INFERSIM, "max B subject to TPOT <= 50 GB"), "'GB' is no unit of s"),
+    (("solve", "qwen3-8b", *INFERSIM, "max B subjct to TPOT <= 50 ms"), "expected over or subject to"),
 ]
 
 
 def test_a_mistake_ends_the_process_with_2() -> None:
-    done = subprocess.run([*PROCESS, "solve", "qwen3-8b", "max B"], capture_output=True, text=True)
+    done = subprocess.run([*PROCESS, "solve", "qwen3-8b", *INFERSIM, "max B"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("symsim: ")
     assert "Traceback" not in done.stderr
@@ -207,7 +212,7 @@ def test_a_mistake_ends_the_process_with_2() -> None:
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     """As in `symsim formula ... | head -1`: the pipe is closed before all is written."""
-    words = [*PROCESS, "formula", "deepseek-v3", "--format", "python"]
+    words = [*PROCESS, "formula", "deepseek-v3", *INFERSIM, "--format", "python"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -247,7 +252,7 @@ def test_degrees_of_parallelism_are_flags() -> None:
 
 
 def test_a_cost_model_without_pipelines_says_so() -> None:
-    done = run("formula", "qwen3-8b", "--world-size", "2", "--pp", "2")
+    done = run("formula", "qwen3-8b", *INFERSIM, "--world-size", "2", "--pp", "2")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("symsim: the infersim cost model has no pipeline parallelism (pp = 2), as graphs/")
     assert len(done.stderr.splitlines()) == 1
@@ -258,13 +263,14 @@ def test_a_cost_model_without_pipelines_says_so() -> None:
     [("formula", "ttft", "B"), ("formula", "tpot", "T"), ("regimes", "tgs-prefill", "B"), ("sensitivity", "tpot", "T")],
 )
 def test_a_symbol_that_the_metric_does_not_have_is_refused(command: str, metric: str, name: str) -> None:
-    done = run(command, "qwen3-8b", "--metric", metric, "--at", f"{name}=8")
+    done = run(command, "qwen3-8b", *INFERSIM, "--metric", metric, "--at", f"{name}=8")
     assert done.returncode == 2
     assert f"{metric.replace('-', '_')} does not depend on {name}; its workload is" in done.stderr
 
 
 def test_a_largest_batch_below_one_is_an_answer() -> None:
-    words = ("formula", "deepseek-v3", "--device", "h800", "--gemm", "fp8", "--metric", "max-batch", "--at", "S=4096")
+    asked = "--metric", "max-batch", "--at", "S=4096"
+    words = ("formula", "deepseek-v3", "--device", "h800", *INFERSIM, "--gemm", "fp8", *asked)
     done = run(*words)
     assert done.returncode == 1
     assert "not even one sequence fits at S = 4096, O = 2048" in done.stdout
@@ -272,24 +278,41 @@ def test_a_largest_batch_below_one_is_an_answer() -> None:
     shown = run(*words, "--breakdown", "--format", "json")
     assert (shown.returncode, json.loads(shown.stdout)["value"]) == (1, 0)
     swept = run(
-        "sweep", "deepseek-v3", "--device", "h800", "--gemm", "fp8", "--metrics", "max_batch", "--subject-to", ""
+        *("sweep", "deepseek-v3", "--device", "h800", *INFERSIM, "--gemm", "fp8"),
+        "--metrics",
+        "max_batch",
+        "--subject-to",
+        "",
     )
     assert swept.returncode == 1
     assert "not even one sequence fits in memory" in swept.stdout
 
 
 IN_CONTEXT = [
-    (("formula", "qwen3-8b", "--at", "B=8,C=4096"), "at B = 8, C = 4096"),
-    (("regimes", "qwen3-8b", "--along", "B", "--at", "C=4096"), "at B = 64, C = 4096"),
-    (("regimes", "qwen3-8b", "--along", "B,C"), "C = 5120 is"),
-    (("sensitivity", "qwen3-8b", "--at", "B=64,C=4096"), "at B = 64, C = 4096"),
+    (("formula", "qwen3-8b", *INFERSIM, "--at", "B=8,C=4096"), "at B = 8, C = 4096"),
+    (("regimes", "qwen3-8b", *INFERSIM, "--along", "B", "--at", "C=4096"), "at B = 64, C = 4096"),
+    (("regimes", "qwen3-8b", *INFERSIM, "--along", "B,C"), "C = 5120 is"),
+    (("sensitivity", "qwen3-8b", *INFERSIM, "--at", "B=64,C=4096"), "at B = 64, C = 4096"),
     (("compare", "infersim", "roofline", "--model", "qwen3-8b", "--at", "B=8,C=4096"), "at B = 8, C = 4096"),
     (
-        ("sweep", "qwen3-8b", "--over", "B=1:4", "--over", "C=4096", "--subject-to", "", "--metrics", "tpot"),
+        (
+            "sweep",
+            "qwen3-8b",
+            "--cost-model",
+            "infersim",
+            "--over",
+            "B=1:4",
+            "--over",
+            "C=4096",
+            "--subject-to",
+            "",
+            "--metrics",
+            "tpot",
+        ),
         "4 of 4 points are feasible",
     ),
-    (("solve", "qwen3-8b", "max B subject to TPOT <= 50 ms with C = 4096"), "B = "),
-    (("solve", "qwen3-8b", "max C subject to TPOT <= 50 ms with B = 16"), "C = "),
+    (("solve", "qwen3-8b", *INFERSIM, "max B subject to TPOT <= 50 ms with C = 4096"), "B = "),
+    (("solve", "qwen3-8b", *INFERSIM, "max C subject to TPOT <= 50 ms with B = 16"), "C = "),
     (("formula", "qwen3-8b", "--cost-model", "roofline", "--metric", "step", "--at", "B=4,C=500"), "past = "),
 ]
 
@@ -304,10 +327,16 @@ def test_the_mean_context_may_be_given_in_place_of_lengths(words: tuple[str, ...
 @pytest.mark.parametrize(
     "words",
     [
-        ("solve", "qwen3-8b", "max B subject to TPOT <= 50 ms, memory <= capacity with C = 4096"),
-        ("formula", "qwen3-8b", "--metric", "memory", "--at", "C=4096"),
-        ("sweep", "qwen3-8b", "--over", "B=1:4", "--over", "C=4096"),
-        ("regimes", "qwen3-8b", "--metric", "ttft", "--along", "S", "--at", "C=4096"),
+        (
+            "solve",
+            "qwen3-8b",
+            "--cost-model",
+            "infersim",
+            "max B subject to TPOT <= 50 ms, memory <= capacity with C = 4096",
+        ),
+        ("formula", "qwen3-8b", *INFERSIM, "--metric", "memory", "--at", "C=4096"),
+        ("sweep", "qwen3-8b", *INFERSIM, "--over", "B=1:4", "--over", "C=4096"),
+        ("regimes", "qwen3-8b", *INFERSIM, "--metric", "ttft", "--along", "S", "--at", "C=4096"),
     ],
 )
 def test_a_mean_context_that_does_not_say_both_lengths_is_refused(words: tuple[str, ...]) -> None:

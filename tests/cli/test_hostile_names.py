@@ -56,7 +56,7 @@ def costs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     name: str = request.param
     config = model_in(tmp_path / name.replace("/", ""))
-    return symsim.compile(config, device_named(name, tmp_path))
+    return symsim.compile(config, device_named(name, tmp_path), cost_model="infersim")
 
 
 def test_exports_compute_and_do_nothing_else(costs: symsim.Costs, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_exports_compute_and_do_nothing_else(costs: symsim.Costs, tmp_path: Path
 def test_latex_compiles_and_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = model_in(tmp_path / "\\input{x} $_^{ % #~&")
-    named = [symsim.compile(config, device_named(name, tmp_path)) for name in NAMES]
+    named = [symsim.compile(config, device_named(name, tmp_path), cost_model="infersim") for name in NAMES]
     body = "\n\\newpage\n".join(costs.memory.to_latex("model") for costs in named)
     (tmp_path / "formulas.tex").write_text(f"{DOCUMENT}\\begin{{document}}\n{body}\n\\end{{document}}\n")
     command = ["pdflatex", "-shell-escape", "-interaction=nonstopmode", "-halt-on-error"]
@@ -101,7 +101,7 @@ def test_a_paper_shows_the_name_as_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     config = model_in(tmp_path / "\\input{x} $_^{ % #~&")
     keys = {**json.loads(config.read_text()), "_source": "\\write18{touch pwned}\n\\end{document}"}
     config.write_text(json.dumps(keys))
-    symsim.paper(symsim.compile(config, device_named(name, tmp_path)), tmp_path / "paper")
+    symsim.paper(symsim.compile(config, device_named(name, tmp_path), cost_model="infersim"), tmp_path / "paper")
     command = ["pdflatex", "-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "main"]
     done = subprocess.run(command, cwd=tmp_path / "paper", capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
@@ -119,20 +119,20 @@ def test_a_paper_shows_the_name_as_it_is(tmp_path: Path, monkeypatch: pytest.Mon
 def test_typst_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     typst = pytest.importorskip("typst")
     monkeypatch.chdir(tmp_path)
-    costs = symsim.compile("qwen3-8b", device_named(' "#panic("x") '.join(NAMES), tmp_path))
+    costs = symsim.compile("qwen3-8b", device_named(' "#panic("x") '.join(NAMES), tmp_path), cost_model="infersim")
     (tmp_path / "formula.typ").write_text(costs.tpot.to_typst())
     typst.compile(tmp_path / "formula.typ", output=tmp_path / "formula.pdf")
 
 
 def test_markdown_holds_no_markup_of_a_name(tmp_path: Path) -> None:
-    costs = symsim.compile("qwen3-8b", device_named(" ".join(NAMES), tmp_path))
+    costs = symsim.compile("qwen3-8b", device_named(" ".join(NAMES), tmp_path), cost_model="infersim")
     subject = costs.tpot.to_markdown().split("\n\n")[1]
     assert not re.search(r"[<>`$\[\]|\\]", subject)
 
 
 def test_a_picture_takes_dollar_signs(tmp_path: Path) -> None:
     name = r"_A $\frac{$ B"
-    costs = symsim.compile("qwen3-8b", device_named(name, tmp_path))
+    costs = symsim.compile("qwen3-8b", device_named(name, tmp_path), cost_model="infersim")
     save_regimes(symsim.regimes(costs.tpot, "B", 1, 2, S=64, O=64), None, None, tmp_path / "regimes.png")
     save_front([FrontPoint(1.0, 1.0, {"device": name})], name, tmp_path / "front.png")
 
@@ -140,10 +140,10 @@ def test_a_picture_takes_dollar_signs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("control", ["\x1b[2J", "\x9b2J", "\x07", "a\u202eb", "\u2028", ""])
 def test_a_device_name_is_a_text_to_print(control: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"device\.toml:\d+: name = .* must be a text without control characters"):
-        symsim.compile("qwen3-8b", device_named(control, tmp_path))
+        symsim.compile("qwen3-8b", device_named(control, tmp_path), cost_model="infersim")
     (tmp_path / "device.toml").write_text((HARDWARE / "h20.toml").read_text().replace('name = "', 'name = 7 #"', 1))
     with pytest.raises(DataError, match="name = 7 must be a text"):
-        symsim.compile("qwen3-8b", tmp_path / "device.toml")
+        symsim.compile("qwen3-8b", tmp_path / "device.toml", cost_model="infersim")
 
 
 def test_a_name_over_two_lines_is_one(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_name_over_two_lines_is_one(tmp_path: Path) -> None:
 
 def test_control_characters_of_paths_and_keys_are_shown(tmp_path: Path) -> None:
     config = model_in(tmp_path / "a\x1b[2J\nb")
-    costs = symsim.compile(config, "h20")
+    costs = symsim.compile(config, "h20", cost_model="infersim")
     for text in (costs.tpot.subject, costs.tpot.layout("symbolic").origin):
         assert text.isprintable()
     assert "\\x1b[2J\\nb" in costs.tpot.to_latex()
@@ -165,7 +165,11 @@ def test_control_characters_of_paths_and_keys_are_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cell", ["A1", "$B$2", "Sheet1!C3", "'My sheet'!$D4", "'it''s'!A1", "batch"])
 def test_cells_may_stand_anywhere(cell: str) -> None:
-    assert symsim.compile("qwen3-8b", "h20").tpot.to_excel({"B": cell}).startswith(f"=LET(B_,{cell},")
+    assert (
+        symsim.compile("qwen3-8b", "h20", cost_model="infersim")
+        .tpot.to_excel({"B": cell})
+        .startswith(f"=LET(B_,{cell},")
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,17 +178,17 @@ def test_cells_may_stand_anywhere(cell: str) -> None:
 )
 def test_a_cell_is_a_reference(cell: str) -> None:
     with pytest.raises(symsim.SymsimError, match=r"is no cell; expected e\.g\. A1"):
-        symsim.compile("qwen3-8b", "h20").tpot.to_excel({"B": cell})
+        symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot.to_excel({"B": cell})
 
 
 def test_only_inputs_have_cells() -> None:
     with pytest.raises(symsim.SymsimError, match="batch is no input of this formula; known: B, O, S"):
-        symsim.compile("qwen3-8b", "h20").tpot.to_excel({"batch": "A1"})
+        symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot.to_excel({"batch": "A1"})
 
 
 def test_the_command_itself_is_safe(tmp_path: Path) -> None:
     device = device_named(NAMES[0], tmp_path)
-    made = run("formula", "qwen3-8b", "--device", str(device), "--format", "python")
+    made = run("formula", "qwen3-8b", "--cost-model", "infersim", "--device", str(device), "--format", "python")
     done = subprocess.run([sys.executable, "-"], input=made.stdout, cwd=tmp_path, text=True)
     assert done.returncode == 0
     assert not (tmp_path / "pwned").exists()

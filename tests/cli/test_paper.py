@@ -53,7 +53,7 @@ def test_it_compiles_and_verifies(
 
 
 def test_the_worked_example_ends_at_the_metric(tmp_path: Path) -> None:
-    costs = symsim.compile("deepseek-v3", "h800", LARGE)
+    costs = symsim.compile("deepseek-v3", "h800", LARGE, cost_model="infersim")
     symsim.paper(costs, tmp_path, B=96, S=2000, O=500)
     text = (tmp_path / "section.tex").read_text()
     milliseconds = costs.tpot.evaluate(B=96, S=2000, O=500) * 1e3
@@ -90,7 +90,7 @@ def _texts(node: xml.dom.minidom.Node) -> list[xml.dom.minidom.Text]:
 
 
 def test_own_files_are_replaced_and_no_others(tmp_path: Path) -> None:
-    costs = symsim.compile("qwen3-8b", "h20")
+    costs = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     (tmp_path / "notes.txt").write_text("mine")
     symsim.paper(costs, tmp_path)
     first = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
@@ -104,14 +104,25 @@ def test_own_files_are_replaced_and_no_others(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_an_error(tmp_path: Path) -> None:
-    done = run("paper", "qwen3-8b", "--out", str(tmp_path / "out"), "--at", "B=0")
+    done = run("paper", "qwen3-8b", "--cost-model", "infersim", "--out", str(tmp_path / "out"), "--at", "B=0")
     assert done.returncode == 2
-    done = run("paper", "qwen3-8b", "--out", str(tmp_path / "out"), "--sla", "50 GB")
+    done = run("paper", "qwen3-8b", "--cost-model", "infersim", "--out", str(tmp_path / "out"), "--sla", "50 GB")
     assert done.returncode == 2
-    done = run("paper", "deepseek-v3", "--kv", "fp8", "--device", "h800", "--out", str(tmp_path / "out"))
+    done = run(
+        "paper",
+        "deepseek-v3",
+        "--cost-model",
+        "infersim",
+        "--kv",
+        "fp8",
+        "--device",
+        "h800",
+        "--out",
+        str(tmp_path / "out"),
+    )
     assert done.returncode == 2  # no fp8 rows, and no default may stand in
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("x")
-    assert run("paper", "qwen3-8b", "--out", str(tmp_path / "file")).returncode == 2
+    assert run("paper", "qwen3-8b", "--cost-model", "infersim", "--out", str(tmp_path / "file")).returncode == 2
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -30,12 +30,12 @@ def test_every_command_takes_json_and_quiet(command: str, capsys: pytest.Capture
 BAD = [
     ["formula", "no-model", "--json"],
     ["formula", "no-model", "--format", "json"],
-    ["solve", "qwen3-8b", "max", "--json"],
+    ["solve", "qwen3-8b", "--cost-model", "infersim", "max", "--json"],
     ["params", "no-model", "--json"],
     ["kernel", "no-kernel", "--json"],
     ["paper", "no-model", "--out", "x", "--json"],
     ["new-model", "no-model", "--json"],
-    ["solve", "qwen3-8b", "--no-such-flag", "--json"],
+    ["solve", "qwen3-8b", "--cost-model", "infersim", "--no-such-flag", "--json"],
     ["list", "nothing", "--json"],
 ]
 
@@ -66,7 +66,7 @@ def test_without_json_an_error_leaves_stdout_empty(capsys: pytest.CaptureFixture
 
 
 def test_quiet_leaves_errors_only(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["solve", "qwen3-8b", "max B subject to memory <= capacity"]
+    asked = ["solve", "qwen3-8b", "--cost-model", "infersim", "max B subject to memory <= capacity"]
     assert cli.main(asked) == 0
     loud = capsys.readouterr()
     assert "assumed" in loud.err
@@ -78,12 +78,12 @@ def test_quiet_leaves_errors_only(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 WITHOUT_ROWS = [
-    ["formula", "deepseek-v3", "--device", "b200"],
-    ["formula", "deepseek-v3", "--device", "b200", "--breakdown"],
-    ["solve", "deepseek-v3", "max B subject to TPOT <= 500 ms", "--device", "b200"],
-    ["sensitivity", "deepseek-v3", "--device", "b200"],
-    ["sweep", "deepseek-v3", "--device", "b200", "--over", "B=1,2"],
-    ["compare", "b200", "gb200", "--model", "deepseek-v3"],
+    ["formula", "deepseek-v3", "--cost-model", "infersim", "--device", "b200"],
+    ["formula", "deepseek-v3", "--cost-model", "infersim", "--device", "b200", "--breakdown"],
+    ["solve", "deepseek-v3", "--cost-model", "infersim", "max B subject to TPOT <= 500 ms", "--device", "b200"],
+    ["sensitivity", "deepseek-v3", "--cost-model", "infersim", "--device", "b200"],
+    ["sweep", "deepseek-v3", "--cost-model", "infersim", "--device", "b200", "--over", "B=1,2"],
+    ["compare", "b200", "gb200", "--model", "deepseek-v3", "--cost-model", "infersim"],
     ["simulate", "--config-path", "deepseek-v3", "--device-type", "b200"],
 ]
 
@@ -112,7 +112,18 @@ def test_a_refused_picture_leaves_no_file(tmp_path: Path, capsys: pytest.Capture
     pytest.importorskip("matplotlib")
     pytest.importorskip("pyarrow")
     table, picture = tmp_path / "points.parquet", tmp_path / "front.nothing"
-    asked = ["sweep", "qwen3-8b", "--over", "B=1,2", "--out", str(table), "--plot", str(picture)]
+    asked = [
+        "sweep",
+        "qwen3-8b",
+        "--cost-model",
+        "infersim",
+        "--over",
+        "B=1,2",
+        "--out",
+        str(table),
+        "--plot",
+        str(picture),
+    ]
     assert cli.main(asked) == 2
     assert cli.main(["regimes", "qwen3-8b", "--roofline", str(tmp_path / "none" / "roof.pdf")]) == 2
     assert capsys.readouterr().out == ""
@@ -128,7 +139,7 @@ def test_a_picture_replaces_a_file_whole_or_not_at_all(tmp_path: Path, monkeypat
         Path(file).write_text("half a pict")
         raise OSError(28, "No space left on device")
 
-    asked = ["sensitivity", "qwen3-8b", "--plot", str(picture)]
+    asked = ["sensitivity", "qwen3-8b", "--cost-model", "infersim", "--plot", str(picture)]
     with monkeypatch.context() as patched:
         patched.setattr(pyplot.Figure, "savefig", half)
         assert cli.main(asked) == 2

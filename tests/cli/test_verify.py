@@ -9,9 +9,12 @@ from tests.commands import run
 
 SUBJECT = ("deepseek-v3", "--device", "h800", "--world-size", "128", "--num-nodes", "16", "--gemm", "fp8")
 DEPLOYED = (*SUBJECT, "--comm", "deepep", "--overlap", "two-batch")
+INFERSIM = ("--cost-model", "infersim")
 
 
-@pytest.mark.parametrize("extra", [(), ("--level", "numeric", "--metric", "max-batch"), ("--cost-model", "roofline")])
+@pytest.mark.parametrize(
+    "extra", [INFERSIM, (*INFERSIM, "--level", "numeric", "--metric", "max-batch"), ("--cost-model", "roofline")]
+)
 def test_a_printed_file_says_what_it_is_about(tmp_path: Path, extra: tuple[str, ...]) -> None:
     printed = run("formula", *DEPLOYED, *extra, "--format", "latex")
     (tmp_path / "a.tex").write_text(printed.stdout)
@@ -21,7 +24,7 @@ def test_a_printed_file_says_what_it_is_about(tmp_path: Path, extra: tuple[str, 
 
 
 def test_what_was_changed_is_named_with_its_line_and_value(tmp_path: Path) -> None:
-    printed = run("formula", *DEPLOYED, "--format", "latex").stdout
+    printed = run("formula", *DEPLOYED, *INFERSIM, "--format", "latex").stdout
     changed = printed.replace(" + t_{\\mathrm{experts}} +", " +").replace("58\\,720", "68\\,720")
     assert changed != printed
     (tmp_path / "a.tex").write_text(changed)
@@ -37,8 +40,8 @@ def test_what_was_changed_is_named_with_its_line_and_value(tmp_path: Path) -> No
 
 def test_a_formula_on_the_command_line() -> None:
     formula = r"\mathrm{TPOT} = 36 t_{layer} + 5\,\mathrm{ms}"
-    assert run("verify", formula, "--model", "qwen3-8b").returncode == 0
-    done = run("verify", formula.replace("36", "35"), "--model", "qwen3-8b")
+    assert run("verify", formula, "--model", "qwen3-8b", *INFERSIM).returncode == 0
+    done = run("verify", formula.replace("36", "35"), "--model", "qwen3-8b", *INFERSIM)
     assert done.returncode == 1
     assert "you have 35*t_layer, derived is 36*t_layer" in done.stdout
 
@@ -48,8 +51,8 @@ def test_a_formula_on_the_command_line() -> None:
     [
         (("x = y",), "does not say which model it is about"),
         (("nothing.tex",), "cannot be read"),
-        ((r"36 t_{layr}", "--model", "qwen3-8b"), "did you mean"),
-        ((r"\sqrt{3}", "--model", "qwen3-8b"), "is not read here"),
+        ((r"36 t_{layr}", "--model", "qwen3-8b", *INFERSIM), "did you mean"),
+        ((r"\sqrt{3}", "--model", "qwen3-8b", *INFERSIM), "is not read here"),
         (("36 t_{layer}", "--model", "qwen3-9b"), "no model"),
         (("36 t_{layer}", "--model", "qwen3-8b", "--at", "X=3"), "expected e.g."),
     ],
@@ -72,7 +75,7 @@ def test_a_comment_that_is_no_command(tmp_path: Path) -> None:
 
 def test_a_wrong_value_of_a_symbol_is_named() -> None:
     formula = r"\mathrm{TPOT} = L t_{layer} + t_{sched} \\ L = 37 \\ B = 64"
-    done = run("verify", formula, "--model", "qwen3-8b")
+    done = run("verify", formula, "--model", "qwen3-8b", *INFERSIM)
     assert done.returncode == 1
     assert "wrong value of L: you have 37, derived 36" in done.stdout
     assert "not compared: B\n" in done.stdout
@@ -80,15 +83,15 @@ def test_a_wrong_value_of_a_symbol_is_named() -> None:
 
 def test_what_rounding_hides_is_told() -> None:
     formula = r"\mathrm{TPOT} = 36 t_{layer} + t_{sched} \\ W_{HBM} = 4.4\,\mathrm{TB/s}"
-    done = run("verify", formula, "--model", "qwen3-8b")
+    done = run("verify", formula, "--model", "qwen3-8b", *INFERSIM)
     assert done.returncode == 0
     assert "rounded numbers agree within 0.044 %" in done.stdout
-    assert run("verify", formula.replace("4.4", "4.41"), "--model", "qwen3-8b").returncode == 1
+    assert run("verify", formula.replace("4.4", "4.41"), "--model", "qwen3-8b", *INFERSIM).returncode == 1
 
 
 def test_a_file_that_has_the_section_in(tmp_path: Path) -> None:
     """What `symsim paper` writes: main.tex inputs section.tex, which says what it derives."""
-    assert run("paper", "qwen3-8b", "--out", str(tmp_path / "paper")).returncode == 0
+    assert run("paper", "qwen3-8b", *INFERSIM, "--out", str(tmp_path / "paper")).returncode == 0
     done = run("verify", "paper/main.tex", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(": equal") == 7
@@ -99,11 +102,11 @@ def test_a_file_that_has_the_section_in(tmp_path: Path) -> None:
 def test_a_file_of_ones_own_that_has_another_in(tmp_path: Path) -> None:
     (tmp_path / "main.tex").write_text("\\begin{document}\n% \\input{old}\n\\input{section}\n\\end{document}\n")
     (tmp_path / "section.tex").write_text("Text.\n\\[ \\mathrm{TPOT} = 35 t_{layer} + t_{sched} \\]\n")
-    done = run("verify", "main.tex", "--model", "qwen3-8b", folder=tmp_path)
+    done = run("verify", "main.tex", "--model", "qwen3-8b", *INFERSIM, folder=tmp_path)
     assert done.returncode == 1
     assert "(line 2): you have 35*t_layer" in done.stdout
     (tmp_path / "main.tex").write_text("\\input{section}\n\\input{other.tex}\n")
     (tmp_path / "other.tex").write_text("\\[ C = S \\]")
-    done = run("verify", "main.tex", "--model", "qwen3-8b", folder=tmp_path)
+    done = run("verify", "main.tex", "--model", "qwen3-8b", *INFERSIM, folder=tmp_path)
     assert done.returncode == 2
     assert "verify one of section.tex, other.tex" in done.stderr

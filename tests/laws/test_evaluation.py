@@ -81,7 +81,7 @@ def test_the_inlined_expression_is_the_same_formula(model: symsim.Costs, metric:
 
 
 def test_broadcasting_gives_a_grid() -> None:
-    formula = symsim.compile("qwen3-8b", "h20").tpot
+    formula = symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot
     grid = formula.function(["B", "S", "O"])(np.arange(1, 9)[:, None], np.array([512, 4096, 32768]), 1024)
     assert grid.shape == (8, 3)
     assert grid[3, 1] == pytest.approx(formula.evaluate(B=4, S=4096, O=1024), rel=1e-12)
@@ -91,7 +91,7 @@ def test_numba_is_the_same_function() -> None:
     pytest.importorskip("numba", reason="numba is the `compiled` extra; CI installs it")
     for model, device in (("deepseek-v3", "h800"), ("qwen3-8b", "h20")):
         for tables in ("2025-10", "2026-05"):
-            formula = symsim.compile(model, device, tables=tables).tpot
+            formula = symsim.compile(model, device, tables=tables, cost_model="infersim").tpot
             points = np.arange(1.0, 400.0, 7.0), np.full(57, 4096.0), np.full(57, 1024.0)
             fast, plain = (formula.function(["B", "S", "O"], backend=b)(*points) for b in ("numba", "numpy"))
             np.testing.assert_allclose(fast, plain, rtol=1e-12)
@@ -115,7 +115,10 @@ def test_formulas_hold_no_floats(model: symsim.Costs) -> None:
 
 
 def test_tables_stay_applied_functions() -> None:
-    calls = {str(call.func) for call in symsim.compile("qwen3-8b", "h20").tpot.expr.atoms(AppliedUndef)}
+    calls = {
+        str(call.func)
+        for call in symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot.expr.atoms(AppliedUndef)
+    }
     assert calls == {"mfu_gemm", "mfu_gqa_decode"}
 
 
@@ -133,11 +136,11 @@ def test_tables_stay_applied_functions() -> None:
 )
 def test_a_bad_point_is_one_sentence(values: dict[str, float], says: str) -> None:
     with pytest.raises(symsim.SymsimError, match=says):
-        symsim.compile("qwen3-8b", "h20").tpot.evaluate(**values)
+        symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot.evaluate(**values)
 
 
 def test_the_mean_context_stands_for_input_and_output() -> None:
-    model = symsim.compile("qwen3-8b", "h20")
+    model = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     assert model.tpot.evaluate(B=8, C=5120) == model.tpot.evaluate(B=8, S=4096, O=2048)
     assert list(model.tpot.function(["B", "C"])([8], 5120)) == [model.tpot.evaluate(B=8, C=5120)]
     with pytest.raises(symsim.SymsimError, match="memory depends on S and O apart from C"):
@@ -145,8 +148,8 @@ def test_the_mean_context_stands_for_input_and_output() -> None:
 
 
 def test_a_symbol_may_not_leave_the_deployment_the_formula_was_derived_for() -> None:
-    formula = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=4)).tpot
-    larger = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=8)).tpot
+    formula = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=4), cost_model="infersim").tpot
+    larger = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=8), cost_model="infersim").tpot
     point = {"B": 64, "S": 4096, "O": 1024}
     assert formula.evaluate(**point, world_size=8) == larger.evaluate(**point) != formula.evaluate(**point)
     with pytest.raises(symsim.SymsimError, match="derived for world_size != 1"):
@@ -156,7 +159,7 @@ def test_a_symbol_may_not_leave_the_deployment_the_formula_was_derived_for() -> 
 def test_a_row_that_cannot_be_used_is_never_lost_in_a_maximum() -> None:
     """Small batches of Qwen3-8B on H800: an MFU of 0.000 stands inside nested maxima of two-batch overlap."""
     deployment = symsim.Deployment(world_size=2, overlap="two-batch", comm="deepep")
-    formula = symsim.compile("qwen3-8b", "h800", deployment, tables="2025-10").tpot
+    formula = symsim.compile("qwen3-8b", "h800", deployment, tables="2025-10", cost_model="infersim").tpot
     batches = range(1, 40)
     refused = [math.isnan(answer(formula, {"B": b, "S": 1500, "O": 1})) for b in batches]
     assert any(refused)

@@ -81,7 +81,7 @@ def test_pieces_along_a_real_symbol(cost_model: str, along: str) -> None:
 
 def test_the_border_of_memory_bound_is_the_formula_one_writes() -> None:
     """Experts of Qwen3-8B: weights / bandwidth = FLOPs / (peak x MFU), solved for the bandwidth."""
-    costs = symsim.compile("qwen3-8b", "h20")
+    costs = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     map_ = regimes(costs.tpot, "hbm_bandwidth", **POINT)
     border = next(b for piece in map_.pieces for b in piece.borders if b.step == "t_experts")
     assert (border.was, border.now) == ("memory", "compute")
@@ -132,7 +132,12 @@ def test_a_map_is_exact_at_its_point_and_in_its_regions(
 
 def test_the_curve_between_compute_and_memory_is_the_formula_one_writes() -> None:
     """Attention of a decode step: 4 H d C / (peak MFU) against 2 G d C b / bandwidth; neither has C in its ratio."""
-    map_ = regime_map(symsim.compile("qwen3-8b", "h20").tpot, ("hbm_bandwidth", "B"), ((1e12, 8e12), (1, 256)), **POINT)
+    map_ = regime_map(
+        symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot,
+        ("hbm_bandwidth", "B"),
+        ((1e12, 8e12), (1, 256)),
+        **POINT,
+    )
     core = next(curve for curve in map_.curves if curve.step == "t_core")
     assert {core.was, core.now} == {"memory", "compute"}
     assert core.closed_form == "G*peak_bf16*b_kv*mfu_gqa_decode(H/tp, G/tp, d, B, C)/(2*H*hbm_efficiency)"
@@ -152,7 +157,7 @@ def test_a_map_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path:
 
 
 def test_distance_to_the_next_piece() -> None:
-    map_ = regimes(symsim.compile("qwen3-8b", "h20").tpot, "B", **{**POINT, "B": 100})
+    map_ = regimes(symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot, "B", **{**POINT, "B": 100})
     assert map_.to_next == (36, 28)
     assert map_.pieces[map_.here].low == 64
 
@@ -160,7 +165,9 @@ def test_distance_to_the_next_piece() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex, which CI installs")
 def test_cases_compile(tmp_path: Path) -> None:
     map_ = regimes(symsim.compile("deepseek-v3", "h800", cost_model="roofline").tpot, "B", **POINT)
-    both = regime_map(symsim.compile("deepseek-v3", "h800").tpot, ("B", "S"), ((1, 256), (1, 8192)), **POINT)
+    both = regime_map(
+        symsim.compile("deepseek-v3", "h800", cost_model="infersim").tpot, ("B", "S"), ((1, 256), (1, 8192)), **POINT
+    )
     body = f"{latex_cases(map_)}\n{latex_plane(both)}"
     text = "\\documentclass{article}\\usepackage{amsmath}\\begin{document}\n" + body + "\n\\end{document}"
     (tmp_path / "cases.tex").write_text(text)
@@ -201,4 +208,4 @@ def test_mistakes(words: list[str], says: str, capsys: pytest.CaptureFixture[str
 
 def test_a_missing_symbol_is_named() -> None:
     with pytest.raises(SymsimError, match="needs a value for O"):
-        regimes(symsim.compile("qwen3-8b", "h20").tpot, "B", S=4096)
+        regimes(symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot, "B", S=4096)

@@ -108,7 +108,9 @@ def test_the_default_is_an_input_where_it_answers() -> None:
 
 def test_elasticities_of_time_add_up() -> None:
     """Time is of degree -1 in all rates and +1 in all constants together (Euler)."""
-    model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(16, 2, gemm="fp8", comm="deepep"))
+    model = symsim.compile(
+        "deepseek-v3", "h800", symsim.Deployment(16, 2, gemm="fp8", comm="deepep"), cost_model="infersim"
+    )
     rates = ("hbm_bandwidth", "rdma_bandwidth", "peak_fp8", "peak_bf16")
     found = {one.name: one.elasticity[1] for one in sensitivities(model, "tpot", **POINT)}
     assert sum(found[name] for name in rates) - found["t_sched_decode"] == pytest.approx(-1, abs=1e-9)
@@ -116,7 +118,7 @@ def test_elasticities_of_time_add_up() -> None:
 
 def test_both_sides_of_a_kink() -> None:
     """Where loading and multiplying the FFN of Qwen3-8B take equally long, more bandwidth helps no more."""
-    model = symsim.compile("qwen3-8b", "h20")
+    model = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     point = {"B": 64, "S": 64, "O": 1}
     terms = {term.name: term.value_a for term in symsim.compare(model, model, "tpot", **point).terms}
     weights = 3 * 4096 * 12288 * 2
@@ -137,7 +139,7 @@ def test_ten_percent_more_is_evaluated_not_extrapolated() -> None:
 
 
 def test_a_table_and_a_size_are_inputs_too() -> None:
-    model = symsim.compile("qwen3-8b", "h20")
+    model = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     found = {one.name: one for one in sensitivities(model, "tpot", ["mfu_gemm", "D"], **POINT)}
     assert found["mfu_gemm"].elasticity[1] < 0
     assert found["D"].elasticity[1] > 0

@@ -84,7 +84,7 @@ def test_max_input_length_against_brute_force(deployment: int, budget_ms: int, g
 
 
 def test_smallest_bandwidth_meets_the_target_and_less_does_not() -> None:
-    model = symsim.compile("qwen3-8b", "h800", tables="2025-10")
+    model = symsim.compile("qwen3-8b", "h800", tables="2025-10", cost_model="infersim")
     target = model.tpot.evaluate(B=64, S=30000, O=2048) * 1.2
     answer = model.solve(f"min hbm_bandwidth subject to TPOT <= {target * 1000:.9f} ms with B = 64, S = 30000")
     assert answer.value is not None
@@ -99,6 +99,7 @@ def test_non_monotone_tables_give_the_whole_feasible_set() -> None:
         "h800",
         symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch"),
         tables="2025-10",
+        cost_model="infersim",
     )
     answer = model.solve("max B subject to TPOT <= 50 ms, memory <= capacity with S = 4096, O = 2048")
     assert (answer.value, answer.binding) == (66, ("TPOT <= 50 ms",))
@@ -109,14 +110,18 @@ def test_non_monotone_tables_give_the_whole_feasible_set() -> None:
 
 
 def test_memory_alone_has_a_closed_form() -> None:
-    answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to memory <= capacity with S = 4096, O = 2048")
+    answer = symsim.compile("qwen3-8b", "h20", cost_model="infersim").solve(
+        "max B subject to memory <= capacity with S = 4096, O = 2048"
+    )
     assert answer.closed_form is not None
     assert "lfloor" in answer.closed_form
-    assert answer.value == symsim.compile("qwen3-8b", "h20").max_batch.evaluate(S=4096, O=2048)
+    assert answer.value == symsim.compile("qwen3-8b", "h20", cost_model="infersim").max_batch.evaluate(S=4096, O=2048)
 
 
 def test_infeasible_names_the_constraint_and_by_how_much() -> None:
-    answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to TPOT <= 1 ms, memory <= capacity")
+    answer = symsim.compile("qwen3-8b", "h20", cost_model="infersim").solve(
+        "max B subject to TPOT <= 1 ms, memory <= capacity"
+    )
     assert answer.status is Status.INFEASIBLE
     assert answer.binding == ("TPOT <= 1 ms",)
     assert "TPOT <= 1 ms fails: even at B = 1 it is 8.4" in answer.sentence
@@ -124,7 +129,9 @@ def test_infeasible_names_the_constraint_and_by_how_much() -> None:
 
 
 def test_infeasible_says_what_would_make_it_feasible() -> None:
-    model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(128, 16, gemm="fp8", comm="deepep"))
+    model = symsim.compile(
+        "deepseek-v3", "h800", symsim.Deployment(128, 16, gemm="fp8", comm="deepep"), cost_model="infersim"
+    )
     least = model.tpot.evaluate(B=1, S=4096, O=2048)
     answer = model.solve(f"max B subject to TPOT <= {least * 990:.6f} ms")
     assert answer.nearest == 1
@@ -132,18 +139,20 @@ def test_infeasible_says_what_would_make_it_feasible() -> None:
     for name, factor in answer.levers.items():
         changed = {name: float(model.compiled.numbers.values[name]) * factor}
         assert model.tpot.evaluate(B=1, S=4096, O=2048, **changed) <= least * 0.99 * (1 + 1e-6)
-    alone = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gemm="fp8")).solve(
+    alone = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gemm="fp8"), cost_model="infersim").solve(
         "max B subject to memory <= capacity"
     )
     assert alone.sizes == {"world_size": 16}
     for gpus, fits in ((8, False), (16, True)):
-        other = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gpus, max(1, gpus // 8), gemm="fp8"))
+        other = symsim.compile(
+            "deepseek-v3", "h800", symsim.Deployment(gpus, max(1, gpus // 8), gemm="fp8"), cost_model="infersim"
+        )
         used = other.memory.evaluate(B=1, S=4096, O=2048)
         assert (used <= float(other.compiled.numbers.values["hbm_capacity"])) is fits
 
 
 def test_limits_from_both_sides_beyond_every_table() -> None:
-    model = symsim.compile("qwen3-8b", "h20")
+    model = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     answer = model.solve("min B subject to TGS >= 2888 tokens/s, TPOT <= 100 s with S = 4096, O = 2048")
     (low, high), *_ = answer.certificate.feasible_set[::-1]
     assert high is not None
@@ -154,23 +163,29 @@ def test_limits_from_both_sides_beyond_every_table() -> None:
 
 
 def test_the_largest_size_tried_is_called_so() -> None:
-    answer = symsim.compile("deepseek-v3", "h800", symsim.Deployment(16, 2)).solve("max tp subject to TPOT <= 900 ms")
+    answer = symsim.compile("deepseek-v3", "h800", symsim.Deployment(16, 2), cost_model="infersim").solve(
+        "max tp subject to TPOT <= 900 ms"
+    )
     assert "largest value tried" in answer.sentence
 
 
 def test_weights_larger_than_memory_are_infeasible() -> None:
-    answer = symsim.compile("deepseek-v3", "h20").solve("max B subject to memory <= capacity")
+    answer = symsim.compile("deepseek-v3", "h20", cost_model="infersim").solve("max B subject to memory <= capacity")
     assert answer.status is Status.INFEASIBLE
     assert "TB too much" in answer.sentence
 
 
 def test_the_smallest_deployment_that_fits_and_the_next_smaller_does_not() -> None:
-    model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(32, 4, gemm="fp8", comm="deepep"))
+    model = symsim.compile(
+        "deepseek-v3", "h800", symsim.Deployment(32, 4, gemm="fp8", comm="deepep"), cost_model="infersim"
+    )
     answer = model.solve("min world_size subject to memory <= capacity with B = 64, S = 4096, O = 2048")
     point = {"B": 64, "S": 4096, "O": 2048}
     capacity = float(model.compiled.numbers.values["hbm_capacity"])
     for gpus, fits in ((32, True), (16, False)):
-        other = symsim.compile("deepseek-v3", "h800", symsim.Deployment(gpus, gpus // 8, gemm="fp8", comm="deepep"))
+        other = symsim.compile(
+            "deepseek-v3", "h800", symsim.Deployment(gpus, gpus // 8, gemm="fp8", comm="deepep"), cost_model="infersim"
+        )
         assert (other.memory.evaluate(**point) <= capacity) is fits
     assert (answer.value, answer.certificate.feasible_set) == (32, ((32, 256),))
 
@@ -189,7 +204,9 @@ def _given(model: symsim.Costs, capacity: float) -> dict[str, float]:
 
 
 def test_the_figure_of_a_kernel_is_solved_for() -> None:
-    model = symsim.compile("deepseek-v3", "h800", symsim.Deployment(32, 4, gemm="fp8", comm="deepep"))
+    model = symsim.compile(
+        "deepseek-v3", "h800", symsim.Deployment(32, 4, gemm="fp8", comm="deepep"), cost_model="infersim"
+    )
     answer = model.solve("min mfu_mla_decode subject to TPOT <= 60 ms with B = 64, S = 4096, O = 2048")
     core = next(t for t in symsim.compare(model, model, B=64, S=4096, O=2048).terms if t.name == "t_core")
     others = model.tpot.evaluate(B=64, S=4096, O=2048) - 61 * core.value_a
@@ -222,13 +239,15 @@ def _levers_gain_ten_percent(model: symsim.Costs, tpot_ms: int, s: int) -> None:
 
 
 def test_an_answer_in_closed_form_is_printed_in_the_remaining_symbols() -> None:
-    answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to TPOT <= 30 ms with S = 4096, O = 2048")
+    answer = symsim.compile("qwen3-8b", "h20", cost_model="infersim").solve(
+        "max B subject to TPOT <= 30 ms with S = 4096, O = 2048"
+    )
     assert answer.closed_form is not None
     assert answer.closed_form.startswith(r"B = \left\lfloor{\frac{\mathrm{TPOT}_{\max} - t_{\mathrm{sched}}}{")
 
 
 def test_throughput_is_certified_too() -> None:
-    model = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=4))
+    model = symsim.compile("qwen3-30b-a3b", "h20", symsim.Deployment(world_size=4), cost_model="infersim")
     answer = model.solve("min B subject to TGS >= 2500 tokens/s with S = 4096, O = 2048")
     rates = [model.tgs_decode.evaluate(B=b, S=4096, O=2048) for b in (78, 79)]
     assert answer.value == 79
@@ -236,7 +255,9 @@ def test_throughput_is_certified_too() -> None:
 
 
 def test_an_equation_without_a_root_says_so() -> None:
-    answer = symsim.compile("qwen3-8b", "h20").solve("solve TPOT = 1 ms for hbm_bandwidth with B = 1")
+    answer = symsim.compile("qwen3-8b", "h20", cost_model="infersim").solve(
+        "solve TPOT = 1 ms for hbm_bandwidth with B = 1"
+    )
     assert answer.status is Status.INFEASIBLE
 
 
@@ -249,7 +270,7 @@ def test_ways_out_are_searched_over_all_sizes_together() -> None:
 
 
 def test_lengths_of_very_long_iterations_are_counted_piece_by_piece() -> None:
-    model = symsim.compile("qwen3-8b", "h20")
+    model = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     limit = model.ttft.evaluate(S=5_000_000, T=10**9)
     answer = model.solve(f"max S subject to TTFT <= {limit * 1000:.6f} ms with T = 1000000000")
     assert answer.value is not None
@@ -259,18 +280,18 @@ def test_lengths_of_very_long_iterations_are_counted_piece_by_piece() -> None:
 
 
 def test_equal_constraints_count_once() -> None:
-    model = symsim.compile("qwen3-8b", "h20")
+    model = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     many = ", ".join(["TPOT <= 50 ms"] * 300)
     assert model.solve(f"max B subject to {many}") == model.solve("max B subject to TPOT <= 50 ms")
 
 
 def test_a_bound_of_nothing_is_infeasible(recwarn: pytest.WarningsRecorder) -> None:
-    answer = symsim.compile("qwen3-8b", "h20").solve("max B subject to TPOT <= 0 ms")
+    answer = symsim.compile("qwen3-8b", "h20", cost_model="infersim").solve("max B subject to TPOT <= 0 ms")
     assert (answer.status, len(recwarn)) == (Status.INFEASIBLE, 0)
 
 
 def test_a_peak_is_one_figure_of_the_device() -> None:
-    model = symsim.compile("qwen3-8b", "h20")
+    model = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     answer = model.solve("min peak_bf16 subject to TTFT <= 2 s with S = 16384, T = 16384")
     assert answer.closed_form is not None
     assert model.ttft.evaluate(S=16384, T=16384, peak_bf16=answer.value or 0.0) == pytest.approx(2, rel=1e-9)

@@ -184,7 +184,7 @@ def test_zero_is_refused_where_a_step_needs_some() -> None:
 
 
 def test_the_reference_times_no_mixed_step() -> None:
-    costs = symsim.compile("qwen3-8b", "h800")
+    costs = symsim.compile("qwen3-8b", "h800", cost_model="infersim")
     with pytest.raises(DeploymentError, match="prefill and decode iterations apart"):
         _ = costs.step
 

@@ -74,7 +74,7 @@ def test_the_nearest_row_is_the_first_of_the_least_distance(
 
 
 def test_tokens_that_are_whole_prompts_are_no_part_of_one_more() -> None:
-    formula = symsim.compile("deepseek-v3.2", "h800", symsim.Deployment(8)).ttft
+    formula = symsim.compile("deepseek-v3.2", "h800", symsim.Deployment(8), cost_model="infersim").ttft
     lengths = np.arange(7.0, 700.0, 7.0)
     for times in (61, 14):
         grid = gridded(formula.form, ["T", "S"]).values({"T": lengths * times, "S": lengths})
@@ -116,14 +116,17 @@ def test_many_scattered_points_have_the_values_of_single_ones(
 
 GRID: dict[str, Any] = {"B": [1, 16, 64, 256], "S": [1024, 4096], "O": 2048, "world_size": [1, 8, 12]}
 
+SWEEP = ("sweep", "qwen3-8b", "--cost-model", "infersim")
+
 
 def planned(**options: Any) -> Any:
-    return plan_sweep("qwen3-30b-a3b", ["h20", "h800"], GRID, deployment=symsim.Deployment(gemm="fp8"), **options)
+    options = {"deployment": symsim.Deployment(gemm="fp8"), "cost_model": "infersim", **options}
+    return plan_sweep("qwen3-30b-a3b", ["h20", "h800"], GRID, **options)
 
 
 def test_points_outside_of_constraints_are_masked_with_the_reason() -> None:
     limits = "TPOT <= 40 ms, memory <= capacity"
-    swept = symsim.sweep("qwen3-30b-a3b", ["h20", "h800"], GRID, subject_to=limits)
+    swept = symsim.sweep("qwen3-30b-a3b", ["h20", "h800"], GRID, subject_to=limits, cost_model="infersim")
     assert swept.tpot.dims == ("device", "world_size", "B", "S")
     assert swept.tpot.attrs["units"] == "s"
     reasons = swept.reason.attrs["flag_meanings"]
@@ -136,7 +139,7 @@ def test_points_outside_of_constraints_are_masked_with_the_reason() -> None:
         if gpus == 12:
             assert "must divide" in why
             continue
-        model = symsim.compile("qwen3-30b-a3b", device, symsim.Deployment(world_size=gpus))
+        model = symsim.compile("qwen3-30b-a3b", device, symsim.Deployment(world_size=gpus), cost_model="infersim")
         tpot = model.tpot.evaluate(B=batch, S=s, O=2048)
         fits = model.memory.evaluate(B=batch, S=s, O=2048) <= float(model.compiled.numbers.values["hbm_capacity"])
         expected = (
@@ -152,8 +155,10 @@ def test_points_outside_of_constraints_are_masked_with_the_reason() -> None:
 def test_a_row_that_cannot_be_used_is_a_reason() -> None:
     deployment = symsim.Deployment(world_size=4)
     grid = {"B": range(1, 200), "S": 4096, "O": 2048}
-    swept = symsim.sweep("qwen3-30b-a3b", "h20", grid, deployment=deployment, tables="2025-10", subject_to="")
-    formula = symsim.compile("qwen3-30b-a3b", "h20", deployment, tables="2025-10").tpot
+    swept = symsim.sweep(
+        "qwen3-30b-a3b", "h20", grid, deployment=deployment, tables="2025-10", subject_to="", cost_model="infersim"
+    )
+    formula = symsim.compile("qwen3-30b-a3b", "h20", deployment, tables="2025-10", cost_model="infersim").tpot
     exact = formula.function(["B", "S", "O"])(np.arange(1, 200), 4096, 2048)
     np.testing.assert_allclose(swept.tpot, exact, rtol=1e-12)
     assert ((swept.reason == 1) == np.isnan(exact)).all()
@@ -173,7 +178,7 @@ def test_files_hold_the_same_points(tmp_path: Path) -> None:
     import xarray
 
     words = ("qwen3-30b-a3b", ["h20", "h800"], GRID)
-    options: dict[str, Any] = {"deployment": symsim.Deployment(gemm="fp8")}
+    options: dict[str, Any] = {"deployment": symsim.Deployment(gemm="fp8"), "cost_model": "infersim"}
     swept = symsim.sweep(*words, **options)
     summary = symsim.sweep_to_file(tmp_path / "points.nc", *words, **options)
     assert sum(summary.counts.values()) == swept.reason.size
@@ -205,14 +210,16 @@ def test_a_cluster_gives_the_same() -> None:
 def test_nothing_beats_the_front() -> None:
     grid = {"B": range(1, 257), "S": [1024, 4096], "O": 1024, "tp": [1, 2]}
     words = ("qwen3-30b-a3b", ["h20", "h800"], grid)
-    swept = symsim.sweep(*words, deployment=symsim.Deployment(world_size=4), subject_to="memory <= capacity")
+    swept = symsim.sweep(
+        *words, deployment=symsim.Deployment(world_size=4), subject_to="memory <= capacity", cost_model="infersim"
+    )
     front = symsim.pareto(swept)
     per_user, per_gpu = 1 / swept.tpot.values.ravel(), swept.tgs_decode.values.ravel()
     for user, gpu in zip(per_user, per_gpu, strict=True):
         beaten = any(p.per_user >= user and p.per_gpu >= gpu and (p.per_user > user or p.per_gpu > gpu) for p in front)
         on_front = any((p.per_user, p.per_gpu) == (user, gpu) for p in front)
         assert beaten != on_front or np.isnan(user)
-    plan = plan_sweep(*words, deployment=symsim.Deployment(world_size=4))
+    plan = plan_sweep(*words, deployment=symsim.Deployment(world_size=4), cost_model="infersim")
     summary = summary_of(plan)
     for block in run_blocks(plan, size=100):
         summary.add(block)
@@ -228,23 +235,23 @@ def test_capacity_may_be_an_axis() -> None:
 
 def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "front.png"
-    words = ["sweep", "qwen3-8b", "--device", "h20,h800", "--over", "B=1:256", "--over", "S=1024,4096"]
+    words = [*SWEEP, "--device", "h20,h800", "--over", "B=1:256", "--over", "S=1024,4096"]
     assert main([*words, "--pareto", "--plot", str(picture), "--subject-to", "TPOT <= 60 ms"]) == 0
     printed = capsys.readouterr()
     assert "of 1,024 points are feasible" in printed.out
     assert "tokens/s of a user" in printed.out
     assert "assumed O = 2048" in printed.err
     assert picture.stat().st_size > 1000
-    few = ["sweep", "qwen3-8b", "--over", "B=1:64:*8", "--over", "O=2048", "--over", "S=4096", "--json"]
+    few = [*SWEEP, "--over", "B=1:64:*8", "--over", "O=2048", "--over", "S=4096", "--json"]
     assert main(few) == 0
     document = json.loads(capsys.readouterr().out)
     assert [row["B"] for row in document["rows"]] == [1, 8, 64]
-    exact = symsim.compile("qwen3-8b", "h20").tpot.evaluate(B=8, S=4096, O=2048)
+    exact = symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot.evaluate(B=8, S=4096, O=2048)
     assert document["rows"][1]["tpot"] == pytest.approx(exact, rel=1e-12)
 
 
 def test_nothing_feasible_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sweep", "qwen3-8b", "--over", "B=1:9", "--subject-to", "TPOT <= 1 ms"]) == 1
+    assert main([*SWEEP, "--over", "B=1:9", "--subject-to", "TPOT <= 1 ms"]) == 1
     assert "TPOT <= 1 ms fails" in capsys.readouterr().out
 
 
@@ -269,13 +276,13 @@ def test_nothing_feasible_is_no_answer(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_mistakes(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sweep", "qwen3-8b", *words]) == 2
+    assert main([*SWEEP, *words]) == 2
     assert says in capsys.readouterr().err
 
 
 def test_a_front_needs_its_metrics() -> None:
     with pytest.raises(SymsimError, match="tgs_decode was not swept"):
-        symsim.pareto(symsim.sweep("qwen3-8b", "h20", {"B": [1, 2]}, metrics=["tpot"]))
+        symsim.pareto(symsim.sweep("qwen3-8b", "h20", {"B": [1, 2]}, metrics=["tpot"], cost_model="infersim"))
 
 
 SIZES = st.fixed_dictionaries(

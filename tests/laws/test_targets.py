@@ -137,12 +137,12 @@ def test_excel(case: tuple[Any, ...], metric: str) -> None:
 
 
 def test_cells_of_your_choice() -> None:
-    text = symsim.compile("qwen3-8b", "h20").memory.to_excel({"B": "$B$4", "S": "Sheet2!A9"})
+    text = symsim.compile("qwen3-8b", "h20", cost_model="infersim").memory.to_excel({"B": "$B$4", "S": "Sheet2!A9"})
     assert text.startswith("=LET(B_,$B$4,S_,Sheet2!A9,O_,C1,")
 
 
 def test_a_table_that_refuses_is_not_exported() -> None:
-    formula = symsim.compile("qwen3-8b", "h800", symsim.Deployment(kv="fp8")).tpot
+    formula = symsim.compile("qwen3-8b", "h800", symsim.Deployment(kv="fp8"), cost_model="infersim").tpot
     for export in (formula.to_c, formula.to_javascript, formula.to_excel):
         with pytest.raises(EmptyTable, match="no fp8 KV rows"):
             export()

@@ -66,7 +66,7 @@ def test_every_step_has_the_unit_that_it_states(model: symsim.Costs, metric: str
     ("metric", "unit"), [("tpot", "s"), ("ttft", "s"), ("memory", "B"), ("tgs_decode", "tokens/s")]
 )
 def test_units_of_metrics(metric: str, unit: str) -> None:
-    formula = symsim.compile("deepseek-v3", "h800").metric(metric)
+    formula = symsim.compile("deepseek-v3", "h800", cost_model="infersim").metric(metric)
     units = {name: OF[info.unit] for name, info in formula.symbols.items()}
     assert formula.unit == unit
     assert dimension(formula.expr, units) == OF[unit]

@@ -13,7 +13,10 @@ AT = {"B": 64, "S": 4096, "O": 2048}
 
 
 def both(**how: str) -> tuple[symsim.Costs, symsim.Costs]:
-    dense, sparse = (symsim.compile(name, "h800", DEPLOYMENT, **how) for name in ("deepseek-v3", "deepseek-v3.2"))  # type: ignore[arg-type]
+    dense, sparse = (
+        symsim.compile(name, "h800", DEPLOYMENT, **{"cost_model": "infersim", **how})
+        for name in ("deepseek-v3", "deepseek-v3.2")
+    )  # type: ignore[arg-type]
     return dense, sparse
 
 
@@ -62,7 +65,9 @@ def _mfu(table: str, context: int) -> float:
         "dsa_logits_decode": (64.0, 128.0, 1.0),
         "dsa_attn_decode": (128.0, 576.0, 2048.0),
     }
-    lookup = bind(f"mfu_{table}", shapes[table], TableContext(device="H800", vintage="2026-05", kv="bf16"))
+    lookup = bind(
+        f"mfu_{table}", shapes[table], TableContext(device="H800", vintage="2026-05", kv="bf16", cost_model="infersim")
+    )
     return 0.35 if lookup.missing is not None else lookup(64, context)  # no rows: the device's default
 
 

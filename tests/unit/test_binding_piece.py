@@ -12,7 +12,7 @@ X = sympy.Symbol("x", positive=True)
 SIZES = sympy.symbols("a0:90", positive=True)
 """So many that nobody waits for their common denominator."""
 
-CONTEXT = TableContext(device="h100", vintage="2026-05", kv="bf16")
+CONTEXT = TableContext(device="h100", vintage="2026-05", kv="bf16", cost_model="infersim")
 NUMBERS = {size: 1.5 + i % 7 for i, size in enumerate(SIZES)}
 VALUES = {size.name: number for size, number in NUMBERS.items()}
 

@@ -279,11 +279,11 @@ def test_own_precision_overrides_the_checkpoint(tmp_path: Path) -> None:
 
 def test_infersim_reads_no_formats_and_says_so(tmp_path: Path) -> None:
     model = config(tmp_path, QWEN3_32B, QWEN_STATIC)
-    costs = symsim.compile(model, "h800")
+    costs = symsim.compile(model, "h800", cost_model="infersim")
     assert (costs.compiled.deployment.gemm, costs.compiled.deployment.kv) == ("bf16", "bf16")
     assert any("infersim cost model does not read" in note and "quantization_config" in note for note in costs.notes)
     with pytest.raises(DeploymentError, match="gemm = checkpoint: the infersim cost model reads no formats"):
-        symsim.compile(model, "h800", symsim.Deployment(gemm="checkpoint"))
+        symsim.compile(model, "h800", symsim.Deployment(gemm="checkpoint"), cost_model="infersim")
 
 
 def test_a_checkpoint_in_16_bits_is_bf16(tmp_path: Path) -> None:

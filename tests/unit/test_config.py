@@ -38,7 +38,7 @@ def test_both_spellings_of_experts_give_the_same_report(tmp_path: Path, deepseek
 
 def test_a_folder_that_holds_a_config(tmp_path: Path, deepseek: dict[str, Any]) -> None:
     write(tmp_path, deepseek)
-    assert symsim.compile(tmp_path, "h20").compiled.sizes.values["E"] == 256
+    assert symsim.compile(tmp_path, "h20", cost_model="infersim").compiled.sizes.values["E"] == 256
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_bad_keys_are_named(
     keys = {key: value for key, value in (deepseek | change).items() if value is not ...}
     path = write(tmp_path, keys)
     with pytest.raises(error) as caught:
-        symsim.compile(path, "h20")
+        symsim.compile(path, "h20", cost_model="infersim")
     for words in [str(path), *says]:
         assert words in str(caught.value)
 
@@ -86,14 +86,14 @@ def test_bad_keys_are_named(
 @pytest.mark.parametrize(("text", "says"), [("{oops", ":1:2: not JSON"), ("[1]", "expected a JSON object")])
 def test_what_is_no_config(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        symsim.compile(write(tmp_path, text), "h20")
+        symsim.compile(write(tmp_path, text), "h20", cost_model="infersim")
 
 
 def test_a_binary_file_is_no_config(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(ConfigError, match="not a text file"):
-        symsim.compile(path, "h20")
+        symsim.compile(path, "h20", cost_model="infersim")
 
 
 @pytest.mark.parametrize(
@@ -103,18 +103,18 @@ def test_a_binary_file_is_no_config(tmp_path: Path) -> None:
 def test_a_key_that_may_change_cost_is_reported(tmp_path: Path, extra: dict[str, Any]) -> None:
     path = write(tmp_path, dict(load_config("qwen3-30b-a3b").keys) | extra)
     (key, value), *_ = extra.items()
-    assert any(f"{key} = {value!r}" in note for note in symsim.compile(path, "h20").notes)
+    assert any(f"{key} = {value!r}" in note for note in symsim.compile(path, "h20", cost_model="infersim").notes)
 
 
 def test_expected_values_are_not_reported(tmp_path: Path) -> None:
     same = {"use_sliding_window": False, "mlp_only_layers": [], "decoder_sparse_step": 1}
     path = write(tmp_path, dict(load_config("qwen3-30b-a3b").keys) | same)
-    assert not any("does not understand" in note for note in symsim.compile(path, "h20").notes)
+    assert not any("does not understand" in note for note in symsim.compile(path, "h20", cost_model="infersim").notes)
 
 
 def test_a_missing_file_gets_the_bundled_names() -> None:
     with pytest.raises(ConfigError, match="did you mean qwen3-8b"):
-        symsim.compile("qwen3-8bb", "h20")
+        symsim.compile("qwen3-8bb", "h20", cost_model="infersim")
 
 
 @pytest.mark.parametrize("layers", [10**9, 20_000])

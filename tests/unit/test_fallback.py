@@ -54,13 +54,15 @@ def test_refused_or_assumed(model: str, flags: dict[str, object], refused: str, 
 def test_a_recomputed_row_is_its_flops_in_its_latency() -> None:
     figures = (("peak_bf16", 989e12),)
     found = bind(
-        "mfu_gqa_decode", (32, 8, 128), TableContext(device="H800", vintage="2026-05", kv="bf16", figures=figures)
+        "mfu_gqa_decode",
+        (32, 8, 128),
+        TableContext(device="H800", vintage="2026-05", kv="bf16", cost_model="infersim", figures=figures),
     )
     assert found(1, 1024) == pytest.approx(4 * 32 * 128 * 1024 / (34.938e-6 * 989e12), rel=1e-12)
 
 
 def test_padding_counts_the_fullest_gpu() -> None:
-    padded = symsim.compile("qwen3-8b", "h20", symsim.Deployment(3, tp=3), fallback=True)
+    padded = symsim.compile("qwen3-8b", "h20", symsim.Deployment(3, tp=3), fallback=True, cost_model="infersim")
     assert padded.assumptions
     core = next(op for op in padded.compiled.decode.graph.ops if op.name.endswith("core"))
     sizes = {name: size.xreplace(padded.compiled.numbers.symbols()) for name, size in core.shape.items()}
@@ -70,14 +72,16 @@ def test_padding_counts_the_fullest_gpu() -> None:
 @pytest.mark.parametrize("model", ["qwen3-8b", "deepseek-v3"])
 def test_nothing_changes_where_nothing_is_missing(model: str) -> None:
     deployment = symsim.Deployment(8, tp=2, gemm="fp8")
-    plain, ready = (symsim.compile(model, "h20", deployment, fallback=allowed) for allowed in (False, True))
+    plain, ready = (
+        symsim.compile(model, "h20", deployment, fallback=allowed, cost_model="infersim") for allowed in (False, True)
+    )
     assert ready.assumptions == ()
     assert ready.tpot.expr == plain.tpot.expr
     assert ready.tpot.evaluate(B=64, S=4096, O=1024) == plain.tpot.evaluate(B=64, S=4096, O=1024)
 
 
 def test_every_stand_in_is_in_the_output() -> None:
-    costs = symsim.compile("qwen3-8b", "h200")
+    costs = symsim.compile("qwen3-8b", "h200", cost_model="infersim")
     (sentence, *_) = costs.tpot.form.stand_ins
     assert "default 0.4 used" in sentence
     assert sentence in costs.tpot.to_text()

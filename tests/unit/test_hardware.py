@@ -100,7 +100,7 @@ def test_assumed_figures_are_used_and_told_apart(tmp_path: Path) -> None:
     assert device.figures["rdma_bandwidth"] == 25 * 10**9
     assert device.achievable == {"hbm_bandwidth": Fraction("0.9"), "rdma_bandwidth": Fraction("0.7")}
     assert device.assumed == {"rdma_bandwidth", "rdma_bandwidth achievable"}
-    costs = symsim.compile("qwen3-8b", path)
+    costs = symsim.compile("qwen3-8b", path, cost_model="infersim")
     assert "25 GB/s, assumed" in str(costs.compiled.numbers.sources["rdma_bandwidth"])
     assert str(costs.compiled.numbers.sources["rdma_efficiency"]) == "hardware/mine.toml: achievable, assumed"
     assert str(costs.compiled.numbers.sources["hbm_efficiency"]) == "hardware/mine.toml: achievable"
@@ -110,14 +110,14 @@ def test_a_gemm_precision_without_units_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(GOOD)
     with pytest.raises(DeploymentError, match=r"Test has no fp8 peak \(bf16 only\).*peak_fp8 in mine.toml"):
-        symsim.compile("qwen3-8b", path, symsim.Deployment(gemm="fp8"))
+        symsim.compile("qwen3-8b", path, symsim.Deployment(gemm="fp8"), cost_model="infersim")
 
 
 def test_questions_about_gpus_fill_nodes_of_the_devices_size(tmp_path: Path) -> None:
     path = tmp_path / "rack.toml"
     rack = GOOD + 'gpus_per_node = 4\nnvlink_bandwidth = "300 GB/s"\nrdma_bandwidth = "25 GB/s"\n'
     path.write_text(rack)
-    compiled = symsim.compile("qwen3-30b-a3b", path).compiled
+    compiled = symsim.compile("qwen3-30b-a3b", path, cost_model="infersim").compiled
     assert compiled_for(compiled, "world_size", 8).deployment.num_nodes == 2
     with pytest.raises(DeploymentError, match="7 GPUs do not spread evenly over 2 nodes of at most 4"):
         compiled_for(compiled, "world_size", 7)

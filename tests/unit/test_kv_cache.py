@@ -84,7 +84,7 @@ def test_what_is_no_layout_or_format_is_refused(model: str, words: dict[str, str
 
 def test_infersim_counts_a_cache_in_bf16_or_fp8() -> None:
     with pytest.raises(SymsimError, match="infersim cost model counts a cache in bf16 or fp8"):
-        symsim.compile("qwen3-8b", "h20", symsim.Deployment(kv="int8"))
+        symsim.compile("qwen3-8b", "h20", symsim.Deployment(kv="int8"), "infersim")
 
 
 PROMPT = {"S": 8192, "T": 8192}

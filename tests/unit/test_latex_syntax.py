@@ -7,9 +7,9 @@ from symsim import verify
 from symsim.errors import LatexSyntaxError, UndefinedName
 from symsim.verification import check
 
-COSTS = symsim.compile("qwen3-8b", "h20", symsim.Deployment(gemm="fp8"))
+COSTS = symsim.compile("qwen3-8b", "h20", symsim.Deployment(gemm="fp8"), cost_model="infersim")
 LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
-V3 = symsim.compile("deepseek-v3", "h800", LARGE)
+V3 = symsim.compile("deepseek-v3", "h800", LARGE, cost_model="infersim")
 
 EQUAL = [
     r"\mathrm{TPOT} = 36\,t_{\mathrm{layer}} + t_{\mathrm{sched}}",

@@ -28,7 +28,7 @@ def test_every_metric_is_an_attribute_with_the_unit_of_the_table(name: str) -> N
 
 
 def test_an_unknown_metric_is_refused_with_the_nearest() -> None:
-    costs = symsim.compile("qwen3-8b", "h20")
+    costs = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
     with pytest.raises(symsim.SymsimError, match="there is no metric tpt; did you mean tpot"):
         costs.metric("tpt")
     with pytest.raises(AttributeError, match="Costs has no tpt"):
@@ -37,7 +37,7 @@ def test_an_unknown_metric_is_refused_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=["one GPU", "tp 4 of 8"])
 def test_rates_are_tokens_over_time(deployment: symsim.Deployment) -> None:
-    costs = symsim.compile("qwen3-8b", "h20", deployment)
+    costs = symsim.compile("qwen3-8b", "h20", deployment, cost_model="infersim")
     assert at(costs.tgs_decode) == pytest.approx(POINT["B"] / deployment.tp / at(costs.tpot), rel=1e-12)
     assert at(costs.tgs_prefill) == pytest.approx(POINT["T"] / deployment.tp / at(costs.ttft), rel=1e-12)
 
@@ -58,7 +58,7 @@ meaning = "tokens a second that a user sees"
     monkeypatch.setattr(symsim.cost.metric_table, "GRAMMAR", tmp_path)
     metrics.cache_clear()
     try:
-        costs = symsim.compile("qwen3-8b", "h20")
+        costs = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
         assert at(costs.tokens_per_user) == pytest.approx(1 / at(costs.tpot), rel=1e-12)
         assert "= 1/TPOT" in costs.metric("speed").to_text("symbolic")
         assert (

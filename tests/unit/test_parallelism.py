@@ -224,4 +224,4 @@ def test_nodes_follow_from_the_device_in_every_command() -> None:
     assert derived.evaluate(**point) == stated.evaluate(**point)
     assert float(swept.tpot.sel(world_size=32)) == pytest.approx(stated.evaluate(**point), rel=1e-12)
     with pytest.raises(symsim.SymsimError, match="9 GPUs do not spread evenly over 2 nodes"):
-        symsim.compile(*words, symsim.Deployment(9))
+        symsim.compile(*words, symsim.Deployment(9), "roofline")

@@ -39,6 +39,12 @@ def test_answers_say_it() -> None:
     answer = symsim.compile("qwen3-8b", "h20", symsim.Deployment(8), "roofline").solve(query)
     assert answer.value is not None
     assert answer.batch == f"B = {answer.value:,} a replica, 8 replicas: {8 * answer.value:,} requests"
-    done = run("formula", "qwen3-8b", "--device", "h20", "--world-size", "8", "--at", "B=66,S=4096")
+    done = run(
+        *("formula", "qwen3-8b", "--device", "h20", "--cost-model", "infersim"),
+        "--world-size",
+        "8",
+        "--at",
+        "B=66,S=4096",
+    )
     assert "B = 66 a replica, 8 replicas: 528 requests" in done.stdout
     assert "8 GPUs are 8 replicas of one GPU" in done.stderr

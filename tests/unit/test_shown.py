@@ -12,11 +12,11 @@ WRONG = r"\mathrm{TPOT} = 35 t_{layer} + 5\,\mathrm{ms}"
 
 
 def costs(device: str = "h20") -> symsim.Costs:
-    return symsim.compile("qwen3-8b", device)
+    return symsim.compile("qwen3-8b", device, cost_model="infersim")
 
 
 def front() -> symsim.FrontPoint:
-    return symsim.pareto(symsim.sweep("qwen3-8b", "h20", {"B": [1, 2], "S": 4096, "O": 512}))[0]
+    return symsim.pareto(symsim.sweep("qwen3-8b", "h20", {"B": [1, 2], "S": 4096, "O": 512}, cost_model="infersim"))[0]
 
 
 OBJECTS: dict[str, Callable[[], object]] = {

@@ -24,7 +24,7 @@ DATES = {"2025-10": "2025-10-15", "2026-05": "9999"}
 
 
 def context(device: str = "H20", vintage: str = "2026-05", kv: str = "bf16", **more: object) -> TableContext:
-    return TableContext(device=device, vintage=vintage, kv=kv, **more)  # type: ignore[arg-type]
+    return TableContext(**{"device": device, "vintage": vintage, "kv": kv, "cost_model": "infersim", **more})  # type: ignore[arg-type]
 
 
 # Facts, read off the files by eye.
