@@ -49,6 +49,7 @@ PRIORS: Mapping[str, Prior] = {
     "slow_gemm": Prior(1.0, 0.1),
     "slow_attention": Prior(1.0, 0.15),
     "slow_experts": Prior(1.0, 0.15),
+    "skew_experts": Prior(0.08, 1.0),
     "slow_stream": Prior(0.7, 0.4),
     "slow_compute": Prior(1.0, 0.3),
 }

@@ -86,7 +86,8 @@ def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: Plan) -> Mappi
             scope = {**work[op.step], **op.shape}
             alone = {**fitted.coefficients(), **_slowed(plan.engine)}
             time = seconds(row, fitted, costs[op.name], scope, alone, optional=op.step != "")
-            time *= sympy.S.One if plan.engine is None or not row.slow else plan.engine.factor(row.slow)
+            if plan.engine is not None:
+                time *= plan.engine.slowed(row.slow, scope)
             found[op.name] = (
                 (time * sympy.Min(scope["rows"], 1) if op.step else time),
                 replace(fitted, message=row.message),
@@ -96,7 +97,7 @@ def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: Plan) -> Mappi
 
 def _slowed(engine: EngineTerms | None) -> Mapping[str, Expr]:
     """By what products take longer in a running engine."""
-    return {} if engine is None else {SLOW_COMPUTE: engine.factor(SLOW_COMPUTE)}
+    return {} if engine is None else {SLOW_COMPUTE: engine.slowed(SLOW_COMPUTE, {})}
 
 
 def _takes_time(cost: Cost) -> bool:

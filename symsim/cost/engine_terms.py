@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 from symsim.algebra.symbols import KNOWN, step_symbol, symbol
 from symsim.cost.derivation import Step
 from symsim.language.graph_text import parse_expression
-from symsim.language.symbolic import expression
+from symsim.language.symbolic import Scope, expression
 from symsim.model.op_graph import Op
 from symsim.model.step import EngineStep
 
@@ -25,9 +25,15 @@ class EngineTerms:
     origin: str
     slow: frozenset[str]
 
-    def factor(self, name: str) -> Expr:
-        """By what kernels of a kind take longer in a running engine than alone."""
-        return symbol(name) if name in self.slow else sympy.S.One
+    def slowed(self, name: str, scope: Scope) -> Expr:
+        """By what kernels of a kind take longer in a running engine than alone; the fullest of expert parallel ranks
+        longer than the mean."""
+        factor = symbol(name) if name in self.slow else sympy.S.One
+        return factor * scope["ep"] ** symbol(SKEW) if name == "slow_experts" and SKEW in self.slow else factor
+
+
+SKEW = "skew_experts"
+"""The power of expert parallel ranks."""
 
 
 def engine_time(
@@ -40,8 +46,8 @@ def engine_time(
     """
     counts = {
         "kernels": Step(step_symbol("t_kernels"), kernels, "s", "kernels of one step", "t_{\\mathrm{kernels}}"),
-        "launches": _count("n_launch", launched, "kernels that one step launches", "n_{\\mathrm{launch}}"),
-        "collectives": _count("n_collective", collectives, "collectives of one step", "n_{\\mathrm{coll}}"),
+        "launches": _count("n_launch", step, launched, "kernels that one step launches", "n_{\\mathrm{launch}}"),
+        "collectives": _count("n_collective", step, collectives, "collectives of one step", "n_{\\mathrm{coll}}"),
     }
     tree = parse_expression(terms.text, terms.origin)
     scope: dict[str, Expr] = {
@@ -56,8 +62,10 @@ def engine_time(
     return tuple(count for count in counts.values() if count.symbol in used), total
 
 
-def _count(name: str, ops: Sequence[Op], meaning: str, latex: str) -> Step:
-    return Step(step_symbol(name), sympy.Add(*(op.repeat for op in ops)), "1", meaning, latex)
+def _count(name: str, step: EngineStep, ops: Sequence[Op], meaning: str, latex: str) -> Step:
+    """How often operators are executed; those of a step that the iteration may not hold, only where it does."""
+    found = [op.repeat * (sympy.Min(step.part(op.step).facts["rows"], 1) if op.step else 1) for op in ops]
+    return Step(step_symbol(name), sympy.Add(*found), "1", meaning, latex)
 
 
 def _larger(one: Expr, other: Expr) -> Expr:

@@ -47,6 +47,7 @@ TIMES: Mapping[str, str] = {
     "slow_gemm": "1",
     "slow_attention": "1",
     "slow_experts": "1",
+    "skew_experts": "1",
     "slow_stream": "1",
     "slow_compute": "1",
 }

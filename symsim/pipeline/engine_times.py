@@ -41,8 +41,12 @@ def fitted_engine(device: Device, engine: Engine) -> FittedEngine | None:
     }
     stated = Source(how="constant", file=display_path(engine.path), note=f"{engine.name} {engine.version}")
     rows |= {symbol: (value, stated) for symbol, value in engine.times.items()}
-    slow = frozenset(name for name in rows if name.startswith("slow"))
-    rows |= {symbol: (Fraction(0), stated) for symbol in TIMES if symbol not in rows and not symbol.startswith("slow")}
+    slow = frozenset(name for name in rows if name.startswith(("slow", "skew")))
+    rows |= {
+        symbol: (Fraction(0), stated)
+        for symbol in TIMES
+        if symbol not in rows and not symbol.startswith(("slow", "skew"))
+    }
     ends, first = _ends(chosen)
     return FittedEngine(
         terms=EngineTerms(text=engine.step, origin=f"{display_path(engine.path)}, step", slow=slow),

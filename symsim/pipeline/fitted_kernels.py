@@ -18,6 +18,7 @@ from symsim.inputs.engine import Engine
 from symsim.inputs.source import Source
 from symsim.pipeline.engine_times import FittedEngine, fitted_engine
 from symsim.tables.coefficients import Coefficients, coefficients_of, spellings
+from symsim.tables.engine_times import architecture_of, shipped_times
 
 ENGINES = ("vllm", "sglang", "trtllm", "nccl")
 """Whose kernels stand in where an engine has none of a kind, in this order; NCCL's collectives are everybody's."""
@@ -25,6 +26,9 @@ ENGINES = ("vllm", "sglang", "trtllm", "nccl")
 _FACTOR = 1.5
 """Of an interval where another engine's kernel stands in: engines differ by 3 to 20 % in the median."""
 
+
+_BY_RUNS = 2.0
+"""Of an interval where another card's kernels stand in and runs say how much slower they are."""
 
 _HOST = 50e-6
 """A constant above it is time of the host, which a captured graph does not take: vLLM's block-quantised GEMMs were
@@ -96,6 +100,12 @@ def _card(device: Device) -> tuple[_Card, str | None]:
             sibling, wider, 1.0
         ), f"no kernels of {device.name} were measured: {sibling}'s coefficients stand in"
     other, factor = names["elsewhere"]["device"], float(names["elsewhere"]["factor"])
+    if setups := sum(one.setups for one in shipped_times() if one.architecture == architecture_of(name)):
+        sentence = (
+            f"no kernels of {device.name} were measured: the shares of {other} stand in, and {setups} set-ups of engines "
+            "on its architecture say how much slower they are"
+        )
+        return _Card(other, _BY_RUNS, 1.0), sentence
     sentence = (
         f"{device.name} is uncalibrated: the shares of {other} stand in, and times may be off by a factor of "
         f"{factor:g} either way"

@@ -13,6 +13,9 @@ from symsim.serving.model_step import in_context
 
 Factors = tuple[float, float]
 
+TIGHTER = 0.3
+"""Correlation of kernels' errors: what runs of whole engines were off is counted besides."""
+
 _NONE: Factors = (1.0, 1.0)
 
 
@@ -28,7 +31,7 @@ def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, Factors]
     form = in_context(of.compiled)
     kernels = replace(form, ends={name: ends for name, ends in form.ends.items() if name != RUNNING})
     at = {"B": max(1, round(found.values["rows"] / of.layout.replicas)), "C": round(found.letters["C"])}
-    value, interval = form.evaluate(**at), kernels.interval(level, **at)
+    value, interval = form.evaluate(**at), kernels.interval(level, TIGHTER, **at)
     if interval is None:
         return nothing
     wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)

@@ -17,6 +17,7 @@ OF_THE_DEVICE = (
     "slow_gemm",
     "slow_attention",
     "slow_experts",
+    "skew_experts",
     "slow_stream",
     "slow_compute",
     "launch_gap",

@@ -1,0 +1,163 @@
+"""Predictions beside measured runs: every row, and how far off they are by table, device, engine, model and phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symsim.calibration.runs import Run, newest, read_runs
+from symsim.errors import SymsimError
+from symsim.inputs.cost_model import LATEST
+from symsim.inputs.deployment import Deployment
+from symsim.paths import CALIBRATION
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.pipeline import compile_model
+from symsim.serving.ask import asked
+from symsim.serving.prediction import predicted
+
+PHASES: Mapping[str, str] = {"tpot_s": "decode", "ttft_s": "prefill", "output_tok_s_per_gpu": "both"}
+"""Metric -> the phase that it is mostly of."""
+
+_FIGURES = {
+    "tpot_s": "tpot_s.mean",
+    "ttft_s": "ttft_s.mean",
+    "output_tok_s_per_gpu": "output_tok_per_s_per_gpu",
+}
+
+KEYS = ("table", "device", "engine", "model", "phase", "split")
+"""What a summary may be by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A metric of a run, measured and predicted. low, high: the interval, None where nothing is known of it."""
+
+    run: Run
+    metric: str
+    measured: float
+    predicted: float
+    low: float | None
+    high: float | None
+
+    @property
+    def error(self) -> float:
+        """predicted/measured - 1."""
+        return self.predicted / self.measured - 1
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the measured value is in the interval."""
+        return None if self.low is None or self.high is None else self.low <= self.measured <= self.high
+
+    def key(self, name: str) -> str:
+        return PHASES[self.metric] if name == "phase" else str(getattr(self.run, name))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        file, _, number = self.run.place.rpartition(":")
+        about = {name: self.key(name) for name in KEYS}
+        named = {"file": file, "row": int(number), "metric": self.metric, **about}
+        return {**named, **{name: getattr(self, name) for name in ("measured", "predicted", "low", "high")}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Rows that are alike. median, p90: of abs(predicted/measured - 1); bias: its median with its sign; inside: the
+    share of measured values in their interval; width: median of high/low."""
+
+    key: Mapping[str, str]
+    metric: str
+    rows: int
+    median: float
+    p90: float
+    bias: float
+    inside: float | None
+    width: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        names = ("metric", "rows", "median", "p90", "bias", "inside", "width")
+        return {**self.key, **{name: getattr(self, name) for name in names}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """rows: of all that could be predicted; refused: why others could not -> how many runs."""
+
+    rows: tuple[Row, ...]
+    refused: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def __repr__(self) -> str:
+        return f"<Accuracy: {len(self.rows)} measured figures, {sum(self.refused.values())} runs refused>"
+
+    def summary(self, by: Sequence[str] = KEYS) -> tuple[Summary, ...]:
+        """By these of table, device, engine, model, phase and split, each metric apart."""
+        groups: dict[tuple[str, ...], list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault((row.metric, *(row.key(name) for name in by)), []).append(row)
+        return tuple(
+            _summary(key[0], dict(zip(by, key[1:], strict=True)), rows) for key, rows in sorted(groups.items())
+        )
+
+    def as_dict(self, by: Sequence[str] = KEYS) -> dict[str, Any]:
+        """Plain JSON types."""
+        summary = [one.as_dict() for one in self.summary(by)]
+        return {"rows": [row.as_dict() for row in self.rows], "summary": summary, "refused": dict(self.refused)}
+
+
+def _summary(metric: str, key: Mapping[str, str], rows: Sequence[Row]) -> Summary:
+    errors = np.array([row.error for row in rows])
+    known = [row for row in rows if row.inside is not None]
+    return Summary(
+        key=key,
+        metric=metric,
+        rows=len(rows),
+        median=float(np.median(np.abs(errors))),
+        p90=float(np.quantile(np.abs(errors), 0.9)),
+        bias=float(np.median(errors)),
+        inside=float(np.mean([bool(row.inside) for row in known])) if known else None,
+        width=float(np.median([(row.high or 0) / (row.low or 1) for row in known])) if known else None,
+    )
+
+
+def shipped_runs() -> tuple[Path, ...]:
+    """The tables of measured runs that ship."""
+    return tuple(sorted((CALIBRATION / "runs").glob("*.csv")))
+
+
+def accuracy(files: Sequence[str | Path] = (), *, cost_model: str = "calibrated", level: float = 0.9) -> Accuracy:
+    """Predict every run of measured tables, those that ship unless files are named; the newest of each set-up.
+
+    Raises DataError for a file that is no table of runs.
+    """
+    paths = [Path(file) for file in files] or shipped_runs()
+    rows: list[Row] = []
+    refused: dict[str, int] = {}
+    for run in newest(run for path in paths for run in read_runs(path)):
+        try:
+            rows += _rows(run, cost_model, level)
+        except SymsimError as error:
+            refused[str(error)] = refused.get(str(error), 0) + 1
+    return Accuracy(rows=tuple(rows), refused=refused)
+
+
+def _rows(run: Run, cost_model: str, level: float) -> Iterable[Row]:
+    compiled = _compiled(run.model, run.device, Deployment(**dict(run.deployment), engine=run.engine), cost_model)
+    figures = predicted(compiled, asked(**run.load, interval=level))
+    if figures.sentence:
+        raise SymsimError(figures.sentence)
+    known = {"tpot_s": figures.tpot, "ttft_s": figures.ttft["mean"], "output_tok_s_per_gpu": figures.per_gpu}
+    for metric, value in known.items():
+        if value is not None and metric in run.measured:
+            low, high = figures.intervals.get(_FIGURES[metric], (None, None))
+            yield Row(run=run, metric=metric, measured=run.measured[metric], predicted=value, low=low, high=high)
+
+
+@lru_cache(maxsize=64)
+def _compiled(model: str, device: str, deployment: Deployment, cost_model: str) -> Compiled:
+    return compile_model(model, device, deployment, cost_model, LATEST)
