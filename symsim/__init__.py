@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from symsim.api.kernel import KernelCosts, kernel
     from symsim.api.prediction import Prediction
     from symsim.api.questions import compare, crossings, regime_map, regimes, sensitivities, verify
+    from symsim.calibration.accuracy import Accuracy, accuracy
+    from symsim.calibration.own_fit import OwnFit, fit
     from symsim.errors import SymsimError
     from symsim.infersim.report import Report, simulate
     from symsim.inputs.deployment import Deployment
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from symsim.verification.check import Difference, Verdict
 
 __all__ = [
+    "Accuracy",
     "Answer",
     "Cache",
     "Comparison",
@@ -39,6 +42,7 @@ __all__ = [
     "Formula",
     "FrontPoint",
     "KernelCosts",
+    "OwnFit",
     "Parameters",
     "Prediction",
     "RegimeMap",
@@ -47,10 +51,12 @@ __all__ = [
     "Sensitivity",
     "SymsimError",
     "Verdict",
+    "accuracy",
     "cache",
     "compare",
     "compile",
     "crossings",
+    "fit",
     "flops",
     "kernel",
     "paper",
@@ -75,6 +81,8 @@ _HOMES = {
     "api.kernel": ("KernelCosts", "kernel"),
     "api.prediction": ("Prediction",),
     "api.questions": ("compare", "crossings", "regime_map", "regimes", "sensitivities", "verify"),
+    "calibration.accuracy": ("Accuracy", "accuracy"),
+    "calibration.own_fit": ("OwnFit", "fit"),
     "errors": ("SymsimError",),
     "infersim.report": ("Report", "simulate"),
     "inputs.deployment": ("Deployment",),

@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, str] = {
     "graph": "graph",
     "list": "listing",
     "validate": "validate",
+    "accuracy": "accuracy",
+    "fit": "fit",
 }
 """What is typed -> its module in symsim/command. Only the one that is asked for is imported: that starts sooner."""
 

@@ -181,15 +181,16 @@ def compile(
     tables: str = LATEST,
     *,
     engine: str | Path | None = None,
+    calibration: str | Path | None = None,
     graphs: Sequence[str | Path] = (),
     fallback: bool = False,
 ) -> Costs:
     """Lower a model for a device and a deployment; every metric is then a closed-form Formula.
 
     model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML;
-    engine: what plans the memory, the deployment's unless given, bundled name or path to a TOML; graphs: folders with
-    graph files of more models; fallback: where a table, a deployment or a config key would be refused, go on with a
-    stated assumption.
+    engine: what plans the memory and adds to kernels' times, the deployment's unless given, bundled name or path to a
+    TOML; calibration: an engine of one's own, as `fit` writes it; graphs: folders with graph files of more models;
+    fallback: where a table, a deployment or a config key would be refused, go on with a stated assumption.
     Raises SymsimError, always with what is wrong, where, and what to do.
 
     >>> costs = compile("qwen3-8b", "h20")
@@ -197,6 +198,7 @@ def compile(
     0.0286
     """
     used = deployment or Deployment()
+    engine = calibration or engine
     if engine is not None:
         follows = {name: None for name in ("world_size", "dp") if name not in used.given}
         used = replace(used, **{**follows, "engine": engine})

@@ -21,7 +21,7 @@ from symsim.calibration.runs import Run, newest, read_runs
 from symsim.inputs.device import load_device
 from symsim.paths import CALIBRATION
 from symsim.tables.coefficients import spellings
-from symsim.tables.engine_times import EngineTimes, architecture_of, write_times
+from symsim.tables.engine_times import EngineTimes, architecture_of, read_times, write_times
 
 HEADER = """\
 # Times of engines, written by `python -m symsim.calibration.refit_runs`; README.md explains each figure. Fitted on
@@ -95,12 +95,14 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m symsim.calibration.refit_runs", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=CALIBRATION / "engines.toml")
+    parser.add_argument("--only", metavar="ENGINE", help="keep what the file has of other engines")
     options = parser.parse_args(words)
     runs = [run for path in sorted(options.folder.glob("*.csv")) for run in read_runs(path)]
     groups = {key: _compiled(key, own) for key, own in by_engine(chosen(runs)).items()}
-    found: list[EngineTimes] = []
+    kept = read_times(options.out) if options.only else ()
+    found = [one for one in kept if one.engine != options.only]
     for key, (models, measured) in groups.items():
-        if not models:
+        if not models or (options.only and key[0] != options.only):
             continue
         others = [one for other, (rest, known) in groups.items() if other != key and known for one in rest]
         closed = [one for one in others if "concurrency" in one.run.load]

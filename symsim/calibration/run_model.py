@@ -69,6 +69,8 @@ def _unit(name: str) -> str:
 def _metrics(compiled: Compiled, run: Run) -> Callable[[Values], Mapping[str, float]]:
     ask = asked(**run.load)
     first = deployed(compiled, ask)
+    if first.places < 1:
+        raise SymsimError(served(first).sentence)
     engines, gpus = first.layout.engines, compiled.deployment.world_size
 
     def at(values: Values) -> Mapping[str, float]:

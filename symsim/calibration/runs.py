@@ -113,7 +113,7 @@ def _vllm(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
                 "tpot_s": float(row["measured_itl_mean_ms"]) / 1e3,
                 "ttft_s": float(row["measured_ttft_mean_ms"]) / 1e3,
             },
-            setup=f"{row['model']} tp {row['tp']}",
+            setup=f"{row['model']} tp {row['tp']} {row['isl']}/{row['osl']}",
             split=row["split"],
         )
 

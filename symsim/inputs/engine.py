@@ -53,6 +53,9 @@ TIMES: Mapping[str, str] = {
 }
 """Symbol of the time of a step -> its dimension; those that a file does not state are as fitted to runs."""
 
+ENDS = ("low", "high", "ttft_low", "ttft_high")
+"""Measured times per output token, and to first token, are within these times the predicted ones."""
+
 _SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags", "time")
 
 
@@ -64,7 +67,7 @@ class Engine:
     that nothing states; unused: what it leaves of the device's memory, a formula over the steps of the metric of
     memory; flags: field -> what the engine's own command line calls it; step: the time of a step, a formula over what
     its kernels take, empty where nothing comes besides; times: symbols of it that the file states; like: the engine
-    whose fitted times and kernels stand in for the others.
+    whose fitted times and kernels stand in for the others; ends: how far off runs were, by ENDS.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Engine:
     step: str = ""
     times: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     like: str = ""
+    ends: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
 
     def on(self, capacity: Fraction) -> Mapping[str, Fraction]:
         """Its figures on a device of so many bytes."""
@@ -165,4 +169,6 @@ def _times(file: DataFile, data: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     words = {name: file.line(name, section, "-") for name in ("step", "like") if name in section}
     stated = {name: value for name, value in section.items() if name not in words}
-    return {**words, "times": file.quantities("time", {"time": stated}, TIMES)}
+    found = file.quantities("time", {"time": stated}, {**TIMES, **dict.fromkeys(ENDS, "1")})
+    ends = {name: value for name, value in found.items() if name in ENDS}
+    return {**words, "times": {name: value for name, value in found.items() if name not in ENDS}, "ends": ends}

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from symsim.cost.engine_terms import EngineTerms
 from symsim.inputs.device import Device
-from symsim.inputs.engine import TIMES, Engine
+from symsim.inputs.engine import ENDS, TIMES, Engine
 from symsim.inputs.source import Source
 from symsim.paths import display_path
 from symsim.tables.engine_times import Chosen, architecture_of, chosen_times
@@ -47,13 +47,13 @@ def fitted_engine(device: Device, engine: Engine) -> FittedEngine | None:
         for symbol in TIMES
         if symbol not in rows and not symbol.startswith(("slow", "skew"))
     }
-    ends, first = _ends(chosen)
+    ends, first = _ends(chosen, engine)
     return FittedEngine(
         terms=EngineTerms(text=engine.step, origin=f"{display_path(engine.path)}, step", slow=slow),
         numbers=rows,
         ends=ends,
         first_ends=first,
-        sentences=_sentences(device, name, chosen),
+        sentences=() if set(engine.times) >= set(chosen.values) else _sentences(device, name, chosen),
     )
 
 
@@ -62,7 +62,10 @@ def _source(engine: str, architecture: str, setups: int, median: float) -> Sourc
     return Source(how="fitted", file="calibration/engines.toml", note=note)
 
 
-def _ends(chosen: Chosen) -> tuple[tuple[float, float], tuple[float, float]]:
+def _ends(chosen: Chosen, engine: Engine) -> tuple[tuple[float, float], tuple[float, float]]:
+    if set(engine.ends) == set(ENDS):
+        low, high, first_low, first_high = (float(engine.ends[name]) for name in ENDS)
+        return (low, high), (first_low, first_high)
     one = chosen.nearest
     if one is None:
         return (1.0, 1.0), (1.0, 1.0)

@@ -102,8 +102,8 @@ def _card(device: Device) -> tuple[_Card, str | None]:
     other, factor = names["elsewhere"]["device"], float(names["elsewhere"]["factor"])
     if setups := sum(one.setups for one in shipped_times() if one.architecture == architecture_of(name)):
         sentence = (
-            f"no kernels of {device.name} were measured: the shares of {other} stand in, and {setups} set-ups of engines "
-            "on its architecture say how much slower they are"
+            f"no kernels of {device.name} were measured: the shares of {other} stand in, and {setups} set-ups of "
+            "engines on its architecture say how much slower they are"
         )
         return _Card(other, _BY_RUNS, 1.0), sentence
     sentence = (

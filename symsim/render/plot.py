@@ -32,6 +32,12 @@ def _pyplot() -> Any:
     return importlib.import_module("matplotlib.pyplot")
 
 
+def new_figure(panels: int) -> tuple[Any, Sequence[Any]]:
+    """A figure with so many square panels beside each other."""
+    figure, axes = _pyplot().subplots(1, panels, figsize=(5 * panels, 4.5), squeeze=False)
+    return figure, list(axes[0])
+
+
 def save(figure: Any, file: str | Path, note: str = "symsim") -> None:
     """Write a figure whole, in a PDF with a note of who made it; the ending chooses the format.
 

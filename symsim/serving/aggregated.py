@@ -77,10 +77,12 @@ def served(of: Deployed) -> Served:
 def _after_host(found: Served, host: Host) -> Served:
     """Before its first step a request waits for the host, and for a step at which the engine looks for requests.
 
-    In a closed loop that time is one that a client does not decode in: the rate follows by Little's law.
+    In a closed loop that time is one that a client does not decode in: the rate follows by Little's law. Forms of an
+    open loop count the half step that is left on average of the one that a request arrives in.
     """
     values = dict(found.values)
-    wait = host.request + host.polls * values.get("step_mean", 0.0)
+    polls = host.polls if "closed_tpot" in found.forms else max(0.0, host.polls - 0.5)
+    wait = host.request + polls * values.get("step_mean", 0.0)
     if not wait or "ttft_mean" not in values:
         return found
     if "closed_tpot" in found.forms:

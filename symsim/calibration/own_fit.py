@@ -1,0 +1,221 @@
+"""What one measured oneself -> an engine of one's own: coefficients with intervals, what runs cannot tell apart, and
+the run that would tell most. Needs scipy (extra `fit`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symsim.calibration.run_fit import ERRORS, PRIORS, Array, Prior, RunFit, fit_runs
+from symsim.calibration.run_model import Predicted, run_models
+from symsim.calibration.runs import Run, read_runs
+from symsim.errors import SymsimError
+from symsim.inputs.deployment import Deployment
+from symsim.inputs.engine import DEFAULT_ENGINE, TIMES, load_engine
+from symsim.paths import replacing
+from symsim.tables.engine_times import architecture_of, chosen_times
+
+_SHIPPED = 0.5
+"""Spread of the logarithm of a shipped value on another machine."""
+
+_APART = 0.7
+"""Correlation of two coefficients above which runs hardly tell them apart."""
+
+_TOLD = 0.7
+"""A coefficient whose spread is above this share of what it was before the runs is not told by them."""
+
+_NINE_OF_TEN = 1.645
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coefficient:
+    """value, low, high: nine in ten, SI; before: what it was without the runs; told: whether they tell it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    before: float
+    told: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFit:
+    """together: pairs of coefficients that the runs cannot tell apart; errors: metric -> (median, 90th percentile) of
+    abs(predicted/measured - 1) of runs that were left out; ends: metric -> measured is within these times predicted in
+    nine of ten of them; next_run: what to measure next, in words; refused: why runs could not be predicted -> how many.
+    """
+
+    coefficients: tuple[Coefficient, ...]
+    together: tuple[tuple[str, str], ...]
+    errors: Mapping[str, tuple[float, float]]
+    ends: Mapping[str, tuple[float, float]]
+    next_run: str
+    runs: int
+    refused: Mapping[str, int]
+    engine: str
+
+    def __repr__(self) -> str:
+        return f"<OwnFit of {self.engine}: {self.runs} runs, {len(self.coefficients)} coefficients>"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "coefficients": [one.as_dict() for one in self.coefficients],
+            "together": [list(pair) for pair in self.together],
+            "errors": {name: {"median": median, "p90": p90} for name, (median, p90) in self.errors.items()},
+            "next_run": self.next_run,
+            "runs": self.runs,
+            "refused": dict(self.refused),
+        }
+
+    def write(self, path: Path) -> None:
+        """An engine's file, for `--engine` and `--calibration`: the engine's own with these figures stated."""
+        base = load_engine(self.engine)
+        text = base.path.read_text(encoding="utf-8").rstrip("\n")
+        lines = [f'{one.name} = "{one.value:.4g}{" s" if TIMES[one.name] == "s" else ""}"' for one in self.coefficients]
+        named = {"tpot_s": ("low", "high"), "ttft_s": ("ttft_low", "ttft_high")}
+        lines += [
+            f"{end} = {value:.3g}"
+            for metric, ends in self.ends.items()
+            for end, value in zip(named[metric], ends, strict=True)
+        ]
+        about = f"# fitted to {self.runs} runs by `symsim fit`"
+        like = [] if base.like else [f'like = "{base.path.stem}"']
+        with replacing(path) as unfinished:
+            unfinished.write_text("\n".join((text, about, *like, *lines, "")), encoding="utf-8")
+
+
+def fit(
+    runs: str | Path | Sequence[str | Path],
+    model: str,
+    device: str,
+    deployment: Deployment | None = None,
+    engine: str = DEFAULT_ENGINE,
+) -> OwnFit:
+    """Fit an engine to files of runs, as `read_runs` reads them. Raises SymsimError where none can be predicted."""
+    files = [runs] if isinstance(runs, (str, Path)) else runs
+    stated = _stated(deployment or Deployment())
+    about = {"model": model, "device": device, "engine": engine}
+    found = [run for file in files for run in read_runs(Path(file), **about, deployment=tuple(stated.items()))]
+    return fit_own(found)
+
+
+def _stated(deployment: Deployment) -> Mapping[str, Any]:
+    """What of a deployment is not as it follows from the rest."""
+    usual = {one.name: one.default for one in fields(Deployment) if one.init and one.name != "engine"}
+    follows = {"world_size", "dp"} - deployment.given
+    return {
+        name: getattr(deployment, name)
+        for name, default in usual.items()
+        if name not in follows and getattr(deployment, name) != default
+    }
+
+
+def fit_own(runs: Sequence[Run]) -> OwnFit:
+    """Fit the engine of one's own runs; shipped values are where it starts from.
+
+    Raises SymsimError where no run can be predicted.
+    """
+    apart = [replace(run, setup=repr(sorted(run.load.items()))) for run in runs]
+    models, refused = run_models(apart)
+    if not models:
+        why = "; ".join(refused) or "there are none"
+        raise SymsimError(f"no run can be predicted: {why}")
+    known = _priors(models[0].run)
+    fit = fit_runs(models, known)
+    return OwnFit(
+        coefficients=tuple(_coefficient(name, fit, known[name]) for name in known),
+        together=tuple(_together(fit)),
+        errors={metric: _errors(fit.errors[metric]) for metric in ERRORS if (~np.isnan(fit.errors[metric])).any()},
+        ends={metric: _ends(fit.errors[metric]) for metric in ERRORS if (~np.isnan(fit.errors[metric])).any()},
+        next_run=_next_run(models, fit),
+        runs=len(models),
+        refused=refused,
+        engine=models[0].run.engine,
+    )
+
+
+def _priors(run: Run) -> Mapping[str, Prior]:
+    base = load_engine(run.engine)
+    shipped = chosen_times(base.like or base.path.stem, architecture_of(run.device)).values
+    return {
+        name: Prior(
+            shipped[name][0] if name in shipped else one.usual,
+            max(one.spread, _SHIPPED) if not name.startswith("slow") else one.spread,
+        )
+        for name, one in PRIORS.items()
+    }
+
+
+def _coefficient(name: str, fit: RunFit, before: Prior) -> Coefficient:
+    reach = np.exp(_NINE_OF_TEN * fit.spread[name])
+    value = fit.values[name]
+    told = fit.spread[name] < _TOLD * before.spread
+    return Coefficient(
+        name=name, value=value, low=value / reach, high=value * reach, before=before.usual, told=bool(told)
+    )
+
+
+def _together(fit: RunFit) -> list[tuple[str, str]]:
+    names = list(fit.values)
+    return [
+        (one, other)
+        for i, one in enumerate(names)
+        for j, other in enumerate(names)
+        if i < j and abs(fit.correlation[i, j]) > _APART
+    ]
+
+
+def _errors(errors: Array) -> tuple[float, float]:
+    sizes = np.abs(np.expm1(-errors[~np.isnan(errors)]))
+    return float(np.median(sizes)), float(np.quantile(sizes, 0.9))
+
+
+def _ends(errors: Array) -> tuple[float, float]:
+    low, high = np.quantile(errors[~np.isnan(errors)], (0.05, 0.95))
+    return float(np.exp(min(low, -0.01))), float(np.exp(max(high, 0.01)))
+
+
+_CONCURRENCIES = (1, 4, 16, 64, 256)
+_LENGTHS = ((128, 1024), (1024, 1024), (8192, 256))
+
+
+def _next_run(models: Sequence[Predicted], fit: RunFit) -> str:
+    """Of usual runs the one whose time per output token is least known: it moves with what is not told."""
+    run = models[0].run
+    candidates = [
+        replace(run, load={"isl": isl, "osl": osl, "concurrency": many})
+        for isl, osl in _LENGTHS
+        for many in _CONCURRENCIES
+    ]
+    found, _ = run_models(candidates)
+    covariance = fit.correlation * np.outer(list(fit.spread.values()), list(fit.spread.values()))
+    spread = [
+        (float(np.sqrt(slope @ covariance @ slope)), one) for one in found if (slope := _slope(one, fit)) is not None
+    ]
+    if not spread:
+        return ""
+    size, best = max(spread, key=lambda pair: pair[0])
+    load = best.run.load
+    return (
+        f"input {load['isl']}, output {load['osl']}, concurrency {load['concurrency']}: its time per output token is "
+        f"known to {np.expm1(_NINE_OF_TEN * size):.0%} either way"
+    )
+
+
+def _slope(one: Predicted, fit: RunFit) -> Array | None:
+    """How the logarithm of a run's time per output token moves with that of each coefficient."""
+    here = one.at(fit.values).get("tpot_s")
+    if here is None:
+        return None
+    moved = [one.at({**fit.values, name: value * 1.01}).get("tpot_s", here) for name, value in fit.values.items()]
+    return np.log(np.array(moved) / here) / np.log(1.01)

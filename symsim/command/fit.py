@@ -1,0 +1,79 @@
+"""symsim fit: what a user measured becomes an engine of his own; --kernels fits forms of kernel time again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from symsim.algebra.units import format_quantity
+from symsim.calibration.own_fit import OwnFit, fit
+from symsim.calibration.refit import main as refit_kernels
+from symsim.command.flags import add_json, note, write_json
+from symsim.command.subject import add_deployment, deployment_of
+from symsim.errors import SymsimError
+from symsim.inputs.engine import TIMES
+from symsim.render.terminal import table_text
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("fit", help="what you measured as an engine of your own; --kernels: forms of kernels")
+    ask.add_argument("runs", metavar="RUNS", nargs="+", help="CSV, or JSON that a benchmark wrote; --kernels: a folder")
+    ask.add_argument("--model", metavar="MODEL", help="what was served")
+    add_deployment(ask, "calibrated")
+    ask.add_argument("--kernels", action="store_true", help="fit forms of kernel time to a folder of measured kernels")
+    ask.add_argument("--out", metavar="FILE", help="engine TOML to write; --kernels: a folder")
+    add_json(ask)
+    ask.set_defaults(command=_fit)
+
+
+def _fit(*, json: bool, **options: Any) -> int:
+    if options["kernels"]:
+        return _kernels(options)
+    if options["model"] is None:
+        raise SymsimError("fit needs --model: what the runs served")
+    used = deployment_of(options)
+    found = fit(options["runs"], options["model"], options["device"], used, str(options["engine"]))
+    note([f"{count} runs left out: {why}" for why, count in found.refused.items()])
+    if options["out"]:
+        found.write(Path(options["out"]))
+    if json:
+        write_json(found.as_dict())
+    else:
+        print("\n".join(screen(found, options["out"])))
+    return 0
+
+
+def _kernels(options: dict[str, Any]) -> int:
+    (folder,) = options["runs"] if len(options["runs"]) == 1 else (None,)
+    if folder is None or not options["out"]:
+        raise SymsimError("fit --kernels takes one folder of measured kernels, and --out, a folder for coefficients")
+    return refit_kernels([folder, "--out", options["out"]])
+
+
+def screen(found: OwnFit, out: str | None) -> Iterator[str]:
+    """What a person reads."""
+    yield f"{found.runs} runs of {found.engine}"
+    yield ""
+    rows = [
+        (
+            one.name,
+            *(_shown(one.name, value) for value in (one.value, one.low, one.high, one.before)),
+            "" if one.told else "these runs do not tell",
+        )
+        for one in found.coefficients
+    ]
+    yield table_text(("coefficient", "value", "from", "to", "before", ""), rows)
+    yield ""
+    for metric, (median, p90) in found.errors.items():
+        yield f"{metric} of runs left out: {median:.1%} off in the median, {p90:.1%} at the 90th percentile"
+    for one, other in found.together:
+        yield f"not told apart: {one} and {other}"
+    if found.next_run:
+        yield f"measure next: {found.next_run}"
+    if out:
+        yield f"written to {out}: use it with --calibration {out}"
+
+
+def _shown(name: str, value: float) -> str:
+    return format_quantity(value, "s", 3) if TIMES[name] == "s" else f"{value:.3g}"

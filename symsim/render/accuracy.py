@@ -1,0 +1,39 @@
+"""A picture of predicted against measured figures, a panel a metric, with the intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from symsim.calibration.accuracy import Accuracy, Row
+from symsim.render.plot import new_figure, save
+
+_TITLES = {"tpot_s": "TPOT [s]", "ttft_s": "TTFT [s]", "output_tok_s_per_gpu": "output tokens/s a GPU"}
+
+
+def save_accuracy(found: Accuracy, file: str | Path) -> None:
+    """Write it; the ending chooses the format. Needs the `plot` extra."""
+    metrics = [metric for metric in _TITLES if any(row.metric == metric for row in found.rows)]
+    figure, axes = new_figure(len(metrics))
+    for metric, panel in zip(metrics, axes, strict=True):
+        _panel(panel, [row for row in found.rows if row.metric == metric], _TITLES[metric])
+    save(figure, file)
+
+
+def _panel(panel: Any, rows: Sequence[Row], title: str) -> None:
+    for device in sorted({row.run.device for row in rows}):
+        own = [row for row in rows if row.run.device == device]
+        measured, predicted = [row.measured for row in own], [row.predicted for row in own]
+        reach = [
+            [max(0.0, row.predicted - (row.low or row.predicted)) for row in own],
+            [max(0.0, (row.high or row.predicted) - row.predicted) for row in own],
+        ]
+        panel.errorbar(measured, predicted, yerr=reach, fmt="o", markersize=3, linewidth=0.4, label=device)
+    ends = min(row.measured for row in rows), max(row.measured for row in rows)
+    panel.plot(ends, ends, color="black", linewidth=0.8)
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    panel.set_xlabel(f"measured {title}")
+    panel.set_ylabel(f"predicted {title}")
+    panel.legend(fontsize="x-small")
