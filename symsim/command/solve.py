@@ -31,6 +31,9 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
         print(answer.sentence)
         if answer.batch:
             print(f"  {answer.batch}")
+        if answer.spread is not None:
+            low, high = (f"{end:.4g}" for end in answer.spread)
+            print(f"  {answer.variable} from {low} to {high}, as far off as times are known to be (in 90 % of cases)")
         for constraint, room in answer.slack.items():
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
             unit = unit_of(constraint.split()[0]) if of_load else costs.metric(constraint.split()[0]).unit

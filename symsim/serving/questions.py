@@ -31,6 +31,7 @@ from symsim.serving.points import (
     slack,
     values_of,
 )
+from symsim.serving.spread import spread_of
 from symsim.solve.answer import Answer, Certificate, Status
 from symsim.solve.bisection import last_holding, whole_middle
 
@@ -171,7 +172,13 @@ class _Search:
             assumed=assumed(self.fixed, (name,)),
             sentence=f"{shown(name, value)}{bound}{f'; load: {load}' if load else ''}.",
             warnings=at.figures.warnings,
+            spread=self._spread(value, at) if tight and self.query.goal != "solve" else None,
         )
+
+    def _spread(self, value: float, at: Point) -> tuple[float, float] | None:
+        if self.query.variable == "world_size":
+            return None
+        return spread_of(value, at, self.query, self.at, self.unknown)
 
     def _none(self, nearest: Point, why: str = "") -> Answer:
         failed = why or nearest.figures.sentence or missed(self.failing(nearest), nearest) or "it never is"

@@ -48,7 +48,8 @@ class Answer:
     feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: those of the
     smallest deployment that would do the same, as far as they differ from today's; tried: deployments looked at;
     batch: what a B that was solved for is, where GPUs decode more than that; at: where the goal is a metric, the
-    unknowns at which it is best; warnings: what the question did not ask for, and the answer does not meet.
+    unknowns at which it is best; warnings: what the question did not ask for, and the answer does not meet; spread:
+    from where to where the value may be, as far as the times behind it are known to be off.
     """
 
     status: Status
@@ -70,6 +71,7 @@ class Answer:
     batch: str | None = None
     at: Mapping[str, float] = field(default_factory=dict[str, float])
     warnings: tuple[str, ...] = ()
+    spread: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
         return one_line(self, self.sentence)

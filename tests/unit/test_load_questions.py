@@ -212,3 +212,34 @@ def test_a_sweep_of_requests_is_written_as_a_table(tmp_path: Path) -> None:
     words = ["sweep", "qwen3-8b", "--device", "h100", "--cost-model", "roofline", "--quiet", "--over", "rate=0.5,1"]
     assert cli.main([*words, "--over", "S=1024", "--over", "O=64", "--out", str(tmp_path / "load.parquet")]) == 0
     assert parquet.read_table(tmp_path / "load.parquet").column("rate").to_pylist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "max rate subject to TPOT <= 15 ms with S = 2048, O = 256",
+        "max concurrency subject to tokens/s/user >= 80 with S = 1024, O = 256",
+        "min hit subject to TTFT_p90 <= 100 ms with rate = 3, S = 4096, O = 256",
+    ],
+)
+def test_answers_have_a_spread(question: str) -> None:
+    calibrated = symsim.compile("qwen3-8b", "h100", cost_model="calibrated")
+    widths: list[float] = []
+    for of in (costs(), calibrated):
+        answer = of.solve(question)
+        assert answer.value is not None
+        assert answer.spread is not None
+        low, high = answer.spread
+        assert 0 <= low <= answer.value * 1.03
+        assert high >= answer.value * 0.97
+        widths.append((high - low) / answer.value)
+    assert widths[0] < widths[1]  # kernels and engines add their own errors
+
+
+def test_the_spread_of_a_rate_is_where_other_times_would_bind() -> None:
+    calibrated = symsim.compile("qwen3-8b", "h100", cost_model="calibrated")
+    answer = calibrated.solve("max rate subject to TPOT <= 15 ms with S = 2048, O = 256")
+    assert answer.spread is not None
+    figures = calibrated.predict(2048, 256, rate=answer.value).figures
+    slow = figures.intervals["tpot_s.mean"][1] / figures.tpot
+    assert calibrated.predict(2048, 256, rate=answer.spread[0]).figures.tpot * slow == pytest.approx(0.015, rel=0.05)
