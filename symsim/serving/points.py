@@ -154,9 +154,9 @@ def _price(stated: Quantity) -> float:
     return float(replace(stated, unit=stated.unit or "$/h").value("$/s")) * HOUR
 
 
-def figures_at(compiled: Compiled, at: Mapping[str, float], metrics: Iterable[str]) -> Point:
+def figures_at(compiled: Compiled, at: Mapping[str, float], metrics: Iterable[str], *, sure: bool = False) -> Point:
     """What is served at these values. Where nothing but a batch B is stated, and nothing but its pace asked for, it
-    only decodes; else B is that of clients who always wait.
+    only decodes; else B is that of clients who always wait. sure: whether intervals are asked for.
 
     Raises SymsimError where neither a rate nor clients are stated, DeploymentError for sizes that cannot be.
     """
@@ -166,8 +166,8 @@ def figures_at(compiled: Compiled, at: Mapping[str, float], metrics: Iterable[st
     if alone:
         found, plain = (decoding_alone(compiled, one, at["B"]) for one in (ask, replace(ask, drafts=0)))
         return Point(found, lambda: plain, found.gpus)
-    found = predicted(compiled, ask)
-    return Point(found, lambda: predicted(compiled, replace(ask, drafts=0)), found.gpus)
+    found = predicted(compiled, ask, sure=sure)
+    return Point(found, lambda: predicted(compiled, replace(ask, drafts=0), sure=False), found.gpus)
 
 
 def _resized(compiled: Compiled, at: Mapping[str, float]) -> Compiled:

@@ -97,15 +97,23 @@ class Figures:
         }
 
 
-def predicted(compiled: Compiled, ask: Ask) -> Figures:
-    """What a compiled model serves of these requests; prefill and decode apart where the ask says so."""
+def predicted(compiled: Compiled, ask: Ask, *, sure: bool = True) -> Figures:
+    """What a compiled model serves of these requests; prefill and decode apart where the ask says so.
+
+    sure: whether to say how far off times may be, which takes longer than the times.
+    """
+    figures, last = _of_ask(compiled, ask)
+    return _with_intervals(figures, last) if sure and not figures.sentence else figures
+
+
+def _of_ask(compiled: Compiled, ask: Ask) -> tuple[Figures, Deployed]:
     if ask.prefill is None or ask.decode is None:
         one = deployed(compiled, ask)
         gpus = compiled.deployment.world_size * ask.copies
-        return _figures(ask, served(one), ((gpus, one),), one.engines)
+        return _figures(ask, served(one), ((gpus, one),), one.engines), one
     sides = [deployed(_worker(compiled, w), ask) for _, w in _both(ask)]
     apart = Disaggregated(x=ask.prefill[0], y=ask.decode[0], prefill=sides[0], decode=sides[1])
-    return _figures(ask, served_apart(apart), apart.sides, apart.engines)
+    return _figures(ask, served_apart(apart), apart.sides, apart.engines), sides[-1]
 
 
 @lru_cache(maxsize=64)
@@ -163,7 +171,7 @@ def _figures(ask: Ask, found: Served, counted: Sequence[tuple[int, Deployed]], e
         warnings=warnings(ask, sides, found),
         served=found,
     )
-    return _with_expenses(_with_intervals(figures, last), ask, counted)
+    return _with_expenses(figures, ask, counted)
 
 
 def _with_expenses(figures: Figures, ask: Ask, counted: Sequence[tuple[int, Deployed]]) -> Figures:
@@ -209,7 +217,7 @@ def _with_intervals(figures: Figures, last: Deployed) -> Figures:
     if locked is not None and "ttft_s.mean" in found and "closed_tpot" in forms:
         low, high = found["ttft_s.mean"]
         found["ttft_s.mean"] = (low, max(high, locked + figures.served.letters.get("W_slot", 0.0)))
-    return replace(figures, intervals=found)
+    return replace(figures, intervals={**found, **figures.intervals})
 
 
 def _banded(value: float, percent: float, factors: tuple[float, float]) -> tuple[float, float]:

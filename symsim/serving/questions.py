@@ -67,11 +67,11 @@ class _Search:
     fixed: Mapping[str, float]
     unknown: Unknown
 
-    def at(self, value: float) -> Point:
+    def at(self, value: float, *, sure: bool = False) -> Point:
         name = COPIES if self.query.variable == "world_size" else self.query.variable
         whole = int(value) if self.unknown.whole else value
         metrics = [one.metric for one in self.query.constraints]
-        return figures_at(self.compiled, {**self.fixed, name: whole}, metrics)
+        return figures_at(self.compiled, {**self.fixed, name: whole}, metrics, sure=sure)
 
     def failing(self, at: Point) -> list[Constraint]:
         return failing(self.query.constraints, at)
@@ -144,7 +144,7 @@ class _Search:
         return None if abs(high - low) <= 1e-4 * max(abs(low), abs(high)) else (low + high) / 2
 
     def _found(self, value: float, beyond: float | None) -> Answer:
-        at = self.at(value)
+        at = self.at(value, sure=True)
         after = None if beyond is None else self.at(beyond)
         tight = [] if after is None else self.failing(after)
         tight = list(self.query.constraints) if self.query.goal == "solve" else tight

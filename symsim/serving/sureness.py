@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from statistics import NormalDist
 
+from symsim.formula.closed_form import ClosedForm
 from symsim.formula.interval import LEVEL, RUNNING, widened
+from symsim.pipeline.compiled import Compiled
 from symsim.serving.aggregated import Deployed
 from symsim.serving.engines import Served
 from symsim.serving.model_step import in_context
@@ -19,6 +22,13 @@ TIGHTER = 0.3
 _NONE: Factors = (1.0, 1.0)
 
 
+@lru_cache(maxsize=64)
+def _steps(compiled: Compiled) -> tuple[ClosedForm, ClosedForm]:
+    """The decode step in its mean context, and the same as far off as its kernels alone are."""
+    form = in_context(compiled)
+    return form, replace(form, ends={name: ends for name, ends in form.ends.items() if name != RUNNING})
+
+
 def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, Factors]:
     """Figure -> factors: of kernels at the mean iteration of decodes, and of runs of the engine that were left out.
 
@@ -28,8 +38,7 @@ def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, Factors]
     fitted = of.compiled.fitted
     if fitted is None or not found.solved or not found.values.get("rows"):
         return nothing
-    form = in_context(of.compiled)
-    kernels = replace(form, ends={name: ends for name, ends in form.ends.items() if name != RUNNING})
+    form, kernels = _steps(of.compiled)
     at = {"B": max(1, round(found.values["rows"] / of.layout.replicas)), "C": round(found.letters["C"])}
     value, interval = form.evaluate(**at), kernels.interval(level, TIGHTER, **at)
     if interval is None:
