@@ -207,6 +207,15 @@ def _compressed_tensors(method: Method) -> Quantization:
     groups = keys.section("config_groups")
     if groups is None:
         raise keys.refuse("config_groups", "groups of targets with their weights")
+    default, rules = _by_group(groups)
+    kv = kv_scheme(keys, "kv_cache_scheme")
+    read = ("config_groups", "format", "kv_cache_scheme", "sparsity_config", "transform_config")
+    return method.answer(default, rules, read=read, kv=kv)
+
+
+def _by_group(groups: Keys) -> tuple[LayerFormat, tuple[Rule, ...]]:
+    """The format of what only a class of layers names, and the rules of the targets that are named; those by path go
+    before those by expression."""
     default, exact, patterns = BF16, list[Rule](), list[Rule]()
     for _, group in groups.sections():
         layer = group_layer(group)
@@ -216,9 +225,7 @@ def _compressed_tensors(method: Method) -> Quantization:
         if whole and default is not BF16:
             raise ConfigError(f"{groups.where}: two groups target Linear; expected one")
         default = layer if whole else default
-    kv = kv_scheme(keys, "kv_cache_scheme")
-    read = ("config_groups", "format", "kv_cache_scheme", "sparsity_config", "transform_config")
-    return method.answer(default, (*exact, *patterns), read=read, kv=kv)
+    return default, (*exact, *patterns)
 
 
 def _targets(group: Keys) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
@@ -234,12 +241,15 @@ def _targets(group: Keys) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
 
 
 def _modelopt(method: Method) -> Quantization:
-    """`quant_algo` by name; MIXED_PRECISION lists every quantised layer by its path."""
+    """`quant_algo` by name; MIXED_PRECISION lists every quantised layer by its path, or states groups of targets."""
     keys = method.keys
     newer = keys.values.get("kv_cache_scheme") is not None
     kv = kv_scheme(keys, "kv_cache_scheme" if newer else "kv_cache_quant_algo")
     if str(keys.values.get("quant_algo")).upper() == "MIXED_PRECISION":
-        layers = keys.section("quantized_layers")
+        layers, groups = keys.section("quantized_layers"), keys.section("config_groups")
+        if (layers is None or not layers.values) and groups is not None and groups.values:
+            default, rules = _by_group(groups)
+            return method.answer(default, rules, read=_MODELOPT, kv=kv)
         if layers is None or not layers.values:
             raise keys.refuse("quantized_layers", "the layers that MIXED_PRECISION quantises")
         return method.answer(BF16, read=_MODELOPT, kv=kv, listed=_quantized_layers(layers))

@@ -86,10 +86,12 @@ def _weights(keys: Keys) -> Format:
     """compressed-tensors QuantizationArgs of weights. Scales: 16 bits beside packed integers, fp32 else, as loaded."""
     keys.only(*_SCHEME)
     bits, kind = keys.whole("num_bits"), keys.chosen("type", ("int", "float"), "int")
-    group = keys.values.get("group_size")
-    strategy = keys.chosen(
-        "strategy", (None, "tensor", "channel", "group", "block", "tensor_group"), "group" if group else None
-    )
+    stated = keys.values.get("group_size")
+    group = None if stated == -1 else stated  # -1: all inputs of a channel
+    usual = "group" if group else "channel" if stated == -1 else None
+    strategy = keys.chosen("strategy", (None, "tensor", "channel", "group", "block", "tensor_group"), usual)
+    if strategy == "group" and keys.whole("group_size") < 1:
+        raise keys.refuse("group_size", "a positive number with the strategy group")
     if kind == "float" and group:
         return stored(_micro(keys, bits, group))
     if kind == "float" and bits != 8:

@@ -54,15 +54,35 @@ def _round_layer(keys: Keys) -> LayerFormat:
 
 
 def _torchao(method: Method) -> Quantization:
-    """One config class for all linear layers, by its name and its group size; older files say it in words."""
-    keys = method.keys
-    stated = keys.values.get("quant_type")
-    if isinstance(stated, dict):
-        section = (keys.section("quant_type") or keys).section("default")
-        name = "" if section is None else str(section.values.get("_type"))
-        data = None if section is None else section.section("_data")
-    else:
-        name, data = str(stated), keys.section("quant_type_kwargs")
+    """One config class for all linear layers, by its name and its group size, or one for each module; older files say
+    it in words."""
+    keys, read = method.keys, ("quant_type", "quant_type_kwargs")
+    if not isinstance(keys.values.get("quant_type"), dict):
+        stated = str(keys.values.get("quant_type"))
+        return method.answer(_torchao_layer(keys, stated, keys.section("quant_type_kwargs")), read=read)
+    section = (keys.section("quant_type") or keys).section("default")
+    name, data = _torchao_type(section)
+    modules = None if data is None else data.section("module_fqn_to_config") or data.section("fqn_to_config")
+    if modules is None:
+        return method.answer(_torchao_layer(keys, name, data), read=read)
+    default = modules.section("_default")
+    rules = [
+        Rule(
+            "equal or re:",
+            (path,),
+            BF16 if own is None else _torchao_layer(keys, *_torchao_type(modules.section(path))),
+        )
+        for path, own in modules.values.items()
+        if path != "_default"
+    ]
+    return method.answer(BF16 if default is None else _torchao_layer(keys, *_torchao_type(default)), rules, read=read)
+
+
+def _torchao_type(section: Keys | None) -> tuple[str, Keys | None]:
+    return ("", None) if section is None else (str(section.values.get("_type")), section.section("_data"))
+
+
+def _torchao_layer(keys: Keys, name: str, data: Keys | None) -> LayerFormat:
     known: Mapping[str, Mapping[str, Any]] = tables()["torchao"]["types"]
     row = next((row for spelled, row in known.items() if name in (spelled, row["words"])), None)
     if row is None:
@@ -73,8 +93,7 @@ def _torchao(method: Method) -> Quantization:
         raise (data or keys).refuse("group_size", "a positive whole number")
     inputs = group if row["grouped"] else 0
     weight = stored(row["weight"], 1 if inputs or row["rows"] else 0, inputs, row["scale_bits"])
-    read = ("quant_type", "quant_type_kwargs")
-    return method.answer(LayerFormat(weight, row["activation"]), read=read)
+    return LayerFormat(weight, row["activation"])
 
 
 def _hqq(method: Method) -> Quantization:

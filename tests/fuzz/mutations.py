@@ -90,9 +90,13 @@ def mutations(model: str) -> Iterator[Mutation]:
             never |= key in CHOSEN and changed in (0, 10**9)
             never |= isinstance(value, list) and changed == value * 2 != []
             yield Mutation(model, section, key, changed, never)
-    for name in library.sections - {section}:
-        yield Mutation(model, "", name, {}, True)
-        yield Mutation(model, "", name, {"model_type": "llama", "hidden_size": 64}, True)
+    stored = keys.get("quantization_config")
+    for key, value in (stored or {}).items():
+        yield from (Mutation(model, "quantization_config", key, changed, False) for changed in _others(value))
+    for name in sorted(library.sections - {section}):
+        outer, _, inner = name.partition(".")  # a section may lie in another
+        for stray in ({}, {"model_type": "llama", "hidden_size": 64}):
+            yield Mutation(model, "", outer, {inner: stray} if inner else stray, section != "" or "hidden_size" in keys)
     yield Mutation(model, section, "model_type", "mamba2", True)
 
 
@@ -137,6 +141,7 @@ def tried(models: list[str], count: int | None, seed: int) -> Iterator[tuple[Mut
     """Each mutation of the models, or a sample, with what is wrong."""
     every = [mutation for model in models for mutation in mutations(model)]
     chosen = every if count is None else random.Random(seed).sample(every, min(count, len(every)))
+    load_library("roofline", (GRAPHS,))  # read once, whatever is tried first
     with tempfile.TemporaryDirectory() as folder:
         for mutation in chosen:
             yield mutation, outcome(mutation, load_config(mutation.model).keys, Path(folder))

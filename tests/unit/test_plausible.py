@@ -28,6 +28,9 @@ NONSENSE = [
     ("deepseek-v3", {"first_k_dense_replace": 62}, "first_k_dense_replace = 62 with num_hidden_layers = 61"),
     ("mimo-v2-flash", {"hybrid_layer_pattern": [0] * 47}, "hybrid_layer_pattern has 47 entries, expected one for each"),
     ("mimo-v2-flash", {"swa_num_attention_heads": 1.5}, "swa_num_attention_heads = 1.5 is not a whole number"),
+    ("deepseek-v3.2", {"index_head_dim": 0}, "index_head_dim = 0 is not a whole number of at least 1"),
+    ("deepseek-v4-flash", {"hc_mult": 0}, "hc_mult = 0 is not a whole number of at least 1"),
+    ("qwen3-next-80b-a3b", {"linear_num_key_heads": 0}, "linear_num_key_heads = 0 is not a whole number of at least 1"),
     ("kimi-k2.5", {"llm_config": {}}, "llm_config and text_config would each be its language model; keep one"),
     ("kimi-k2.5", {"model_type": "mamba2"}, "model_type = mamba2, and its text_config is"),
 ]

@@ -362,6 +362,7 @@ def test_containers_answer_where_all_agree() -> None:
         found.format_of("model.layers.{layer}.mlp.experts", 0)
 
 
+INT4 = {"num_bits": 4, "type": "int", "strategy": "group"}
 REFUSED = [
     ({"quant_method": "aqlm"}, 'quant_method = "aqlm" is not understood; did you mean awq'),
     ({"bits": 4}, "quant_method = null is not understood"),
@@ -385,6 +386,10 @@ REFUSED = [
     ({**KIMI, "format": "marlin-24"}, 'format = "marlin-24" is not understood'),
     ({**W8A8, "config_groups": {"g": {"targets": ["Embedding"], "weights": KV8}}}, 'targets = ["Embedding"]'),
     ({**W8A8, "config_groups": {"g": {"targets": ["Linear"], "weights": {**W4A4, "group_size": 8}}}}, "4 bits by 16"),
+    (
+        {**W8A8, "config_groups": {"g": {"targets": ["Linear"], "weights": {**INT4, "group_size": -1}}}},
+        "group_size = -1 is not understood; expected a positive number",
+    ),
     ({**W8A8, "config_groups": None}, "config_groups = null"),
     ({**QUARK, "global_quant_config": {"weight": {"dtype": "mx6", "qscheme": "per_group"}}}, 'dtype = "mx6"'),
 ]
@@ -409,6 +414,40 @@ def test_expert_formats_in_two_places_agree() -> None:
     assert read(V4_1, expert_dtype="fp4") == read(V4_1)
     with pytest.raises(ConfigError, match=r"expert_dtype differs from .*quantization_config\.expert_dtype; keep one"):
         read(V4_1, expert_dtype="fp8")
+
+
+def test_mixed_precision_by_groups_of_targets() -> None:
+    """As ModelOpt exports for compressed-tensors: no list of layers, one group by class and one by expression."""
+    eight = {"weights": {"num_bits": 8, "type": "float"}, "input_activations": {"num_bits": 8, "type": "float"}}
+    groups = {"group_0": {"targets": ["Linear"], "weights": W4A4, "input_activations": W4A4}}
+    groups["group_1"] = {"targets": ["re:.*self_attn.*"], **eight}
+    stated = {
+        "quant_method": "modelopt",
+        "quant_algo": "MIXED_PRECISION",
+        "config_groups": groups,
+        "ignore": ["lm_head"],
+    }
+    found = read(stated)
+    assert found.format_of("model.layers.3.mlp.up_proj").weight.element.name == "nvfp4"
+    assert found.format_of("model.layers.3.self_attn.q_proj").weight.element.name == "fp8"
+    assert found.format_of("lm_head").name == "bf16 x bf16"
+
+
+def test_groups_of_all_inputs_are_channels() -> None:
+    groups = {"g": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "int", "group_size": -1}}}
+    channel = {"g": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "int", "strategy": "channel"}}}
+    assert read({**W8A8, "config_groups": groups}) == read({**W8A8, "config_groups": channel})
+
+
+def test_torchao_by_module() -> None:
+    int4 = {"_type": "Int4WeightOnlyConfig", "_version": 1, "_data": {"group_size": 128}}
+    int8 = {"_type": "Int8WeightOnlyConfig", "_version": 1, "_data": {}}
+    modules = {"_default": int4, "model.layers.0.self_attn.q_proj": int8, "lm_head": None}
+    data = {"_type": "ModuleFqnToConfig", "_version": 1, "_data": {"module_fqn_to_config": modules}}
+    found = read({"quant_method": "torchao", "quant_type": {"default": data}})
+    assert found.format_of("model.layers.0.self_attn.q_proj").weight.element.name == "int8"
+    assert found.format_of("model.layers.1.self_attn.q_proj").weight.element.name == "int4"
+    assert found.format_of("lm_head").name == "bf16 x bf16"
 
 
 def listing(*paths: str, algorithm: str = "NVFP4") -> dict[str, Any]:
