@@ -15,7 +15,8 @@ from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_deployment, add_metric, compiled, note_defaults
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import COST_MODELS
-from symsim.inputs.device import bundled_devices
+from symsim.inputs.device import is_device
+from symsim.pipeline.memory_parts import shortage
 from symsim.render.terminal import write_table
 
 
@@ -57,11 +58,14 @@ def _compare(
     point = workload_point(at, one.metric(metric).form, other.metric(metric).form)
     found = one.compare(other, metric, **point)
     crossed = one.crossings(other, metric, crossover, **point) if crossover else None
+    short = {side: why for side, costs in (("A", one), ("B", other)) if (why := shortage(costs.compiled, found.at))}
     if json:
         crossed_json = {} if crossed is None else {"crossings": [asdict(crossing) for crossing in crossed]}
-        write_json(found.as_dict() | crossed_json)
+        write_json(found.as_dict() | crossed_json | ({"does_not_fit": short} if short else {}))
         return 0
     _write(found)
+    for side, why in short.items():
+        print(f"{side}: {why}")
     if crossed is not None and crossover is not None:
         _write_crossings(crossed, crossover, one, other)
     return 0
@@ -70,7 +74,7 @@ def _compare(
 def _kind(name: str) -> str:
     if name in COST_MODELS:
         return "cost model"
-    return "device" if name.lower() in bundled_devices() or name.endswith(".toml") else "model"
+    return "device" if is_device(name) else "model"
 
 
 def _same_kind(a: str, b: str) -> tuple[str, str]:

@@ -125,6 +125,12 @@ def load_device(device: str | Path) -> Device:
     return _read(path)
 
 
+def is_device(name: str) -> bool:
+    """Whether a name is read as a device's, not a model's: a bundled one, or a file, with changes or without."""
+    asked, _ = split_changes(name)
+    return bundled_name(asked, bundled_devices()) is not None or asked.endswith(".toml")
+
+
 @cache
 def _bundled(name: str) -> Device:
     return _read(HARDWARE / f"{name}.toml")

@@ -6,7 +6,7 @@ import pytest
 
 from symsim.cli import main
 
-BASE = ["--cost-model", "infersim", "--world-size", "32", "--num-nodes", "4", "--gemm", "fp8", "--comm", "deepep"]
+BASE = ["--world-size", "32", "--num-nodes", "4", "--gemm", "fp8", "--comm", "deepep"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -25,7 +25,7 @@ def test_two_models_with_their_crossover(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_two_devices_change_inputs_and_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "compare", "h20", "h800", "--model", "qwen3-8b", "--cost-model", "infersim", "--json")
+    code, out, _ = run(capsys, "compare", "h20", "h800", "--model", "qwen3-8b", "--json")
     found = json.loads(out)
     assert code == 0
     assert {term["difference"] for term in found["terms"]} == {"0"}
@@ -68,3 +68,20 @@ def test_kernel_without_a_size_is_refused(capsys: pytest.CaptureFixture[str]) ->
     code, _, err = run(capsys, "kernel", "a2f", "--at", "m=4")
     assert code == 2
     assert "needs D" in err
+
+
+def test_a_side_that_does_not_fit_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "compare",
+        "h100_sxm",
+        "h100 with hbm_capacity x 16",
+        "--model",
+        "llama-3.1-405b",
+        "--cost-model",
+        "roofline",
+    ]
+    assert main([*words, "--at", "B=1,S=100,O=100"]) == 0
+    assert "\nA: it does not fit in memory: weights and cache need" in (said := capsys.readouterr().out)
+    assert "\nB: it does" not in said
+    assert main([*words, "--at", "B=1,S=100,O=100", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["does_not_fit"]) == ["A"]
