@@ -6,7 +6,7 @@ import pytest
 
 from symsim.cli import main
 
-BASE = ["--world-size", "32", "--num-nodes", "4", "--gemm", "fp8", "--comm", "deepep"]
+BASE = ["--cost-model", "infersim", "--world-size", "32", "--num-nodes", "4", "--gemm", "fp8", "--comm", "deepep"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -25,7 +25,7 @@ def test_two_models_with_their_crossover(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_two_devices_change_inputs_and_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "compare", "h20", "h800", "--model", "qwen3-8b", "--json")
+    code, out, _ = run(capsys, "compare", "h20", "h800", "--model", "qwen3-8b", "--cost-model", "infersim", "--json")
     found = json.loads(out)
     assert code == 0
     assert {term["difference"] for term in found["terms"]} == {"0"}
