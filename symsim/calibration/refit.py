@@ -56,13 +56,14 @@ def candidates(op: str, case: Mapping[str, str]) -> tuple[str, ...]:
             return FORMS[op]
 
 
-def _pandas() -> Any:
+def pandas() -> Any:
+    """pandas, of the extra `fit`."""
     return load_extra("pandas", "fit", "measured tables need")
 
 
 def refit(op: str, path: Path) -> Iterator[Coefficients]:
     """A set of coefficients for every kernel of a table."""
-    frame = _pandas().read_csv(path, dtype={"version": str})
+    frame = pandas().read_csv(path, dtype={"version": str})
     if "divided" in frame:  # rows whose experts were not divided by ep measure something else
         frame = frame[(frame.divided == 1) | (frame.ep == 1)]
     keys = [name for name in _CASE if name in frame]
@@ -91,7 +92,7 @@ def refit(op: str, path: Path) -> Iterator[Coefficients]:
 
 def _sizes(rows: Any, keys: list[str]) -> list[str]:
     apart = {*keys, "seconds", "divided"}
-    return [name for name in rows if name not in apart and _pandas().api.types.is_numeric_dtype(rows[name])]
+    return [name for name in rows if name not in apart and pandas().api.types.is_numeric_dtype(rows[name])]
 
 
 def _loads(rows: Any, columns: Mapping[str, Any]) -> Mapping[str, Any]:

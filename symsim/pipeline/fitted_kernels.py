@@ -20,7 +20,7 @@ from symsim.pipeline.engine_times import FittedEngine, fitted_engine
 from symsim.tables.coefficients import Coefficients, coefficients_of, spellings
 from symsim.tables.engine_times import architecture_of, shipped_times
 
-ENGINES = ("vllm", "sglang", "trtllm", "nccl")
+ENGINES = ("vllm", "sglang", "trtllm", "infersim", "nccl")
 """Whose kernels stand in where an engine has none of a kind, in this order; NCCL's collectives are everybody's."""
 
 _FACTOR = 1.5
@@ -72,19 +72,28 @@ def fitted_kernels(device: Device, engine: str, gemm: str, kv: str) -> FittedKer
     """The fitted kernels for a device and an engine. gemm, kv: the deployment's formats."""
     card, sentence = _card(device)
     kinds: dict[Key, Fitted] = {}
+    lent: dict[str, str] = {}
     numbers: dict[str, tuple[Fraction, Source]] = {}
     for row in {(row.table, row.operations, row.phase): row for row in operators().values()}.values():
-        used = _with_table(card, row.table)
         for dtype in all_dtypes():
-            found = _measured(row, dtype, used.measured, engine, "fp8" if kv == "fp8" else "bfloat16")
-            if found is not None:
+            for used in (card, *_lenders(card)):
+                found = _measured(row, dtype, used.measured, engine, "fp8" if kv == "fp8" else "bfloat16")
+                if found is None:
+                    continue
                 fitted = _fitted(found, row, used, device, engine)
                 kinds[key_of(row, dtype)] = fitted
                 numbers |= dict(_numbers(found, row, fitted))
+                if used is not card and not any(one.device == card.measured for one in coefficients_of(row.table)):
+                    lent[row.table.replace("_", " ")] = used.measured
+                break
+    sentences = [] if sentence is None else [sentence]
+    for lender in dict.fromkeys(lent.values()):
+        tables = ", ".join(table for table, other in lent.items() if other == lender)
+        sentences.append(f"of {device.name} no {tables} was measured: {lender}'s coefficients stand in")
     return FittedKernels(
         plan=Plan(frozenset(kinds.items()), gemm),
         numbers=numbers,
-        sentences=() if sentence is None else (sentence,),
+        sentences=tuple(sentences),
     )
 
 
@@ -113,12 +122,10 @@ def _card(device: Device) -> tuple[_Card, str | None]:
     return _Card(other, 1.0, factor), sentence
 
 
-def _with_table(card: _Card, table: str) -> _Card:
-    """A card, or its sibling where none of a table's kernels were measured on it."""
+def _lenders(card: _Card) -> tuple[_Card, ...]:
+    """The sibling whose kernels stand in where a kind of them was not measured on a card."""
     lent = spellings()["lent"].get(card.measured)
-    if lent is None or any(one.device == card.measured for one in coefficients_of(table)):
-        return card
-    return replace(card, measured=lent[0], wider=card.wider * float(lent[1]))
+    return () if lent is None else (replace(card, measured=lent[0], wider=card.wider * float(lent[1])),)
 
 
 def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str) -> Coefficients | None:

@@ -6,6 +6,7 @@ import pytest
 import sympy
 
 import symsim
+import symsim.calibration
 from symsim.algebra.symbols import symbol
 from symsim.cost.calibrated import seconds
 from symsim.cost.forms import named_form
@@ -105,10 +106,28 @@ def test_every_coefficient_has_a_unit_a_meaning_and_a_source() -> None:
 def test_a_device_without_measurements_says_so() -> None:
     assert not [note for note in costs("qwen3-8b").compiled.notes if "coefficients" in note]
     assert any("h100_sxm's coefficients" in note for note in costs("qwen3-8b", "h800").compiled.notes)
-    uncalibrated = costs("qwen3-8b", "mi300x")
+    assert any("no moe" in note for note in costs("qwen3-8b", "b300").compiled.notes)
+    uncalibrated = costs("qwen3-8b", "tpu-v6e")
     assert any("uncalibrated" in note for note in uncalibrated.compiled.notes)
     low, high = uncalibrated.tpot.interval(**AT)
     assert high / low > 15
+
+
+def test_runs_say_how_much_slower_another_devices_kernels_are() -> None:
+    by_runs = costs("qwen3-8b", "mi300x")
+    assert any("set-ups of engines on its architecture" in note for note in by_runs.compiled.notes)
+    low, high = by_runs.tpot.interval(**AT)
+    assert 1.5 < high / low < 8
+
+
+def test_gemms_of_a_device_are_its_own_where_they_were_measured() -> None:
+    """H20 reaches most of its peak, a seventh of H100's."""
+    for device, least, most in (("h20", 0.85, 1.0), ("h800", 0.55, 0.85)):
+        seconds, _, _ = symsim.calibration.kernel_seconds(
+            "gemm", device=device, engine="infersim", kernel="DeepGEMM", dtype="fp8_block", m=8192, n=6144, k=4096
+        )
+        peak = {"h20": 296e12, "h800": 1979e12}[device]
+        assert least < 2 * 8192 * 6144 * 4096 / seconds / peak < most
 
 
 def test_an_iteration_without_a_prompt_is_a_decode_step() -> None:
