@@ -17,6 +17,7 @@ from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity, ranked_inputs
 from symsim.api.formula import Formula
 from symsim.api.prediction import Prediction, predict
+from symsim.api.sureness import reach
 from symsim.cost.metric_table import metrics, named_metric
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import DEFAULT, LATEST
@@ -89,7 +90,17 @@ class Costs:
         answer = solve(query, self.compiled.forms, self._forms_with, self._others(), self._forms_in)
         here = answer.variable == "B" and answer.value is not None and not answer.sizes
         batch = batch_in_words(self.compiled, int(answer.value or 0)) if here else None
-        return replace(answer, batch=batch, warnings=_not_asked(self.compiled, parse_query(query), answer))
+        told = _not_asked(self.compiled, asked_for, answer)
+        sure = self._reach(query, asked_for, answer)
+        return replace(answer, batch=batch, warnings=(*told, sure) if sure else told)
+
+    def _reach(self, query: str, parsed: Query, answer: Answer) -> str:
+        """Up to where the answer is sure, and possible, where times were fitted."""
+        if self.compiled.fitted is None or answer.value is None or parsed.variable in SIZES:
+            return ""
+        point = {**answer.assumed, **_stated(parsed), parsed.variable: answer.value}
+        ask = (self._forms_with, (), self._forms_in)
+        return reach(answer, self.compiled.forms, point, lambda forms: solve(query, forms, *ask))
 
     def predict(self, isl: float | str, osl: float | str, **how: Any) -> Prediction:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,
@@ -167,10 +178,14 @@ def _not_asked(compiled: Compiled, query: Query, answer: Answer) -> tuple[str, .
             used = compiled_for(compiled, size, value)
         case _:
             used = compiled_as(compiled, resized(compiled.asked, sizes))
-    units = {name: symbol_info(name).unit for name in query.fixed if is_symbol(name) and name not in SIZES}
-    stated = {name: float(query.fixed[name].value(unit)) for name, unit in units.items()}
-    short = shortage(used, {**answer.assumed, **stated, **found})
+    short = shortage(used, {**answer.assumed, **_stated(query), **found})
     return () if short is None else (short,)
+
+
+def _stated(query: Query) -> dict[str, float]:
+    """What a question fixes of the workload and of other symbols."""
+    units = {name: symbol_info(name).unit for name in query.fixed if is_symbol(name) and name not in SIZES}
+    return {name: float(query.fixed[name].value(unit)) for name, unit in units.items()}
 
 
 def compile(

@@ -145,3 +145,19 @@ def test_an_iteration_without_a_prompt_is_a_decode_step() -> None:
 def test_requests_under_load_are_answered() -> None:
     found = costs("llama-3.3-70b", tp=4).predict(isl=1000, osl=300, concurrency=16).as_dict()
     assert costs("llama-3.3-70b", tp=4).tpot.evaluate(B=16, S=1000, O=300) < found["tpot_s"]["mean"] < 0.05
+
+
+def test_an_answer_says_up_to_where_it_is_sure_and_possible() -> None:
+    """At the sure end the high end of the interval meets the limit, at the possible one the low end."""
+    query = "max B subject to TPOT <= 25 ms with S = 1500, O = 600"
+    compiled = costs("llama-3.3-70b", tp=4)
+    answer = compiled.solve(query)
+    (sentence,) = [warning for warning in answer.warnings if "sure up to" in warning]
+    sure, possible = (int(float(sentence.split(word)[1].split()[0].strip(","))) for word in ("up to", "possible to"))
+    assert sure < answer.value < possible
+    value = compiled.tpot.evaluate(B=int(answer.value), S=1500, O=600)
+    low, high = (end / value for end in compiled.tpot.interval(B=int(answer.value), S=1500, O=600))
+    for batch, factor in ((sure, high), (possible, low)):
+        here, beyond = (factor * compiled.tpot.evaluate(B=b, S=1500, O=600) for b in (batch, batch + 1))
+        assert here <= 0.025 < beyond
+    assert not [w for w in costs("llama-3.3-70b", cost_model="roofline", tp=4).solve(query).warnings if "sure" in w]

@@ -1,0 +1,64 @@
+"""Up to which answer one can be sure, and up to which one is possible, where times are known with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from sympy import Rational
+
+from symsim.errors import SymsimError
+from symsim.formula.closed_form import ClosedForm
+from symsim.solve.answer import Answer
+
+
+class _Scaled(Mapping[str, ClosedForm]):
+    """Metrics at an end of their intervals at a point: 0 the low one, 1 the high one."""
+
+    def __init__(self, forms: Mapping[str, ClosedForm], point: Mapping[str, float], end: int) -> None:
+        self._forms, self._point, self._end = forms, point, end
+
+    def __getitem__(self, name: str) -> ClosedForm:
+        form = self._forms[name]
+        if not form.ends:
+            return form
+        at = {symbol: value for symbol, value in self._point.items() if symbol in form.symbols}
+        try:
+            interval = form.interval(**at)
+        except SymsimError:  # a metric that the question is not about, and names no point of
+            return form
+        if interval is None:
+            return form
+        slower = self._end if form.unit == "s" else 1 - self._end  # a rate is low where times are long
+        factor = Rational(repr(interval[slower] / form.evaluate(**at)))
+        *steps, last = form.applied.steps
+        return form.keeping(form.applied.keeping((*steps, replace(last, expr=factor * last.expr))))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._forms)
+
+    def __len__(self) -> int:
+        return len(self._forms)
+
+
+def reach(
+    answer: Answer,
+    forms: Mapping[str, ClosedForm],
+    point: Mapping[str, float],
+    solved: Callable[[Mapping[str, ClosedForm]], Answer],
+) -> str:
+    """`B = 66, sure up to 58, possible to 71`; empty where nothing is fitted or the other ends have no answer.
+
+    solved: the question asked of other metrics.
+    """
+    if answer.value is None or answer.sizes or answer.at:
+        return ""
+    try:
+        ends = [solved(_Scaled(forms, point, end)).value for end in (1, 0)]
+    except SymsimError:
+        return ""
+    if None in ends or ends[0] == ends[1]:
+        return ""
+    words = ("sure up to", "possible to") if (ends[0] or 0) < (ends[1] or 0) else ("sure from", "possible from")
+    sure, possible = (f"{end:g}" for end in ends)
+    return f"{answer.variable} = {answer.value:g}, {words[0]} {sure}, {words[1]} {possible} at 90 %"
