@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symsim.calibration.runs import Run, newest, read_runs
+from symsim.calibration.served_runs import DECODE_GPUS, read_served
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import LATEST
 from symsim.inputs.deployment import Deployment
@@ -35,7 +36,9 @@ KEYS = ("table", "device", "engine", "model", "phase", "split")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A metric of a run, measured and predicted. low, high: the interval, None where nothing is known of it."""
+    """A metric of a run, measured and predicted. low, high: the interval, None where nothing is known of it;
+    saturated: what is loaded beyond 0.95 of what it can take: its queue, and the time to first token, are not to be
+    trusted there."""
 
     run: Run
     metric: str
@@ -43,6 +46,7 @@ class Row:
     predicted: float
     low: float | None
     high: float | None
+    saturated: tuple[str, ...] = ()
 
     @property
     def error(self) -> float:
@@ -62,7 +66,10 @@ class Row:
         file, _, number = self.run.place.rpartition(":")
         about = {name: self.key(name) for name in KEYS}
         named = {"file": file, "row": int(number), "metric": self.metric, **about}
-        return {**named, **{name: getattr(self, name) for name in ("measured", "predicted", "low", "high")}}
+        return {
+            **named,
+            **{name: getattr(self, name) for name in ("measured", "predicted", "low", "high", "saturated")},
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +145,7 @@ def accuracy(files: Sequence[str | Path] = (), *, cost_model: str = "calibrated"
     paths = [Path(file) for file in files] or shipped_runs()
     rows: list[Row] = []
     refused: dict[str, int] = {}
-    for run in newest(run for path in paths for run in read_runs(path)):
+    for run in newest(run for path in paths for run in (*read_runs(path), *read_served(path))):
         try:
             rows += _rows(run, cost_model, level)
         except SymsimError as error:
@@ -148,14 +155,28 @@ def accuracy(files: Sequence[str | Path] = (), *, cost_model: str = "calibrated"
 
 def _rows(run: Run, cost_model: str, level: float) -> Iterable[Row]:
     compiled = _compiled(run.model, run.device, Deployment(**dict(run.deployment), engine=run.engine), cost_model)
-    figures = predicted(compiled, asked(**run.load, interval=level))
-    if figures.sentence:
+    load = {name: value for name, value in run.load.items() if name != DECODE_GPUS}
+    figures = predicted(compiled, asked(**load, interval=level))
+    if figures.sentence or figures.output_rate is None:
         raise SymsimError(figures.sentence)
-    known = {"tpot_s": figures.tpot, "ttft_s": figures.ttft["mean"], "output_tok_s_per_gpu": figures.per_gpu}
+    known = {"tpot_s": figures.tpot, "ttft_s": figures.ttft["mean"]}
+    known["output_tok_s_per_gpu"] = figures.output_rate / run.load.get(DECODE_GPUS, figures.gpus)
+    full = tuple(name for name, share in figures.load.items() if share > _SATURATED)
     for metric, value in known.items():
         if value is not None and metric in run.measured:
             low, high = figures.intervals.get(_FIGURES[metric], (None, None))
-            yield Row(run=run, metric=metric, measured=run.measured[metric], predicted=value, low=low, high=high)
+            yield Row(
+                run=run,
+                metric=metric,
+                measured=run.measured[metric],
+                predicted=value,
+                low=low,
+                high=high,
+                saturated=full,
+            )
+
+
+_SATURATED = 0.95
 
 
 @lru_cache(maxsize=64)

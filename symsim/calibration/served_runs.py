@@ -1,33 +1,19 @@
-"""Measured runs of prefill and decode apart, and of engines with drafts: read, predicted, and compared.
+"""Measured runs of prefill and decode apart, and of engines with drafts: what tables of InferenceX hold of them.
 
-`python -m symsim.calibration.served_runs FILE [--split check]` prints the errors. None of these runs chose a figure of
-the kernels or of the engines; accepted lengths of drafts are those of `LENGTHS`, which runs with `split` = fit chose.
+None of these runs chose a figure of the kernels or of the engines; accepted lengths of drafts are those of `LENGTHS`,
+which runs with `split` = fit chose.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
-import math
-import statistics
-import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from symsim.calibration.runs import Run, newest
-from symsim.errors import SymsimError
-from symsim.inputs.cost_model import LATEST
-from symsim.inputs.deployment import Deployment
+from symsim.calibration.runs import Run
 from symsim.paths import read_text
-from symsim.pipeline.compiled import Compiled
-from symsim.pipeline.pipeline import compile_model
-from symsim.serving.ask import asked
-from symsim.serving.prediction import predicted
 
 _ENGINES = {
     "atom": "sglang",
@@ -41,6 +27,9 @@ _ENGINES = {
 EXPERTS = 256
 WIDE = 16
 """GPUs that share experts, from which engines send tokens to them one by one (DeepEP, NVLink all-to-all)."""
+
+DECODE_GPUS = "decode_gpus"
+"""GPUs of all decode workers, of which output tokens are counted."""
 
 DRAFTS = 3
 """The table does not say how many tokens are drafted: three, as recipes of DeepSeek-R1 have it."""
@@ -69,10 +58,18 @@ LENGTHS: Mapping[str, Lengths] = {
 """Least deviations of TPOT over the runs with `split` = fit: 46 of SGLang and 35 of TensorRT-LLM."""
 
 
+_COLUMNS = {"disaggregated", "spec", "prefill_workers", "decode_workers", "median_tpot_s"}
+"""What tells an InferenceX table."""
+
+
 def read_served(path: Path) -> list[Run]:
-    """The runs of an InferenceX table that are apart or have drafts, the newest of each set-up."""
+    """The runs of an InferenceX table that are apart or have drafts; of another file none."""
+    if path.suffix != ".csv":
+        return []
     rows = list(csv.DictReader(read_text(path).splitlines()))
-    return newest((*_apart(rows, path.name), *_drafted(rows, path.name)))
+    if not rows or not set(rows[0]) >= _COLUMNS:
+        return []
+    return [*_apart(rows, path.name), *_drafted(rows, path.name)]
 
 
 def _load(row: Mapping[str, str]) -> dict[str, Any]:
@@ -121,7 +118,7 @@ def _apart(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
         if row["disaggregated"] != "1" or row["spec"] != "none" or not _is_known(row):
             continue
         workers = {side: _workers(row, side) for side in ("prefill", "decode")}
-        yield _run(row, "inferencex apart", f"{file}:{number}", (), {**workers, "decode_gpus": int(row["decode_gpus"])})
+        yield _run(row, "inferencex apart", f"{file}:{number}", (), {**workers, DECODE_GPUS: int(row["decode_gpus"])})
 
 
 def _workers(row: Mapping[str, str], side: str) -> str:
@@ -146,96 +143,3 @@ def _drafted(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
         length = own.at(int(row["concurrency"]), fp4=row["precision"] == "fp4")
         how = {"drafts": DRAFTS, "acceptance": f"length {length:.4g}"}
         yield _run(row, "inferencex drafts", f"{file}:{number}", ((replicas, tp), ("ep", ep)), how)
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A metric of a run, SI: measured, predicted, and between what it is expected; saturated: what is over 0.95."""
-
-    run: Run
-    metric: str
-    measured: float
-    predicted: float
-    interval: tuple[float, float] | None
-    saturated: tuple[str, ...]
-
-    @property
-    def error(self) -> float:
-        return self.predicted / self.measured - 1
-
-
-def compared(runs: Iterable[Run]) -> tuple[list[Compared], Counter[str]]:
-    """Every metric of every run, and how often which sentence refused one."""
-    found, refused = list[Compared](), Counter[str]()
-    for run in runs:
-        try:
-            found += _of_run(run)
-        except SymsimError as error:
-            refused[str(error)] += 1
-    return found, refused
-
-
-_SATURATED = 0.95
-
-
-def _of_run(run: Run) -> list[Compared]:
-    load = {name: value for name, value in run.load.items() if name != "decode_gpus"}
-    figures = predicted(_compiled(run.model, run.device, run.engine, run.deployment), asked(**load))
-    if figures.sentence or figures.output_rate is None:
-        raise SymsimError(figures.sentence)
-    gpus = run.load.get("decode_gpus", figures.gpus)
-    values = {
-        "tpot_s": figures.tpot,
-        "ttft_s": figures.ttft["mean"],
-        "output_tok_s_per_gpu": figures.output_rate / gpus,
-    }
-    ends = {"tpot_s": "tpot_s.mean", "ttft_s": "ttft_s.mean", "output_tok_s_per_gpu": "output_tok_per_s_per_gpu"}
-    full = tuple(name for name, share in figures.load.items() if share > _SATURATED)
-    return [
-        Compared(run, name, measured, value, figures.intervals.get(ends[name]), full)
-        for name, measured in run.measured.items()
-        if (value := values[name]) is not None
-    ]
-
-
-@lru_cache(maxsize=64)
-def _compiled(model: str, device: str, engine: str, deployment: tuple[tuple[str, Any], ...]) -> Compiled:
-    return compile_model(model, device, Deployment(**dict(deployment), engine=engine), "calibrated", LATEST)
-
-
-def summary(found: Sequence[Compared]) -> Iterator[str]:
-    """Median, p90 and bias of each metric of each table."""
-    for key in sorted({(one.run.table, one.metric) for one in found}):
-        errors = [one.error for one in found if (one.run.table, one.metric) == key]
-        sizes = sorted(map(abs, errors))
-        p90 = sizes[min(len(sizes) - 1, math.ceil(0.9 * len(sizes)) - 1)]
-        middle = f"median {statistics.median(sizes):.1%}, p90 {p90:.1%}, bias {statistics.median(errors):+.1%}"
-        yield f"{' '.join(key)}: {len(errors)} rows, {middle}"
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    ask = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    ask.add_argument("file", type=Path)
-    ask.add_argument("--split", default="check")
-    ask.add_argument("--table", choices=["apart", "drafts"])
-    ask.add_argument("--json", type=Path)
-    given = ask.parse_args(words)
-    runs = [run for run in read_served(given.file) if run.split == given.split]
-    runs = [run for run in runs if given.table is None or run.table.endswith(given.table)]
-    found, refused = compared(runs)
-    print("\n".join(summary(found)))
-    for sentence, count in refused.most_common(8):
-        print(f"{count} refused: {sentence}")
-    if given.json is not None:
-        rows = [
-            {"file": one.run.place.partition(":")[0], "row": one.run.place.partition(":")[2], "metric": one.metric}
-            | {"measured": one.measured, "predicted": one.predicted, "saturated": one.saturated, "setup": one.run.setup}
-            | {"load": dict(one.run.load), "table": one.run.table, "interval": one.interval, "engine": one.run.engine}
-            for one in found
-        ]
-        given.json.write_text(json.dumps(rows))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

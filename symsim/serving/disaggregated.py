@@ -121,7 +121,8 @@ def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Serve
     handed, shown = applied("handed_tpot", known), applied("pool_ttft", pool.letters)
     tpot = handed.value or 0.0
     second = applied("second_ttft", known).value or 0.0
-    values = {name: value for name, value in pool.values.items() if name.startswith("ttft")}
+    host = side.step.host.request
+    values = {name: value + host for name, value in pool.values.items() if name.startswith("ttft")}
     values |= {"rate": rate, "tpot_mean": tpot, "ttft_second": second, "step_mean": decode.values["step_mean"]}
     values |= {"itl_p50": decode.letters["step"], "itl_p99": decode.letters["step"], "rows": decode.values["rows"]}
     values["users"] = rate * (values["ttft_mean"] + (known["O"] - 1) * tpot + known["W_slot"])

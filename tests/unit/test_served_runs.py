@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from symsim.calibration.served_runs import DRAFTS, LENGTHS, compared, main, read_served, summary
+from symsim.calibration.accuracy import accuracy
+from symsim.calibration.runs import newest
+from symsim.calibration.served_runs import DRAFTS, LENGTHS, read_served
 
 HEAD = (
     "model,device,engine,image,precision,spec,disaggregated,prefill_tp,prefill_ep,prefill_dp_attention,prefill_workers,"
@@ -29,13 +31,13 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_rows_are_read_with_their_workers(table: Path) -> None:
-    by_table = {(run.table, run.device): run for run in read_served(table)}
+    by_table = {(run.table, run.device): run for run in newest(read_served(table))}
     assert len(by_table) == 3
-    newest = by_table["inferencex apart", "h200"]
-    assert newest.measured["tpot_s"] == 0.0216
-    assert newest.load["prefill"] == "1 x tp=1,dp=8,ep=8"
-    assert newest.load["decode"] == "3 x tp=8,ep=8"
-    assert newest.load["isl"] == round(0.9 * 8192)
+    last = by_table["inferencex apart", "h200"]
+    assert last.measured["tpot_s"] == 0.0216
+    assert last.load["prefill"] == "1 x tp=1,dp=8,ep=8"
+    assert last.load["decode"] == "3 x tp=8,ep=8"
+    assert last.load["isl"] == round(0.9 * 8192)
     decode = by_table["inferencex apart", "gb200"].load["decode"]
     assert decode == "1 x tp=1,dp=48,ep=48,comm=deepep,redundant_experts=32"
     drafted = by_table["inferencex drafts", "b200"]
@@ -51,19 +53,27 @@ def test_accepted_lengths_fall_with_the_clients() -> None:
 
 
 def test_output_is_of_a_decode_gpu(table: Path) -> None:
-    runs = [run for run in read_served(table) if run.split == "check"]
-    found, refused = compared(runs)
-    assert not refused
-    values = {(one.run.table, one.metric): one for one in found}
-    apart = values["inferencex apart", "output_tok_s_per_gpu"]
-    tpot, ttft = (values["inferencex apart", name].predicted for name in ("tpot_s", "ttft_s"))
+    found = accuracy([table])
+    assert not found.refused
+    values = {(row.run.table, row.run.device, row.metric): row for row in found.rows}
+    row = values["inferencex apart", "h200", "output_tok_s_per_gpu"]
+    tpot, ttft = (values["inferencex apart", "h200", name].predicted for name in ("tpot_s", "ttft_s"))
     answers = round(0.9 * 1024)
-    assert apart.predicted * 24 == pytest.approx(48 * answers / (ttft + (answers - 1) * tpot), rel=0.02)
-    assert apart.interval is not None
-    assert len(list(summary(found))) == 6
+    assert row.predicted * 24 == pytest.approx(48 * answers / (ttft + (answers - 1) * tpot), rel=0.02)
+    assert row.low is not None
+    assert ("inferencex drafts", "b200", "tpot_s") in values
+    assert ("inferencex", "b200", "tpot_s") in values
 
 
-def test_as_a_command(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(table), "--split", "check", "--table", "drafts", "--json", str(tmp_path / "out.json")]) == 0
-    assert "inferencex drafts tpot_s: 1 rows, median" in capsys.readouterr().out
-    assert "predicted" in (tmp_path / "out.json").read_text()
+def test_saturated_workers_are_said_to_be(table: Path) -> None:
+    """One prefill worker of many clients: their prompts queue."""
+    table.write_text("\n".join([HEAD, ROWS[0].replace(",8192,1024,48,", ",8192,1024,512,")]) + "\n")
+    found = accuracy([table])
+    assert {row.saturated for row in found.rows} == {("prefill",)}
+    assert found.as_dict()["rows"][0]["saturated"] == ("prefill",)
+
+
+def test_other_tables_hold_none(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("isl,osl,concurrency,tpot_s\n10,10,1,0.01\n")
+    (tmp_path / "own.json").write_text("{}")
+    assert read_served(tmp_path / "own.csv") == read_served(tmp_path / "own.json") == []
