@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from symsim.analysis.regime_map import RegimeMap
     from symsim.analysis.regimes import Regimes
     from symsim.analysis.sensitivity import Sensitivity
+    from symsim.analysis.step_report import StepReport
     from symsim.api.costs import Costs, compile
     from symsim.api.formula import Formula
     from symsim.api.kernel import KernelCosts, kernel
@@ -49,6 +50,7 @@ __all__ = [
     "Regimes",
     "Report",
     "Sensitivity",
+    "StepReport",
     "SymsimError",
     "Verdict",
     "accuracy",
@@ -76,6 +78,7 @@ _HOMES = {
     "analysis.regime_map": ("RegimeMap",),
     "analysis.regimes": ("Regimes",),
     "analysis.sensitivity": ("Sensitivity",),
+    "analysis.step_report": ("StepReport",),
     "api.costs": ("Costs", "compile"),
     "api.formula": ("Formula",),
     "api.kernel": ("KernelCosts", "kernel"),

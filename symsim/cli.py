@@ -16,6 +16,7 @@ from symsim.errors import SymsimError, printable
 
 COMMANDS: Mapping[str, str] = {
     "simulate": "simulate",
+    "report": "report",
     "formula": "formula",
     "predict": "predict",
     "solve": "solve",

@@ -15,6 +15,7 @@ from symsim.analysis.comparison import Comparison, Crossing, compare_forms, cros
 from symsim.analysis.regime_map import Ends, RegimeMap, map_regimes
 from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity, ranked_inputs
+from symsim.analysis.step_report import StepReport, step_report
 from symsim.api.formula import Formula
 from symsim.api.prediction import Prediction, predict
 from symsim.api.sureness import reach
@@ -106,6 +107,11 @@ class Costs:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,
         `prefix_hit`, `drafts`, `acceptance`, `max_running`, `queue`, `interval`, `price`, `prefill`, `decode`."""
         return predict(self.compiled, asked(isl, osl, **how))
+
+    def report(self, level: float = 0.9, **at: float) -> StepReport:
+        """TTFT, TPOT, throughput, memory and what binds at a workload point, e.g. `B=64, S=4096, O=1024`; intervals in
+        `level` of all cases where the cost model knows its error."""
+        return step_report(self.compiled, level, **at)
 
     def iteration_time(self, drafts: int = 0) -> IterationTime:
         """Seconds of an iteration as a function of what a batch is made of, for a simulator of an engine to call:

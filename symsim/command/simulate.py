@@ -6,6 +6,7 @@ from typing import Any
 
 from symsim.command.flags import add_fallback, add_json, note, note_alike, write_json
 from symsim.command.subject import add_tables
+from symsim.errors import SymsimError
 from symsim.infersim.report import simulate
 from symsim.infersim.text import report_text
 from symsim.inputs.deployment import SM_RATIO
@@ -14,7 +15,8 @@ from symsim.render.terminal import write_text
 
 def add(commands: Any) -> None:
     ask = commands.add_parser("simulate", help="the report of one set-up; flags as InferSim's")
-    ask.add_argument("--config-path", dest="config", required=True, metavar="MODEL", help="config.json, folder or name")
+    ask.add_argument("model", nargs="?", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
+    ask.add_argument("--config-path", dest="config", metavar="MODEL", help="the same, as InferSim spells it")
     ask.add_argument("--device-type", default="H20", metavar="DEVICE", help="bundled name or TOML (default H20)")
     ask.add_argument("--world-size", type=int, default=1, help="GPUs")
     ask.add_argument("--num-nodes", type=int, default=1, help="nodes")
@@ -38,8 +40,11 @@ def add(commands: Any) -> None:
     ask.set_defaults(command=_simulate)
 
 
-def _simulate(*, json: bool, **flags: Any) -> int:
-    report = simulate(**flags)
+def _simulate(*, json: bool, model: str | None, config: str | None, **flags: Any) -> int:
+    named = model or config
+    if named is None or (model and config):
+        raise SymsimError("simulate is about one model; state MODEL or --config-path, one of them")
+    report = simulate(named, **flags)
     if json:
         write_json(report.as_dict())
     else:

@@ -1,0 +1,55 @@
+"""symsim report, and simulate with a model's name."""
+
+import json
+
+import pytest
+
+import symsim
+from tests.commands import run
+
+POINT = {"B": 64, "S": 4096, "O": 1024}
+AT = ",".join(f"{name}={value}" for name, value in POINT.items())
+
+
+@pytest.mark.parametrize("cost_model", ["infersim", "roofline", "calibrated"])
+def test_figures_are_those_of_the_formulas(cost_model: str) -> None:
+    ran = run("report", "qwen3-8b", "--device", "h100", "--cost-model", cost_model, "--at", AT, "--json")
+    told = json.loads(ran.stdout)
+    costs = symsim.compile("qwen3-8b", "h100", cost_model=cost_model)
+    assert told["figures"]["tpot"] == costs.tpot.evaluate(**POINT)
+    assert told["figures"]["tgs_decode"] == pytest.approx(64 / told["figures"]["tpot"])
+    parts = told["memory"]
+    assert sum(parts[name] for name in ("weights", "cache", "unfilled_pages", "activations", "reserves", "free")) == (
+        pytest.approx(parts["capacity"])
+    )
+    for time in ("ttft", "tpot"):
+        assert sum(told["bound"][time].values()) == pytest.approx(told["figures"][time])
+        assert told["bound"][time][told["binding"][time]] == max(told["bound"][time].values())
+    assert ("tpot" in told["intervals"]) == (cost_model == "calibrated")
+
+
+@pytest.mark.parametrize("words", [("--cost-model", "calibrated", "--tp", "2"), ("--world-size", "8", "--dp", "8")])
+def test_it_fits_on_a_screen(words: tuple[str, ...]) -> None:
+    lines = run("report", "qwen3-30b-a3b", "--device", "h200", *words, "--at", AT).stdout.splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in "".join(lines)
+
+
+def test_what_does_not_fit_is_said() -> None:
+    ran = run("report", "llama-3.3-70b", "--device", "h100", "--cost-model", "roofline")
+    assert "it does not fit in memory" in " ".join(ran.stdout.split())
+
+
+def test_a_symbol_that_no_figure_has_is_refused() -> None:
+    ran = run("report", "qwen3-8b", "--at", "C=4096")
+    assert ran.returncode == 2
+    assert "no workload symbol C" in ran.stderr
+
+
+def test_simulate_takes_the_model_by_itself() -> None:
+    assert run("simulate", "qwen3-8b").stdout == run("simulate", "--config-path", "qwen3-8b").stdout
+    both = run("simulate", "qwen3-8b", "--config-path", "qwen3-8b")
+    assert both.returncode == 2
+    assert "one of them" in both.stderr
+    assert run("simulate").returncode == 2
