@@ -12,8 +12,9 @@ from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import SymbolInfo
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.formula.scattered import Backend, compiled_function
-from symsim.notation.c_js_excel import excel_formula
+from symsim.notation.c_excel import excel_formula
 from symsim.notation.document import formula_json
+from symsim.notation.javascript import javascript_function
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.notations import written
@@ -125,9 +126,14 @@ class Formula:
         """C99 source of one function of the workload symbols; it needs <math.h> only."""
         return written(self.form, "c")
 
-    def to_javascript(self) -> str:
-        """JavaScript source of one function that takes the workload symbols as an object."""
-        return written(self.form, "javascript")
+    def to_javascript(self, inputs: Sequence[str] = ()) -> str:
+        """JavaScript source of one function that takes symbols as an object: `tpot({B: 64, S: 4096, O: 2048})`.
+
+        inputs: symbols that it takes besides the workload's, of hardware, coefficients or the deployment; where a call
+        leaves one out, it is the number that was compiled. Where a deployment is another kind of one the result is NaN.
+        Raises SymsimError for a symbol that only compiling can change.
+        """
+        return javascript_function(self.form, self.subject, inputs)
 
     def to_excel(self, cells: Mapping[str, str] | None = None) -> str:
         """A cell formula. cells: symbol -> the cell that holds it (A1, B1, ... by default)."""

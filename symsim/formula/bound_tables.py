@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import cast
 
@@ -41,12 +42,12 @@ class CarriedChunks:
     then: tuple[Step, ...]
 
 
-def carried_chunks(form: ClosedForm) -> CarriedChunks | None:
-    """The chunks of a metric, with every number put in; None where no prompt is cut."""
-    found = form.level_of_chunks("numeric")
+def carried_chunks(form: ClosedForm, keep: Collection[str] = ()) -> CarriedChunks | None:
+    """The chunks of a metric, with every number put in but those of symbols kept; None where no prompt is cut."""
+    found = form.level_of_chunks("numeric", keep)
     if found is None:
         return None
-    tables, chunk = bound_tables(form.one_chunk, form.one_chunk.level("numeric"))
+    tables, chunk = bound_tables(form.one_chunk, form.one_chunk.level("numeric", keep))
     return CarriedChunks(chunk, tables, found.ranks, found.chunk.result.symbol.name, found.then)
 
 

@@ -174,12 +174,12 @@ class ClosedForm:
         leaders = {leader for name, leader in self.bound.same.items() if name in self.symbols}
         return frozenset({s.name for s in self.applied.free()} | defaults | leaders)
 
-    def level(self, level: Level) -> Derivation:
-        """The derivation with numbers put in as far as the level says, as exact Rationals."""
-        numbers = self._put_in(level)
+    def level(self, level: Level, keep: Collection[str] = ()) -> Derivation:
+        """The derivation with numbers put in as far as the level says, as exact Rationals, but for the symbols kept."""
+        numbers = self._put_in(level, keep)
         return self.derivation.substituted(numbers) if numbers else self.derivation
 
-    def _put_in(self, level: Level) -> Mapping[Symbol, Expr]:
+    def _put_in(self, level: Level, kept: Collection[str] = ()) -> Mapping[Symbol, Expr]:
         match level:
             case "symbolic":
                 return {}
@@ -188,13 +188,13 @@ class ClosedForm:
                 keep = {"peak_w", *(name for name in self.bound.values if _kind(name) in kinds)}
                 return {s: value for s, value in self.bound.symbols().items() if s.name not in keep}
             case "numeric":
-                return self.bound.symbols()
+                return {s: value for s, value in self.bound.symbols().items() if s.name not in kept}
 
-    def level_of_chunks(self, level: Level) -> Chunks | None:
+    def level_of_chunks(self, level: Level, keep: Collection[str] = ()) -> Chunks | None:
         """What the metric is of prompts that are cut into chunks, as far; None where none is."""
         if self.cut is None:
             return None
-        numbers = self._put_in(level)
+        numbers = self._put_in(level, keep)
         then = tuple(replace(step, expr=substitute(step.expr, numbers)) for step in self.chunks.then)
         return replace(self.chunks, ranks=substitute(self.chunks.ranks, numbers), then=then)
 
@@ -243,7 +243,7 @@ class ClosedForm:
         Points where a measured row cannot be used give NaN.
         """
         for name in names:
-            self._known(name)
+            self.check_known(name)
         overrides.check_arrays(self.bound, self.rewriting.columns, names)
         fixed = self._numbers({}, given=names)
         compiled = self.program("numpy", names)
@@ -381,7 +381,7 @@ class ClosedForm:
     def _numbers(self, values: Mapping[str, float], given: Sequence[str] = ()) -> dict[str, Any]:
         numbers = dict(self._fixed)
         for name, value in values.items():
-            numbers[self._known(name)] = self._checked(name, value)
+            numbers[self.check_known(name)] = self._checked(name, value)
         overrides.check(self.bound, self.rewriting.columns, values)
         numbers |= {name: numbers[leader] for name, leader in overrides.followers(self.bound, values).items()}
         if {"world_size", "tp", "pp", "cp"} & set(values):
@@ -418,7 +418,8 @@ class ClosedForm:
         """Whether a number may be given for it: for symbols of the formula, and what else the value rests on."""
         return name in self.symbols or name in self._applied_symbols
 
-    def _known(self, name: str) -> str:
+    def check_known(self, name: str) -> str:
+        """The name, where a number may be given for it. Raises SymsimError with what is meant."""
         if self.takes(name):
             return name
         if name in INPUTS:

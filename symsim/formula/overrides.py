@@ -72,3 +72,9 @@ def tables_for(
         return context
     ratios = {name: float(values[name]) / float(bound.values[name]) for name in changed - {"b_kv"}}
     return replace(context, figures=tuple((name, figure * ratios.get(name, 1.0)) for name, figure in context.figures))
+
+
+def following_sizes(names: Collection[str]) -> frozenset[str]:
+    """Sizes of a deployment that are others where these are, unless they are stated, too."""
+    moved = {"world_size", "tp", "pp", "cp"} & set(names)
+    return frozenset(("world_size", "nodes", "dp", "ep", "moe_tp") if moved else ())

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.closed_form import ClosedForm, Level
-from symsim.notation.c_js_excel import c_function, excel_formula, javascript_function
+from symsim.notation.c_excel import c_function, excel_formula
 from symsim.notation.document import formula_json
+from symsim.notation.javascript import javascript_function
 from symsim.notation.latex import latex_text
 from symsim.notation.layout import laid_out
 from symsim.notation.markdown import markdown_text

@@ -1,19 +1,18 @@
-"""ClosedForm -> one self-contained function in C99, JavaScript or an Excel cell; measured tables travel inside it."""
+"""ClosedForm -> one self-contained function in C99 or an Excel cell; measured tables travel inside it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from math import isnan
 
 from sympy import Symbol
 
 from symsim.algebra.code_printer import code
-from symsim.algebra.symbols import INPUTS
 from symsim.cost.derivation import Derivation
-from symsim.errors import SymsimError, did_you_mean, printable
-from symsim.formula.bound_tables import CarriedChunks, bound_tables, carried_chunks
+from symsim.errors import SymsimError, did_you_mean
+from symsim.formula.bound_tables import CarriedChunks
 from symsim.formula.closed_form import ClosedForm
+from symsim.notation.program_parts import comment, listed, meanings, program_parts, scaled
 from symsim.tables.forms import Nearest, Steps, Table
 
 
@@ -22,11 +21,12 @@ def c_function(form: ClosedForm, subject: str) -> str:
 
     It needs <math.h> only. Where a measured row cannot be used (its MFU is 0.000) the result is NaN.
     """
-    derivation, tables, inputs, chunks = _parts(form)
+    parts = program_parts(form)
+    derivation, tables, inputs, chunks = parts.derivation, parts.tables, parts.inputs, parts.chunks
     head = [
-        f"/* {_comment(f'{derivation.meaning} of {subject}')}.",
-        *(f"   {_comment(sentence)}." for sentence in form.stand_ins),
-        f"   Unit: {form.unit}. {_comment(_meanings(form, inputs))}. Derived by symsim. */",
+        f"/* {comment(f'{derivation.meaning} of {subject}')}.",
+        *(f"   {comment(sentence)}." for sentence in form.stand_ins),
+        f"   Unit: {form.unit}. {comment(meanings(parts))}. Derived by symsim. */",
         "#include <math.h>",
         "",
     ]
@@ -76,12 +76,12 @@ def _c_table(name: str, table: Table) -> str:
     arguments = ", ".join(f"double {axis}" for axis in table.axes)
     lines = [f"\nstatic double {name}({arguments}) {{"]
     if isinstance(table, Steps):
-        lines.append(f"    static const double grid[] = {{{_list(table.values, 'NAN')}}};")
+        lines.append(f"    static const double grid[] = {{{listed(table.values, 'NAN')}}};")
         index = "0"
         for axis, edges in zip(table.axes, table.edges, strict=True):
             if not edges:
                 continue
-            lines.append(f"    static const double {axis}_edges[] = {{{_list(edges, 'NAN')}}};")
+            lines.append(f"    static const double {axis}_edges[] = {{{listed(edges, 'NAN')}}};")
             lines.append(f"    int {axis}_cell = 0;")
             test = f"{axis}_cell < {len(edges)} && {axis}_edges[{axis}_cell] <= {axis}"
             lines.append(f"    while ({test}) {axis}_cell++;")
@@ -89,83 +89,20 @@ def _c_table(name: str, table: Table) -> str:
         unused = [f"    (void){axis};" for axis, edges in zip(table.axes, table.edges, strict=True) if not edges]
         return "\n".join([*lines, *unused, f"    return grid[{index}];", "}"])
     for axis, column in zip(table.axes, zip(*table.points, strict=True), strict=True):
-        lines.append(f"    static const double {axis}_at[] = {{{_list(column, 'NAN')}}};")
+        lines.append(f"    static const double {axis}_at[] = {{{listed(column, 'NAN')}}};")
     distance = " + ".join(f"fabs({axis}_at[i] - {axis})" for axis in table.axes)
     lines += [
-        f"    static const double values[] = {{{_list(table.values, 'NAN')}}};",
+        f"    static const double values[] = {{{listed(table.values, 'NAN')}}};",
         "    int at = 0;",
         "    double least = INFINITY;",
         f"    for (int i = 0; i < {len(table.values)}; i++) {{",
         f"        const double distance = {distance};",
         "        if (distance < least) { least = distance; at = i; }",
         "    }",
-        f"    return values[at]{_scaled(table, '{axis} / {axis}_at[at]')};",
+        f"    return values[at]{scaled(table, '{axis} / {axis}_at[at]')};",
         "}",
     ]
     return "\n".join(lines)
-
-
-def javascript_function(form: ClosedForm, subject: str) -> str:
-    """JavaScript source: one function that takes an object, `tpot({B: 64, S: 4096, O: 2048})`.
-
-    Where a measured row cannot be used (its MFU is 0.000) the result is NaN.
-    """
-    derivation, tables, inputs, chunks = _parts(form)
-    lines = [
-        f"/** {_comment(f'{derivation.meaning} of {subject}')}.",
-        *(f" *  {_comment(sentence)}." for sentence in form.stand_ins),
-        f" *  Unit: {form.unit}. {_comment(_meanings(form, inputs))}. Derived by symsim. */",
-        f"function {form.name}({{{', '.join(inputs)}}}) {{",
-        "  const cell = (edges, x) => edges.filter((edge) => edge <= x).length;",
-        "  const first = (gaps) => gaps.indexOf(Math.min(...gaps));",
-        *(f"  {_javascript_table(name, table)}" for name, table in tables.items()),
-        *([] if chunks is None else _javascript_longer(chunks)),
-        *_javascript_lines(derivation, "  "),
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _javascript_lines(derivation: Derivation, indent: str) -> list[str]:
-    body = [f"{indent}const {s.symbol.name} = {code(s.expr, 'javascript')};" for s in derivation.steps[:-1]]
-    return [*body, f"{indent}return {code(derivation.result.expr, 'javascript')};"]
-
-
-def _javascript_longer(chunks: CarriedChunks) -> list[str]:
-    """The chunks of a prompt that is longer than an iteration, one after another."""
-    ranks, result = code(chunks.ranks, "javascript"), chunks.then[-1].symbol.name if chunks.then else chunks.total
-    return [
-        f"  if (S > {ranks} * T) {{",
-        "    const chunk = (T, past) => {",
-        *_javascript_lines(chunks.chunk, "      "),
-        "    };",
-        f"    let {chunks.total} = 0;",
-        f"    for (let i = 0; i * {ranks} * T < S; i++)",
-        f"      {chunks.total} += chunk(Math.min(T, S / {ranks} - i * T), i * {ranks} * T);",
-        *(f"    const {step.symbol.name} = {code(step.expr, 'javascript')};" for step in chunks.then),
-        f"    return {result};",
-        "  }",
-    ]
-
-
-def _javascript_table(name: str, table: Table) -> str:
-    arguments = ", ".join(table.axes)
-    if isinstance(table, Steps):
-        index = "0"
-        for axis, edges in zip(table.axes, table.edges, strict=True):
-            if edges:
-                index = f"({index}) * {len(edges) + 1} + cell([{_list(edges, 'NaN')}], {axis})"
-        return f"const {name} = ({arguments}) => [{_list(table.values, 'NaN')}][{index}];"
-    points = ", ".join(
-        f"[{_list((*point, value), 'NaN')}]" for point, value in zip(table.points, table.values, strict=True)
-    )
-    distance = " + ".join(f"Math.abs(row[{i}] - {axis})" for i, axis in enumerate(table.axes))
-    value = f"rows[at][{len(table.axes)}]"
-    scaled = "" if table.scale is None else f" * {table.axes[table.scale]} / rows[at][{table.scale}]"
-    return (
-        f"const {name} = ({arguments}) => {{ const rows = [{points}]; "
-        f"const at = first(rows.map((row) => {distance})); return {value}{scaled}; }};"
-    )
 
 
 def excel_formula(form: ClosedForm, cells: Mapping[str, str] | None = None) -> str:
@@ -175,7 +112,8 @@ def excel_formula(form: ClosedForm, cells: Mapping[str, str] | None = None) -> s
     prompt that is longer than an iteration where its time is the sum over chunks.
     Raises SymsimError where `cells` names what is no input, or holds anything but a reference to one cell.
     """
-    derivation, tables, inputs, chunks = _parts(form)
+    parts = program_parts(form)
+    derivation, tables, inputs, chunks = parts.derivation, parts.tables, parts.inputs, parts.chunks
     where = {name: f"{column}1" for name, column in zip(inputs, "ABCDEFGH", strict=False)}
     for name, cell in (cells or {}).items():
         where[name] = _cell(name, cell, inputs)
@@ -205,47 +143,19 @@ def _excel_table(table: Table) -> Callable[..., str]:
     def written(*arguments: str) -> str:
         if isinstance(table, Nearest):
             columns = list(zip(*table.points, strict=True))
-            gaps = [f"ABS({{{_list(c, 'NA()')}}}-{x})" for c, x in zip(columns, arguments, strict=True)]
+            gaps = [f"ABS({{{listed(c, 'NA()')}}}-{x})" for c, x in zip(columns, arguments, strict=True)]
             found = "MATCH(MIN(d_),d_,0)"
-            value = f"INDEX({{{_list(table.values, 'NA()')}}},{found})"
+            value = f"INDEX({{{listed(table.values, 'NA()')}}},{found})"
             scale = (
                 ""
                 if table.scale is None
-                else (f"*{arguments[table.scale]}/INDEX({{{_list(columns[table.scale], 'NA()')}}},{found})")
+                else (f"*{arguments[table.scale]}/INDEX({{{listed(columns[table.scale], 'NA()')}}},{found})")
             )
             return f"LET(d_,{'+'.join(gaps)},{value}{scale})"
         index = "0"
         for edges, x in zip(table.edges, arguments, strict=True):
             if edges:
-                index = f"({index})*{len(edges) + 1}+MATCH({x},{{-1E+99,{_list(edges, 'NA()')}}},1)-1"
-        return repr(table.values[0]) if index == "0" else f"INDEX({{{_list(table.values, '#N/A')}}},{index}+1)"
+                index = f"({index})*{len(edges) + 1}+MATCH({x},{{-1E+99,{listed(edges, 'NA()')}}},1)-1"
+        return repr(table.values[0]) if index == "0" else f"INDEX({{{listed(table.values, '#N/A')}}},{index}+1)"
 
     return written
-
-
-def _parts(form: ClosedForm) -> tuple[Derivation, dict[str, Table], list[str], CarriedChunks | None]:
-    """The steps with tables of their own names, those tables, the inputs in the usual order, and what longer prompts
-    take."""
-    derivation = form.level("numeric")
-    carried, replaced = bound_tables(form, derivation)
-    chunks = carried_chunks(form)
-    carried |= {} if chunks is None else chunks.tables
-    free = {s.name for s in derivation.free()}
-    return replaced, {name: one.table for name, one in carried.items()}, [n for n in INPUTS if n in free], chunks
-
-
-def _comment(text: str) -> str:
-    """Text that may stand between /* and */, also in a page's script element: nothing in it opens or ends either."""
-    return re.sub(r"(?<=[*/<])(?=[*/!])", " ", printable(text))
-
-
-def _meanings(form: ClosedForm, inputs: Sequence[str]) -> str:
-    return "; ".join(f"{name}: {form.symbols[name].meaning}" for name in inputs)
-
-
-def _list(numbers: Sequence[float], missing: str) -> str:
-    return ", ".join(missing if isnan(number) else repr(number) for number in numbers)
-
-
-def _scaled(table: Nearest, pattern: str) -> str:
-    return "" if table.scale is None else " * " + pattern.format(axis=table.axes[table.scale])
