@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from symsim.search.run import sweep, sweep_to_file
     from symsim.solve.answer import Answer
     from symsim.verification.check import Difference, Verdict
+    from symsim.webpage.page import page
 
 __all__ = [
     "Accuracy",
@@ -61,6 +62,7 @@ __all__ = [
     "fit",
     "flops",
     "kernel",
+    "page",
     "paper",
     "params",
     "pareto",
@@ -95,6 +97,7 @@ _HOMES = {
     "search.run": ("sweep", "sweep_to_file"),
     "solve.answer": ("Answer",),
     "verification.check": ("Difference", "Verdict"),
+    "webpage.page": ("page",),
 }
 """Module -> what it has of the public names; it is imported when one of them is first asked for."""
 

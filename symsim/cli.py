@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "new-model": "new_model",
     "check-model": "check_model",
     "paper": "paper",
+    "page": "page",
     "verify": "verify",
     "graph": "graph",
     "list": "listing",

@@ -62,7 +62,7 @@ def breakdown(
     for op in phase.graph.ops:
         cost, time = phase.costs[op.name], times[op.name]
         passes = phase.passes(op)
-        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, *_parts(time), *passes)
+        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, *parts_of(time), *passes)
         every = [numbers(terms, point, form.context) for point in points]
         flops, hbm, link, seconds, *rest = (math.fsum(column) / len(points) for column in zip(*every, strict=True))
         parts, repeats = rest[: len(_BOUNDS)], [each * len(points) for each in rest[len(_BOUNDS) :]]
@@ -102,7 +102,8 @@ def _format(op: Op, cost: Cost) -> str | None:
 _BOUNDS = ("compute", "memory", "link", "latency")
 
 
-def _parts(time: Time) -> tuple[Expr, ...]:
+def parts_of(time: Time) -> tuple[Expr, ...]:
+    """Seconds of computing, memory, link and latency."""
     return time.compute, time.memory, time.link, time.latency
 
 
@@ -141,7 +142,7 @@ def _spread(points: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def look_ups(time: Time, values: Mapping[str, Any], context: TableContext) -> list[Found]:
     """Where every measured figure in an operator's time is from."""
-    calls = sorted({call for part in _parts(time) for call in part.atoms(AppliedUndef)}, key=str)
+    calls = sorted({call for part in parts_of(time) for call in part.atoms(AppliedUndef)}, key=str)
     return [found_at(call, values, context) for call in calls]
 
 

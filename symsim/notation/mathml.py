@@ -31,16 +31,7 @@ def mathml_text(layout: Layout) -> str:
         f'<math xmlns="{MATHML}" display="block">\n<mtable columnspacing="0.3em" rowspacing="0.7em"'
         f' displaystyle="true">\n{rows}\n</mtable>\n</math>'
     )
-    symbols = [
-        (
-            _inline(convert, row.info.latex),
-            escape(row.info.meaning),
-            escape(row.info.unit),
-            "" if row.value is None else escape(format_quantity(row.value, row.info.unit, 6)),
-            escape(str(row.source)),
-        )
-        for row in layout.symbols
-    ]
+    symbols = _symbols(layout, convert)
     tables = [
         (_inline(convert, t.latex), escape(t.meaning), escape(", ".join(t.args)), escape(t.file)) for t in layout.tables
     ]
@@ -105,3 +96,38 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     titles = "".join(f"<th>{cell}</th>" for cell in head)
     lines = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>\n<thead><tr>{titles}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
+
+
+def step_rows(layout: Layout) -> list[tuple[str, str, str]]:
+    """Every step as (name, MathML of its symbol, MathML of what it is), the metric first.
+
+    Raises SymsimError without the `mathml` extra.
+    """
+    convert = _converter()
+    return [
+        (
+            step.symbol.name,
+            _inline(convert, step.latex),
+            _inline(convert, _whole(layout, step.expr, step.unit)).replace("<math ", '<math displaystyle="true" ', 1),
+        )
+        for step in layout.steps
+    ]
+
+
+def symbol_table(layout: Layout) -> str:
+    """The table of a formula's symbols: what each stands for, its value and where that is from."""
+    convert = _converter()
+    return _table(("symbol", "meaning", "unit", "value", "source"), _symbols(layout, convert))
+
+
+def _symbols(layout: Layout, convert: Callable[[str], str]) -> list[tuple[str, ...]]:
+    return [
+        (
+            _inline(convert, row.info.latex),
+            escape(row.info.meaning),
+            escape(row.info.unit),
+            "" if row.value is None else escape(format_quantity(row.value, row.info.unit, 6)),
+            escape(str(row.source)),
+        )
+        for row in layout.symbols
+    ]
