@@ -169,9 +169,16 @@ function put(id, value, unit, text = scaled(value, unit)) {
   $(id).dataset.value = value;
 }
 
+/** A number without its unit where the next one has the same. */
+function bare(text, next) {
+  const unit = text.split(" ").at(-1);
+  return next.endsWith(` ${unit}`) ? text.slice(0, -unit.length - 1) : text;
+}
+
 function putRange(id, ends, unit) {
   const [low, high] = ends.sort((a, b) => a - b);
-  $(`${id}-range`).textContent = ENDS ? `90 %: ${scaled(low, unit)} to ${scaled(high, unit)}` : "";
+  const written = (value) => (unit === "s" ? scaled(value, unit) : `${digits(value)} ${unit}`);
+  $(`${id}-range`).textContent = ENDS ? `${bare(written(low), written(high))} to ${written(high)} (90 %)` : "";
   Object.assign($(`${id}-range`).dataset, {low, high});
 }
 
@@ -242,6 +249,7 @@ function showFormula() {
     const share = weights[name] === undefined ? NaN : weights[name] * value / found.TPOT;
     const time = weights[name] === undefined ? digits(value) : scaled(value, "s");
     row.querySelector(".time").textContent = value === undefined ? "–" : time;
+    row.querySelector(".bar").classList.toggle("none", !Number.isFinite(share));
     row.querySelector(".bar").style.width = Number.isFinite(share) ? `${4.5 * share}rem` : "0";
     row.querySelector(".percent").textContent = Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : "";
     row.dataset.share = share;
@@ -250,7 +258,8 @@ function showFormula() {
 
 /* Pictures. */
 
-const W = 520, H = 320, LEFT = 52, RIGHT = 12, TOP = 12, BOTTOM = 46;
+const H = 320, LEFT = 46, RIGHT = 12, TOP = 18, BOTTOM = 50;
+let W = 520;
 
 function axis(low, high, from, to, log) {
   const t = log ? Math.log : (x) => x;
@@ -261,6 +270,7 @@ const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(
 const label = (x, y, text, how = "") => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${how}>${escaped(text)}</text>`;
 
 function showCurve() {
+  W = widthOf("curve");
   const fits = metric("max_batch");
   const high = Math.min(MOST, Math.max(8, 2 ** Math.ceil(Math.log2(1.3 * Math.max(state.B, Math.min(fits, 4 * state.B + 512))))));
   const batches = [...new Set(Array.from({length: 97}, (_, i) => Math.round(high ** (i / 96))))];
@@ -276,7 +286,7 @@ function showCurve() {
     parts.push(label(LEFT - 6, y(value * factor) + 4, digits(value), 'text-anchor="end" class="faint"'));
   }
   const powers = Array.from({length: Math.log2(high) + 1}, (_, i) => 2 ** i);
-  const every = Math.ceil(powers.length / 9);
+  const every = Math.ceil(powers.length * 44 / (W - LEFT));
   powers.forEach((B, i) => i % every === 0 && parts.push(label(x(B), H - BOTTOM + 27, digits(B, 6), 'text-anchor="middle" class="faint"')));
   parts.push(label((LEFT + W - RIGHT) / 2, H - 3, "sequences of one batch, B", 'text-anchor="middle"'));
   parts.push(label(LEFT, TOP - 1, unit, 'text-anchor="end" dx="-6" class="faint"'));
@@ -307,6 +317,11 @@ function showCurve() {
   draw("curve", parts, `TPOT over the batch: ${scaled(tpot(), "s")} at B = ${state.B}`);
 }
 
+/** As wide as it is shown, so that letters keep their size. */
+function widthOf(id) {
+  return Math.max(280, Math.min(640, $(id).parentElement.clientWidth || 520));
+}
+
 function niceStep(span) {
   const rough = span / 5, power = 10 ** Math.floor(Math.log10(rough));
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough);
@@ -320,6 +335,7 @@ function draw(id, parts, words) {
 }
 
 function showRoofline() {
+  W = widthOf("roofline");
   const ops = operators().filter((op) => op.flops > 0 && op.bytes > 0);
   const bandwidth = state.hbm_bandwidth;
   const peaks = Object.keys(state).filter((name) => name.startsWith("peak_"));
@@ -392,6 +408,7 @@ $("tp").addEventListener("change", () => { state.variant = +$("tp").value; show(
 $("sla").addEventListener("input", () => { if ($("sla").value > 0) { state.sla = $("sla").value / 1e3; show($("sla")); keep(); } });
 $("reset").addEventListener("click", () => { state = initial(); keep(); show(); });
 $("share").addEventListener("click", share);
+window.addEventListener("resize", () => { showCurve(); showRoofline(); });
 window.addEventListener("hashchange", () => { recall(); show(); });
 recall();
 show();

@@ -1,4 +1,4 @@
-"""A compiled model as programs in JavaScript: metrics with every named step, and what each operator moves and waits for.
+"""A compiled model as programs in JavaScript: metrics with every named step, and what each operator waits for.
 
 `end` is an input of times that were fitted: -1 is the low end of the interval, 0 the time itself, 1 the high end.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import cast
 
 import sympy
 from sympy import Expr, Rational, Symbol
@@ -18,6 +19,7 @@ from symsim.cost.derivation import Derivation, Step
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import parts_of
 from symsim.formula.closed_form import ClosedForm
+from symsim.formula.interval import Ends
 from symsim.inputs.space import SIZES
 from symsim.notation.javascript import javascript_function
 from symsim.pipeline.compiled import Compiled
@@ -34,8 +36,8 @@ MOST_VARIANTS = 4
 class Variant:
     """One deployment: how its metrics are worked out, as source of an object of functions.
 
-    ops: the operators of a decode step, in the order of `operators`, with what kernel each is; weights: step of TPOT -> how often its
-    time enters it, where that is a number.
+    held, in_flight: batches of all GPUs, and of one; ops: the operators of a decode step, in the order of `operators`;
+    weights: step of TPOT -> how often its time enters it, where that is a number.
     """
 
     tp: int
@@ -109,10 +111,12 @@ def _weights(derivation: Derivation) -> dict[str, float]:
     steps = {step.symbol: step for step in derivation.steps if step.unit == "s"}
     found: dict[Symbol, float] = {derivation.result.symbol: 1.0}
     for symbol, step in reversed(steps.items()):
-        for inner in step.expr.free_symbols & steps.keys() if symbol in found else ():
-            slope = step.expr.coeff(inner)  # sums alone have one: what a maximum hides has no share
-            if slope.is_number and slope != 0 and isinstance(inner, Symbol):
-                found[inner] = found.get(inner, 0.0) + found[symbol] * float(slope)  # pyright: ignore[reportArgumentType]
+        for inner in step.expr.free_symbols if symbol in found else ():
+            if not isinstance(inner, Symbol) or inner not in steps:
+                continue
+            slope = float(step.expr.as_coefficients_dict()[inner])  # only sums have one: what a maximum hides has none
+            if slope:
+                found[inner] = found.get(inner, 0.0) + found[symbol] * slope
     return {symbol.name: weight for symbol, weight in found.items()}
 
 
@@ -131,20 +135,18 @@ def with_ends(form: ClosedForm) -> ClosedForm:
     end = Symbol(END, real=True)
 
     def moved(derivation: Derivation) -> Derivation:
-        return derivation.keeping(
-            tuple(
-                replace(s, expr=_factor(end, *form.ends[s.op]) * s.expr) if s.op in form.ends else s
-                for s in derivation.steps
-            )
-        )
+        return derivation.keeping(tuple(_moved(step, end, form.ends) for step in derivation.steps))
 
     bound = replace(form.bound, values={**form.bound.values, END: Fraction(0)})
     return replace(form, bound=bound).changed(moved)
 
 
-def _factor(end: Symbol, low: float, high: float) -> Expr:
-    up, down = Rational(repr(high)) - 1, 1 - Rational(repr(low))
-    return 1 + up * sympy.Max(0, end) + down * sympy.Min(0, end)
+def _moved(step: Step, end: Symbol, ends: Ends) -> Step:
+    if step.op is None or step.op not in ends:
+        return step
+    low, high = map(Rational, map(repr, ends[step.op]))
+    factor = cast(Expr, (high - 1) * sympy.Max(0, end) + (1 - low) * sympy.Min(0, end) + 1)
+    return replace(step, expr=factor * step.expr)
 
 
 def _operators(compiled: Compiled, timed: ClosedForm) -> tuple[ClosedForm, tuple[Mapping[str, str], ...]]:
