@@ -133,9 +133,8 @@ def test_the_largest_batch_is_the_solvers(browser: Any, file: Path, costs: symsi
 @browser_needed
 def test_shares_of_terms_add_up(browser: Any, file: Path) -> None:
     page = Page(browser, file)
-    share = page.tab.evaluate(
-        "() => Object.fromEntries([...document.querySelectorAll('[data-step]')].map((r) => [r.dataset.step, +r.dataset.share]))"
-    )
+    rows = "[...document.querySelectorAll('[data-step]')]"
+    share = page.tab.evaluate(f"Object.fromEntries({rows}.map((row) => [row.dataset.step, +row.dataset.share]))")
     assert share["TPOT"] == 1
     assert share["t_embedding"] + share["t_layer"] + share["t_logits"] == pytest.approx(1)
 
@@ -147,10 +146,8 @@ def test_it_asks_no_address_and_fits(browser: Any, file: Path, how: dict[str, An
     page.tab.locator("#B").fill("50")
     assert [url for url in page.asked if not url.startswith(("data:", file.as_uri()))] == []
     assert page.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    nameless = page.tab.evaluate(
-        "[...document.querySelectorAll('input, select')].filter((x) => !x.labels.length && !x.ariaLabel)"
-    )
-    assert nameless == []
+    inputs = "[...document.querySelectorAll('input, select')]"
+    assert page.tab.evaluate(f"{inputs}.filter((one) => !one.labels.length && !one.ariaLabel)") == []
     assert page.errors == []
 
 
@@ -165,8 +162,8 @@ def test_it_asks_no_address_and_fits(browser: Any, file: Path, how: dict[str, An
     ids=lambda words: words[0],
 )
 def test_other_models_have_a_page(browser: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
-    code, out, err = run("page", *words, "--out", str(tmp_path / "page.html"), "--at", "B=16")
-    assert (code, out.strip()) == (0, str(tmp_path / "page.html")), err
+    ran = run("page", *words, "--out", str(tmp_path / "page.html"), "--at", "B=16")
+    assert (ran.returncode, ran.stdout.strip()) == (0, str(tmp_path / "page.html")), ran.stderr
     page = Page(browser, tmp_path / "page.html")
     assert page.errors == []
     assert page.value("tpot") > 0
