@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from symsim.search.run import sweep, sweep_to_file
     from symsim.solve.answer import Answer
     from symsim.verification.check import Difference, Verdict
-    from symsim.webpage.page import page
 
 __all__ = [
     "Accuracy",
@@ -62,7 +61,6 @@ __all__ = [
     "fit",
     "flops",
     "kernel",
-    "page",
     "paper",
     "params",
     "pareto",
@@ -97,7 +95,6 @@ _HOMES = {
     "search.run": ("sweep", "sweep_to_file"),
     "solve.answer": ("Answer",),
     "verification.check": ("Difference", "Verdict"),
-    "webpage.page": ("page",),
 }
 """Module -> what it has of the public names; it is imported when one of them is first asked for."""
 
@@ -110,4 +107,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "symsim"
 
 ORDER = (
     "errors extras paths | algebra | inputs | tables | language | quantization | model | cost | formula | notation"
-    " | solve | pipeline | serving | calibration | analysis | search | verification | infersim | api | render"
-    " | publication webpage | command | cli | __main__"
+    " | solve | pipeline | serving | calibration | analysis | search | verification | infersim | webpage | api | render"
+    " | publication | command | cli | __main__"
 )
 """From the bottom to the top: a package imports its own rank or lower ones only."""
 

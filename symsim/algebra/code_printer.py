@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from sympy import Expr, Integer, Lambda, Pow, Rational, Symbol
+from sympy import Basic, Expr, Integer, Lambda, Mul, Pow, Rational, Symbol
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
@@ -71,10 +71,20 @@ class _Printer(PythonCodePrinter):
 
     def _print_Add(self, expr: Expr, order: str | None = None) -> str:
         """Sums of fractional powers are not put in sympy's order: it would take the roots of their numbers."""
-        if not any(isinstance(term, Pow) and not term.args[1].is_Integer for term in expr.args):
+        if not any(map(_is_root, expr.args)):
             return super()._print_Add(expr, order)
         first, *rest = sorted(self._print(term) for term in expr.args)
         return first + "".join(f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in rest)
+
+    def _print_Mul(self, expr: Mul) -> str:
+        """Products of fractional powers are not either."""
+        if not _is_root(expr):
+            return super()._print_Mul(expr)
+        usual, self._settings["order"] = self._settings["order"], "none"
+        try:
+            return super()._print_Mul(expr)
+        finally:
+            self._settings["order"] = usual
 
     def _print_Function(self, expr: Expr) -> str:
         arguments = [self._print(argument) for argument in expr.args]
@@ -101,6 +111,12 @@ class _Printer(PythonCodePrinter):
 
     def _print_ceiling(self, expr: Expr) -> str:
         return _call(self.dialect.ceiling, self._print(expr.args[0]))
+
+
+def _is_root(term: Basic) -> bool:
+    """Whether it is a fractional power, or a product that holds one."""
+    factors = term.args if isinstance(term, Mul) else (term,)
+    return any(isinstance(factor, Pow) and not factor.args[1].is_Integer for factor in factors)
 
 
 def _call(function: str, argument: str) -> str:

@@ -38,6 +38,7 @@ from symsim.serving.questions import answered
 from symsim.solve.answer import Answer
 from symsim.solve.size import Candidate
 from symsim.solve.solver import solve
+from symsim.webpage.page import SLA, write_page
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
@@ -62,7 +63,7 @@ class Costs:
         return self.metric(name)
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *metrics()})
+        return sorted({*(name for name in object.__dir__(self) if not name.startswith("_")), *metrics()})
 
     def metric(self, name: str) -> Formula:
         """A metric by the name that the command line and queries use, in any case."""
@@ -151,6 +152,15 @@ class Costs:
     def crossings(self, other: Costs, metric: str = "tpot", variable: str = "C", **at: int) -> tuple[Crossing, ...]:
         """Where a metric of the other starts or stops being the smaller one; see `symsim.crossings`."""
         return crossings_of(self.compiled.form(metric), other.compiled.form(metric), variable, **at)
+
+    def page(self, file: str | Path, sla: float = SLA, **at: float) -> Path:
+        """Write one HTML file with the formula, sliders and live pictures; it asks no address for anything.
+
+        at: where its sliders stand at first; sla: limit of TPOT that is drawn, in seconds. Returns the file.
+        Raises SymsimError for a symbol that is no input of the page, for a file that cannot be written, and without the
+        extra `page`.
+        """
+        return write_page(self.compiled, file, sla, at)
 
     def _others(self) -> Iterator[Candidate]:
         """Every other deployment of as many GPUs or more."""

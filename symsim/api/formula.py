@@ -13,7 +13,9 @@ from symsim.algebra.symbols import SymbolInfo
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.formula.scattered import Backend, compiled_function
 from symsim.notation.c_excel import excel_formula
+from symsim.notation.curve import Picture, drawn_along
 from symsim.notation.document import formula_json
+from symsim.notation.explorer import explorer
 from symsim.notation.javascript import javascript_function
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
@@ -37,6 +39,9 @@ class Formula:
         layout = self.layout("model")
         step = layout.derivation.result
         return f"$\\displaystyle {step.latex} = {expression_latex(step.expr, layout)}$"
+
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if not name.startswith("_")]
 
     @property
     def name(self) -> str:
@@ -89,6 +94,21 @@ class Formula:
         Symbols are as in `evaluate`.
         """
         return compiled_function(self.form.for_inputs(names), names, backend)
+
+    def plot(self, variable: str, low: float | None = None, high: float | None = None, **at: float) -> Picture:
+        """A picture of the metric along one symbol, with the band of its interval where it has one.
+
+        low, high: as the symbol is usually looked at unless stated; at: the other symbols, over the usual workload.
+        Needs the `plot` extra; a notebook shows it, `save` writes it. Raises as evaluate.
+        """
+        return drawn_along(self.form, variable, low, high, at)
+
+    def explore(self, **chosen: float | tuple[float, float]) -> Any:
+        """Sliders and a curve in a notebook: `formula.explore(B=(1, 512), S=4096)`; the curve is along the first range.
+
+        Evaluated by the exported JavaScript; `values` of the widget are those of its sliders. Needs the `notebook` ex
+        """
+        return explorer(self.form, chosen)
 
     def layout(self, level: Level) -> Layout:
         """The formula laid out for printing at a level of detail."""

@@ -38,6 +38,9 @@ class Prediction:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.figures, name)
 
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if not name.startswith("_")]
+
     @property
     def sentence(self) -> str:
         """The answer in one sentence."""

@@ -8,7 +8,6 @@ from symsim.algebra.units import parse_quantity
 from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_subject, compiled, note_defaults
-from symsim.webpage.page import page
 
 
 def add(commands: Any) -> None:
@@ -24,7 +23,7 @@ def add(commands: Any) -> None:
 def _page(*, out: str, sla: str, at: str, json: bool, **subject: Any) -> int:
     costs = compiled(subject)
     note_defaults(costs.tpot.form)
-    file = page(costs, out, float(parse_quantity(sla, "s")), **workload_point(at))
+    file = costs.page(out, float(parse_quantity(sla, "s")), **workload_point(at))
     if json:
         write_json({"files": [str(file)]})
     else:

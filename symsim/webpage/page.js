@@ -1,5 +1,6 @@
 const $ = (id) => document.getElementById(id);
-const KINDS = {compute: "computing", memory: "memory bandwidth", link: "links between GPUs", latency: "fixed latencies"};
+const KINDS = {compute: "computing", memory: "memory bandwidth", link: "links between GPUs", latency: "fixed latencies", engine: "the engine"};
+const WAITS = ["compute", "memory", "link", "latency"];
 const OF_MEMORY = {weights: "weights", cache: "KV cache", activations: "activations", reserves: "reserves", free: "free"};
 const ENDS = PROGRAMS.some((program) => /\bend = 0\b/.test(program.tgs_decode.toString()));
 const MOST = 2 ** 17;
@@ -23,6 +24,14 @@ function steps(name, at = state) {
 
 const tpot = (at = state, end = 0) => PROGRAMS[at.variant].tgs_decode({...at, end}).TPOT;
 const ttft = (at = state, end = 0) => PROGRAMS[at.variant].ttft({...at, end}).TTFT;
+/** Where a metric is expected: by its kernels, and apart from them by what runs of engines were off. */
+function interval(name, of, at = state) {
+  const [value, ...ends] = [of(at, 0), of(at, -1), of(at, 1)];
+  const running = DATA.variants[at.variant].running[name] ?? [1, 1];
+  const [low, high] = [Math.min(...ends), Math.max(...ends)].map((one) => Math.abs(Math.log(Math.max(one, 1e-12) / value)));
+  return [value * Math.exp(-Math.hypot(low, Math.log(running[0]))), value * Math.exp(Math.hypot(high, Math.log(running[1])))];
+}
+
 const rate = (at = state) => metric("tgs_decode", at) * DATA.variants[at.variant].gpus / at.O;
 
 /** The largest whole batch up to `most` of which something holds, where it goes on to hold for smaller ones; or 0. */
@@ -44,7 +53,7 @@ function operators(at = state) {
   const found = steps("operators", at);
   const ops = DATA.variants[at.variant].ops.map((op, i) => {
     const read = (name) => found[`op${i}_${name}`];
-    const parts = Object.keys(KINDS).map((kind) => [kind, read(kind)]);
+    const parts = WAITS.map((kind) => [kind, read(kind)]);
     const bound = parts.reduce((most, part) => (part[1] > most[1] ? part : most))[0];
     return {...op, flops: read("flops"), bytes: read("bytes"), seconds: read("seconds"), bound,
             times: [0, 1, 2, 3, 4, 5, 6, 7].map((stage) => read(`times_${stage}`)).filter((x) => x !== undefined)};
@@ -57,7 +66,8 @@ function operators(at = state) {
 function waits(at = state) {
   const found = {compute: 0, memory: 0, link: 0, latency: 0};
   for (const op of operators(at)) found[op.bound] += op.all;
-  return found;
+  const rest = tpot(at) - Object.values(found).reduce((sum, one) => sum + one, 0);
+  return {...found, engine: rest > 1e-6 * tpot(at) ? rest : 0};
 }
 
 /* Numbers as people write them. */
@@ -178,7 +188,7 @@ function bare(text, next) {
 function putRange(id, ends, unit) {
   const [low, high] = ends.sort((a, b) => a - b);
   const written = (value) => (unit === "s" ? scaled(value, unit) : `${digits(value)} ${unit}`);
-  $(`${id}-range`).textContent = ENDS ? `${bare(written(low), written(high))} to ${written(high)} (90 %)` : "";
+  $(`${id}-range`).textContent = ENDS ? `${bare(written(low), written(high))} to ${written(high)} (90\u00a0%)` : "";
   Object.assign($(`${id}-range`).dataset, {low, high});
 }
 
@@ -193,10 +203,10 @@ function showFigures() {
   put("tgs_prefill", metric("tgs_prefill"), "tokens/s", `${digits(metric("tgs_prefill"))} tok/s`);
   put("memory", metric("memory"), "B");
   put("max_batch", metric("max_batch"), "", digits(metric("max_batch")));
-  putRange("tpot", [tpot(state, -1), tpot(state, 1)], "s");
-  putRange("ttft", [ttft(state, -1), ttft(state, 1)], "s");
+  putRange("tpot", interval("tpot", tpot), "s");
+  putRange("ttft", interval("ttft", ttft), "s");
   for (const name of ["tgs_decode", "tgs_prefill"])
-    putRange(name, [metric(name, state, -1), metric(name, state, 1)], "tok/s");
+    putRange(name, interval(name, (at, end) => metric(name, at, end)), "tok/s");
   $("memory-range").textContent = `of ${scaled(capacity(), "B")}`;
   const users = DATA.variants[state.variant].held;
   $("max_batch-range").textContent = users > 1 ? `${digits(users * metric("max_batch"))} users in all` : "";
@@ -276,7 +286,8 @@ function showCurve() {
   const batches = [...new Set(Array.from({length: 97}, (_, i) => Math.round(high ** (i / 96))))];
   const at = batches.map((B) => ({...state, B}));
   const middle = at.map((one) => tpot(one));
-  const top = 1.1 * Math.max(...at.map((one) => tpot(one, ENDS ? 1 : 0)), Math.min(state.sla, 3 * Math.max(...middle)));
+  const bands = at.map((one) => interval("tpot", tpot, one));
+  const top = 1.1 * Math.max(...bands.map((band) => band[1]), Math.min(state.sla, 3 * Math.max(...middle)));
   const x = axis(1, high, LEFT, W - RIGHT, true), y = axis(0, top, H - BOTTOM, TOP, false);
   const factor = top >= 1 ? 1 : 1e-3, unit = top >= 1 ? "s" : "ms";
   const tick = niceStep(top / factor);
@@ -300,8 +311,8 @@ function showCurve() {
     parts.push(`<path class="fits" d="M${x(fits)} ${TOP}V${H - BOTTOM}"/>`);
   }
   if (ENDS) {
-    const edge = (end) => at.map((one, i) => [x(batches[i]), y(tpot(one, end))]);
-    parts.push(`<path d="${path([...edge(-1), ...edge(1).reverse()])}Z" style="fill:var(--band)"/>`);
+    const edge = (end) => bands.map((band, i) => [x(batches[i]), y(band[end])]);
+    parts.push(`<path d="${path([...edge(0), ...edge(1).reverse()])}Z" style="fill:var(--band)"/>`);
   }
   parts.push(`<path class="curve" d="${path(middle.map((value, i) => [x(batches[i]), y(value)]))}"/>`);
   if (state.sla <= top) {

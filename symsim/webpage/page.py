@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from symsim.algebra.symbols import DEFAULTS, SymbolInfo, symbol_info
-from symsim.api.costs import Costs
 from symsim.errors import SymsimError
 from symsim.extras import load_extra
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.mathml import step_rows, symbol_table
 from symsim.paths import read_text, replacing
+from symsim.pipeline.compiled import Compiled
 from symsim.webpage.programs import Variant, forms_of, hardware_inputs, variants
 
 SLA = 0.05
@@ -22,7 +22,7 @@ SLA = 0.05
 _PARTS = Path(__file__).parent
 
 
-def page(costs: Costs, file: str | Path, sla: float = SLA, **at: float) -> Path:
+def write_page(compiled: Compiled, file: str | Path, sla: float, at: Mapping[str, float]) -> Path:
     """Write the page of a compiled model. at: where its sliders stand at first; sla: limit of TPOT, in seconds.
 
     Raises SymsimError for a symbol that is no input of the page, for a file that cannot be written, and without the
@@ -31,15 +31,14 @@ def page(costs: Costs, file: str | Path, sla: float = SLA, **at: float) -> Path:
     path = Path(file)
     if not 0 < sla < float("inf"):
         raise SymsimError(f"sla = {sla!r}: expected seconds above zero, e.g. 0.05")
-    text = page_text(costs, sla, at)
+    text = page_text(compiled, sla, at)
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return path
 
 
-def page_text(costs: Costs, sla: float, at: Mapping[str, float]) -> str:
+def page_text(compiled: Compiled, sla: float, at: Mapping[str, float]) -> str:
     """The whole page as text."""
-    compiled = costs.compiled
     found = list(variants(compiled))
     forms = forms_of(compiled)
     layout = laid_out(compiled.form("tpot"), "symbolic", compiled.subject, compiled.origin)
@@ -54,7 +53,7 @@ def page_text(costs: Costs, sla: float, at: Mapping[str, float]) -> str:
     }
     environment = load_extra("jinja2", "page", "a page needs").Environment(autoescape=True, keep_trailing_newline=True)
     return environment.from_string(read_text(_PARTS / "page.html.jinja")).render(
-        title=_title(costs),
+        title=_title(compiled),
         subject=compiled.subject,
         model=compiled.config.name or compiled.config.path,
         device=compiled.device.name,
@@ -65,16 +64,16 @@ def page_text(costs: Costs, sla: float, at: Mapping[str, float]) -> str:
         programs=",\n".join(one.source for one in found).replace("</", "<\\/"),
         script=read_text(_PARTS / "page.js"),
         rows=step_rows(layout),
-        notes=[*costs.notes, *costs.assumptions, *compiled.form("tpot").stand_ins],
+        notes=[*compiled.notes, *compiled.assumptions, *compiled.form("tpot").stand_ins],
         symbols=symbol_table(layout),
         meanings=_meanings(layout),
     )
 
 
-def _title(costs: Costs) -> str:
-    config = costs.compiled.config
+def _title(compiled: Compiled) -> str:
+    config = compiled.config
     name = config.name or Path(config.path).stem
-    return f"{name} on {costs.compiled.device.name}"
+    return f"{name} on {compiled.device.name}"
 
 
 def _meanings(layout: Layout) -> Mapping[str, str]:
@@ -118,4 +117,5 @@ def _described(one: Variant) -> dict[str, Any]:
         "in_flight": one.in_flight,
         "ops": one.ops,
         "weights": one.weights,
+        "running": one.running,
     }

@@ -9,17 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import cast
 
-import sympy
-from sympy import Expr, Rational, Symbol
+from sympy import Symbol
 
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.cost.derivation import Derivation, Step
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import parts_of
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.interval import Ends
+from symsim.formula.ends import END, with_ends
+from symsim.formula.interval import RUNNING
 from symsim.inputs.space import SIZES
 from symsim.notation.javascript import javascript_function
 from symsim.pipeline.compiled import Compiled
@@ -28,7 +27,6 @@ from symsim.pipeline.pipeline import compiled_for
 STEPWISE = ("tgs_decode", "ttft", "memory")
 PLAIN = ("tgs_prefill", "max_batch")
 METRICS = (*STEPWISE, *PLAIN)
-END = "end"
 MOST_VARIANTS = 4
 
 
@@ -37,7 +35,7 @@ class Variant:
     """One deployment: how its metrics are worked out, as source of an object of functions.
 
     held, in_flight: batches of all GPUs, and of one; ops: the operators of a decode step, in the order of `operators`;
-    weights: step of TPOT -> how often its time enters it, where that is a number.
+    weights: step of TPOT -> how often its time enters it, where that is a number; running: metric -> within which factors runs of engines were.
     """
 
     tp: int
@@ -48,6 +46,7 @@ class Variant:
     source: str
     ops: tuple[Mapping[str, str], ...]
     weights: Mapping[str, float]
+    running: Mapping[str, tuple[float, float]]
 
 
 def variants(compiled: Compiled) -> Iterator[Variant]:
@@ -102,6 +101,7 @@ def _variant(compiled: Compiled) -> Variant:
         in_flight=flights,
         source=f"(() => {{\n{body}\nreturn {{{names}}};\n}})()",
         ops=ops,
+        running={form.name: form.ends[RUNNING] for form in [*forms, compiled.form("tpot")] if RUNNING in form.ends},
         weights=_weights(compiled.form("tpot").level("numeric")),
     )
 
@@ -126,27 +126,6 @@ def _function(form: ClosedForm, *, steps: bool, named: str = "") -> str:
     inputs = [*hardware_inputs([form]), *([END] if END in form.symbols else [])]
     text = javascript_function(form, form.subject, inputs, steps=steps)
     return text.replace(f"function {form.name}(", f"function {named or form.name}(", 1)
-
-
-def with_ends(form: ClosedForm) -> ClosedForm:
-    """The metric with fitted times moving from their low ends (end = -1) to their high ones (end = 1)."""
-    if not form.ends:
-        return form
-    end = Symbol(END, real=True)
-
-    def moved(derivation: Derivation) -> Derivation:
-        return derivation.keeping(tuple(_moved(step, end, form.ends) for step in derivation.steps))
-
-    bound = replace(form.bound, values={**form.bound.values, END: Fraction(0)})
-    return replace(form, bound=bound).changed(moved)
-
-
-def _moved(step: Step, end: Symbol, ends: Ends) -> Step:
-    if step.op is None or step.op not in ends:
-        return step
-    low, high = map(Rational, map(repr, ends[step.op]))
-    factor = cast(Expr, (high - 1) * sympy.Max(0, end) + (1 - low) * sympy.Min(0, end) + 1)
-    return replace(step, expr=factor * step.expr)
 
 
 def _operators(compiled: Compiled, timed: ClosedForm) -> tuple[ClosedForm, tuple[Mapping[str, str], ...]]:

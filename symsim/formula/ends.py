@@ -1,0 +1,37 @@
+"""The interval of a metric as one more input: `end` moves fitted times from low ends (-1) to high ones (1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import cast
+
+import sympy
+from sympy import Expr, Rational, Symbol
+
+from symsim.cost.derivation import Derivation, Step
+from symsim.formula.closed_form import ClosedForm
+from symsim.formula.interval import Ends
+
+END = "end"
+
+
+def with_ends(form: ClosedForm) -> ClosedForm:
+    """The metric in `end` besides, which is 0 unless stated; the same metric where no time of it was fitted."""
+    if not form.ends:
+        return form
+    end = Symbol(END, real=True)
+
+    def moved(derivation: Derivation) -> Derivation:
+        return derivation.keeping(tuple(_moved(step, end, form.ends) for step in derivation.steps))
+
+    bound = replace(form.bound, values={**form.bound.values, END: Fraction(0)})
+    return replace(form, bound=bound).changed(moved)
+
+
+def _moved(step: Step, end: Symbol, ends: Ends) -> Step:
+    if step.op is None or step.op not in ends:
+        return step
+    low, high = map(Rational, map(repr, ends[step.op]))
+    factor = cast(Expr, (high - 1) * sympy.Max(0, end) + (1 - low) * sympy.Min(0, end) + 1)
+    return replace(step, expr=factor * step.expr)
