@@ -19,8 +19,10 @@ from latex2mathml.converter import convert
 
 from symsim import errors
 from symsim.algebra.symbols import KNOWN
+from symsim.api.costs import compile
 from symsim.cli import COMMANDS
 from symsim.inputs.cost_model import COST_MODELS
+from symsim.inputs.deployment import Deployment
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = re.compile(r"^\{\{ (\w+)(?: (.*?))? \}\}$", re.MULTILINE)
@@ -155,7 +157,35 @@ def _link(link: re.Match[str], folder: Path, here: str) -> str:
     return f"]({os.path.relpath(shown, Path(here).parent)}{anchor})"
 
 
+def _gallery(_: str, __: str) -> str:
+    """Links to the pages that `on_post_build` writes."""
+    return "\n".join(
+        f'- <a href="../gallery-pages/{model}.html">{model} on {device}, tp {tp}</a>' for model, device, tp in GALLERY
+    )
+
+
+def on_post_build(*, config: Any, **_: Any) -> None:
+    """Write the pages of the gallery into the site."""
+    folder = Path(config["site_dir"]) / "gallery-pages"
+    folder.mkdir(parents=True, exist_ok=True)
+    for model, device, tp in GALLERY:
+        compile(model, device, Deployment(tp=tp), "calibrated").page(folder / f"{model}.html", B=32, S=4096, O=1024)
+
+
+GALLERY = (
+    ("llama-3.3-70b-instruct", "h200", 4),
+    ("llama-3.1-8b-instruct", "h100", 1),
+    ("qwen3-8b", "h100", 1),
+    ("qwen3-30b-a3b", "h100", 2),
+    ("qwen3-235b-a22b", "h200", 8),
+    ("deepseek-v3", "h200", 8),
+    ("gpt-oss-120b", "b200", 2),
+    ("gpt-oss-20b", "h100", 1),
+)
+"""Models, devices and tensor parallel sizes of the gallery."""
+
 GENERATED = {
+    "gallery": _gallery,
     "symbols": _symbols,
     "metrics": _metrics,
     "commands": _commands,

@@ -106,7 +106,7 @@ class Formula:
     def explore(self, **chosen: float | tuple[float, float]) -> Any:
         """Sliders and a curve in a notebook: `formula.explore(B=(1, 512), S=4096)`; the curve is along the first range.
 
-        Evaluated by the exported JavaScript; `values` of the widget are those of its sliders. Needs the `notebook` ex
+        Evaluated by the exported JavaScript; the widget's `values` are its sliders'. Needs the `notebook` extra.
         """
         return explorer(self.form, chosen)
 

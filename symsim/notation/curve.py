@@ -73,7 +73,7 @@ def drawn_along(
     axes = figure.subplots()
     factor, unit = _scale(form.unit, float(np.nanmax(middle)))
     axes.plot(xs, middle / factor, color="#2f6db2", linewidth=1.5)
-    if band:
+    if len(band):
         axes.fill_between(xs, band[0] / factor, band[1] / factor, color="#2f6db2", alpha=0.2, linewidth=0)
     if xs[-1] / xs[0] > 50:
         axes.set_xscale("log")

@@ -35,7 +35,8 @@ class Variant:
     """One deployment: how its metrics are worked out, as source of an object of functions.
 
     held, in_flight: batches of all GPUs, and of one; ops: the operators of a decode step, in the order of `operators`;
-    weights: step of TPOT -> how often its time enters it, where that is a number; running: metric -> within which factors runs of engines were.
+    weights: step of TPOT -> how often its time enters it, where that is a number; running: metric -> within which
+    factors runs of engines were.
     """
 
     tp: int
