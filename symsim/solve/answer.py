@@ -47,9 +47,10 @@ class Answer:
     levers: input -> the factor by which it alone would have to change for the answer to gain 10 %; where nothing is
     feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: those of the
     smallest deployment that would do the same, as far as they differ from today's; tried: deployments looked at;
-    batch: what a B that was solved for is, where GPUs decode more than that; at: where the goal is a metric, the
-    unknowns at which it is best; warnings: what the question did not ask for, and the answer does not meet; spread:
-    from where to where the value may be, as far as the times behind it are known to be off.
+    closed_form, latex: the answer as a formula, as text and as LaTeX; batch: what a B that was solved for is, where
+    GPUs decode more than that; at: where the goal is a metric, the unknowns at which it is best; warnings: what the
+    question did not ask for, and the answer does not meet; spread: from where to where the value may be, as far as
+    the times behind it are known to be off.
     """
 
     status: Status
@@ -61,6 +62,7 @@ class Answer:
     slack: Mapping[str, float] = field(default_factory=dict[str, float])
     certificate: Certificate = Certificate(None, None, ())
     closed_form: str | None = None
+    latex: str | None = None
     assumed: Mapping[str, float]
     sentence: str
     defaults: tuple[str, ...] = ()

@@ -9,14 +9,16 @@ from fractions import Fraction
 from typing import Any, cast
 
 import sympy
-from sympy import Expr, Symbol
+from sympy import Expr, Rational, Symbol
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import is_symbol, substitute, symbol_info
 from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.breakdown import numbers
+from symsim.formula.closed_form import ClosedForm
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import laid_out
+from symsim.notation.text import expression_text
 from symsim.solve.answer import Answer
 from symsim.solve.bisection import last_holding, ratio_middle
 from symsim.solve.limits import Limit, room_at, tightest
@@ -29,8 +31,10 @@ FARTHEST = 8.0
 """Inputs that would have to change by more than this factor are not named."""
 
 
-def closed_form(limits: list[Limit], answer: Answer) -> str | None:
-    """LaTeX of the answer in the remaining symbols, on the piece it lies on; None where measured rows cut it off.
+def with_closed_form(limits: list[Limit], answer: Answer) -> Answer:
+    """The answer with its formula, on the piece it lies on; without one where measured rows cut it off.
+
+    As LaTeX in all remaining symbols; as text with the numbers of the model and its deployment put in.
 
     Look-ups along the unknown stand as the figure of the row that answers there.
 
@@ -39,10 +43,10 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     tight = next((limit for limit in limits if limit.text in answer.binding), None)
     name, value = answer.variable, answer.value
     if tight is None or value is None or name not in tight.form.symbols or tight.resized is not None:
-        return None
+        return answer
     point = {**tight.fixed, name: value}
     if tight.form.chunk_count(point) > MOST_CHUNKS:
-        return None
+        return answer
     form = tight.form.in_chunks(point)
     unknown = replace(tight, form=form).symbol(name)
     values = form.point(**point)
@@ -51,20 +55,32 @@ def closed_form(limits: list[Limit], answer: Answer) -> str | None:
     above, below = sympy.fraction(piece)  # a rate is a quotient: x / y = bound where x = bound * y
     found = _root(above - bound * below, unknown, value, {**values, "bound": float(tight.bound)}, form.context)
     if found is None:
-        return None
+        return answer
     exact = numbers((found,), {**values, "bound": float(tight.bound)}, form.context)[0]
     whole = is_symbol(name) and symbol_info(name).integer
     if not (value <= exact * (1 + 1e-12) < value + 1 if whole else math.isclose(value, exact, rel_tol=1e-6)):
-        return None
+        return answer
     held = [call for call in found.atoms(AppliedUndef) if unknown in call.free_symbols]
     figures = numbers(tuple(held), {**values, "bound": float(tight.bound)}, form.context) if held else []
     found = substitute(found, {call: sympy.Float(figure, 6) for call, figure in zip(held, figures, strict=True)})
-    text = expression_latex(sympy.floor(found) if whole else found, laid_out(form, "symbolic", ""))
+    return _with_formula(answer, form, sympy.floor(found) if whole else found, "max" if tight.sense > 0 else "min")
+
+
+PUT_IN = ("architecture", "deployment", "precision")
+"""Kinds of symbols whose numbers stand in a closed form as text."""
+
+
+def _with_formula(answer: Answer, form: ClosedForm, found: Expr, end: str) -> Answer:
+    """found: the unknown, in symbols and the bound of a metric, which is the most or the least (end) of it."""
+    name, metric = answer.variable, form.derivation.result
+    layout = laid_out(form, "symbolic", "")
     sign = symbol_info(name).latex if is_symbol(name) else name
-    limit = (
-        f"{form.derivation.result.latex}_{{\\max}}" if tight.sense > 0 else f"{form.derivation.result.latex}_{{\\min}}"
-    )
-    return f"{sign} = {text}".replace("bound", limit)
+    latex = f"{sign} = {expression_latex(found, layout)}".replace("bound", f"{metric.latex}_{{\\{end}}}")
+    known = {name: number for name, number in form.bound.values.items() if name in form.symbols}
+    put_in = [s for s in found.free_symbols if str(s) in known and form.symbols[str(s)].kind in PUT_IN]
+    filled = substitute(found, {symbol: Rational(known[str(symbol)]) for symbol in put_in})
+    text = expression_text(sympy.factor_terms(filled), "", layout)
+    return replace(answer, closed_form=f"{name} = {text}".replace("bound", f"{metric.symbol}_{end}"), latex=latex)
 
 
 def _root(expr: Expr, unknown: Symbol, near: float, values: Mapping[str, Any], context: TableContext) -> Expr | None:

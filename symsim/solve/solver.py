@@ -24,7 +24,7 @@ from symsim.inputs.space import SIZES
 from symsim.language.query import Query, parse_query
 from symsim.solve.answer import Answer
 from symsim.solve.goal import Reshape, solve_goal
-from symsim.solve.levers import closed_form, factors_at, levers_of
+from symsim.solve.levers import factors_at, levers_of, with_closed_form
 from symsim.solve.limits import Forms, Limit, Resize, form_of, is_metric, limits_of
 from symsim.solve.movement import direction_of
 from symsim.solve.real import solve_real
@@ -69,8 +69,7 @@ def solve(
     if answer.value is None:
         return _what_helps(answer, query, limits, candidates)
     return replace(
-        answer,
-        closed_form=closed_form(limits, answer),
+        with_closed_form(limits, answer),
         defaults=_defaults(limits, query.variable, answer.value),
         levers=levers_of(limits, answer, query.goal),
     )
