@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from symsim.analysis.comparison import Comparison, Crossing
 from symsim.analysis.regime_map import Ends, RegimeMap, map_regimes
@@ -65,12 +66,19 @@ def crossings(a: Costs, b: Costs, metric: str = "tpot", variable: str = "C", **a
 
 
 def verify(
-    text: str, costs: Costs, metric: str = "tpot", path: str = "formula", given: Collection[Step] = (), **at: float
+    text: str,
+    costs: Costs,
+    metric: str = "tpot",
+    path: str = "formula",
+    given: Collection[Step] = (),
+    define: Mapping[str, str] = MappingProxyType({}),
+    **at: float,
 ) -> Verdict:
     r"""Compare a formula in LaTeX (grammar/latex.lark says which) with the derived one.
 
     text: one formula, or equations in named steps; path: what to call it in errors; given: steps that were
-    compared elsewhere; at: the workload point at which terms are given a value.
+    compared elsewhere; define: the text's own names -> what they stand for, in LaTeX; at: the workload point at which
+    terms are given a value.
     Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
 
     >>> from symsim.api.costs import compile
@@ -80,4 +88,4 @@ def verify(
     >>> verify(r"\mathrm{TPOT} = 35 t_{layer} + 5\,\mathrm{ms}", costs).differences[0].sentence()[:62]
     'wrong coefficient in TPOT (line 1): you have 35*t_layer, deriv'
     """
-    return verify_text(text, costs.compiled, metric, path, given, **at)
+    return verify_text(text, costs.compiled, metric, path, given, define, **at)

@@ -15,6 +15,7 @@ from symsim.command.subject import add_at, add_deployment, add_level, add_metric
 from symsim.errors import SymsimError
 from symsim.paths import is_file, read_text
 from symsim.verification.check import Verdict
+from symsim.verification.read_text import metric_of
 from symsim.verification.latex_passages import displayed, inputs, marked
 
 
@@ -26,12 +27,18 @@ def add(commands: Any) -> None:
     )
     add_deployment(ask)
     add_metric(ask)
+    ask.set_defaults(metric=None)
+    ask.add_argument(
+        "--define", action="append", default=[], metavar="NAME=LATEX", help="what a name of the text stands for"
+    )
     add_at(ask, "workload point at which terms are given a value")
     add_json(ask)
     ask.set_defaults(command=_verify)
 
 
-def _verify(*, text: str, model: str | None, metric: str, at: str, json: bool, **subject: Any) -> int:
+def _verify(
+    *, text: str, model: str | None, metric: str | None, define: list[str], at: str, json: bool, **subject: Any
+) -> int:
     if model is not None:
         parts = [({**subject, "model": model, "metric": metric}, *_only_text(text))]
     else:
@@ -41,21 +48,30 @@ def _verify(*, text: str, model: str | None, metric: str, at: str, json: bool, *
             hint = "name it with --model (and --device ...), or verify what `symsim formula --format latex` prints"
             raise SymsimError(f"{read[0][0]} does not say which model it is about; {hint}")
     point = workload_point(at)
+    defined = dict(map(_definition, define))
     verdicts: list[Verdict] = []
     found: dict[str, Costs] = {}
     for words, path, part in parts:
         asked = words.pop("metric")
         costs = found[str(words)] = found.get(str(words)) or compiled(words)
+        asked = asked or metric_of(part, costs.compiled, path)
         note_defaults(costs.metric(asked).form)
         used = {name: value for name, value in point.items() if name in costs.metric(asked).symbols}
         given = [step for verdict in verdicts for step in verdict.steps]
-        verdicts.append(verify(part, costs, asked, path, given, **used))
+        verdicts.append(verify(part, costs, asked, path, given, defined, **used))
     if json:
         documents = [verdict.as_dict() for verdict in verdicts]
         write_json(documents[0] if len(documents) == 1 else documents)
     else:
         print("\n\n".join(map(_sentences, verdicts)))
     return 0 if all(verdict.equal for verdict in verdicts) else 1
+
+
+def _definition(text: str) -> tuple[str, str]:
+    name, equals, meaning = text.partition("=")
+    if not equals or not name.strip() or not meaning.strip():
+        raise SymsimError(f"--define {text}: expected NAME=LATEX, e.g. --define 'h=D'")
+    return name.strip(), meaning.strip()
 
 
 def _only_text(text: str) -> tuple[str, str]:
@@ -113,6 +129,7 @@ def _sentences(found: Verdict) -> str:
         lines.append("  rounded numbers agree exactly")
     if found.taken:
         lines.append(f"  not given here, taken as derived: {', '.join(found.taken)}")
+    lines += [f"  {name}: the {meaning}" for name, meaning in found.counted.items()]
     if found.passed_over:
         lines.append(f"  values of workload symbols and tables, not compared: {', '.join(found.passed_over)}")
     if not found.equal and found.at:

@@ -37,7 +37,7 @@ from symsim.notation.text import expression_text
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that is otherwise. kind: missing term, extra term, missing arm, extra arm, wrong coefficient,
-    wrong term, missing step, other value or wrong value (of a symbol, which then is `step`).
+    wrong term, wrong row (of regimes), missing step, other value or wrong value (of a symbol, which then is `step`).
 
     yours, derived: text; latex: of what should stand there (or should not).
     value: of what stands in `derived` (of an extra term: in `yours`) at the workload point, in `unit`; source: its

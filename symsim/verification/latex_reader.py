@@ -20,14 +20,19 @@ from symsim.errors import LatexSyntaxError, Span, SymsimError
 from symsim.language.syntax import Places
 from symsim.paths import GRAMMAR
 from symsim.tables.table import signatures
+from symsim.verification.latex_cases import Row, regimes_of
 from symsim.verification.latex_numbers import Literal, check_power, printed_number, unit_factor
 from symsim.verification.latex_passages import LEFT_SIDE, Passage, equals_sign
+from symsim.verification.latex_sums import added_up, limits, without_index
 
 LONGEST, DEEPEST = 50_000, 60
 """Characters of an equation, and brackets in brackets, at the most."""
 
 Resolve = Callable[[str, Span], Any]
 """A name and its place -> a Symbol, or the class of a table's applied function."""
+
+OfLayers = Callable[[str], Expr | None]
+"""t -> the time of a layer, of all kinds in the mean; L -> how many layers there are. None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Reader:
     path: str
     text: str
     resolve: Resolve
+    of_layers: OfLayers = lambda letter: None
     literals: dict[Symbol, Literal] = field(default_factory=dict[Symbol, Literal])
 
     def left(self, passage: Passage) -> tuple[str | None, int]:
@@ -74,8 +80,8 @@ class Reader:
     def equation(self, passage: Passage) -> Equation:
         """Raises LatexSyntaxError pointing at the place."""
         name, start = self.left(passage)
-        build = _Build(self, passage.start + start)
-        text = passage.text[start:]
+        text, indices = without_index(passage.text[start:])
+        build = _Build(self, passage.start + start, indices)
         self._check_size(text, passage.start + start)
         try:
             sides = build.transform(_parser().parse(text))
@@ -177,9 +183,10 @@ def _with_term(terms: Any, term: Expr) -> _Terms:
 class _Build(Transformer_NonRecursive[Token, Any]):
     """Parse tree -> sympy, as written: nothing is evaluated but sums, products and powers of numbers."""
 
-    def __init__(self, reader: Reader, start: int) -> None:
+    def __init__(self, reader: Reader, start: int, indices: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self.reader, self.offset = reader, start
+        self.indices = {normal_name(index): Symbol(f"index_{index}", integer=True, positive=True) for index in indices}
 
     def _span(self, token: Token) -> Span:
         return self.reader.span(self.offset + (token.start_pos or 0))
@@ -194,10 +201,40 @@ class _Build(Transformer_NonRecursive[Token, Any]):
         return self.reader.literal(number) if isinstance(number, Literal) else _rational(number)
 
     def name(self, token: Token) -> Expr:
+        letter, _, index = normal_name(str(token)).partition("_")
+        if letter in self.indices and not index:
+            return self.indices[letter]
+        if index in self.indices:
+            return self._of_layer(token, letter)
         found = self.reader.resolve(str(token), self._span(token))
         if not isinstance(found, Expr):
             raise LatexSyntaxError(self._span(token), f"{token} is a table of measured figures: it needs its arguments")
         return found
+
+    def _of_layer(self, token: Token, letter: str) -> Expr:
+        """The mean over all layers: a sum over them is then their sum, of whatever kinds they are."""
+        found = self.reader.of_layers(letter)
+        if found is None:
+            message = f"{token} stands for nothing of a layer; name the kind of layer, e.g. t_{{\\mathrm{{layer}}}}"
+            raise LatexSyntaxError(self._span(token), message)
+        return found
+
+    def summed(self, token: Token, body: Any) -> Expr:
+        r"""\sum over an index; over all layers where no end is said."""
+        given, inside = limits(str(token)), _value(body)
+        index = self.indices[normal_name(given.index)]
+        low = sympy.S.One if given.low is None else self._bound(*given.low, token)
+        high = self.reader.of_layers("L") if given.high is None else self._bound(*given.high, token)
+        found = None if high is None else added_up(inside, index, low, high)
+        if found is None:
+            message = "this sum cannot be worked out: say over what it goes, and name what it adds up"
+            raise LatexSyntaxError(self._span(token), message)
+        return found
+
+    def _bound(self, text: str, at: int, token: Token) -> Expr:
+        start = self.offset + (token.start_pos or 0) + at
+        (found,) = _Build(self.reader, start).transform(_parser().parse(text))
+        return cast(Expr, found)
 
     def applied(self, token: Token, arguments: tuple[Expr, ...]) -> Any:
         found = self.reader.resolve(str(token), self._span(token))
@@ -263,24 +300,25 @@ class _Build(Transformer_NonRecursive[Token, Any]):
     def extreme(self, token: Token, arguments: tuple[Expr, ...]) -> Expr:
         return _extreme("min" if "min" in token else "max", arguments)
 
-    def condition(self, *parts: Any) -> Any:
-        return None if len(parts) == 1 else (_value(parts[0]), str(parts[1]), _value(parts[2]))
+    def condition(self, *parts: Any) -> tuple[tuple[Expr, str, Expr], ...]:
+        """left, sign, right, and as much again of a < B < b; nothing where it is what is left."""
+        sides = [part if isinstance(part, Token) else _value(part) for part in parts if part is not None]
+        return tuple((sides[i], str(sides[i + 1]), sides[i + 2]) for i in range(0, len(sides) - 2, 2))
 
-    def case(self, *parts: Any) -> tuple[Expr, Any]:
+    def case(self, *parts: Any) -> Row:
         return _value(parts[0]), parts[-1]
 
     def cases(self, *rows: Any) -> Expr:
-        """Two rows that take the larger, or the smaller, of their sides. Anything else cannot be compared."""
-        given = [row for row in rows if row is not None]
-        if len(given) == 2 and given[0][1] is not None:
-            (one, (left, sign, right)), (other, _) = given
+        """Two rows that take the larger, or the smaller, of their sides; other rows are decided by numbers."""
+        given: list[Row] = [row for row in rows if row is not None]
+        if len(given) == 2 and len(given[0][1]) == 1:
+            (one, ((left, sign, right),)), (other, _) = given
             same = sympy.expand((left - right) / (one - other)) if one != other else None
             same = sympy.simplify(same) if same is not None else None
             if same is not None and (same.is_positive or same.is_negative):
                 larger = bool(same.is_positive) == (sign.lstrip("\\").startswith(("g", ">")))
                 return _extreme("max" if larger else "min", (one, other))
-        message = "cases can be compared where they are two rows whose condition says which of both is the larger"
-        raise LatexSyntaxError(self.reader.span(self.offset), message)
+        return regimes_of(given)
 
 
 def _extreme(kind: str, arguments: tuple[Expr, ...]) -> Expr:

@@ -29,10 +29,12 @@ from symsim.verification.latex_reader import normal_name
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """spellings: a name in normal form -> what it stands for; shown: our own LaTeX of it, for suggestions."""
+    """spellings: a name in normal form -> what it stands for; shown: our own LaTeX of it, for suggestions; other: names
+    that are only synonyms, which a text may also give a meaning of its own."""
 
     spellings: Mapping[str, Any]
     shown: Mapping[str, str]
+    other: frozenset[str]
 
     def find(self, written: str) -> Any | None:
         """The symbol or table function, or None. Long names are also found in another case."""
@@ -84,15 +86,31 @@ def names_of(form: ClosedForm, derivation: Derivation) -> Names:
             source = form.bound.sources.get(name)
             key = source.keys if source is not None and source.how == "key" else ()
             add(architecture_symbol(name), subscripted(name), name, *key)
+    own = frozenset(spellings)
     for name, written in synonyms().items():
         found = spellings.get(normal_name(name)) or spellings.get(name)
         for other in written if found is not None else ():
             spellings.setdefault(normal_name(other), found)
-    return Names(spellings, shown)
+    return Names(spellings, shown, frozenset(spellings) - own)
 
 
 @cache
 def synonyms() -> Mapping[str, tuple[str, ...]]:
     """grammar/synonyms.toml: symbol -> other ways in which papers write it."""
-    data = tomllib.loads((GRAMMAR / "synonyms.toml").read_text(encoding="utf-8"))
-    return {name: tuple(written) for name, written in data.items()}
+    return {name: tuple(written) for name, written in _table().items() if name != COUNTED}
+
+
+@cache
+def counted() -> Mapping[str, str]:
+    """grammar/synonyms.toml: a name in normal form -> which count of the parameters it is."""
+    rows: Mapping[str, list[str]] = _table()[COUNTED]
+    return {normal_name(name): which for which, written in rows.items() for name in written}
+
+
+COUNTED = "counted"
+"""The part of the table that is of parameters."""
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    return tomllib.loads((GRAMMAR / "synonyms.toml").read_text(encoding="utf-8"))

@@ -291,3 +291,67 @@ def test_nothing_to_compare() -> None:
     for text in ("", "B = 64", "% only a comment"):
         with pytest.raises(symsim.SymsimError, match="no equation here defines tpot"):
             verify(text, COSTS)
+
+
+L70 = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(tp=8), cost_model="roofline")
+V3_ROOFLINE = symsim.compile("deepseek-v3", "h200", symsim.Deployment(tp=8), cost_model="roofline")
+
+SUMMED = [
+    (L70, r"t_{embedding} + t_{logits} + \sum_{l=1}^{L} t_{layer}"),
+    (L70, r"t_{embedding} + \sum\limits_{\ell=1}^{80} \left(t_{attention,\ell} + t_{ffn}^{(\ell)}\right) + t_{logits}"),
+    (L70, r"t_{embedding} + t_{logits} + \sum_{l} t_l"),
+    (V3_ROOFLINE, r"t_{embedding} + t_{logits} + \sum_{l=1}^{3} t_{dense,l} + \sum_{l=4}^{L} t_{sparse,l}"),
+    (V3_ROOFLINE, r"t_{embedding} + t_{logits} + \sum_{l \in \mathcal{L}} t_l"),
+]
+
+
+@pytest.mark.parametrize(("costs", "text"), SUMMED)
+def test_sums_over_layers(costs: symsim.Costs, text: str) -> None:
+    found = verify(text, costs)
+    assert found.equal, [one.sentence() for one in found.differences]
+    wrong = verify(f"{text} + t_{{layer}}" if costs is L70 else f"{text} + t_{{dense}}", costs)
+    assert [one.kind for one in wrong.differences] == ["wrong coefficient"]
+
+
+@pytest.mark.parametrize("bandwidth", ["W", r"\mathrm{BW}", r"W_{\mathrm{mem}}"])
+def test_letters_of_other_papers(bandwidth: str) -> None:
+    core = r"t_{core} = \max(\frac{4 b n_{heads} d_h C}{8 \mu_0 P}, \frac{2 b C n_\text{kv\_heads} d_h b_{kv} / 8 + 4608 b}"
+    found = verify(core + rf"{{{bandwidth}\,\eta_{{HBM}}}})", L70)
+    assert found.equal, [one.sentence() for one in found.differences]
+
+
+@pytest.mark.parametrize("gigabytes", ["16 GB", "16GB", r"16~GB", r"16\,\mathrm{GB}", "16e9"])
+def test_a_number_with_a_unit_behind_it_is_an_amount(gigabytes: str) -> None:
+    (found,) = verify(rf"M_{{res}} + {gigabytes}", L70, "memory", define={"M_{res}": r"\mathrm{memory}"}).differences[:1]
+    assert "16 GB" in str(found) or "1.6e+10" in str(found) or "16000000000" in str(found)
+
+
+def test_parameters_are_counted_and_said() -> None:
+    found = verify(r"\max(\frac{2 B N}{P}, \frac{2 N}{W})", L70)
+    assert not found.equal
+    assert found.counted == {"N": "70,553,706,496 parameters of the model"}
+
+
+def test_names_are_defined_from_outside() -> None:
+    defined = {"z": "L", r"t_{\mathrm{one}}": r"t_{\mathrm{layer}}"}
+    assert verify(r"t_{embedding} + t_{logits} + z\,t_{one}", L70, define=defined).equal
+
+
+def _core(border: str) -> str:
+    link, local = r"\frac{28672 B}{W_{NVL}\eta_{NVL}}", r"\frac{16384 + 65536 B}{W_{HBM}\eta_{HBM}}"
+    rows = rf"\begin{{cases}} {local} & {border} \\ {link} & \text{{otherwise}} \end{{cases}}"
+    return rf"x = {rows} \\ t_{{embedding}} = t_{{embed}} + t_{{all reduce}} + 0 x"
+
+
+BORDER = r"\frac{262668288}{W_{HBM}\eta_{HBM}} \cdot \frac{P_{bf16} \mu_0}{262668288 - 48448 \frac{P_{bf16} \mu_0}{W_{HBM}\eta_{HBM}}}"
+MEMORY, COMPUTE = (
+    r"\frac{262668288 + 48448 B}{W_{HBM} \eta_{HBM}}",
+    r"\frac{262668288 B}{\mu_0 P_{bf16}}",
+)
+
+
+@pytest.mark.parametrize("border", ["151", BORDER])
+def test_rows_on_ranges_are_a_maximum(border: str) -> None:
+    text = rf"t_{{lm head}} = \begin{{cases}} {MEMORY} & B \le b \\ {COMPUTE} & B > b \end{{cases}}"
+    found = verify(text.replace("b \\", f"{border} \\").replace("> b", f"> {border}"), L70)
+    assert found.equal, [one.sentence() for one in found.differences]
