@@ -15,8 +15,8 @@ from symsim.command.subject import add_at, add_deployment, add_level, add_metric
 from symsim.errors import SymsimError
 from symsim.paths import is_file, read_text
 from symsim.verification.check import Verdict
-from symsim.verification.read_text import metric_of
 from symsim.verification.latex_passages import displayed, inputs, marked
+from symsim.verification.read_text import metric_of
 
 
 def add(commands: Any) -> None:

@@ -168,5 +168,3 @@ def _places() -> list[int]:
 def whole_rows(side: Expr) -> Expr | None:
     """The rows where a side is nothing else."""
     return side if isinstance(side, REGIMES) else None
-
-

@@ -15,7 +15,7 @@ from lark.exceptions import VisitError
 from lark.visitors import Transformer_NonRecursive
 from sympy import Expr, Rational, Symbol
 
-from symsim.algebra.symbols import substitute
+from symsim.algebra.symbols import architecture_symbol, substitute
 from symsim.errors import LatexSyntaxError, Span, SymsimError
 from symsim.language.syntax import Places
 from symsim.paths import GRAMMAR
@@ -234,7 +234,8 @@ class _Build(Transformer_NonRecursive[Token, Any]):
     def _bound(self, text: str, at: int, token: Token) -> Expr:
         start = self.offset + (token.start_pos or 0) + at
         (found,) = _Build(self.reader, start).transform(_parser().parse(text))
-        return cast(Expr, found)
+        layers = self.reader.of_layers("L")
+        return found if layers is None else substitute(found, {architecture_symbol("L"): layers})
 
     def applied(self, token: Token, arguments: tuple[Expr, ...]) -> Any:
         found = self.reader.resolve(str(token), self._span(token))
@@ -302,8 +303,9 @@ class _Build(Transformer_NonRecursive[Token, Any]):
 
     def condition(self, *parts: Any) -> tuple[tuple[Expr, str, Expr], ...]:
         """left, sign, right, and as much again of a < B < b; nothing where it is what is left."""
-        sides = [part if isinstance(part, Token) else _value(part) for part in parts if part is not None]
-        return tuple((sides[i], str(sides[i + 1]), sides[i + 2]) for i in range(0, len(sides) - 2, 2))
+        given = [part for part in parts if part is not None]
+        ends = range(0, len(given) - 2, 2)
+        return tuple((_value(given[i]), str(given[i + 1]), _value(given[i + 2])) for i in ends)
 
     def case(self, *parts: Any) -> Row:
         return _value(parts[0]), parts[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import cast
 
 import sympy
 from sympy import Expr, Symbol
@@ -64,4 +65,4 @@ def added_up(body: Expr, index: Symbol, low: Expr, high: Expr) -> Expr | None:
         return body * (high - low + 1)
     if not body.is_polynomial(index):
         return None
-    return sympy.expand(sympy.summation(body, (index, low, high)))
+    return cast(Expr, sympy.expand(sympy.summation(body, (index, low, high))))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
@@ -84,7 +84,7 @@ class _Vocabulary:
         every: dict[Symbol, Expr] = {}
         for step in self.derivation.steps:
             for part in sympy.Add.make_args(step.expr):
-                times, rest = substitute(cast(Expr, part), known).as_coeff_Mul()
+                times, rest = substitute(part, known).as_coeff_Mul()
                 if isinstance(rest, Symbol) and str(rest).startswith(f"{letter}_"):
                     every[rest] = max(times, every.get(rest, times))  # pyright: ignore[reportArgumentType]
         ends = {s for s in every if str(s).partition("_")[2] in ("embedding", "logits")}
