@@ -326,9 +326,7 @@ def test_a_number_with_a_unit_behind_it_is_an_amount(gigabytes: str) -> None:
     others = r"\mathrm{weights} + \mathrm{cache\_per\_sequence} B + \mathrm{activations} + \mathrm{unused}"
     found = verify(f"{others} + {gigabytes}", L70, "memory")
     (difference,) = found.differences
-    assert difference.sentence().startswith(
-        "wrong coefficient in memory (line 1): you have 16 GB, derived is 1.61061 GB"
-    )
+    assert "you have 16 GB, derived is 1.61061 GB" in difference.sentence()
 
 
 def test_parameters_are_counted_and_said() -> None:
