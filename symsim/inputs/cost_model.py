@@ -12,7 +12,7 @@ GIB = 2**30
 VINTAGES = ("2025-10", "2026-05")
 LATEST = VINTAGES[-1]
 
-DEFAULT = "infersim"
+DEFAULT = "calibrated"
 """The cost model of a compiled model, unless another is asked for."""
 
 COUNTING = "roofline"
