@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
 
 import sympy
 from sympy import Expr, Symbol
+from sympy.printing.str import sstr
 
 from symsim.errors import InternalError
 from symsim.paths import CALIBRATION, GRAMMAR
@@ -247,11 +248,31 @@ def _substituted(expr: Expr, values: Mapping[Any, Expr]) -> Expr:
     args = [_substituted(argument, values) for argument in cast(tuple[Expr, ...], expr.args)]
     if all(new is old for new, old in zip(args, expr.args, strict=True)):
         return expr
+    return rebuilt(expr, args)
+
+
+def rebuilt(expr: Expr, args: Sequence[Expr]) -> Expr:
+    """The expression with other arguments; maxima of symbols and fractional powers of numbers as they stand."""
     if isinstance(expr, (sympy.Max, sympy.Min)) and len(set(args)) > 1 and not all(arg.is_Number for arg in args):
         return cast(Expr, expr.func(*args, evaluate=False))
     if isinstance(expr, sympy.Pow) and args[1].is_Rational and not args[1].is_Integer:
         return _power(*args)
     return cast(Expr, expr.func(*args))
+
+
+def fractional_powers(expr: Expr) -> set[Expr]:
+    """The powers whose exponent is a fraction."""
+    return {power for power in expr.atoms(sympy.Pow) if power.exp.is_Rational and not power.exp.is_Integer}
+
+
+def term_order(expr: Expr) -> str | None:
+    """How a printer orders terms: as they stand beside fractional powers, whose numbers sympy would take roots of."""
+    return "none" if fractional_powers(expr) else None
+
+
+def plain(expr: Expr) -> str:
+    """The expression as sympy prints it."""
+    return sstr(expr, order=term_order(expr))
 
 
 def _power(base: Expr, exponent: Expr) -> Expr:

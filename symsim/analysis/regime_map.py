@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sympy import Expr
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.algebra.symbols import symbol_info
+from symsim.algebra.symbols import plain, symbol_info
 from symsim.analysis.regimes import SPAN, Regimes, regimes_along
 from symsim.analysis.stretches import is_cut_along
 from symsim.errors import SymsimError
@@ -87,7 +87,7 @@ class RegimeMap:
         return one_line(self, f"{self.metric} over {over}, {len(self.regions)} regions, of {self.subject}")
 
     def _repr_html_(self) -> str:
-        regions = {f"{region.share:.1%}": region.expression for region in self.regions}
+        regions = {f"{region.share:.1%}": plain(region.expression) for region in self.regions}
         return html_table(f"{self.metric} [{self.unit}] over {' and '.join(self.variables)}", regions)
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class RegimeMap:
                 "share": region.share,
                 "at": region.at,
                 "value": region.value,
-                "expression": str(region.expression),
+                "expression": plain(region.expression),
             }
             for region in self.regions
         ]
@@ -119,7 +119,7 @@ class RegimeMap:
             "variables": self.variables,
             "at": dict(self.at),
             "here": self.here,
-            "expression": str(self.expression),
+            "expression": plain(self.expression),
             "to_next": {name: found.to_next for name, found in zip(self.variables, self.along, strict=True)},
             "regions": regions,
             "curves": curves,

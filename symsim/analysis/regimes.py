@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sympy import Expr, Rational
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.algebra.symbols import WORKLOAD, symbol_info
+from symsim.algebra.symbols import WORKLOAD, plain, substitute, symbol_info
 from symsim.analysis.stretches import is_cut_along, stretches
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
@@ -78,7 +78,7 @@ class Piece:
         """The metric at a point of the piece."""
         (variable,) = self.expression.free_symbols or (sympy.Symbol("none"),)
         exact = Rational(str(at)) if isinstance(at, int) else sympy.Float(at, 17)
-        return float(self.expression.xreplace({variable: exact}))  # pyright: ignore[reportArgumentType]
+        return float(substitute(self.expression, {variable: exact}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Regimes:
         return one_line(self, f"{self.metric} along {self.variable}, {len(self.pieces)} pieces, of {self.subject}")
 
     def _repr_html_(self) -> str:
-        pieces = {f"{piece.low:g} to {piece.high:g}": piece.expression for piece in self.pieces}
+        pieces = {f"{piece.low:g} to {piece.high:g}": plain(piece.expression) for piece in self.pieces}
         return html_table(f"{self.metric} [{self.unit}] along {self.variable} of {self.subject}", pieces)
 
     @property
@@ -123,7 +123,7 @@ class Regimes:
                 "value_low": piece.value_low,
                 "value_high": piece.value_high,
                 "binds": dict(piece.binds),
-                "expression": str(piece.expression),
+                "expression": plain(piece.expression),
                 "affine": piece.affine,
                 "borders": [
                     {

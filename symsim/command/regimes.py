@@ -23,6 +23,9 @@ from symsim.render.regimes import latex_cases, piece_text, range_text
 from symsim.render.terminal import write_table
 from symsim.serving.points import LOADS, SYNONYMS
 
+LONGEST = 120
+"""Characters of a formula in a table; one of measured rows has fewer, one of fitted times may have thousands."""
+
 
 def add(commands: Any) -> None:
     ask = commands.add_parser(
@@ -151,7 +154,7 @@ def _write(found: Regimes) -> None:
         (
             "here" if i == found.here else "",
             range_text(piece, found),
-            piece_text(piece, found),
+            _short(piece_text(piece, found)),
             format_quantity(piece.value_low, found.unit),
             "; ".join(f"{b.step}: {b.was} -> {b.now}" for b in piece.borders),
         )
@@ -177,16 +180,21 @@ def _write_map(found: RegimeMap) -> None:
             binding_text(region, found.regions),
             point_text(dict(zip(found.variables, region.at, strict=True))),
             format_quantity(region.value, found.unit),
-            terms_text(region.expression, found.unit),
+            _short(terms_text(region.expression, found.unit)),
         )
         for i, region in enumerate(found.regions)
     ]
     write_table(("", "of the map", "what binds", "e.g. at", found.metric, "around there"), rows)
     for curve in found.curves:
         print(f"\n{curve_text(curve, found)}")
-    print(f"\nat the point {found.metric} = {terms_text(found.expression, found.unit)}")
+    print(f"\nat the point {found.metric} = {_short(terms_text(found.expression, found.unit))}")
     for along in found.along:
         print(f"  {_distance(along)}")
+
+
+def _short(formula: str) -> str:
+    """What fits in a table; `--format json` and `latex` have the whole."""
+    return formula if len(formula) <= LONGEST else f"{formula[:LONGEST].rsplit(' ', 1)[0]} ..."
 
 
 def _distance(found: Regimes) -> str:

@@ -9,6 +9,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
+from symsim.algebra.symbols import rebuilt, substitute
 from symsim.cost.derivation import Derivation
 from symsim.formula.breakdown import numbers
 from symsim.formula.program import program
@@ -42,7 +43,7 @@ def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: Tab
             return pinned(binding(expr))
         if not expr.has(sympy.Max, sympy.Min):
             return expr
-        return expr.func(*map(pinned, cast(tuple[Expr, ...], expr.args)))
+        return rebuilt(expr, [pinned(argument) for argument in cast(tuple[Expr, ...], expr.args)])
 
     return derivation.mapped(pinned)
 
@@ -50,11 +51,15 @@ def binding_arms(derivation: Derivation, values: Mapping[str, Any], context: Tab
 def root(expr: Expr, variable: Symbol, near: float, values: Mapping[str, Any], context: TableContext) -> Expr | None:
     """Where the expression is zero, solved for the variable: the solution nearest to a point, or None.
 
-    Look-ups are held as they are; the expression must be a quotient of polynomials, the upper of degree two at most.
+    Look-ups and powers that are no whole ones are held as they are; the expression must be a quotient of polynomials,
+    the upper of degree two at most.
     """
-    calls = {call: sympy.Dummy(f"look_up_{i}", positive=True) for i, call in enumerate(expr.atoms(AppliedUndef))}
+    powers = {power for power in expr.atoms(sympy.Pow) if not power.exp.is_Integer}
+    if any(variable in power.free_symbols for power in powers):
+        return None
+    calls = {call: sympy.Dummy(positive=True) for call in {*expr.atoms(AppliedUndef), *powers}}
     back = {dummy: call for call, dummy in calls.items()}
-    held = sympy.expand(expr.xreplace(calls))
+    held = sympy.expand(substitute(expr, calls))
     parts = _powers(held, variable)
     if parts is None and sympy.count_ops(held) <= LONGEST:
         held = sympy.fraction(sympy.together(held))[0]

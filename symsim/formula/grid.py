@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sympy import Add, Expr, Max, Min, Mod, Mul, Symbol, ceiling, floor
 from sympy.core.function import AppliedUndef
 
+from symsim.algebra.symbols import rebuilt
 from symsim.errors import DeploymentError
 from symsim.formula.closed_form import ClosedForm, FillCut
 from symsim.formula.numba_backend import fused
@@ -274,7 +275,7 @@ class _Split:
             case Max() | Min():
                 return self._grouped(lambda *found: expr.func(*found, evaluate=False), args)
             case _:
-                return expr.func(*args)
+                return rebuilt(expr, args)
 
     def _grouped(self, join: Callable[..., Any], args: list[Expr]) -> Expr:
         """Arguments with few axes are joined first; plain numbers go with the first that has one."""

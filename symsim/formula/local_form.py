@@ -10,7 +10,7 @@ import sympy
 from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import WORKLOAD, is_symbol, substitute, symbol_info
+from symsim.algebra.symbols import WORKLOAD, fractional_powers, is_symbol, substitute, symbol_info
 from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.binding_piece import root
 from symsim.formula.breakdown import numbers
@@ -51,6 +51,7 @@ def followed(
 def exact_at(form: ClosedForm, scan: Scan, values: Mapping[str, Any], at: int) -> Expr:
     """The metric in the symbols of the scan alone: arms, roundings and look-ups as they are at a point of it.
 
+    Of fitted times, whose coefficients have few digits, powers of numbers are put in to the digits of a float.
     Raises EmptyTable where a measured row cannot be used.
     """
     fixed: dict[Expr, Expr] = {}
@@ -65,7 +66,11 @@ def exact_at(form: ClosedForm, scan: Scan, values: Mapping[str, Any], at: int) -
     given = [n for n in form.symbols if is_symbol(n) and n not in scan.axes and n in values]
     point = {**exact, **{form.symbol_of(n): _exact(values[n]) for n in given}}
     numeric = pinned(form, scan, at).mapped(lambda expr: substitute(substitute(expr, fixed), point))
-    return cast(Expr, sympy.expand(numeric.inlined()))
+    whole = numeric.inlined()
+    powers = fractional_powers(whole)
+    if not powers:
+        return cast(Expr, sympy.expand(whole))
+    return substitute(whole, {power: _exact(float(power)) for power in powers if not power.free_symbols})
 
 
 def _exact(value: float) -> Rational:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy.printing.str import sstr
-
+from symsim.algebra.symbols import plain
 from symsim.notation.cut import Cut
 from symsim.notation.latex import equations
 from symsim.notation.layout import Layout
@@ -18,7 +17,7 @@ def formula_json(layout: Layout) -> dict[str, Any]:
     steps = [
         {
             "name": step.symbol.name,
-            "expression": sstr(step.expr),
+            "expression": plain(step.expr),
             "latex": f"{step.latex} = {latex[step.latex]}",
             "unit": step.unit,
             "meaning": step.meaning,
@@ -46,7 +45,7 @@ def formula_json(layout: Layout) -> dict[str, Any]:
         "unit": layout.derivation.result.unit,
         "subject": layout.subject,
         "level": layout.level,
-        "expression": sstr(layout.derivation.inlined()),
+        "expression": plain(layout.derivation.inlined()),
         "holds_for": layout.conditions,
         "longer_prompts": None if cut is None else _longer_prompts(cut),
         "steps": steps,
@@ -59,11 +58,11 @@ def formula_json(layout: Layout) -> dict[str, Any]:
 def _longer_prompts(cut: Cut) -> dict[str, Any]:
     """What holds where a prompt is cut into chunks: the sum of metric `chunk` over i = 0 ... chunks - 1."""
     return {
-        "longer_than": sstr(cut.fitting),
-        "chunks": sstr(cut.count),
+        "longer_than": plain(cut.fitting),
+        "chunks": plain(cut.count),
         "sum_of": "chunk",
-        "T": sstr(cut.tokens),
-        "past": sstr(cut.before),
+        "T": plain(cut.tokens),
+        "past": plain(cut.before),
         "sum": cut.total.symbol.name,
-        "then": [{"name": step.symbol.name, "expression": sstr(step.expr)} for step in cut.then],
+        "then": [{"name": step.symbol.name, "expression": plain(step.expr)} for step in cut.then],
     }

@@ -11,7 +11,7 @@ import sympy
 from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, SymbolInfo
+from symsim.algebra.symbols import KNOWN, SymbolInfo, plain
 from symsim.cost.derivation import Derivation, Step
 from symsim.errors import printable
 from symsim.formula.closed_form import ClosedForm, Level
@@ -117,7 +117,7 @@ def ordered(expr: Expr, steps: Sequence[Step]) -> tuple[Expr, ...]:
         computes = bool(term.atoms(AppliedUndef)) or any(
             str(s).startswith(("peak_", "default_mfu")) for s in term.free_symbols
         )
-        return (taken_off, first, 0 if computes else 1, str(term))
+        return (taken_off, first, 0 if computes else 1, plain(term))
 
     return tuple(sorted(cast(tuple[Expr, ...], expr.args), key=key))
 

@@ -6,7 +6,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.printing.latex import latex
 
-from symsim.algebra.symbols import is_symbol, symbol_info
+from symsim.algebra.symbols import is_symbol, plain, symbol_info, term_order
 from symsim.algebra.units import DIMENSIONS, format_quantity
 from symsim.notation.latex import quantity
 
@@ -26,7 +26,7 @@ def _sorted(expr: Expr) -> list[Expr]:
 
     def key(term: Expr) -> tuple[bool, int, int, str]:
         number, rest = term.as_coeff_Mul()
-        return bool(number.is_negative), len(rest.free_symbols), int(rest.count_ops()), str(rest)
+        return bool(number.is_negative), len(rest.free_symbols), int(rest.count_ops()), plain(rest)
 
     return sorted(sympy.Add.make_args(expr), key=key)
 
@@ -38,15 +38,15 @@ def _term(term: Expr, unit: str, *, tex: bool) -> str:
     if rest == 1:
         return shown
     if not tex:
-        return f"{shown} * {str(rest).replace('**', '^')}"
+        return f"{shown} * {plain(rest).replace('**', '^')}"
     names = {s: symbol_info(s.name).latex for s in rest.free_symbols if isinstance(s, Symbol) and is_symbol(s.name)}
-    return f"{shown} \\cdot {latex(rest, mul_symbol=chr(92) + ',', symbol_names=names)}"
+    return f"{shown} \\cdot {latex(rest, mul_symbol=chr(92) + ',', symbol_names=names, order=term_order(rest))}"
 
 
 def _unit(unit: str, rest: Expr) -> str:
     """The unit of a coefficient: seconds times the unit of what it is divided by are bytes or FLOP."""
     for s, power in rest.as_powers_dict().items():
-        rate = symbol_info(str(s)).unit if is_symbol(str(s)) else "1"
+        rate = symbol_info(s.name).unit if isinstance(s, Symbol) and is_symbol(s.name) else "1"
         amount = rate.removesuffix("/s")
         if unit == "s" and power == -1 and rate != amount and amount in DIMENSIONS:
             unit = amount

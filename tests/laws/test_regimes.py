@@ -144,7 +144,18 @@ def test_the_curve_between_compute_and_memory_is_the_formula_one_writes() -> Non
 
 
 def test_a_map_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    words = ["regimes", "qwen3-8b", "--along", "B,S", "--range", "1:64,128:8192", "--sla", "20 ms"]
+    words = [
+        "regimes",
+        "qwen3-8b",
+        "--cost-model",
+        "infersim",
+        "--along",
+        "B,S",
+        "--range",
+        "1:64,128:8192",
+        "--sla",
+        "20 ms",
+    ]
     assert main([*words, "--plot", str(tmp_path / "map.png")]) == 0
     printed = capsys.readouterr().out
     assert "of the map" in printed
@@ -178,13 +189,28 @@ def test_cases_compile(tmp_path: Path) -> None:
 
 def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pictures = ["--plot", str(tmp_path / "b.pdf"), "--sla", "50 ms", "--roofline", str(tmp_path / "roofline.png")]
-    assert main(["regimes", "qwen3-8b", "--cost-model", "roofline", "--range", "1:256", *pictures]) == 0
+    assert (
+        main(
+            [
+                "regimes",
+                "qwen3-8b",
+                "--cost-model",
+                "infersim",
+                "--cost-model",
+                "roofline",
+                "--range",
+                "1:256",
+                *pictures,
+            ]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert "16 to 27" in out
     assert "t_lm_head: memory binds below, compute from B = 28 on" in out
     assert (tmp_path / "b.pdf").stat().st_size > 1000
     assert (tmp_path / "roofline.png").stat().st_size > 1000
-    assert main(["regimes", "qwen3-8b", "--format", "json"]) == 0
+    assert main(["regimes", "qwen3-8b", "--cost-model", "infersim", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["pieces"][0]["low"] == 1
 
@@ -202,7 +228,7 @@ def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     ],
 )
 def test_mistakes(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["regimes", "qwen3-8b", *words]) == 2
+    assert main(["regimes", "qwen3-8b", "--cost-model", "infersim", *words]) == 2
     assert says in capsys.readouterr().err
 
 

@@ -160,15 +160,15 @@ def test_binding_arms_have_the_same_value(model: symsim.Costs, workload: dict[st
 
 
 def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    words = ["sensitivity", "deepseek-v3", "--device", "h800", "--at", "B=64", "--json"]
+    words = ["sensitivity", "deepseek-v3", "--cost-model", "infersim", "--device", "h800", "--at", "B=64", "--json"]
     assert main([*words, "--plot", str(tmp_path / "tornado.pdf")]) == 0
     inputs = json.loads(capsys.readouterr().out)["inputs"]
     assert (tmp_path / "tornado.pdf").read_bytes().startswith(b"%PDF")
     ranks = [max(map(abs, one["elasticity"])) for one in inputs]
     assert ranks == sorted(ranks, reverse=True)
-    assert main(["sensitivity", "qwen3-8b", "--inputs", "hbm"]) == 2
+    assert main(["sensitivity", "qwen3-8b", "--cost-model", "infersim", "--inputs", "hbm"]) == 2
     assert "did you mean hbm_" in capsys.readouterr().err
-    assert main(["sensitivity", "qwen3-8b", "--plot", str(tmp_path / "tornado.doc")]) == 2
+    assert main(["sensitivity", "qwen3-8b", "--cost-model", "infersim", "--plot", str(tmp_path / "tornado.doc")]) == 2
     assert "e.g. tpot.pdf" in capsys.readouterr().err
 
 
