@@ -87,10 +87,10 @@ def exact_number(text: str) -> Fraction:
 def parse_quantity(text: str, dimension: str) -> Fraction:
     """The exact SI value of a number with its unit. Raises BadUnit unless it is of the dimension.
 
-    >>> parse_quantity("4.0 TB/s", "B/s"), parse_quantity("1 GiB", "B")
-    (Fraction(4000000000000, 1), Fraction(1073741824, 1))
+    >>> parse_quantity("4.0 TB/s", "B/s"), parse_quantity("1 GiB", "B"), parse_quantity("$2.5", "$")
+    (Fraction(4000000000000, 1), Fraction(1073741824, 1), Fraction(5, 2))
     """
-    match = _NUMBER.fullmatch(text)
+    match = _NUMBER.fullmatch(re.sub(r"^\s*\$\s*([\d.eE+-]+)", r"\1 $", text))  # $2.5 is 2.5 $
     expected = f"expected a quantity in {dimension}, e.g. {_EXAMPLES[dimension]!r}"
     if match is None:
         raise BadUnit(f"{shortened(text)!r} is not a number with a unit; {expected}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from symsim.algebra.shown import one_line
+from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import breakdown
@@ -39,6 +39,9 @@ class StepReport:
 
     def __repr__(self) -> str:
         return one_line(self, self.subject)
+
+    def _repr_html_(self) -> str:
+        return html_table(self.subject, {name: f"{value:.6g}" for name, value in self.figures.items()})
 
     def binding(self, time: str) -> str:
         """What takes most of a time."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.calibration.runs import Run, newest, read_runs
 from symsim.calibration.served_runs import DECODE_GPUS, read_served
 from symsim.errors import SymsimError
@@ -100,7 +101,11 @@ class Accuracy:
     refused: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __repr__(self) -> str:
-        return f"<Accuracy: {len(self.rows)} measured figures, {sum(self.refused.values())} runs refused>"
+        return one_line(self, f"{len(self.rows)} measured figures, {sum(self.refused.values())} runs refused")
+
+    def _repr_html_(self) -> str:
+        errors = {one.metric: f"{one.median:.1%} in the median, p90 {one.p90:.1%}" for one in self.summary(())}
+        return html_table(f"{len(self.rows)} measured figures", errors)
 
     def summary(self, by: Sequence[str] = KEYS) -> tuple[Summary, ...]:
         """By these of table, device, engine, model, phase and split, each metric apart."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from symsim.algebra.shown import html_table, one_line
 from symsim.calibration.run_fit import ERRORS, PRIORS, Array, Prior, RunFit, fit_runs
 from symsim.calibration.run_model import Predicted, run_models
 from symsim.calibration.runs import Run, read_runs
@@ -64,7 +65,11 @@ class OwnFit:
     engine: str
 
     def __repr__(self) -> str:
-        return f"<OwnFit of {self.engine}: {self.runs} runs, {len(self.coefficients)} coefficients>"
+        return one_line(self, f"{self.runs} runs of {self.engine}, {len(self.coefficients)} coefficients")
+
+    def _repr_html_(self) -> str:
+        rows = {one.name: f"{one.value:.4g} ({one.low:.4g} to {one.high:.4g})" for one in self.coefficients}
+        return html_table(f"{self.runs} runs of {self.engine}", rows)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

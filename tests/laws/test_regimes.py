@@ -143,19 +143,11 @@ def test_the_curve_between_compute_and_memory_is_the_formula_one_writes() -> Non
     assert core.closed_form == "G*peak_bf16*b_kv*mfu_gqa_decode(H/tp, G/tp, d, B, C)/(2*H*hbm_efficiency)"
 
 
+REGIMES = ("regimes", "qwen3-8b")
+
+
 def test_a_map_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    words = [
-        "regimes",
-        "qwen3-8b",
-        "--cost-model",
-        "infersim",
-        "--along",
-        "B,S",
-        "--range",
-        "1:64,128:8192",
-        "--sla",
-        "20 ms",
-    ]
+    words = [*REGIMES, "--cost-model", "infersim", "--along", "B,S", "--range", "1:64,128:8192", "--sla", "20 ms"]
     assert main([*words, "--plot", str(tmp_path / "map.png")]) == 0
     printed = capsys.readouterr().out
     assert "of the map" in printed
@@ -189,22 +181,7 @@ def test_cases_compile(tmp_path: Path) -> None:
 
 def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pictures = ["--plot", str(tmp_path / "b.pdf"), "--sla", "50 ms", "--roofline", str(tmp_path / "roofline.png")]
-    assert (
-        main(
-            [
-                "regimes",
-                "qwen3-8b",
-                "--cost-model",
-                "infersim",
-                "--cost-model",
-                "roofline",
-                "--range",
-                "1:256",
-                *pictures,
-            ]
-        )
-        == 0
-    )
+    assert main([*REGIMES, "--cost-model", "roofline", "--range", "1:256", *pictures]) == 0
     out = capsys.readouterr().out
     assert "16 to 27" in out
     assert "t_lm_head: memory binds below, compute from B = 28 on" in out

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 
 import symsim
+from symsim.calibration.accuracy import Accuracy
+from symsim.calibration.own_fit import Coefficient, OwnFit
 
 POINT = {"B": 16, "S": 4096, "O": 512}
 WRONG = r"\mathrm{TPOT} = 35 t_{layer} + 5\,\mathrm{ms}"
@@ -19,7 +21,15 @@ def front() -> symsim.FrontPoint:
     return symsim.pareto(symsim.sweep("qwen3-8b", "h20", {"B": [1, 2], "S": 4096, "O": 512}, cost_model="infersim"))[0]
 
 
+def own_fit() -> OwnFit:
+    fitted = Coefficient(name="host_step", value=1e-3, low=9e-4, high=2e-3, before=3e-4, told=True)
+    return OwnFit(
+        coefficients=(fitted,), together=(), errors={}, ends={}, next_run="", runs=4, refused={}, engine="vllm"
+    )
+
+
 OBJECTS: dict[str, Callable[[], object]] = {
+    "Accuracy": lambda: Accuracy(rows=()),
     "Answer": lambda: costs().solve("max B subject to TPOT <= 50 ms"),
     "Cache": lambda: symsim.cache("qwen3-next-80b-a3b"),
     "Comparison": lambda: costs().compare(costs("h200"), **POINT),
@@ -29,12 +39,14 @@ OBJECTS: dict[str, Callable[[], object]] = {
     "Formula": lambda: costs().tpot,
     "FrontPoint": front,
     "KernelCosts": lambda: symsim.kernel("gemm", "h800", {"m": 64, "k": 4096, "n": 4096}),
+    "OwnFit": own_fit,
     "Parameters": lambda: symsim.params("deepseek-v3"),
     "Prediction": lambda: costs().predict(1024, 256, concurrency=8),
     "RegimeMap": lambda: costs().regime_map("tpot", ("B", "S"), ((1, 64), (1024, 8192)), **POINT),
     "Regimes": lambda: costs().regimes("tpot", "B", 1, 64, **POINT),
     "Report": lambda: symsim.simulate("qwen3-8b", decode_bs=64),
     "Sensitivity": lambda: costs().sensitivities("tpot", **POINT)[0],
+    "StepReport": lambda: costs().report(**POINT),
     "Verdict": lambda: symsim.verify(WRONG, costs()),
 }
 
