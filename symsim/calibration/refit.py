@@ -87,7 +87,7 @@ def refit(op: str, path: Path) -> Iterator[Coefficients]:
             if found is None or tried.median + tried.p90 / 4 < found.median + found.p90 / 4:
                 found = tried
         if found is not None:
-            yield _coefficients(case, found, len(seconds), len(np.unique(group)), str(rows["source"].iloc[0]))
+            yield as_coefficients(case, found, len(seconds), len(np.unique(group)), str(rows["source"].iloc[0]))
 
 
 def _sizes(rows: Any, keys: list[str]) -> list[str]:
@@ -108,7 +108,8 @@ def _loads(rows: Any, columns: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _coefficients(case: Mapping[str, str], fit: Fit, rows: int, groups: int, source: str) -> Coefficients:
+def as_coefficients(case: Mapping[str, str], fit: Fit, rows: int, groups: int, source: str) -> Coefficients:
+    """What is kept of a fit. case: device, engine, version, kernel, dtype and what else tells kernels apart."""
     named = {("operation" if name == "op" else name): value for name, value in case.items()}
     return Coefficients(
         **named,

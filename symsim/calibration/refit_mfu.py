@@ -16,7 +16,7 @@ import numpy as np
 
 from symsim.calibration.fitting import fit_form
 from symsim.calibration.measured import Array, device_numbers
-from symsim.calibration.refit import GROUPS, HEADER, pandas
+from symsim.calibration.refit import GROUPS, HEADER, as_coefficients, pandas
 from symsim.paths import CALIBRATION, MFU
 from symsim.tables.coefficients import Coefficients, coefficients_of, write_coefficients
 
@@ -79,23 +79,9 @@ def _fitted(table: _Table, device: str, kv: str, rows: Any) -> Coefficients:
     columns["window"] = np.full(len(rows), np.inf)
     seconds = rows["latency_us"].to_numpy(dtype=float) * 1e-6
     fit = fit_form(table.form, columns, device_numbers(device, table.dtype, kv or None, None), seconds, group)
-    return Coefficients(
-        device=device,
-        engine="infersim",
-        version=str(max(rows["published"])),
-        kernel=table.kernel,
-        dtype=table.dtype,
-        kv_dtype=kv,
-        form=fit.form,
-        rows=len(rows),
-        groups=len(np.unique(group)),
-        median=fit.median,
-        p90=fit.p90,
-        low=fit.low,
-        high=fit.high,
-        inside=fit.inside,
-        values=fit.values,
-    )
+    kernel = {"kernel": table.kernel, "dtype": table.dtype, "kv_dtype": kv}
+    case = {"device": device, "engine": "infersim", "version": str(max(rows["published"])), **kernel}
+    return as_coefficients(case, fit, len(rows), len(np.unique(group)), source="")
 
 
 def main(words: list[str] | None = None) -> int:
