@@ -96,7 +96,8 @@ def main(words: list[str] | None = None) -> int:
                 f"{table.op} {one.device} {one.kv_dtype}: {one.rows} rows, median {one.median:.1%}, p90 {one.p90:.1%}"
             )
         others = [one for one in coefficients_of(table.op) if one.engine != "infersim"]
-        source = "; ".join(sorted({one.source for one in others} | {"mfu/ (InferSim bench data)"}))
+        sources = {source for one in others for source in one.source.split("; ")}
+        source = "; ".join(sorted(sources | {"mfu/ (InferSim bench data)"}))
         write_coefficients(options.out / f"{table.op}.toml", [*others, *found], HEADER, source)
     return 0
 
