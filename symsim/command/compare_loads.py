@@ -9,6 +9,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.command.flags import write_json
+from symsim.command.request_options import add_requests
 from symsim.command.subject import compiled
 from symsim.errors import SymsimError, did_you_mean
 from symsim.render.terminal import write_table
@@ -26,18 +27,7 @@ _WORKERS = ("prefill", "decode")
 
 def add_load(ask: argparse.ArgumentParser) -> None:
     """The requests to compare under."""
-    ask.add_argument("--isl", metavar="N", help="input length: compare requests under load")
-    ask.add_argument("--osl", metavar="N", help="output length")
-    ask.add_argument("--rate", type=float, metavar="R", help="requests per second")
-    ask.add_argument("--concurrency", type=float, metavar="N", help="clients that always wait for their answer")
-    ask.add_argument("--budget", type=int, metavar="K", help="tokens of an iteration")
-    ask.add_argument("--prefix-hit", type=float, metavar="h", help="share of a prompt that is cached")
-    ask.add_argument("--drafts", type=int, metavar="k", help="drafts per sequence and step")
-    ask.add_argument("--acceptance", metavar="a", help="chance that one is accepted")
-    ask.add_argument("--max-running", type=int, metavar="N", help="most sequences of an engine at once")
-    ask.add_argument("--price", metavar="'2.5 $/h'", help="of a GPU")
-    ask.add_argument("--prefill", metavar="'2 x tp=4'", help="prefill workers and the deployment of each")
-    ask.add_argument("--decode", metavar="'6 x dp=8,ep=8'", help="decode workers and the deployment of each")
+    add_requests(ask, required=False)
     ask.add_argument("--queue", action="append", default=[], metavar="NAME", help="a form of the wait; two to compare")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.api.prediction import Prediction
 from symsim.command.flags import add_json, write_json
+from symsim.command.request_options import add_requests
 from symsim.command.subject import add_subject, compiled
 from symsim.errors import SymsimError
 from symsim.serving.prediction import Figures
@@ -20,21 +21,11 @@ _WHOLE = ("budget", "drafts", "max_running")
 def add(commands: Any) -> None:
     ask = commands.add_parser("predict", help="requests under load: TTFT, TPOT, throughput, what limits them")
     add_subject(ask)
-    ask.add_argument("--isl", required=True, metavar="N", help="input length: 4096, or lognormal(4096, 0.5)")
-    ask.add_argument("--osl", required=True, metavar="N", help="output length, likewise")
-    ask.add_argument("--concurrency", type=float, metavar="N", help="clients that always wait for their answer")
-    ask.add_argument("--rate", type=float, metavar="R", help="requests per second of all that is deployed")
-    ask.add_argument("--budget", type=int, metavar="K", help="tokens of an iteration (max_num_batched_tokens)")
+    add_requests(ask, required=True)
     ask.add_argument("--exclusive-prefill", action="store_true", help="prefill and decode never in one iteration")
-    ask.add_argument("--prefix-hit", type=float, default=0.0, metavar="h", help="share of a prompt that is cached")
-    ask.add_argument("--drafts", type=int, default=0, metavar="k", help="drafts per sequence and step")
-    ask.add_argument("--acceptance", metavar="a", help="0.8; by position 0.9,0.7; or 'length 2.4', tokens of a step")
-    ask.add_argument("--max-running", type=int, metavar="N", help="most sequences of an engine at once")
     ask.add_argument("--queue", metavar="NAME", help="form of the wait before prefill workers; see list forms")
     ask.add_argument("--interval", type=float, default=0.9, metavar="0.9", help="level of intervals")
-    ask.add_argument("--price", metavar="'2.5 $/h'", help="of a GPU")
-    ask.add_argument("--prefill", metavar="'2 x tp=4'", help="prefill workers and the deployment of each")
-    ask.add_argument("--decode", metavar="'6 x dp=8,ep=8'", help="decode workers and the deployment of each")
+    ask.set_defaults(prefix_hit=0.0, drafts=0)
     add_json(ask)
     ask.set_defaults(command=_predict)
 
