@@ -15,7 +15,9 @@ def add_requests(ask: argparse.ArgumentParser, *, required: bool) -> None:
     requests.add_argument("--budget", type=int, metavar="K", help="tokens of an iteration (max_num_batched_tokens)")
     requests.add_argument("--prefix-hit", type=float, metavar="h", help="share of a prompt that is cached")
     requests.add_argument("--drafts", type=int, metavar="k", help="drafts per sequence and step")
-    requests.add_argument("--acceptance", metavar="a", help="0.8; by position 0.9,0.7; or 'length 2.4', tokens of a step")
+    requests.add_argument(
+        "--acceptance", metavar="a", help="0.8; by position 0.9,0.7; or 'length 2.4', tokens of a step"
+    )
     requests.add_argument("--max-running", type=int, metavar="N", help="most sequences of an engine at once")
     requests.add_argument("--price", metavar="'2.5 $/h'", help="of a GPU")
     requests.add_argument("--prefill", metavar="'2 x tp=4'", help="prefill workers and the deployment of each")
