@@ -15,8 +15,9 @@ from sympy.printing.pycode import PythonCodePrinter
 class Dialect:
     """How one target writes what formulas use.
 
-    max, min (of two), floor, ceiling: function names; whole: how an integer is written; power: `{}` raised to `{}`;
-    suffix: what names end in, where the target takes plain letters for something else.
+    max, min (of two), floor, ceiling: function names; whole: how an integer is written; power: `{}` raised to `{}`, in
+    parentheses where a minus before it is refused (JavaScript) or taken into the power (Excel); suffix:
+    what names end in, where the target takes plain letters for something else.
     """
 
     name: str
@@ -35,8 +36,8 @@ DIALECTS: Mapping[str, Dialect] = {
         Dialect("python", "max", "min", "floor", "ceil"),
         Dialect("numpy", "maximum", "minimum", "floor", "ceil"),
         Dialect("c", "larger", "smaller", "floor", "ceil", whole="{}.0", power="pow({}, {})"),
-        Dialect("javascript", "Math.max", "Math.min", "Math.floor", "Math.ceil"),
-        Dialect("excel", "MAX", "MIN", "INT", "-INT(-{})", power="({})^({})", suffix="_"),
+        Dialect("javascript", "Math.max", "Math.min", "Math.floor", "Math.ceil", power="(({})**({}))"),
+        Dialect("excel", "MAX", "MIN", "INT", "-INT(-{})", power="(({})^({}))", suffix="_"),
     )
 }
 
@@ -141,6 +142,8 @@ def code(expr: Expr, dialect: str, inline: Inline | None = None) -> str:
     >>> from symsim.algebra.symbols import symbol
     >>> code(symbol("B") / 3 + 1, "python"), code(symbol("B") / 3, "c"), code(ceiling(symbol("T") / 2), "excel")
     ('(1/3)*B + 1', '(1.0/3.0)*B', '-INT(-((1/2)*T_))')
+    >>> code(1 - symbol("B") ** symbol("T"), "javascript"), code(1 - symbol("B") ** symbol("T"), "excel")
+    ('-((B)**(T)) + 1', '-((B_)^(T_)) + 1')
     """
     return str(_Printer(DIALECTS[dialect], inline).doprint(expr)) if inline else _plain(expr, dialect)
 
