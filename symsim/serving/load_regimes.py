@@ -12,7 +12,7 @@ from symsim.algebra.shown import one_line
 from symsim.errors import SymsimError, did_you_mean
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.points import LOADS, UNKNOWNS, Point, figures_at, shown
-from symsim.solve.bisection import last_holding
+from symsim.solve.bisection import last_holding, whole_middle
 
 Label = tuple[str, ...]
 
@@ -112,17 +112,13 @@ def _borders(point: Callable[[float], Point], near: float, far: float, whole: bo
         def same(x: float, here: Label = here) -> bool:
             return limits_of(point(x)) == here
 
-        between = _whole_middle if whole else _middle
+        between = whole_middle if whole else _middle
         near = last_holding(same, near, far, between)[1]
         found.append(near)
     return found
 
 
 _MOST = 6
-
-
-def _whole_middle(low: float, high: float) -> float | None:
-    return None if high - low <= 1 else float((low + high) // 2)
 
 
 def _pieces(point: Callable[[float], Point], borders: list[float], variable: str, last: float) -> list[LoadPiece]:

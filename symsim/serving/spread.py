@@ -8,6 +8,7 @@ from functools import cache
 
 from symsim.language.query import Constraint, Query
 from symsim.serving.points import Point, Unknown, key, metric_of
+from symsim.solve.bisection import last_holding
 
 _INTERVALS = (("ttft", "ttft_s.mean"), ("tpot", "tpot_s.mean"), ("tokens/s/user", "tpot_s.mean"))
 """Beginning of a metric -> the interval that tells of it; percentiles are as sure as the mean."""
@@ -66,10 +67,14 @@ def _moved(
         near, step = far, 2 * step
     else:
         return near
-    while abs(far - near) > max(_NEAR / 4 * value, 1.0 if whole else 0.0):
-        middle = (near + far) / 2
-        middle = float(round(middle)) if whole else middle
-        near, far = (middle, far) if holds(middle) == here else (near, middle)
+
+    def middle(low: float, high: float) -> float | None:
+        if abs(high - low) <= max(_NEAR / 4 * value, 1.0 if whole else 0.0):
+            return None
+        between = (low + high) / 2
+        return float(round(between)) if whole else between
+
+    near, far = last_holding(lambda x: holds(x) == here, near, far, middle)
     return near if here else far
 
 

@@ -24,7 +24,8 @@ def last_holding(
     return low, high
 
 
-def whole_middle(low: int, high: int) -> int | None:
+def whole_middle(low: Number, high: Number) -> Number | None:
+    """Of whole numbers, which may be kept as floats."""
     return None if abs(high - low) <= 1 else (low + high) // 2
 
 
