@@ -52,11 +52,16 @@ def ends_at(
     fitted = [step.op for step in form.applied.steps if step.op is not None and step.op in form.ends]
     if not fitted:
         return None
-    wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
-    ends = {name: (low**wider, high**wider) for name, (low, high) in form.ends.items()}
+    ends = {name: of_level(one, level) for name, one in form.ends.items()}
     value = form.evaluate(**values)
     moved = [_moved(form, values, value, ends, fitted, end, together) for end in (0, 1)]
     return widened(value, (value + min(moved), value + max(moved)), ends.get(RUNNING, (1.0, 1.0)))
+
+
+def of_level(ends: tuple[float, float], level: float) -> tuple[float, float]:
+    """Ends of the shipped level as those of another."""
+    wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+    return ends[0] ** wider, ends[1] ** wider
 
 
 def widened(value: float, kernels: tuple[float, float], running: tuple[float, float]) -> tuple[float, float]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from statistics import NormalDist
 
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.interval import LEVEL, RUNNING, widened
+from symsim.formula.interval import RUNNING, of_level, widened
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.aggregated import Deployed
 from symsim.serving.engines import Served
@@ -43,13 +42,12 @@ def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, Factors]
     value, interval = form.evaluate(**at), kernels.interval(level, TIGHTER, **at)
     if interval is None:
         return nothing
-    wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
     own = interval[0] / value, interval[1] / value
     running = fitted.engine
     steps, first = (_NONE, _NONE) if running is None else (running.ends, running.first_ends)
-    low, high = widened(1.0, own, (steps[0] ** wider, steps[1] ** wider))
+    low, high = widened(1.0, own, of_level(steps, level))
     return {
         "tpot_s.mean": (low, high),
-        "ttft_s.mean": widened(1.0, own, (first[0] ** wider, first[1] ** wider)),
+        "ttft_s.mean": widened(1.0, own, of_level(first, level)),
         "output_tok_per_s_per_gpu": (1 / high, 1 / low),
     }
