@@ -82,7 +82,7 @@ def verify(
     Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
 
     >>> from symsim.api.costs import compile
-    >>> costs = compile("qwen3-8b", "h20")
+    >>> costs = compile("qwen3-8b", "h20", cost_model="infersim")
     >>> verify(r"\mathrm{TPOT} = 36 t_{\mathrm{layer}} + 5\,\mathrm{ms}", costs).equal
     True
     >>> verify(r"\mathrm{TPOT} = 35 t_{layer} + 5\,\mathrm{ms}", costs).differences[0].sentence()[:62]
