@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.errors import DeploymentError
@@ -50,6 +50,10 @@ class Report:
         return {**figures, "flags": list(self.flags), "warnings": list(self.warnings)}
 
 
+def _format(fp8: bool) -> Literal["fp8", "bf16"]:
+    return "fp8" if fp8 else "bf16"
+
+
 def simulate(
     config: str | Path,
     *,
@@ -82,15 +86,10 @@ def simulate(
     2581
     """
     deployment = Deployment(
-        world_size,
-        num_nodes,
-        tp_size,
-        gemm="fp8" if use_fp8_gemm else "bf16",
-        kv="fp8" if use_fp8_kv else "bf16",
-        comm="deepep" if enable_deepep else "allreduce",
-        overlap="two-batch" if enable_tbo else "none",
-        sm_ratio=sm_ratio,
-    )
+        world_size, num_nodes, tp_size,
+        gemm=_format(use_fp8_gemm), kv=_format(use_fp8_kv), sm_ratio=sm_ratio,
+        comm="deepep" if enable_deepep else "allreduce", overlap="two-batch" if enable_tbo else "none",
+    )  # fmt: skip
     workload = {
         "B": _batch(decode_bs, target_tgs, target_tpot),
         "S": positive_integer("target_isl", target_isl),

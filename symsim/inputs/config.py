@@ -28,11 +28,6 @@ class ModelConfig:
     name: str | None = None
 
 
-def bundled_models() -> tuple[str, ...]:
-    """Names of the checkpoints that ship with symsim."""
-    return tuple(bundled())
-
-
 def load_config(model: str | Path) -> ModelConfig:
     """A bundled name, the id of a checkpoint, a path to a config.json, or a folder that holds one.
 

@@ -2,7 +2,7 @@ r"""A section's regimes -> LaTeX: the pieces around the point, the runs on which
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
@@ -138,16 +138,16 @@ def _borders(section: Section) -> str:
             f"Where one arm takes over from another, in closed form:\n\\begin{{align*}}\n{body}\n\\end{{align*}}"
         )
     if others:
-        at_once: dict[str, list[str]] = {}
-        for border in others:
-            at_once.setdefault(format_quantity(border.at, "1", 6), []).append(
-                f"${steps.get(border.step, border.step)}$"
-            )
-        places = [f"of {', '.join(names)} at ${variable} = {place}$" for place, names in at_once.items()]
-        what = (
-            "Borders whose closed forms are too long to print here"
-            if lines
-            else "All borders have closed forms, too long to print here"
-        )
-        parts.append(f"{what} (\\texttt{{symsim regimes}} has them): {'; '.join(places)}.")
+        what = "Borders whose closed forms are" if lines else "All borders have closed forms,"
+        places = "; ".join(_places(others, steps, variable))
+        parts.append(f"{what} too long to print here (\\texttt{{symsim regimes}} has them): {places}.")
     return "\n".join(parts)
+
+
+def _places(borders: Sequence[Border], steps: Mapping[str, str], variable: str) -> list[str]:
+    """Where borders lie, those at one place together."""
+    at_once: dict[str, list[str]] = {}
+    for border in borders:
+        place = format_quantity(border.at, "1", 6)
+        at_once.setdefault(place, []).append(f"${steps.get(border.step, border.step)}$")
+    return [f"of {', '.join(names)} at ${variable} = {place}$" for place, names in at_once.items()]

@@ -87,6 +87,17 @@ class Options(TypedDict, total=False):
     backend: Literal["numpy", "numba"]
 
 
+def _reasons(constraints: Sequence[Constraint], names: Sequence[str]) -> tuple[str, ...]:
+    """Why a point may be masked that could be compiled, `feasible` first."""
+    none_fits = ("not even one sequence fits in memory",) if "max_batch" in names else ()
+    return (
+        "feasible",
+        "the measured row that answers cannot be used",
+        *(f"{c} fails" for c in constraints),
+        *none_fits,
+    )
+
+
 def plan_sweep(
     model: str | Path,
     devices: str | Path | Sequence[str | Path],
@@ -113,9 +124,7 @@ def plan_sweep(
     for group in alike:
         refusals |= _without_tables(cases, group, names, subject_to, point)
     sentences = tuple(dict.fromkeys(refusals.values()))
-    none_fits = ("not even one sequence fits in memory",) if "max_batch" in names else ()
-    known = ("feasible", "the measured row that answers cannot be used")
-    reasons = (*known, *(f"{c} fails" for c in constraints), *none_fits)
+    reasons = _reasons(constraints, names)
     codes = {i: len(reasons) + sentences.index(sentence) for i, sentence in refusals.items()}
     units = {name: named_metric(name).unit for name in names}
     notes = tuple(dict.fromkeys(note for found in costs.values() for note in (*found.notes, *found.assumptions)))

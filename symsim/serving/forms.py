@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import cast
@@ -74,10 +74,6 @@ class Form:
     @property
     def result(self) -> FormStep:
         return self.steps[-1]
-
-    @property
-    def is_implicit(self) -> bool:
-        return any(step.solved for step in self.steps)
 
 
 @cache
@@ -186,8 +182,3 @@ def _body(text: FormText) -> Iterator[FormStep | Check]:
         yield FormStep(letter(line.name), value, line.solved, within)
         if within:
             scope[line.name] = value
-
-
-def with_step_time(expr: Expr, time: Callable[..., Expr]) -> Expr:
-    """The expression with a step time in place of `t`: a function of (rows, context, chunk, pairs)."""
-    return cast(Expr, expr.replace(SYMBOLIC[STEP_TIME], time))

@@ -138,18 +138,18 @@ def _figures(ask: Ask, found: Served, counted: Sequence[tuple[int, Deployed]], e
         "gpus": gpus,
     }
     if not found.solved:
-        none: Numbers = dict.fromkeys(("mean", "p50", "p90", "p99"))
-        nothing: dict[str, Any] = dict.fromkeys(("tpot", "e2e", "request_rate", "output_rate", "running"))
-        why = (found.sentence, *warnings(ask, sides, found))
-        room = last.room.filled(0.0, last.layout)
-        limits: dict[str, Any] = {
-            "ttft": none,
-            "itl": {"p50": None, "p99": None},
-            "load": {},
-            "memory": room,
-            "binding": ("capacity",),
-        }
-        return Figures(**nothing, **limits, **stated, sentence=found.sentence, warnings=why, served=found)
+        return Figures(
+            **stated,
+            **dict.fromkeys(("tpot", "e2e", "request_rate", "output_rate", "running")),
+            ttft=dict.fromkeys(("mean", "p50", "p90", "p99")),
+            itl=dict.fromkeys(("p50", "p99")),
+            load={},
+            memory=last.room.filled(0.0, last.layout),
+            binding=("capacity",),
+            sentence=found.sentence,
+            warnings=(found.sentence, *warnings(ask, sides, found)),
+            served=found,
+        )
     values, answers = found.values, ask.osl.mean > 1
     apart = len(sides) > 1
     rate = ask.rate or values["rate"] * (1 if apart else engines)

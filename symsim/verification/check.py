@@ -15,16 +15,17 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
-from sympy import Symbol
+from sympy import Expr, Symbol
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.cost.derivation import Step
-from symsim.errors import SymsimError
+from symsim.errors import Span, SymsimError
+from symsim.formula.closed_form import ClosedForm
 from symsim.notation.layout import laid_out
 from symsim.pipeline.compiled import Compiled
 from symsim.verification.differences import Difference, Ground
-from symsim.verification.latex_cases import whole_rows
-from symsim.verification.read_text import read_text
+from symsim.verification.latex_cases import Ranges, whole_rows
+from symsim.verification.read_text import ReadText, read_text
 from symsim.verification.row_check import ranges_of, wrong_rows
 from symsim.verification.step_check import Judge
 
@@ -98,6 +99,26 @@ def verify_text(
         raise SymsimError(message) from None
 
 
+def _refuse_chunks(form: ClosedForm, path: str, at: Mapping[str, float]) -> None:
+    if form.chunk_count(at) > 1:
+        raise SymsimError(
+            f"{path}: {form.name} is compared as it is of prompts that fit one iteration, and at {_stated(at)} "
+            f"a prompt is cut into chunks; give a point with S <= T"
+        )
+
+
+def _compared_side(
+    judge: Judge, read: ReadText, ranges: Ranges, step: Step, side: Expr, span: Span
+) -> tuple[list[Difference], list[Fraction], set[Symbol]]:
+    """What is otherwise in one side of an equation, how far its numbers may be off, and the symbols that it names."""
+    rows = whole_rows(side)
+    if rows is not None and not ranges.is_extreme(rows):
+        return wrong_rows(ranges, rows, step, judge.ground, span), read.widest(rows), set()
+    decided = ranges.decided(side, span)
+    wrong, hidden = judge.compared(step, decided, read.literals, span.line)
+    return wrong, hidden, {s for s in decided.free_symbols if isinstance(s, Symbol)}
+
+
 def _verdict(
     text: str,
     compiled: Compiled,
@@ -108,11 +129,7 @@ def _verdict(
     at: Mapping[str, float],
 ) -> Verdict:
     form = compiled.with_one_peak(metric)
-    if form.chunk_count(at) > 1:
-        raise SymsimError(
-            f"{path}: {form.name} is compared as it is of prompts that fit one iteration, and at {_stated(at)} "
-            f"a prompt is cut into chunks; give a point with S <= T"
-        )
+    _refuse_chunks(form, path, at)
     values = form.values({name: int(value) for name, value in at.items()})
     judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
     read = read_text(text, path, compiled, form, define)
@@ -128,21 +145,16 @@ def _verdict(
     for step, equation in read.equations:
         checked.append(step)
         for side in equation.sides:
-            rows = whole_rows(side)
-            if rows is not None and not ranges.is_extreme(rows):
-                differences += wrong_rows(ranges, rows, step, judge.ground, equation.span)
-                deviations += read.widest(rows)
-                continue
-            side = ranges.decided(side, equation.span)
-            named |= {s for s in side.free_symbols if isinstance(s, Symbol)}
-            found, hidden = judge.compared(step, side, read.literals, equation.span.line)
-            differences += found
+            wrong, hidden, symbols = _compared_side(judge, read, ranges, step, side, equation.span)
+            differences += wrong
             deviations += hidden
+            named |= symbols
     if not checked:
         lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
         raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
-    steps = {step.symbol: step for step in form.derivation.steps}
-    left = [step for s, step in steps.items() if s in named and step not in checked and step not in given]
+    left = [
+        step for step in form.derivation.steps if step.symbol in named and step not in checked and step not in given
+    ]
     if len(dict.fromkeys(step.symbol for step in checked)) > 1:
         differences += [judge.missing_step(step) for step in left]
         left = []

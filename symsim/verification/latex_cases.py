@@ -60,9 +60,6 @@ class Ranges:
     numbers: Values
     steps: Mapping[Symbol, Expr]
 
-    def has_rows(self, side: Expr) -> bool:
-        return bool(_rows_in(side))
-
     def decided(self, side: Expr, span: Span) -> Expr:
         """A side with rows in it as maxima and minima. Raises LatexSyntaxError where rows are neither."""
         found: dict[Expr, Expr] = {}
