@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,8 @@ from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.formula.program import program
-from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
-from symsim.notation.text import expression_text
+from symsim.notation.written import Written
 
 LONGEST = 2**18
 """Crossings are looked for at every whole number up to here, which is beyond every measured row."""
@@ -26,7 +25,7 @@ LONGEST = 2**18
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One named step in both formulas. difference: B - A as text; a, b: its text in each; None where it has none.
+    """One named step in both formulas. difference: B - A; a, b: the step in each; None where it has none.
 
     value_a, value_b: its SI value at the point, zero where the formula has no such step.
     """
@@ -34,15 +33,27 @@ class Term:
     name: str
     unit: str
     meaning: str
-    a: str | None
-    b: str | None
-    difference: str
+    a: Written | None
+    b: Written | None
+    difference: Written
     value_a: float
     value_b: float
 
     @property
     def change(self) -> float:
         return self.value_b - self.value_a
+
+    @property
+    def is_otherwise(self) -> bool:
+        """Whether the formulas differ."""
+        return self.difference.expr != 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types; formulas as text."""
+        texts = {"a": self.a, "b": self.b, "difference": self.difference}
+        fields = ("name", "unit", "meaning", "value_a", "value_b", "change")
+        written = {name: None if one is None else one.text for name, one in texts.items()}
+        return {name: getattr(self, name) for name in fields} | written
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +67,9 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Where B starts (or stops) being smaller than A. closed_form: on the piece that holds there, or None.
+    """Where B starts (or stops) being smaller than A. formula: on the piece that holds there, or None.
 
-    variable <= before: one side; from after on: the other. value: the closed form's number; jump: whether measured
+    variable <= before: one side; from after on: the other. value: the formula's number; jump: whether measured
     rows change between before and after, so that the metrics jump past each other instead of meeting.
     """
 
@@ -67,9 +78,14 @@ class Crossing:
     after: int
     smaller_after: str
     value: float | None
-    closed_form: str | None
-    latex: str | None
+    formula: Written | None
     jump: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        text, latex = (None, None) if self.formula is None else (self.formula.text, self.formula.latex)
+        fields = ("variable", "before", "after", "smaller_after", "value", "jump")
+        return {name: getattr(self, name) for name in fields} | {"closed_form": text, "latex": latex}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +109,12 @@ class Comparison:
 
     @property
     def changed(self) -> tuple[Term, ...]:
-        return tuple(term for term in self.terms if term.difference != "0" or term.change)
+        return tuple(term for term in self.terms if term.is_otherwise or term.change)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, every float at full precision."""
         inputs = [{"symbol": i.info.name, "unit": i.info.unit, "a": i.value_a, "b": i.value_b} for i in self.inputs]
-        terms = [{**asdict(term), "change": term.change} for term in self.terms]
+        terms = [term.as_dict() for term in self.terms]
         return {"metric": self.metric, "unit": self.unit, "a": self.a, "b": self.b, "at": dict(self.at)} | {
             "terms": terms,
             "inputs": inputs,
@@ -164,7 +180,7 @@ def _crossing(
     found = root(pieces[1] - pieces[0], one.symbol_of(variable), before + 1, values, one.context)
     letter = "B" if smaller else "A"
     if found is None:
-        return Crossing(variable, before, before + 1, letter, None, None, None, True)
+        return Crossing(variable, before, before + 1, letter, None, None, True)
     terms = (("root", found),)
     compiled = program(terms, ("root",), "python")
     value = float(compiled.at(values, one.context)[0])
@@ -175,8 +191,7 @@ def _crossing(
         symbols=(*printed[0].symbols, *printed[1].symbols),
         tables=(*printed[0].tables, *printed[1].tables),
     )
-    words = expression_text(found, "", joined), expression_latex(found, joined)
-    return Crossing(variable, before, before + 1, letter, value, *words, not met)
+    return Crossing(variable, before, before + 1, letter, value, Written(found, joined), not met)
 
 
 def _without(form: ClosedForm, variable: str) -> ClosedForm:
@@ -210,10 +225,10 @@ def _term(
     before, after = (next((s for s in d.steps if s.symbol.name == name), None) for d in (left, right))
     step = after or before
     assert step is not None
-    a, b = (None if s is None else expression_text(s.expr, s.unit, both) for s in (before, after))
+    a, b = (None if s is None else Written(s.expr, both, s.unit) for s in (before, after))
     change: Expr = (after.expr if after else 0) - (before.expr if before else 0)  # pyright: ignore
     values = values_a.get(name, 0.0), values_b.get(name, 0.0)
-    return Term(name, step.unit, step.meaning, a, b, expression_text(change, step.unit, both), *values)
+    return Term(name, step.unit, step.meaning, a, b, Written(change, both, step.unit), *values)
 
 
 def _sheet(left: Derivation, right: Derivation, level: Level) -> Layout:

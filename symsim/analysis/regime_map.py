@@ -22,7 +22,8 @@ from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
 from symsim.formula.scan import Scan, scanned
-from symsim.notation.crossing import crossing_text
+from symsim.notation.layout import laid_out
+from symsim.notation.written import Written
 
 FINENESS = 96
 """Points of the map along each symbol, spaced by equal ratios."""
@@ -47,7 +48,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Between two arms of a step. variable: which symbol it is solved for; closed_form, latex: None where measured rows
+    """Between two arms of a step. variable: which symbol the formula is solved for; formula: None where measured rows
     make the arms jump; at: a point near which it runs."""
 
     step: str
@@ -55,8 +56,7 @@ class Curve:
     now: str
     variable: str
     at: tuple[float, float]
-    closed_form: str | None
-    latex: str | None
+    formula: Written | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class RegimeMap:
                 "now": curve.now,
                 "variable": curve.variable,
                 "at": curve.at,
-                "closed_form": curve.closed_form,
+                "closed_form": None if curve.formula is None else curve.formula.text,
             }
             for curve in self.curves
         ]
@@ -258,7 +258,7 @@ def _curve(
         crossed = crossing(form, scan, node, variable, values, after)
         low, high = (float(scan.axes[variable][at]) for at in (before, after))
         if crossed is not None and low <= crossed[1] <= high * (1 + 1e-9):
-            text = crossing_text(form, crossed[0])
-            return Curve(step, scan.labels(before)[i], scan.labels(after)[i], variable, places[after], *text)
+            formula = Written(crossed[0], laid_out(form, "symbolic", ""))
+            return Curve(step, scan.labels(before)[i], scan.labels(after)[i], variable, places[after], formula)
     before, after = pairs[len(pairs) // 2]
-    return Curve(step, scan.labels(before)[i], scan.labels(after)[i], variable, places[after], None, None)
+    return Curve(step, scan.labels(before)[i], scan.labels(after)[i], variable, places[after], None)

@@ -22,7 +22,8 @@ from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
 from symsim.formula.scan import Scan, scanned
-from symsim.notation.crossing import crossing_text
+from symsim.notation.layout import laid_out
+from symsim.notation.written import Written
 
 FINENESS = 4001
 """Points between the ends of a real symbol's range, spaced by equal ratios; borders between them are then bisected."""
@@ -38,16 +39,15 @@ SPAN = 64.0
 class Border:
     """Where a piece starts. step: the named step that changes; was, now: what bound it, or the table that answers.
 
-    closed_form, latex: the border as a formula where an arm starts to bind; None at a change of measured rows, which
-    may make another arm bind at once.  root: the value of the closed form, of which a whole number is the next above.
+    formula: of the border where an arm starts to bind; None at a change of measured rows, which may make another arm
+    bind at once.  root: the value of the formula, of which a whole number is the next above.
     """
 
     at: float
     step: str
     was: str
     now: str
-    closed_form: str | None
-    latex: str | None
+    formula: Written | None = None
     root: float | None = None
 
 
@@ -131,7 +131,7 @@ class Regimes:
                         "step": b.step,
                         "was": b.was,
                         "now": b.now,
-                        "closed_form": b.closed_form,
+                        "closed_form": None if b.formula is None else b.formula.text,
                         "root": b.root,
                     }
                     for b in piece.borders
@@ -183,7 +183,7 @@ def _over_stretches(
         first, *rest = found.pieces
         if before is not None:
             words = (f"{before.count} chunks of a prompt", f"{part.count} chunks of a prompt")
-            first = replace(first, borders=(Border(first.low, form.derivation.result.symbol.name, *words, None, None),))
+            first = replace(first, borders=(Border(first.low, form.derivation.result.symbol.name, *words),))
         pieces += [first, *rest]
     inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
     where = inside[0] if inside else -1
@@ -231,7 +231,7 @@ def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, A
             found.append(_flip(form, scan, (step, node, was, now), variable, values, start))
     for constant, was, now in zip(scan.constants, *scan.figures[start - 1 : start + 1], strict=True):
         if was != now:
-            found.append(Border(low, str(constant), f"{was:.6g}", f"{now:.6g}", None, None))
+            found.append(Border(low, str(constant), f"{was:.6g}", f"{now:.6g}"))
     return tuple(found)
 
 
@@ -248,12 +248,12 @@ def _flip(
     low = float(scan.grid[start])
     crossed = crossing(form, scan, node, variable, values, start)
     if crossed is None:
-        return Border(low, step, was, now, None, None)
+        return Border(low, step, was, now)
     found, where = crossed
     if not float(scan.grid[start - 1]) <= where <= low * (1 + 1e-9):  # the arms cross elsewhere: a row made them jump
-        return Border(low, step, was, now, None, None)
+        return Border(low, step, was, now)
     border = low if _whole(variable) else where
-    return Border(border, step, was, now, *crossing_text(form, found), where)
+    return Border(border, step, was, now, Written(found, laid_out(form, "symbolic", "")), where)
 
 
 def _touching(pieces: list[Piece], last: float) -> list[Piece]:

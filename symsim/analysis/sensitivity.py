@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
@@ -24,8 +24,8 @@ from symsim.formula.binding_piece import binding_arms
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program
 from symsim.formula.rewriting import Swaps, defaults_at_point, rewritten
-from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
+from symsim.notation.written import Written
 from symsim.tables.table import TableContext, signatures
 
 STEP = 1e-9
@@ -41,7 +41,7 @@ class Sensitivity:
 
     gain: relative change of the metric when the input is 10 % larger (whole numbers: the next above), look-ups
     included; None for sizes of models and deployments.  A table's value is a factor on all its figures.
-    expression, latex: the derivative as a formula, on the side from above.
+    formula: the derivative, on the side from above.
     """
 
     name: str
@@ -51,14 +51,13 @@ class Sensitivity:
     derivative: tuple[float, float]
     elasticity: tuple[float, float]
     gain: float | None
-    expression: str
-    latex: str
+    formula: Written
 
     def __repr__(self) -> str:
         return one_line(self, f"{self.name} ({self.meaning}), elasticity {self.elasticity[1]:+.4f}")
 
     def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex}$"
+        return f"$\\displaystyle {self.formula.latex}$"
 
     @property
     def kink(self) -> bool:
@@ -68,7 +67,9 @@ class Sensitivity:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "kink": self.kink}
+        fields = ("name", "meaning", "unit", "value", "derivative", "elasticity", "gain", "kink")
+        stated = {name: getattr(self, name) for name in fields}
+        return stated | {"expression": self.formula.text, "latex": self.formula.latex}
 
 
 def ranked_inputs(form: ClosedForm, names: Sequence[str] = (), **at: float) -> tuple[Sensitivity, ...]:
@@ -137,9 +138,7 @@ def _sensitivity(
     factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
     shown = substitute(sides[1], factors)
     elasticity = (below * value / metric, above * value / metric)
-    return Sensitivity(
-        name, meaning, unit, value, (below, above), elasticity, more, str(shown), expression_latex(shown, printed)
-    )
+    return Sensitivity(name, meaning, unit, value, (below, above), elasticity, more, Written(shown, printed))
 
 
 def _moved(form: ClosedForm, values: Mapping[str, Any], name: str, value: float) -> Mapping[str, Any]:

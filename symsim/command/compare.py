@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from symsim.algebra.units import format_quantity
@@ -16,6 +15,7 @@ from symsim.command.subject import add_at, add_deployment, add_metric, compiled,
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import is_device
+from symsim.notation.written import Written
 from symsim.pipeline.memory_parts import shortage
 from symsim.render.terminal import write_table
 
@@ -60,7 +60,7 @@ def _compare(
     crossed = one.crossings(other, metric, crossover, **point) if crossover else None
     short = {side: why for side, costs in (("A", one), ("B", other)) if (why := shortage(costs.compiled, found.at))}
     if json:
-        crossed_json = {} if crossed is None else {"crossings": [asdict(crossing) for crossing in crossed]}
+        crossed_json = {} if crossed is None else {"crossings": [crossing.as_dict() for crossing in crossed]}
         write_json(found.as_dict() | crossed_json | ({"does_not_fit": short} if short else {}))
         return 0
     _write(found)
@@ -109,11 +109,10 @@ def _served(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[st
 def _write(found: Comparison) -> None:
     print(f"A: {found.a}\nB: {found.b}\n")
     print(f"{found.metric}, B - A, from the metric down (terms with the same formula are left out)\n")
-    formulas = [term for term in found.changed if term.difference != "0"]
+    formulas = [term for term in found.changed if term.is_otherwise]
     width = max((len(term.name) for term in formulas), default=0)
     for term in formulas:
-        for line in _lines(term):
-            print(f"  {term.name:<{width}} {line}")
+        print(f"  {term.name:<{width}} {_line(term)}")
     if not formulas:
         print("  the formula is the same; only the inputs below differ")
     if found.inputs:
@@ -127,12 +126,14 @@ def _write(found: Comparison) -> None:
     write_table(("term", "A", "B", "B - A", "change", "meaning"), [_cells(term) for term in found.changed])
 
 
-def _lines(term: Term) -> list[str]:
-    if term.a is None:
-        return [f"only in B: {term.b}"]
-    if term.b is None:
-        return [f"only in A: {term.a}"]
-    return [f"= {term.difference}"]
+def _line(term: Term) -> str:
+    match term.a, term.b:
+        case None, Written() as only:
+            return f"only in B: {only.text}"
+        case Written() as only, None:
+            return f"only in A: {only.text}"
+        case _:
+            return f"= {term.difference.text}"
 
 
 def _cells(term: Term) -> tuple[str, ...]:
@@ -151,5 +152,5 @@ def _write_crossings(found: tuple[Crossing, ...], variable: str, a: Costs, b: Co
         print(f"{crossing.smaller_after} is smaller from {variable} = {crossing.after:,} on, {other} below it")
         if crossing.jump:
             print("  measured rows change there, so the two jump past each other")
-        elif crossing.closed_form is not None:
-            print(f"  {variable}* = {crossing.closed_form} = {crossing.value:.6g}")
+        elif crossing.formula is not None:
+            print(f"  {variable}* = {crossing.formula.text} = {crossing.value:.6g}")

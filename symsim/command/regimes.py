@@ -161,12 +161,13 @@ def _write(found: Regimes) -> None:
         for i, piece in enumerate(found.pieces)
     ]
     write_table(("", found.variable, found.metric, "at its start", "what changes there"), rows)
-    flips = [(piece, b) for piece in found.pieces for b in piece.borders if b.closed_form is not None]
-    for _, border in flips:
+    for border in (b for piece in found.pieces for b in piece.borders):
+        if border.formula is None:
+            continue
         where = format_quantity(border.at, found.variable_unit, 6)
         print(f"\n{border.step}: {border.was} binds below, {border.now} from {found.variable} = {where} on")
         exact = "" if border.root is None else f" = {format_quantity(border.root, found.variable_unit, 6)}"
-        print(f"  {found.variable}* = {border.closed_form}{exact}")
+        print(f"  {found.variable}* = {border.formula.text}{exact}")
     print(f"\n{_distance(found)}")
 
 

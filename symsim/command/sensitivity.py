@@ -49,7 +49,7 @@ def _sensitivity(
     if formulas:
         print()
         for one in found:
-            print(f"d {metric} / d {one.name} = {one.expression}")
+            print(f"d {metric} / d {one.name} = {one.formula.text}")
     return 0
 
 

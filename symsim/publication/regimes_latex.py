@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
-from symsim.analysis.regimes import Border, Piece
+from symsim.analysis.regimes import Border
 from symsim.notation.latex import grouped, quantity, width
 from symsim.publication.section import Section
 from symsim.render.latex_tables import breakable, table
@@ -110,15 +110,12 @@ def _borders(section: Section) -> str:
     """Borders of arms in closed form, the nearest to the point first; equal formulas once."""
     found = section.map
     at = section.point[found.variable]
-    borders: dict[str, tuple[Piece, Border]] = {}
-    for piece in found.pieces:
-        for border in piece.borders:
-            if border.latex is not None:
-                kept = borders.get(border.latex)
-                if kept is None or abs(border.at - at) < abs(kept[1].at - at):
-                    borders[border.latex] = (piece, border)
-    near = sorted(borders.items(), key=lambda item: abs(item[1][1].at - at))
-    fitting = [(text, border) for text, (_, border) in near if width(text) <= WIDEST][:BORDERS]
+    every = [border for piece in found.pieces for border in piece.borders if border.formula is not None]
+    every.sort(key=lambda border: abs(border.at - at))
+    near: dict[str, Border] = {}
+    for border in every:
+        near.setdefault("" if border.formula is None else border.formula.latex, border)
+    fitting = [(text, border) for text, border in near.items() if width(text) <= WIDEST][:BORDERS]
     if not near:
         return "No border between arms has a closed form in this range."
     steps = {step.symbol.name: step.latex for step in section.sheets["tpot"].steps}
@@ -130,7 +127,7 @@ def _borders(section: Section) -> str:
         for text, border in fitting
     ]
     printed = {id(border) for _, border in fitting}
-    others = [border for _, (_, border) in near if id(border) not in printed]
+    others = [border for border in near.values() if id(border) not in printed]
     parts: list[str] = []
     if lines:
         body = " \\\\\n".join(lines)

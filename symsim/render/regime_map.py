@@ -31,9 +31,9 @@ def curve_text(curve: Curve, found: RegimeMap) -> str:
     """Where two arms meet: the formula, or that measured rows make them jump."""
     head = f"{curve.step}: {curve.was} on one side, {curve.now} on the other"
     where = point_text(dict(zip(found.variables, curve.at, strict=True)))
-    if curve.closed_form is None:
+    if curve.formula is None:
         return f"{head}, where measured rows change, near {where}"
-    return f"{head}, near {where}\n  {curve.variable}* = {curve.closed_form}"
+    return f"{head}, near {where}\n  {curve.variable}* = {curve.formula.text}"
 
 
 def latex_plane(found: RegimeMap) -> str:
@@ -50,11 +50,10 @@ def latex_plane(found: RegimeMap) -> str:
         "\\end{cases}\n\\end{equation*}",
     ]
     for curve in found.curves:
-        if curve.latex is not None:
+        if curve.formula is not None:
             lines.append(f"% {_short(curve.step)}: {_short(curve.was)} to {_short(curve.now)}")
-            lines.append(
-                f"\\begin{{equation*}}\n{symbol_info(curve.variable).latex}^* = {curve.latex}\n\\end{{equation*}}"
-            )
+            formula = f"{symbol_info(curve.variable).latex}^* = {curve.formula.latex}"
+            lines.append(f"\\begin{{equation*}}\n{formula}\n\\end{{equation*}}")
     return "\n".join(lines)
 
 

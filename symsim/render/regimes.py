@@ -36,9 +36,10 @@ def latex_cases(found: Regimes) -> str:
         )
     for piece in found.pieces:
         for border in piece.borders:
-            if border.latex is not None:
+            if border.formula is not None:
                 words = f"{border.step}: {border.was} to {border.now} binds".replace("t_", "").replace("_", " ")
-                lines.append(f"% {words}\n\\begin{{equation*}}\n{variable}^* = {border.latex}\n\\end{{equation*}}")
+                formula = f"{variable}^* = {border.formula.latex}"
+                lines.append(f"% {words}\n\\begin{{equation*}}\n{formula}\n\\end{{equation*}}")
     return "\n".join(lines)
 
 

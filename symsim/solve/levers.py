@@ -12,12 +12,12 @@ import sympy
 from sympy import Expr, Rational, Symbol
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import is_symbol, substitute, symbol_info
+from symsim.algebra.symbols import SymbolInfo, is_symbol, substitute, symbol_info
 from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.breakdown import numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.notation.latex import expression_latex
-from symsim.notation.layout import laid_out
+from symsim.notation.layout import YOURS, Row, laid_out
 from symsim.notation.text import expression_text
 from symsim.solve.answer import Answer
 from symsim.solve.bisection import last_holding, ratio_middle
@@ -51,36 +51,40 @@ def with_closed_form(limits: list[Limit], answer: Answer) -> Answer:
     unknown = replace(tight, form=form).symbol(name)
     values = form.point(**point)
     piece = binding_arms(form.derivation, values, form.context).inlined()
-    bound = sympy.Symbol("bound", positive=True)
+    end, metric = "max" if tight.sense > 0 else "min", form.derivation.result
+    bound = sympy.Symbol(f"{metric.symbol}_{end}", positive=True)
+    values = {**values, bound.name: float(tight.bound)}
     above, below = sympy.fraction(piece)  # a rate is a quotient: x / y = bound where x = bound * y
-    found = _root(above - bound * below, unknown, value, {**values, "bound": float(tight.bound)}, form.context)
+    found = _root(above - bound * below, unknown, value, values, form.context)
     if found is None:
         return answer
-    exact = numbers((found,), {**values, "bound": float(tight.bound)}, form.context)[0]
+    exact = numbers((found,), values, form.context)[0]
     whole = is_symbol(name) and symbol_info(name).integer
     if not (value <= exact * (1 + 1e-12) < value + 1 if whole else math.isclose(value, exact, rel_tol=1e-6)):
         return answer
     held = [call for call in found.atoms(AppliedUndef) if unknown in call.free_symbols]
-    figures = numbers(tuple(held), {**values, "bound": float(tight.bound)}, form.context) if held else []
+    figures = numbers(tuple(held), values, form.context) if held else []
     found = substitute(found, {call: sympy.Float(figure, 6) for call, figure in zip(held, figures, strict=True)})
-    return _with_formula(answer, form, sympy.floor(found) if whole else found, "max" if tight.sense > 0 else "min")
+    return _with_formula(answer, form, sympy.floor(found) if whole else found, bound, end)
 
 
 PUT_IN = ("architecture", "deployment", "precision")
 """Kinds of symbols whose numbers stand in a closed form as text."""
 
 
-def _with_formula(answer: Answer, form: ClosedForm, found: Expr, end: str) -> Answer:
+def _with_formula(answer: Answer, form: ClosedForm, found: Expr, bound: Symbol, end: str) -> Answer:
     """found: the unknown, in symbols and the bound of a metric, which is the most or the least (end) of it."""
     name, metric = answer.variable, form.derivation.result
     layout = laid_out(form, "symbolic", "")
+    limit = SymbolInfo(bound.name, "workload", metric.unit, metric.meaning, f"{metric.latex}_{{\\{end}}}")
+    layout = replace(layout, symbols=(*layout.symbols, Row(limit, None, YOURS)))
     sign = symbol_info(name).latex if is_symbol(name) else name
-    latex = f"{sign} = {expression_latex(found, layout)}".replace("bound", f"{metric.latex}_{{\\{end}}}")
+    latex = f"{sign} = {expression_latex(found, layout)}"
     known = {name: number for name, number in form.bound.values.items() if name in form.symbols}
     put_in = [s for s in found.free_symbols if str(s) in known and form.symbols[str(s)].kind in PUT_IN]
     filled = substitute(found, {symbol: Rational(known[str(symbol)]) for symbol in put_in})
     text = expression_text(sympy.factor_terms(filled), "", layout)
-    return replace(answer, closed_form=f"{name} = {text}".replace("bound", f"{metric.symbol}_{end}"), latex=latex)
+    return replace(answer, closed_form=f"{name} = {text}", latex=latex)
 
 
 def _root(expr: Expr, unknown: Symbol, near: float, values: Mapping[str, Any], context: TableContext) -> Expr | None:

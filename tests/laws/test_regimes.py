@@ -73,7 +73,7 @@ def test_pieces_along_a_real_symbol(cost_model: str, along: str) -> None:
         assert before.high == after.low
         assert before.value_high == pytest.approx(after.value_low, rel=1e-9), "time is continuous in a rate"
         (border, *_) = after.borders
-        assert border.closed_form is not None
+        assert border.formula is not None
     for piece in map_.pieces:
         middle = (piece.low + piece.high) / 2
         assert piece.value(middle) == pytest.approx(costs.tpot.evaluate(**point, **{along: middle}), rel=1e-12)
@@ -85,7 +85,7 @@ def test_the_border_of_memory_bound_is_the_formula_one_writes() -> None:
     map_ = regimes(costs.tpot, "hbm_bandwidth", **POINT)
     border = next(b for piece in map_.pieces for b in piece.borders if b.step == "t_experts")
     assert (border.was, border.now) == ("memory", "compute")
-    assert border.closed_form == "peak_w*b_w*mfu_gemm(B, D, floor(2*F/world_size))/(2*hbm_efficiency*B*ep)"
+    assert border.formula.text == "peak_w*b_w*mfu_gemm(B, D, floor(2*F/world_size))/(2*hbm_efficiency*B*ep)"
     peak = 148e9 * 1024
     assert border.at == pytest.approx(peak * 2 * 0.798 / (2 * 0.8 * 64), rel=1e-9)
 
@@ -96,7 +96,7 @@ def test_a_border_in_closed_form_is_where_it_is_said_to_be(deployment: int, cost
     map_ = found("deepseek-v3", "h800", deployment, "2025-10", cost_model, "tpot", "B")
     for before, after in pairwise(map_.pieces):
         for border in after.borders:
-            assert (border.closed_form is None) == (border.root is None)
+            assert (border.formula is None) == (border.root is None)
             if border.root is not None:
                 assert before.high <= border.root <= after.low * (1 + 1e-9)
 
@@ -140,7 +140,7 @@ def test_the_curve_between_compute_and_memory_is_the_formula_one_writes() -> Non
     )
     core = next(curve for curve in map_.curves if curve.step == "t_core")
     assert {core.was, core.now} == {"memory", "compute"}
-    assert core.closed_form == "G*peak_bf16*b_kv*mfu_gqa_decode(H/tp, G/tp, d, B, C)/(2*H*hbm_efficiency)"
+    assert core.formula.text == "G*peak_bf16*b_kv*mfu_gqa_decode(H/tp, G/tp, d, B, C)/(2*H*hbm_efficiency)"
 
 
 REGIMES = ("regimes", "qwen3-8b")
