@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "symsim"
 
 ORDER = (
-    "errors extras paths | algebra | inputs | tables | language | quantization | model | cost | formula | notation"
+    "errors paths | algebra | inputs | tables | language | quantization | model | cost | formula | notation"
     " | solve | pipeline | serving | calibration | analysis | search | verification | infersim | webpage | api | render"
     " | publication | command | cli | __main__"
 )

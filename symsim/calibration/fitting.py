@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from symsim.calibration.measured import Array
 from symsim.cost.forms import named_form, numeric_slopes
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 
 FOLDS = 4
 MOST = 1000

@@ -16,7 +16,7 @@ import numpy as np
 
 from symsim.calibration.fitting import Fit, fit_form
 from symsim.calibration.measured import FORMS, device_numbers, size_arguments, skewed_loads
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 from symsim.paths import CALIBRATION
 from symsim.tables.coefficients import Coefficients, write_coefficients
 

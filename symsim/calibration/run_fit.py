@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.calibration.run_model import Predicted, Values
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 
 Array = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
 from symsim.inputs.config import ModelConfig
+from symsim.inputs.extras import load_extra
 
 
 @dataclass(frozen=True, slots=True)

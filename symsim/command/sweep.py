@@ -19,7 +19,7 @@ from symsim.command.load_tables import limits_of_load, sweep_document, write_loa
 from symsim.command.subject import add_subject, compiled, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 from symsim.render.plot import check_ending as check_picture
 from symsim.render.plot import save_front
 from symsim.render.terminal import write_table

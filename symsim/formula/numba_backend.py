@@ -11,10 +11,10 @@ import numpy as np
 
 from symsim.algebra.code_printer import code
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
 from symsim.formula.bound_tables import bound_tables
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import Program, Steps
+from symsim.inputs.extras import load_extra
 from symsim.tables.forms import Nearest, Table
 
 

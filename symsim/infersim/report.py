@@ -96,8 +96,6 @@ def simulate(
         "O": positive_integer("target_osl", target_osl),
         "T": positive_integer("max_prefill_tokens", max_prefill_tokens),
     }
-    if prefill_only and decode_only:
-        raise DeploymentError("--prefill-only and --decode-only exclude each other; give one of them")
     costs = compile_model(config, device_type, deployment, INFERSIM.name, tables, fallback=fallback)
     return report(costs, workload, target_tpot, prefill=not decode_only, decode=not prefill_only)
 
@@ -112,6 +110,8 @@ def _batch(stated: int | None, tgs: float, tpot: float) -> int:
 
 def report(costs: Compiled, workload: Mapping[str, int], target: float, *, prefill: bool, decode: bool) -> Report:
     """The report of a compiled model at one workload point; target is the TPOT goal in milliseconds."""
+    if not (prefill or decode):
+        raise DeploymentError("--prefill-only and --decode-only exclude each other; give one of them")
     values = costs.form("tpot").values(workload)
     static, raised = static_figures(costs.decode, values)
     prefilling = phase_figures(costs, costs.prefill, values) if prefill else {}

@@ -112,9 +112,8 @@ def lower(
     work = work_of(engine, shared)
     lowering = _Lowering(library=library, step=engine, degrees=shared, facts=facts, kinds=kinds, pad=pad)
     outside = None if formats is None else dict(formats)
-    lowering.body(
-        model.body, Env(scope=model_scope(model, work, kinds), work=work, values={"input": ()}, formats=outside)
-    )
+    scope = model_scope(model, work, kinds)
+    lowering.body(model.body, Env(scope=scope, work=work, values={"input": ()}, formats=outside))
     stages = _stages(shared, facts, kinds, pp_layers, alone)
     guards = {**lowering.guards, **alone}
     return verify(

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import DEFAULTS, is_symbol, symbol_info
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.ends import END, with_ends
 from symsim.formula.interval import RUNNING, widened
+from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
 
 POINTS = 200

@@ -8,8 +8,8 @@ from typing import Any
 
 from symsim.algebra.symbols import DEFAULTS
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
 from symsim.formula.closed_form import ClosedForm
+from symsim.inputs.extras import load_extra
 from symsim.notation.javascript import javascript_function
 from symsim.paths import read_text
 

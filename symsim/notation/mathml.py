@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 from symsim.notation.cut import cut_latex
 from symsim.notation.latex import Lines, expression_latex
 from symsim.notation.layout import Layout

@@ -18,8 +18,8 @@ from symsim.analysis.sensitivity import Sensitivity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
 from symsim.formula.breakdown import breakdown
+from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
 from symsim.render.regime_map import binding_text
 from symsim.search.pareto import FrontPoint

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
 from symsim.search.blocks import FEASIBLE, Block
 from symsim.search.plan import Plan, attributes, coordinates, is_text, is_whole

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symsim.errors import DeploymentError, SymsimError
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 from symsim.language.query import Constraint
 from symsim.paths import replacing
 from symsim.pipeline.compiled import Compiled

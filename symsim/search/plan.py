@@ -126,9 +126,7 @@ def plan_sweep(
     sentences = tuple(dict.fromkeys(refusals.values()))
     reasons = _reasons(constraints, names)
     codes = {i: len(reasons) + sentences.index(sentence) for i, sentence in refusals.items()}
-    units = {name: named_metric(name).unit for name in names}
     notes = tuple(dict.fromkeys(note for found in costs.values() for note in (*found.notes, *found.assumptions)))
-    every = (*reasons, *sentences)
     head = f"{first.config.path}, {first.cost_model.name} cost model, tables {first.context.vintage}"
     return Plan(
         outer=outer,
@@ -137,9 +135,9 @@ def plan_sweep(
         refused=codes,
         formulas=formulas,
         metrics=names,
-        units=units,
+        units={name: named_metric(name).unit for name in names},
         limits=subject_to,
-        reasons=every,
+        reasons=(*reasons, *sentences),
         scalars=scalars | single,
         assumed=assumed,
         notes=notes,

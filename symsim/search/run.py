@@ -17,8 +17,8 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from symsim.extras import load_extra
 from symsim.formula.grid import Axes
+from symsim.inputs.extras import load_extra
 from symsim.search.blocks import FEASIBLE, Block, Slices, evaluate_blocks, refused_block
 from symsim.search.files import write
 from symsim.search.pareto import NEEDS, Front

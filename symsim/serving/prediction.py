@@ -138,18 +138,7 @@ def _figures(ask: Ask, found: Served, counted: Sequence[tuple[int, Deployed]], e
         "gpus": gpus,
     }
     if not found.solved:
-        return Figures(
-            **stated,
-            **dict.fromkeys(("tpot", "e2e", "request_rate", "output_rate", "running")),
-            ttft=dict.fromkeys(("mean", "p50", "p90", "p99")),
-            itl=dict.fromkeys(("p50", "p99")),
-            load={},
-            memory=last.room.filled(0.0, last.layout),
-            binding=("capacity",),
-            sentence=found.sentence,
-            warnings=(found.sentence, *warnings(ask, sides, found)),
-            served=found,
-        )
+        return _unserved(found, last, stated, warnings(ask, sides, found))
     values, answers = found.values, ask.osl.mean > 1
     apart = len(sides) > 1
     rate = ask.rate or values["rate"] * (1 if apart else engines)
@@ -172,6 +161,22 @@ def _figures(ask: Ask, found: Served, counted: Sequence[tuple[int, Deployed]], e
         served=found,
     )
     return _with_expenses(figures, ask, counted)
+
+
+def _unserved(found: Served, last: Deployed, stated: Mapping[str, Any], warned: Sequence[str]) -> Figures:
+    """No figures where nothing is served, and the sentence that says why."""
+    return Figures(
+        **stated,
+        **dict.fromkeys(("tpot", "e2e", "request_rate", "output_rate", "running")),
+        ttft=dict.fromkeys(("mean", "p50", "p90", "p99")),
+        itl=dict.fromkeys(("p50", "p99")),
+        load={},
+        memory=last.room.filled(0.0, last.layout),
+        binding=("capacity",),
+        sentence=found.sentence,
+        warnings=(found.sentence, *warned),
+        served=found,
+    )
 
 
 def _with_expenses(figures: Figures, ask: Ask, counted: Sequence[tuple[int, Deployed]]) -> Figures:

@@ -9,7 +9,7 @@ from typing import Any
 
 from symsim.algebra.symbols import DEFAULTS, SymbolInfo, symbol_info
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.mathml import step_rows, symbol_table
 from symsim.paths import read_text, replacing

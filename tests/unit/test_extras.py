@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from symsim.errors import SymsimError
-from symsim.extras import load_extra
+from symsim.inputs.extras import load_extra
 
 
 def test_an_absent_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

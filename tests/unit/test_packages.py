@@ -1,5 +1,6 @@
 """Data flows one way: a package imports its own rank or lower ones, and modules import each other in no circle."""
 
+import ast
 import graphlib
 
 from tests.package_ranks import PACKAGE, RANK, arrows, modules, room
@@ -21,3 +22,15 @@ def test_every_package_has_a_rank_and_every_rank_a_package() -> None:
     rooms = {room(name) for name in modules()}
     assert rooms <= set(RANK)
     assert len([name for name in rooms if (PACKAGE / name).is_dir()]) <= 22
+    assert {file.stem for file in PACKAGE.glob("*.py")} == {"__init__", "__main__", "cli", "errors", "paths"}
+
+
+def test_functions_fit_a_screen() -> None:
+    lengths = {
+        f"{file.relative_to(PACKAGE)}: {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert not [name for name, lines in lengths.items() if lines > 45]
+    assert sum(lines > 30 for lines in lengths.values()) < len(lengths) / 40
