@@ -34,7 +34,7 @@ SymbolKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolInfo:
     """What a symbol stands for. `unit` is the SI unit of its value ("1" for a pure number).
 
@@ -129,7 +129,7 @@ def _of_format(name: str) -> SymbolInfo:
     words = found[1].replace("_", " ")
     unit, latex, meaning = _TABLE["open"]["b_FORMAT"]
     spaced = latex.replace("FORMAT", words.replace(" ", "\\,"))
-    return SymbolInfo(name, "precision", unit, meaning.replace("FORMAT", words), spaced)
+    return SymbolInfo(name=name, kind="precision", unit=unit, meaning=meaning.replace("FORMAT", words), latex=spaced)
 
 
 _COEFFICIENT = re.compile(r'\s+coefficient (\w+) +"([^"]*)".*"([^"]*)"')
@@ -171,7 +171,7 @@ def _of_coefficient(name: str) -> SymbolInfo | None:
     of = stem.removeprefix(f"{coefficient}_").replace("_", "\\,") + (f",\\,{suffix}" if suffix else "")
     latex = f"{subscripted(coefficient)}^{{\\mathrm{{{of}}}}}"
     said = f"{meaning} ({suffix})" if suffix else meaning
-    return SymbolInfo(name, "calibration", unit, said, latex)
+    return SymbolInfo(name=name, kind="calibration", unit=unit, meaning=said, latex=latex)
 
 
 def weight_symbol(format_name: str) -> str:

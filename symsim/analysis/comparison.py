@@ -23,8 +23,8 @@ LONGEST = 2**18
 """Crossings are looked for at every whole number up to here, which is beyond every measured row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChange:
     """One named step in both formulas. difference: B - A; a, b: the step in each; None where it has none.
 
     value_a, value_b: its SI value at the point, zero where the formula has no such step.
@@ -65,7 +65,7 @@ class Input:
     value_b: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
     """Where B starts (or stops) being smaller than A. formula: on the piece that holds there, or None.
 
@@ -88,7 +88,7 @@ class Crossing:
         return {name: getattr(self, name) for name in fields} | {"closed_form": text, "latex": latex}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """terms run from the metric down; only those whose formula or figure differs are `changed`."""
 
@@ -97,7 +97,7 @@ class Comparison:
     a: str
     b: str
     at: Mapping[str, int]
-    terms: tuple[Term, ...]
+    terms: tuple[StepChange, ...]
     inputs: tuple[Input, ...]
 
     def __repr__(self) -> str:
@@ -108,7 +108,7 @@ class Comparison:
         return html_table(f"{self.metric}: from {self.a} to {self.b}", changes)
 
     @property
-    def changed(self) -> tuple[Term, ...]:
+    def changed(self) -> tuple[StepChange, ...]:
         return tuple(term for term in self.terms if term.is_otherwise or term.change)
 
     def as_dict(self) -> dict[str, Any]:
@@ -134,13 +134,13 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
     values = [_step_values(form, point) for form in (one, other)]
     both = _sheet(left, right, level)
     return Comparison(
-        one.name,
-        one.unit,
-        one.subject,
-        other.subject,
-        point,
-        tuple(_term(name, left, right, both, *values) for name in _names(left, right)),
-        _inputs(one, other),
+        metric=one.name,
+        unit=one.unit,
+        a=one.subject,
+        b=other.subject,
+        at=point,
+        terms=tuple(_term(name, left, right, both, *values) for name in _names(left, right)),
+        inputs=_inputs(one, other),
     )
 
 
@@ -180,7 +180,15 @@ def _crossing(
     found = root(pieces[1] - pieces[0], one.symbol_of(variable), before + 1, values, one.context)
     letter = "B" if smaller else "A"
     if found is None:
-        return Crossing(variable, before, before + 1, letter, None, None, True)
+        return Crossing(
+            variable=variable,
+            before=before,
+            after=before + 1,
+            smaller_after=letter,
+            value=None,
+            formula=None,
+            jump=True,
+        )
     terms = (("root", found),)
     compiled = program(terms, ("root",), "python")
     value = float(compiled.at(values, one.context)[0])
@@ -191,7 +199,15 @@ def _crossing(
         symbols=(*printed[0].symbols, *printed[1].symbols),
         tables=(*printed[0].tables, *printed[1].tables),
     )
-    return Crossing(variable, before, before + 1, letter, value, Written(found, joined), not met)
+    return Crossing(
+        variable=variable,
+        before=before,
+        after=before + 1,
+        smaller_after=letter,
+        value=value,
+        formula=Written(found, joined),
+        jump=not met,
+    )
 
 
 def _without(form: ClosedForm, variable: str) -> ClosedForm:
@@ -221,14 +237,22 @@ def _term(
     both: Layout,
     values_a: Mapping[str, float],
     values_b: Mapping[str, float],
-) -> Term:
+) -> StepChange:
     before, after = (next((s for s in d.steps if s.symbol.name == name), None) for d in (left, right))
     step = after or before
     assert step is not None
     a, b = (None if s is None else Written(s.expr, both, s.unit) for s in (before, after))
     change: Expr = (after.expr if after else 0) - (before.expr if before else 0)  # pyright: ignore
-    values = values_a.get(name, 0.0), values_b.get(name, 0.0)
-    return Term(name, step.unit, step.meaning, a, b, Written(change, both, step.unit), *values)
+    return StepChange(
+        name=name,
+        unit=step.unit,
+        meaning=step.meaning,
+        a=a,
+        b=b,
+        difference=Written(change, both, step.unit),
+        value_a=values_a.get(name, 0.0),
+        value_b=values_b.get(name, 0.0),
+    )
 
 
 def _sheet(left: Derivation, right: Derivation, level: Level) -> Layout:

@@ -46,7 +46,7 @@ class Region:
     expression: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
     """Between two arms of a step. variable: which symbol the formula is solved for; formula: None where measured rows
     make the arms jump; at: a point near which it runs."""
@@ -59,7 +59,7 @@ class Curve:
     formula: Written | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegimeMap:
     """A metric over two symbols. xs, ys: points of the map; index: region of each (rows are ys).
 
@@ -148,23 +148,26 @@ def map_regimes(whole: ClosedForm, variables: tuple[str, str], ranges: tuple[End
     regions = tuple(_region(form, scan, values, metric, index == i, (xs, ys)) for i in range(len(kinds)))
     mine = scanned(form, values, {name: np.array([here[name]]) for name in variables})
     there = np.flatnonzero((kinds == mine.chosen[0]).all(axis=1))
-    words = (form.name, form.derivation.result.latex, form.unit, variables, whole.subject, {**point, **here})
     stated = {**at, **here} if "C" not in variables else {**others, **here}
     lines = tuple(regimes_along(whole, name, *ends, **stated) for name, ends in zip(variables, ranges, strict=True))
     order = sorted(range(len(kinds)), key=lambda i: -regions[i].share)
     place = {old: new for new, old in enumerate(order)}
-    renumbered = np.vectorize(place.__getitem__, otypes=[np.int64])(index)
     return RegimeMap(
-        *words,
-        xs,
-        ys,
-        metric,
-        renumbered,
-        tuple(regions[i] for i in order),
-        _curves(form, scan, values, variables, index.shape),
-        place[int(there[0])] if len(there) else -1,
-        exact_at(form, mine, values, 0),
-        (lines[0], lines[1]),
+        metric=form.name,
+        latex=form.derivation.result.latex,
+        unit=form.unit,
+        variables=variables,
+        subject=whole.subject,
+        at={**point, **here},
+        xs=xs,
+        ys=ys,
+        values=metric,
+        index=np.vectorize(place.__getitem__, otypes=[np.int64])(index),
+        regions=tuple(regions[i] for i in order),
+        curves=_curves(form, scan, values, variables, index.shape),
+        here=place[int(there[0])] if len(there) else -1,
+        expression=exact_at(form, mine, values, 0),
+        along=(lines[0], lines[1]),
     )
 
 
@@ -259,6 +262,20 @@ def _curve(
         low, high = (float(scan.axes[variable][at]) for at in (before, after))
         if crossed is not None and low <= crossed[1] <= high * (1 + 1e-9):
             formula = Written(crossed[0], laid_out(form, "symbolic", ""))
-            return Curve(step, scan.labels(before)[i], scan.labels(after)[i], variable, places[after], formula)
+            return Curve(
+                step=step,
+                was=scan.labels(before)[i],
+                now=scan.labels(after)[i],
+                variable=variable,
+                at=places[after],
+                formula=formula,
+            )
     before, after = pairs[len(pairs) // 2]
-    return Curve(step, scan.labels(before)[i], scan.labels(after)[i], variable, places[after], None)
+    return Curve(
+        step=step,
+        was=scan.labels(before)[i],
+        now=scan.labels(after)[i],
+        variable=variable,
+        at=places[after],
+        formula=None,
+    )

@@ -35,7 +35,7 @@ SPAN = 64.0
 """A real symbol is looked at from its value / SPAN to its value x SPAN, unless a range is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Border:
     """Where a piece starts. step: the named step that changes; was, now: what bound it, or the table that answers.
 
@@ -51,7 +51,7 @@ class Border:
     root: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """From low to high, both included (whole numbers) or touching (real). borders: what changed at low.
 
@@ -81,7 +81,7 @@ class Piece:
         return float(substitute(self.expression, {variable: exact}))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Regimes:
     """All pieces of one metric in one symbol.
 
@@ -164,10 +164,17 @@ def regimes_along(
     if not _whole(variable):
         pieces = _touching(pieces, scan.grid[-1])
     inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
-    stated = {**point, variable: here}
-    where = inside[0] if inside else -1
-    words = (form.name, form.derivation.result.latex, form.unit, variable, symbol_info(variable).unit, subject)
-    return Regimes(*words, stated, where, tuple(pieces))
+    return Regimes(
+        metric=form.name,
+        latex=form.derivation.result.latex,
+        unit=form.unit,
+        variable=variable,
+        variable_unit=symbol_info(variable).unit,
+        subject=subject,
+        at={**point, variable: here},
+        here=inside[0] if inside else -1,
+        pieces=tuple(pieces),
+    )
 
 
 def _over_stretches(
@@ -182,8 +189,9 @@ def _over_stretches(
     for before, part, found in zip([None, *parts], parts, every, strict=False):
         first, *rest = found.pieces
         if before is not None:
-            words = (f"{before.count} chunks of a prompt", f"{part.count} chunks of a prompt")
-            first = replace(first, borders=(Border(first.low, form.derivation.result.symbol.name, *words),))
+            was, now = (f"{count} chunks of a prompt" for count in (before.count, part.count))
+            change = Border(at=first.low, step=form.derivation.result.symbol.name, was=was, now=now)
+            first = replace(first, borders=(change,))
         pieces += [first, *rest]
     inside = [i for i, piece in enumerate(pieces) if piece.low <= here <= piece.high]
     where = inside[0] if inside else -1
@@ -214,7 +222,14 @@ def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any
     binds = dict(zip(steps, scan.labels(start), strict=True))
     borders = () if start == 0 else _borders(form, scan, variable, values, start)
     low = float(scan.grid[start]) if _whole(variable) or not borders else borders[0].at
-    return Piece(_number(variable, low), _number(variable, scan.grid[stop]), borders, binds, expression, affine)
+    return Piece(
+        low=_number(variable, low),
+        high=_number(variable, scan.grid[stop]),
+        borders=borders,
+        binds=binds,
+        expression=expression,
+        affine=affine,
+    )
 
 
 def _number(variable: str, value: float) -> float:
@@ -231,7 +246,7 @@ def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, A
             found.append(_flip(form, scan, (step, node, was, now), variable, values, start))
     for constant, was, now in zip(scan.constants, *scan.figures[start - 1 : start + 1], strict=True):
         if was != now:
-            found.append(Border(low, str(constant), f"{was:.6g}", f"{now:.6g}"))
+            found.append(Border(at=low, step=str(constant), was=f"{was:.6g}", now=f"{now:.6g}"))
     return tuple(found)
 
 
@@ -248,15 +263,17 @@ def _flip(
     low = float(scan.grid[start])
     crossed = crossing(form, scan, node, variable, values, start)
     if crossed is None:
-        return Border(low, step, was, now)
+        return Border(at=low, step=step, was=was, now=now)
     found, where = crossed
     if not float(scan.grid[start - 1]) <= where <= low * (1 + 1e-9):  # the arms cross elsewhere: a row made them jump
-        return Border(low, step, was, now)
+        return Border(at=low, step=step, was=was, now=now)
     border = low if _whole(variable) else where
-    return Border(border, step, was, now, Written(found, laid_out(form, "symbolic", "")), where)
+    return Border(
+        at=border, step=step, was=was, now=now, formula=Written(found, laid_out(form, "symbolic", "")), root=where
+    )
 
 
 def _touching(pieces: list[Piece], last: float) -> list[Piece]:
     """Pieces of a real symbol reach to where the next one starts."""
     ends = [*(piece.low for piece in pieces[1:]), float(last)]
-    return [Piece(p.low, end, p.borders, p.binds, p.expression, p.affine) for p, end in zip(pieces, ends, strict=True)]
+    return [replace(piece, high=end) for piece, end in zip(pieces, ends, strict=True)]

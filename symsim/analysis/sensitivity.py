@@ -35,7 +35,7 @@ KINDS = ("workload", "hardware", "convention", "engine")
 """Kinds of symbols that are inputs unless others are asked for; sizes of models and deployments are whole numbers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sensitivity:
     """One input. derivative, elasticity: (from below, from above), equal away from kinks; SI units.
 
@@ -138,7 +138,16 @@ def _sensitivity(
     factors = {s: sympy.S.One for s in sides[1].free_symbols if str(s).startswith("factor_")}
     shown = substitute(sides[1], factors)
     elasticity = (below * value / metric, above * value / metric)
-    return Sensitivity(name, meaning, unit, value, (below, above), elasticity, more, Written(shown, printed))
+    return Sensitivity(
+        name=name,
+        meaning=meaning,
+        unit=unit,
+        value=value,
+        derivative=(below, above),
+        elasticity=elasticity,
+        gain=more,
+        formula=Written(shown, printed),
+    )
 
 
 def _moved(form: ClosedForm, values: Mapping[str, Any], name: str, value: float) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.analysis.comparison import Comparison, Crossing, Term
+from symsim.analysis.comparison import Comparison, Crossing, StepChange
 from symsim.api.costs import Costs
 from symsim.command.compare_loads import add_load, compare_loads, taken
 from symsim.command.flags import add_json, write_json
@@ -126,7 +126,7 @@ def _write(found: Comparison) -> None:
     write_table(("term", "A", "B", "B - A", "change", "meaning"), [_cells(term) for term in found.changed])
 
 
-def _line(term: Term) -> str:
+def _line(term: StepChange) -> str:
     match term.a, term.b:
         case None, Written() as only:
             return f"only in B: {only.text}"
@@ -136,7 +136,7 @@ def _line(term: Term) -> str:
             return f"= {term.difference.text}"
 
 
-def _cells(term: Term) -> tuple[str, ...]:
+def _cells(term: StepChange) -> tuple[str, ...]:
     quantities = [format_quantity(v, term.unit) if v else "" for v in (term.value_a, term.value_b)]
     share = f"{term.value_b / term.value_a - 1:+.1%}" if term.value_a and term.value_b else ""
     sign = "+" if term.change > 0 else ""

@@ -21,7 +21,7 @@ from symsim.tables.lookup import Found, bind
 from symsim.tables.table import TableContext
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpLine:
     """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step, on
     all stages of a pipeline together.
@@ -76,7 +76,17 @@ def breakdown(
         intensity = flops / hbm if hbm else None
         lines.append(
             OpLine(
-                op.name, op.kernel, flops, hbm, link, intensity, seconds, repeats[0], bound, source, _format(op, cost)
+                name=op.name,
+                kernel=op.kernel,
+                flops=flops,
+                hbm_bytes=hbm,
+                link_bytes=link,
+                intensity=intensity,
+                seconds=seconds,
+                times=repeats[0],
+                bound=bound,
+                source=source,
+                format=_format(op, cost),
             )
         )
     return _of_the_slowest(lines, passed)

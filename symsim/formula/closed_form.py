@@ -432,7 +432,9 @@ class ClosedForm:
             return symbol_info(name)
         source = self.bound.sources.get(name)
         meaning = "" if source is None else source.meaning
-        return SymbolInfo(name, "architecture", "1", meaning, subscripted(name), integer=True)
+        return SymbolInfo(
+            name=name, kind="architecture", unit="1", meaning=meaning, latex=subscripted(name), integer=True
+        )
 
 
 def _kind(name: str) -> str:

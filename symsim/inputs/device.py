@@ -50,7 +50,7 @@ GPUS_PER_NODE = 8
 """Where a device file does not say: DGX, HGX and OAM systems hold eight."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Device:
     """One accelerator; equal to itself only, so that what is worked out from it can be cached by it.
 
@@ -207,28 +207,34 @@ def _read(path: Path) -> Device:
     data, base = _based(file, data, path)
     printed = file.quantities("datasheet", data, FIELDS) | file.quantities("conversion", data, _CYCLES)
     driver = file.quantities("driver", data, _DRIVER, apart="source")
-    measured = file.quantities("achievable", data, _SHARES)
+    reached = file.quantities("achievable", data, _SHARES)
     assume = file.quantities("assume", data, {**FIELDS, "mfu": "1"}, apart="achievable")
     for field in _REQUIRED:
         if field not in printed | driver | assume:
             raise DataError(f"{file.path}: [datasheet] has no {field}, which every device needs")
     if "mfu" not in assume:
         raise DataError(f"{file.path}: [assume] has no mfu; state the share of peak to take where no table answers")
+    usual = {field: value for field, value in assume.items() if field != "mfu"}
     guessed = file.quantities("assume.achievable", data, _SHARES)
-    figures = file.joined(
-        printed | driver, {field: value for field, value in assume.items() if field != "mfu"}, "datasheet"
-    )
-    shares = file.joined(measured, guessed, "achievable")
-    assumed = frozenset((*(assume.keys() - {"mfu"}), *(f"{field} achievable" for field in guessed)))
-    scales = file.names("block_scales", data, BLOCK_FORMATS)
+    assumed = frozenset((*usual, *(f"{field} achievable" for field in guessed)))
     stated = file.section("cost_model", data)
     file.check(stated, COST_MODELS, "cost_model")
     overrides = {model: file.quantities(f"cost_model.{model}", data, FIELDS) for model in stated}
-    name, source = file.line("name", data, path.stem), file.line("source", data, "no source stated")
-    reported = dict.fromkeys(driver, file.line("source", file.section("driver", data), "as its driver reports it"))
-    expenses = read_price(file, data), read_power(file, data)
-    measured = path.stem if base is None else base.measured
-    key = path.stem.upper() if base is None else base.key
-    asked = path.stem if path.parent == HARDWARE else display_path(path)
-    stated_in = name, key, measured, asked, path, source
-    return Device(*stated_in, figures, shares, assume, assumed, scales, overrides, reported, *expenses)
+    reporter = file.line("source", file.section("driver", data), "as its driver reports it")
+    return Device(
+        name=file.line("name", data, path.stem),
+        key=path.stem.upper() if base is None else base.key,
+        measured=path.stem if base is None else base.measured,
+        asked=path.stem if path.parent == HARDWARE else display_path(path),
+        path=path,
+        source=file.line("source", data, "no source stated"),
+        figures=file.joined(printed | driver, usual, "datasheet"),
+        achievable=file.joined(reached, guessed, "achievable"),
+        assume=assume,
+        assumed=assumed,
+        block_scales=file.names("block_scales", data, BLOCK_FORMATS),
+        overrides=overrides,
+        reported=dict.fromkeys(driver, reporter),
+        price=read_price(file, data),
+        power=read_power(file, data),
+    )

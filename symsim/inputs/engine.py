@@ -59,7 +59,7 @@ ENDS = ("low", "high", "ttft_low", "ttft_high")
 _SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags", "time")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Engine:
     """How a serving engine plans the memory of one GPU; equal to itself only, as a Device is.
 

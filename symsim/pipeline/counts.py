@@ -42,7 +42,7 @@ BUFFER = "buffer"
 """Listed under this is what is held but is no parameter."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
     """How many weights a model has, in elements: the causal language model, tied weights once.
 
@@ -116,7 +116,18 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
     inner = total - head - (0 if tied else embedding)
     other = sum(amount for part, amount in outside.items() if part not in ("embedding", "lm_head"))
     stored = _stored(family)
-    return Parameters(total, active, embedding, head, tied, inner, other, layers, family.sizes.omitted, stored)
+    return Parameters(
+        total=total,
+        active=active,
+        embedding=embedding,
+        lm_head=head,
+        tied=tied,
+        non_embedding=inner,
+        other=other,
+        layers=layers,
+        not_counted=family.sizes.omitted,
+        checkpoint=stored,
+    )
 
 
 def _stored(family: Family) -> Mapping[str, int] | str:

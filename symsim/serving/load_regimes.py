@@ -17,7 +17,7 @@ from symsim.solve.bisection import last_holding, whole_middle
 Label = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPiece:
     """From `low` to `high` the same limits hold; the figures are those at its start, None where nothing is served.
 

@@ -76,7 +76,9 @@ def _with_formula(answer: Answer, form: ClosedForm, found: Expr, bound: Symbol, 
     """found: the unknown, in symbols and the bound of a metric, which is the most or the least (end) of it."""
     name, metric = answer.variable, form.derivation.result
     layout = laid_out(form, "symbolic", "")
-    limit = SymbolInfo(bound.name, "workload", metric.unit, metric.meaning, f"{metric.latex}_{{\\{end}}}")
+    limit = SymbolInfo(
+        name=bound.name, kind="workload", unit=metric.unit, meaning=metric.meaning, latex=f"{metric.latex}_{{\\{end}}}"
+    )
     layout = replace(layout, symbols=(*layout.symbols, Row(limit, None, YOURS)))
     sign = symbol_info(name).latex if is_symbol(name) else name
     latex = f"{sign} = {expression_latex(found, layout)}"

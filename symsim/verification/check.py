@@ -9,7 +9,7 @@ writing the same.  Formulas found equal are then evaluated at random points, tab
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
@@ -30,7 +30,7 @@ from symsim.verification.row_check import ranges_of, wrong_rows
 from symsim.verification.step_check import Judge
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """Whether a text's equations equal the derived ones.
 
@@ -120,53 +120,50 @@ def _compared_side(
 
 
 def _verdict(
-    text: str,
-    compiled: Compiled,
-    metric: str,
-    path: str,
-    given: Collection[Step],
-    define: Mapping[str, str],
-    at: Mapping[str, float],
-) -> Verdict:
+    text: str, compiled: Compiled, metric: str, path: str,
+    given: Collection[Step], define: Mapping[str, str], at: Mapping[str, float],
+) -> Verdict:  # fmt: skip
     form = compiled.with_one_peak(metric)
     _refuse_chunks(form, path, at)
     values = form.values({name: int(value) for name, value in at.items()})
     judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
     read = read_text(text, path, compiled, form, define)
     ranges = ranges_of(form, values, read.literals)
-    differences: list[Difference] = []
-    checked: list[Step] = []
+    checked = [step for step, _ in read.equations]
+    if not checked:
+        lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
+        raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
     named: set[Symbol] = set()
+    differences: list[Difference] = []
     deviations: list[Fraction] = []
     for stated in read.stated:
-        found, hidden = judge.wrong_values(stated, read.literals)
-        differences += found
+        wrong, hidden = judge.wrong_values(stated, read.literals)
+        differences += wrong
         deviations += hidden
     for step, equation in read.equations:
-        checked.append(step)
         for side in equation.sides:
             wrong, hidden, symbols = _compared_side(judge, read, ranges, step, side, equation.span)
             differences += wrong
             deviations += hidden
             named |= symbols
-    if not checked:
-        lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
-        raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
-    left = [
-        step for step in form.derivation.steps if step.symbol in named and step not in checked and step not in given
-    ]
+    apart = (*checked, *given)
+    left = [step for step in form.derivation.steps if step.symbol in named and step not in apart]
     if len(dict.fromkeys(step.symbol for step in checked)) > 1:
         differences += [judge.missing_step(step) for step in left]
         left = []
-    taken = tuple(step.symbol.name for step in left)
-    parts = (form.name, compiled.subject, dict(at), _worst(deviations), tuple(checked), taken)
-    chosen = tuple(str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
-    return Verdict(*parts, chosen, tuple(differences), read.counted)
+    chosen = (str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
+    return Verdict(
+        metric=form.name,
+        subject=compiled.subject,
+        at=dict(at),
+        deviation=float(max(deviations)) if deviations else None,
+        steps=tuple(checked),
+        taken=tuple(step.symbol.name for step in left),
+        passed_over=tuple(chosen),
+        differences=tuple(differences),
+        counted=read.counted,
+    )
 
 
 def _stated(at: Mapping[str, float]) -> str:
     return ", ".join(f"{name} = {at[name]:g}" for name in ("S", "T"))
-
-
-def _worst(deviations: Sequence[Fraction]) -> float | None:
-    return float(max(deviations)) if deviations else None

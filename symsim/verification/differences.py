@@ -34,7 +34,7 @@ from symsim.notation.layout import Layout
 from symsim.notation.text import expression_text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """One thing that is otherwise. kind: missing term, extra term, missing arm, extra arm, wrong coefficient,
     wrong term, wrong row (of regimes), missing step, other value or wrong value (of a symbol, which then is `step`).
@@ -248,7 +248,16 @@ class Report:
         latex = expression_latex(shown, self._sheet(shown), self.step.unit)
         value = self.ground.value(shown)
         return Difference(
-            kind, step.symbol.name, step.latex, yours, derived, latex, self.step.unit, value, source, self.line
+            kind=kind,
+            step=step.symbol.name,
+            step_latex=step.latex,
+            yours=yours,
+            derived=derived,
+            latex=latex,
+            unit=self.step.unit,
+            value=value,
+            source=source,
+            line=self.line,
         )
 
 

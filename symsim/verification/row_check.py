@@ -45,7 +45,15 @@ def wrong_rows(ranges: Ranges, rows: Expr, step: Step, ground: Ground, span: Spa
             yours, derived = (format_quantity(one, step.unit, 6) for one in (mine, theirs))
             where = f"at {variable} = {at:g}"
             wrong[row] = Difference(
-                "wrong row", step.symbol.name, step.latex, f"row {row + 1} ({written}) = {yours} {where}", derived,
-                step.latex, step.unit, None, None, span.line,
-            )  # fmt: skip
+                kind="wrong row",
+                step=step.symbol.name,
+                step_latex=step.latex,
+                yours=f"row {row + 1} ({written}) = {yours} {where}",
+                derived=derived,
+                latex=step.latex,
+                unit=step.unit,
+                value=None,
+                source=None,
+                line=span.line,
+            )
     return list(wrong.values())

@@ -215,7 +215,18 @@ class Judge:
             mine, theirs = (_number(value, unit, 15) for value in (yours, derived))
         known = self.form.bound.sources.get(name)
         source = None if known is None else str(known)
-        return Difference("wrong value", said, said, mine, theirs, said, unit, None, source, stated.equation.span.line)
+        return Difference(
+            kind="wrong value",
+            step=said,
+            step_latex=said,
+            yours=mine,
+            derived=theirs,
+            latex=said,
+            unit=unit,
+            value=None,
+            source=source,
+            line=stated.equation.span.line,
+        )
 
     def missing_step(self, step: Step) -> Difference:
         report = Report(self.ground, step, None)
