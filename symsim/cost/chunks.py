@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 from symsim.algebra.symbols import step_symbol, substitute, symbol, symbol_or_zero
 from symsim.cost.derivation import Derivation, Step
 from symsim.cost.metric_table import Metric, timed
-from symsim.cost.metrics import PricedPhase, derivation
+from symsim.cost.metrics import PricedStep, derivation
 from symsim.model.op_graph import Guard
 
 TOKENS, LENGTH, PAST = symbol("T"), symbol("S"), symbol_or_zero("past")
@@ -82,7 +82,7 @@ def _of_chunk(step: Step, expr: Expr, number: int, *, whole: bool) -> Step:
     )
 
 
-def in_chunks(metric: Metric, phase: PricedPhase) -> Chunks:
+def in_chunks(metric: Metric, phase: PricedStep) -> Chunks:
     """A metric of prompts that are cut into chunks. phase: the priced step of one chunk."""
     *rows, first = timed(metric)
     ranks = phase.graph.degrees["cp"]

@@ -26,7 +26,7 @@ from symsim.model.step import EngineStep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PricedPhase:
+class PricedStep:
     """One phase, priced: its graph, costs and times by operator name; guards: the conditions under which it holds.
 
     fitted: the seconds of operators that measured kernels stand in for, and which; engine: what it adds to them.
@@ -57,20 +57,20 @@ class MemoryPlan:
     """How an engine plans memory. fullest: its largest step, priced; unused: what it leaves, a formula over the steps
     of the metric of memory; origin: where the formula is from."""
 
-    fullest: PricedPhase
+    fullest: PricedStep
     unused: str
     origin: str
 
 
 def priced_phase(
     graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard, ...], two_batches: bool, plan: Plan | None = None
-) -> PricedPhase:
+) -> PricedStep:
     """A phase, overlapped when asked and when its layers can be. decided: what pricing the kernels decided; plan: the
     measured kernels that stand in for its operators, where they do."""
     fitted = {} if plan is None else fitted_times(graph, costs, plan)
     overlapped = two_batches and any(overlaps(stages) for stages in _bodies(graph).values())
     guards = tuple(dict.fromkeys((*graph.guards, *decided)))
-    return PricedPhase(graph, costs, overlapped, guards, fitted, None if plan is None else plan.engine)
+    return PricedStep(graph, costs, overlapped, guards, fitted, None if plan is None else plan.engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class _Start:
 
 
 def derivation(
-    metric: Metric, phase: PricedPhase, base: Derivation | None = None, plan: MemoryPlan | None = None
+    metric: Metric, phase: PricedStep, base: Derivation | None = None, plan: MemoryPlan | None = None
 ) -> Derivation:
     """A metric of a phase, as its row of the table says. base: the derivation of the metric that it starts from; plan:
     of an engine, where memory is planned by one.
@@ -118,7 +118,7 @@ def _of_all(which: str, stages: list[Expr]) -> Expr:
     return chosen
 
 
-def _start(metric: Metric, phase: PricedPhase, base: Derivation | None, plan: MemoryPlan | None) -> _Start:
+def _start(metric: Metric, phase: PricedStep, base: Derivation | None, plan: MemoryPlan | None) -> _Start:
     match metric.starts_from:
         case "time":
             steps, total = _step_time(phase)
@@ -129,7 +129,7 @@ def _start(metric: Metric, phase: PricedPhase, base: Derivation | None, plan: Me
             return _Start((base or derivation(metrics()[other], phase)).steps, {})
 
 
-def _planned(start: _Start, phase: PricedPhase, plan: MemoryPlan | None) -> _Start:
+def _planned(start: _Start, phase: PricedStep, plan: MemoryPlan | None) -> _Start:
     """What stays in memory; by an engine's plan also what its largest step needs, and what it leaves of each stage."""
     if plan is None:
         kept = {"reserved": reserved(phase.graph), "activations": sympy.S.Zero, "unused": sympy.S.Zero}
@@ -152,7 +152,7 @@ def _planned(start: _Start, phase: PricedPhase, plan: MemoryPlan | None) -> _Sta
     return _Start(tuple(steps), {}, tuple(stages))
 
 
-def _activation_steps(fullest: PricedPhase) -> list[Step]:
+def _activation_steps(fullest: PricedStep) -> list[Step]:
     """What the largest step of an engine needs, from the rows of one token up."""
     found = activations(fullest.graph, fullest.costs)
     steps = [Step(step_symbol("widest"), found.of_token, "B", "rows of a token, widest operator", "m_{\\mathrm{rows}}")]
@@ -166,20 +166,20 @@ def _activation_steps(fullest: PricedPhase) -> list[Step]:
     return steps
 
 
-def _served(phase: PricedPhase) -> Mapping[str, Expr]:
+def _served(phase: PricedStep) -> Mapping[str, Expr]:
     """What a step serves. tokens: of one batch and tensor parallel group; in_flight: one batch a pipeline stage."""
     degrees = phase.graph.degrees
     tokens = phase.graph.step.facts["tokens"]
     return {"batches": batches(phase.overlapped), "tokens": tokens, "in_flight": degrees["pp"]}
 
 
-def cache(phase: PricedPhase) -> Derivation:
+def cache(phase: PricedStep) -> Derivation:
     """Bytes of KV cache and state of one sequence of S + O tokens."""
     caches, each = _cache_steps(phase.graph, paged=False)
     return Derivation("cache", each.meaning, (*caches, each), phase.guards)
 
 
-def _memory_start(phase: PricedPhase, *, paged: bool) -> _Start:
+def _memory_start(phase: PricedStep, *, paged: bool) -> _Start:
     """Weights of one GPU by layer and stage, then what a token and a sequence keep.
 
     The first pipeline stage holds what stands before the layers, the last one what stands behind them: the fullest GPU
@@ -224,7 +224,7 @@ def _marked(suffix: str) -> str:
     return f"\\,{suffix.removeprefix('_')}" if suffix else ""
 
 
-def _weights(phase: PricedPhase, steps: list[Step]) -> tuple[list[tuple[str, Expr, Expr]], Expr]:
+def _weights(phase: PricedStep, steps: list[Step]) -> tuple[list[tuple[str, Expr, Expr]], Expr]:
     """Weights of the layers, each with its body and how often it is repeated; and of the larger end of a pipeline."""
     graph = phase.graph
     layers: list[tuple[str, Expr, Expr]] = []
@@ -289,7 +289,7 @@ def _overlap(step: EngineStep) -> None:
         )
 
 
-def _step_time(phase: PricedPhase) -> tuple[tuple[Step, ...], Expr]:
+def _step_time(phase: PricedStep) -> tuple[tuple[Step, ...], Expr]:
     """Operator times -> stage times -> body times -> the time of one step, seconds."""
     times = phase.times()
     bodies = _bodies(phase.graph)
@@ -330,7 +330,7 @@ def _slowest(graph: OpGraph, layers: list[tuple[str, Expr, Expr]]) -> Expr:
     return _of_all("max", stages)
 
 
-def _once(ops: list[Op], times: Mapping[str, Time], phase: PricedPhase, steps: list[Step]) -> Expr:
+def _once(ops: list[Op], times: Mapping[str, Time], phase: PricedStep, steps: list[Step]) -> Expr:
     """What one step does besides its layers: work for each overlapped batch, plain latency (a scheduler's) once."""
     if all(times[op.name].total == times[op.name].latency for op in ops):
         return sympy.Add(*(times[op.name].latency * op.repeat for op in ops))

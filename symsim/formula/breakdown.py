@@ -11,7 +11,7 @@ from sympy import Expr, Tuple
 from sympy.core.function import AppliedUndef
 
 from symsim.cost.kernel_cost import Cost
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import PricedStep
 from symsim.cost.roofline import Time
 from symsim.formula.chunk_sums import chunks_of
 from symsim.formula.closed_form import ClosedForm
@@ -47,7 +47,7 @@ class OpLine:
 
 
 def breakdown(
-    phase: PricedPhase, form: ClosedForm, workload: Mapping[str, int], *, cut: bool = False
+    phase: PricedStep, form: ClosedForm, workload: Mapping[str, int], *, cut: bool = False
 ) -> tuple[OpLine, ...]:
     """Operators in the order of the graph text. Raises EmptyTable where a measured row cannot be used.
 

@@ -13,7 +13,7 @@ from sympy.core.function import AppliedUndef
 from symsim.algebra.symbols import KNOWN, architecture_symbol, symbol
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import reported, reserved, resident, weights
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import PricedStep
 from symsim.cost.roofline import Time
 from symsim.formula.program import Program, positions, program
 from symsim.infersim.layout import Timed, phase_lines, sections, tree
@@ -28,7 +28,7 @@ _REPORTED = ("attention_weight", "linear_weight", "expert_weight", "core_flops",
 _UNITS = {"MiB": sympy.Integer(2**20), "GiB": sympy.Integer(GIB)}
 
 
-def static_figures(phase: PricedPhase, values: Mapping[str, Any]) -> tuple[Mapping[str, Figures], tuple[str, ...]]:
+def static_figures(phase: PricedStep, values: Mapping[str, Any]) -> tuple[Mapping[str, Figures], tuple[str, ...]]:
     """Section -> its figures, of weights, cache and FLOPs, which do not depend on tables; and the flags raised."""
     compiled = _static_program(phase)
     found = dict(zip(compiled.outputs, compiled.run(values, {}), strict=True))
@@ -45,7 +45,7 @@ def static_figures(phase: PricedPhase, values: Mapping[str, Any]) -> tuple[Mappi
 
 
 @cache
-def _static_program(phase: PricedPhase) -> Program:
+def _static_program(phase: PricedStep) -> Program:
     """Everything that the lines speak of, then every formula of the lines."""
     terms = _reported(phase)
     scope = {
@@ -70,7 +70,7 @@ def _formulas() -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text is not None))
 
 
-def _reported(phase: PricedPhase) -> Mapping[str, Expr]:
+def _reported(phase: PricedStep) -> Mapping[str, Expr]:
     graph = phase.graph
     return {
         "weight": weights(graph, phase.costs),
@@ -82,7 +82,7 @@ def _reported(phase: PricedPhase) -> Mapping[str, Expr]:
 
 
 @cache
-def _phase_terms(phase: PricedPhase) -> tuple[tuple[str, Expr], ...]:
+def _phase_terms(phase: PricedStep) -> tuple[tuple[str, Expr], ...]:
     """Every printed figure of a phase as an expression, by label. Operators with the same line add up."""
     times = phase.times()
     found: list[tuple[str, Expr]] = []
@@ -106,7 +106,7 @@ def _figure(line: Timed, cost: Cost, time: Time) -> Expr:
             return time.link * 10**6
 
 
-def phase_figures(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]) -> Figures:
+def phase_figures(costs: Compiled, phase: PricedStep, values: Mapping[str, Any]) -> Figures:
     """The lines of a phase: tokens where they are printed, operators, time (ms) and rate."""
     shown, lines = phase_lines(phase.graph.step.name), _phase_terms(phase)
     rate = costs.form("tgs_prefill" if shown.tokens else "tgs_decode")
@@ -121,7 +121,7 @@ def phase_figures(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]
 
 
 @cache
-def _look_ups(phase: PricedPhase) -> tuple[tuple[AppliedUndef, ...], Program]:
+def _look_ups(phase: PricedStep) -> tuple[tuple[AppliedUndef, ...], Program]:
     """The look-ups of a phase, operator by operator, and the program of all their arguments."""
     parts = [(t.compute, t.memory, t.link, t.latency) for t in phase.times().values()]
     calls = [sorted({call for part in each for call in part.atoms(AppliedUndef)}, key=str) for each in parts]
@@ -130,7 +130,7 @@ def _look_ups(phase: PricedPhase) -> tuple[tuple[AppliedUndef, ...], Program]:
     return distinct, program(terms, tuple(name for name, _ in terms), "python")
 
 
-def defaults_used(costs: Compiled, phase: PricedPhase, values: Mapping[str, Any]) -> list[str]:
+def defaults_used(costs: Compiled, phase: PricedStep, values: Mapping[str, Any]) -> list[str]:
     """A sentence for every look-up of the phase that no measured row answers."""
     calls, compiled = _look_ups(phase)
     arguments = iter(compiled.at(values, costs.context))

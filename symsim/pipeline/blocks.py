@@ -8,7 +8,7 @@ from functools import lru_cache
 from sympy import Expr, Integer, Rational, Symbol
 
 from symsim.algebra.symbols import substitute, symbol
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import PricedStep
 from symsim.errors import DeploymentError
 from symsim.formula.binding import Numbers
 from symsim.model.environment import EXPERTS
@@ -19,7 +19,7 @@ from symsim.quantization.formats import Format
 _CUTS = tuple(symbol(name) for name in ("tp", "moe_tp"))
 
 
-def cut_blocks(phase: PricedPhase, served: ServedModel, numbers: Numbers, *, allowed: bool) -> list[str]:
+def cut_blocks(phase: PricedStep, served: ServedModel, numbers: Numbers, *, allowed: bool) -> list[str]:
     """What is cut inside of blocks and counted all the same. Raises DeploymentError for it where it is not allowed.
 
     No engine loads such a shard: vLLM, SGLang and TensorRT-LLM refuse it.
@@ -35,7 +35,7 @@ def cut_blocks(phase: PricedPhase, served: ServedModel, numbers: Numbers, *, all
 
 
 @lru_cache(maxsize=4096)
-def _cut(phase: PricedPhase, values: frozenset[tuple[Symbol, Fraction]]) -> tuple[tuple[str, str], ...]:
+def _cut(phase: PricedStep, values: frozenset[tuple[Symbol, Fraction]]) -> tuple[tuple[str, str], ...]:
     """A sentence for every width of which blocks are cut, and what would do."""
     facts: dict[Symbol, Expr] = {name: Rational(value) for name, value in values}
     whole = {**facts, **dict.fromkeys(_CUTS, Integer(1))}
@@ -61,7 +61,7 @@ def _ways(op: Op, width: Expr, full: int, degree: int, block: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _widths(phase: PricedPhase) -> tuple[tuple[Expr, Format, Op], ...]:
+def _widths(phase: PricedStep) -> tuple[tuple[Expr, Format, Op], ...]:
     """The widths that a degree cuts, with the format of the weights, each once."""
     found: dict[tuple[Expr, Format], Op] = {}
     for op in phase.graph.ops:

@@ -9,7 +9,7 @@ from sympy import Expr, Integer
 
 from symsim.algebra.symbols import substitute, symbol, weight_symbol
 from symsim.cost.kernel_cost import QUANTISABLE
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import PricedStep
 from symsim.formula.binding import bind_model
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import COUNTING, named_cost_model
@@ -47,7 +47,7 @@ def checkpoint_bytes(family: Family) -> Mapping[str, int]:
     return dict(sorted(whole.items(), key=lambda item: -item[1]))
 
 
-def _weights(phased: PricedPhase) -> Iterator[Priced]:
+def _weights(phased: PricedStep) -> Iterator[Priced]:
     """Elements of weights at each precision, of all layers: what kernels stream, and what blocks state apart."""
     for op in phased.graph.ops:
         if op.part != SHARED:

@@ -16,7 +16,7 @@ from symsim.cost.chunks import Chunks, in_chunks
 from symsim.cost.derivation import Derivation
 from symsim.cost.kernel_cost import Rates, costs
 from symsim.cost.metric_table import Metric, metrics
-from symsim.cost.metrics import MemoryPlan, PricedPhase, derivation, priced_phase
+from symsim.cost.metrics import MemoryPlan, PricedStep, derivation, priced_phase
 from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
 from symsim.model.lower import Facts, lower
 from symsim.model.op_graph import Guard
@@ -93,7 +93,7 @@ def phase_of(
     *,
     pad: bool = False,
     attention: str = "bf16",
-) -> PricedPhase:
+) -> PricedStep:
     """One step, lowered and priced. Deployments that decide every `when` alike share one compilation.
 
     So do configs, if they have the same kinds of layers too, however many of each.
@@ -115,7 +115,7 @@ def _decision(guarded: Guarded) -> Decision:
 
 def _priced(
     served: ServedModel, step: str, facts: Facts, rates: Rates | None, plan: Plan | None, *, pad: bool, attention: str
-) -> PricedPhase:
+) -> PricedStep:
     family = served.family
     layers = served.deployment.pp_layers
     kinds = family.sizes.kinds
@@ -132,7 +132,7 @@ def _told_apart(served: ServedModel) -> tuple[tuple[int, tuple[str, ...]], ...]:
     return tuple((stage.number, tuple(kind for kind, count in stage.counts.items() if count)) for stage in stages)
 
 
-def derived(metric: Metric, phase: PricedPhase, plan: MemoryPlan | None = None) -> Derivation:
+def derived(metric: Metric, phase: PricedStep, plan: MemoryPlan | None = None) -> Derivation:
     """A metric of a phase; one that another starts from is worked out once for both. plan: of memory, by an engine."""
     key = (metric.name, phase, plan)
     found: Mapping[str, Metric] = metrics()
@@ -143,7 +143,7 @@ def derived(metric: Metric, phase: PricedPhase, plan: MemoryPlan | None = None) 
     return kept
 
 
-def cut(metric: Metric, phase: PricedPhase) -> Chunks:
+def cut(metric: Metric, phase: PricedStep) -> Chunks:
     """A metric of prompts that are cut into chunks, each such a step."""
     key = (metric.name, "chunks", phase)
     return DERIVATIONS.find(key) or DERIVATIONS.keep(key, in_chunks(metric, phase))

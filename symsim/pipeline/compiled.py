@@ -14,7 +14,7 @@ from symsim.algebra.symbols import symbol
 from symsim.cost.chunks import Chunks
 from symsim.cost.kernel_cost import Rates, attends
 from symsim.cost.metric_table import Metric, metrics, named_metric, timed
-from symsim.cost.metrics import MemoryPlan, PricedPhase
+from symsim.cost.metrics import MemoryPlan, PricedStep
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.interval import RUNNING
@@ -76,11 +76,11 @@ class Compiled:
     rates: Rates | None
     attention: GemmRate
     fitted: FittedKernels | None
-    phases: Mapping[str, PricedPhase]
+    phases: Mapping[str, PricedStep]
     assumptions: tuple[str, ...]
     asked: Deployment
     _forms: dict[str, ClosedForm] = field(default_factory=dict[str, ClosedForm], init=False)
-    _steps: dict[str, PricedPhase] = field(default_factory=dict[str, PricedPhase], init=False)
+    _steps: dict[str, PricedStep] = field(default_factory=dict[str, PricedStep], init=False)
 
     def __repr__(self) -> str:
         return one_line(self, self.subject)
@@ -102,11 +102,11 @@ class Compiled:
         return self.family.sizes
 
     @property
-    def prefill(self) -> PricedPhase:
+    def prefill(self) -> PricedStep:
         return self.phases["prefill"]
 
     @property
-    def decode(self) -> PricedPhase:
+    def decode(self) -> PricedStep:
         return self.phases["decode"]
 
     def form(self, metric: str) -> ClosedForm:
@@ -130,18 +130,18 @@ class Compiled:
             return None
         return lambda: cut(row, self.step(step))
 
-    def phase_at(self, metric: str, count: int) -> PricedPhase:
+    def phase_at(self, metric: str, count: int) -> PricedStep:
         """The priced step whose costs add up to a metric where a prompt takes so many iterations."""
         chunk = timed(named_metric(metric))[-1].chunks
         return self.phase(metric) if chunk is None or count == 1 else self.step(chunk)
 
-    def step(self, step: str) -> PricedPhase:
+    def step(self, step: str) -> PricedStep:
         """A priced step that no deployment is checked by. Raises DeploymentError where it cannot be taken."""
         if step not in self._steps:
             self._steps[step] = self._priced(step)
         return self._steps[step]
 
-    def phase(self, metric: str) -> PricedPhase:
+    def phase(self, metric: str) -> PricedStep:
         """The priced step that a metric is worked out from."""
         step = named_metric(metric).step
         return self.phases[step] if step in self.phases else self.step(step)
@@ -153,7 +153,7 @@ class Compiled:
             return None
         return MemoryPlan(self._priced("fullest"), self.engine.unused, f"{display_path(self.engine.path)}, unused")
 
-    def _priced(self, step: str) -> PricedPhase:
+    def _priced(self, step: str) -> PricedStep:
         pad = self.context.figures is not None
         plan = None if self.fitted is None else self.fitted.plan
         attention = self.attention.precision

@@ -14,7 +14,7 @@ from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import substitute, symbol, symbol_or_zero
 from symsim.cost.kernel_cost import COUNTED, Cost, costs
 from symsim.cost.memory import resident, windowed
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import PricedStep
 from symsim.cost.metrics import cache as cache_derivation
 from symsim.errors import ConfigError, InternalError, SymsimError
 from symsim.formula.binding import bind_model, deciding_numbers
@@ -256,14 +256,14 @@ def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: 
     return model if isinstance(model, Family) else find_family(model, graphs=graphs, fallback=fallback)
 
 
-def _unsharded(family: Family) -> tuple[PricedPhase, Mapping[Any, Expr]]:
+def _unsharded(family: Family) -> tuple[PricedStep, Mapping[Any, Expr]]:
     bound = bind_model(family.sizes, _BF16)
     phased = phase_of(ServedModel(family, _BF16), "decode", bound)
     whole_shards(phased, bound, pad=False)
     return phased, bound.symbols()
 
 
-def _weights(phased: PricedPhase) -> list[tuple[str, str, Expr, Expr]]:
+def _weights(phased: PricedStep) -> list[tuple[str, str, Expr, Expr]]:
     """Body, part, elements of one pass of the body, and the share of them that the step touches."""
     found: list[tuple[str, str, Expr, Expr]] = []
     for op in phased.graph.ops:
@@ -279,7 +279,7 @@ def _weights(phased: PricedPhase) -> list[tuple[str, str, Expr, Expr]]:
 
 
 def _in_order(
-    family: Family, phased: PricedPhase, bodies: Mapping[str, Mapping[str, int]], values: Mapping[Any, Expr]
+    family: Family, phased: PricedStep, bodies: Mapping[str, Mapping[str, int]], values: Mapping[Any, Expr]
 ) -> tuple[Mapping[str, int], ...]:
     """Every layer's parts, first to last."""
     listed = {name: {part: held.get(part, 0) for part in PARTS} | dict(held) for name, held in bodies.items()}
@@ -289,7 +289,7 @@ def _in_order(
     return (*(placed[index] for index in sorted(placed)), *repeated)
 
 
-def _times(phased: PricedPhase, body: str, values: Mapping[Any, Expr]) -> int:
+def _times(phased: PricedStep, body: str, values: Mapping[Any, Expr]) -> int:
     repeats = (item.body_repeat for item in (*phased.graph.ops, *phased.graph.residents) if item.body == body)
     return _whole(next(repeats), values)
 

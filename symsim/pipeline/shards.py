@@ -8,7 +8,7 @@ from functools import lru_cache
 import sympy
 
 from symsim.algebra.symbols import KNOWN, symbol
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import PricedStep
 from symsim.errors import DeploymentError
 from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
 from symsim.inputs.deployment import Deployment
@@ -19,7 +19,7 @@ _none_refused = lru_cache(maxsize=1024)(no_refusal)
 _all_whole = lru_cache(maxsize=1024)(shards_are_whole)
 
 
-def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numbers: Numbers) -> None:
+def check_deployment(deployment: Deployment, phases: Iterable[PricedStep], numbers: Numbers) -> None:
     """Raise DeploymentError for a deployment that the graph text refuses, or that makes no sense for the model."""
     every = tuple(phases)
     for phase in every:
@@ -39,7 +39,7 @@ def check_deployment(deployment: Deployment, phases: Iterable[PricedPhase], numb
 
 
 @lru_cache(maxsize=1024)
-def _has_experts(phase: PricedPhase) -> bool:
+def _has_experts(phase: PricedStep) -> bool:
     """Whether anything of it depends on how experts are spread."""
     ep = symbol("ep")
     spoken = [guard for guard in phase.guards if ep in guard.symbols() and not _fixed(guard)]
@@ -55,7 +55,7 @@ def _fixed(guard: Guard) -> bool:
             return False
 
 
-def whole_shards(phase: PricedPhase, numbers: Numbers, *, pad: bool) -> list[str]:
+def whole_shards(phase: PricedStep, numbers: Numbers, *, pad: bool) -> list[str]:
     """What is padded so that shards are whole. Raises DeploymentError where they are not and nothing may be padded."""
     if _all_whole(phase.graph)(deciding_values(numbers)):
         return []

@@ -12,7 +12,7 @@ from sympy import Expr
 
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Cost, in_bytes
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import PricedStep
 from symsim.errors import DeploymentError
 from symsim.formula.program import program, scalar_tables
 from symsim.inputs.expenses import Power
@@ -94,7 +94,7 @@ def _used(compiled: Compiled) -> Callable[[Mapping[str, float], float], Mapping[
     return shares
 
 
-def _phases(compiled: Compiled) -> Iterator[PricedPhase]:
+def _phases(compiled: Compiled) -> Iterator[PricedStep]:
     """One that holds decodes and prompts; where no iteration does, both."""
     try:
         yield compiled.phase("iteration")
@@ -103,7 +103,7 @@ def _phases(compiled: Compiled) -> Iterator[PricedPhase]:
         yield compiled.prefill
 
 
-def _at_peak(phase: PricedPhase) -> tuple[Expr, Expr, Expr]:
+def _at_peak(phase: PricedStep) -> tuple[Expr, Expr, Expr]:
     """Seconds that FLOPs, HBM bytes and messages of a GPU would take at what is printed of it."""
     counts = {op.name: phase.passes(op)[0] for op in phase.graph.ops}
 

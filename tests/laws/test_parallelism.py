@@ -16,7 +16,7 @@ from sympy import Expr
 import symsim
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Cost, in_bytes
-from symsim.cost.metrics import PricedPhase
+from symsim.cost.metrics import PricedStep
 from symsim.errors import DeploymentError
 from symsim.model.op_graph import Resident
 from symsim.model.pipeline_stages import fullest_stages, layers_by_stage
@@ -74,7 +74,7 @@ def number(amount: Expr, costs: symsim.Costs, **workload: int) -> Fraction:
 
 
 def by_operator(
-    phase: PricedPhase, costs: symsim.Costs, of: Callable[[Cost], Expr], **workload: int
+    phase: PricedStep, costs: symsim.Costs, of: Callable[[Cost], Expr], **workload: int
 ) -> dict[str, Fraction]:
     """Operator -> its amount on one GPU in one step, over all its repeats; where there is any."""
     found = {op.name: number(of(phase.costs[op.name]) * op.repeat, costs, **workload) for op in phase.graph.ops}
@@ -87,7 +87,7 @@ def stages_full(name: str, pp: int) -> Fraction:
     return Fraction(math.ceil(Fraction(layers, pp)) * pp, layers)
 
 
-def in_layers(phase: PricedPhase) -> set[str]:
+def in_layers(phase: PricedStep) -> set[str]:
     return {op.name for op in phase.graph.ops if op.body}
 
 
