@@ -120,8 +120,8 @@ def _as_deployed(family: Family, deployment: Deployment, cost_model: CostModel) 
         raise DeploymentError(f"kv = {deployment.kv}: the {cost_model.name} cost model counts a cache in bf16 or fp8")
     decided = replace(deployment, gemm=deployment.gemm or "bf16", kv=deployment.kv or "bf16")
     notes = [
-        f"{family.config.path}: the {cost_model.name} cost model does not read {stated}; gemm {decided.gemm} and kv "
-        f"{decided.kv} stand for all weights and the KV cache"
+        f"{stated}: the {cost_model.name} cost model does not read it; gemm {decided.gemm} and kv {decided.kv} stand "
+        "for all weights and the KV cache"
         for stated in family.states_quantization
     ]
     return ServedModel(family, decided, notes=tuple(notes))

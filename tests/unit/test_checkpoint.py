@@ -281,7 +281,7 @@ def test_infersim_reads_no_formats_and_says_so(tmp_path: Path) -> None:
     model = config(tmp_path, QWEN3_32B, QWEN_STATIC)
     costs = symsim.compile(model, "h800", cost_model="infersim")
     assert (costs.compiled.deployment.gemm, costs.compiled.deployment.kv) == ("bf16", "bf16")
-    assert any("infersim cost model does not read" in note and "quantization_config" in note for note in costs.notes)
+    assert any("infersim cost model does not read it" in note and "quantization_config" in note for note in costs.notes)
     with pytest.raises(DeploymentError, match="gemm = checkpoint: the infersim cost model reads no formats"):
         symsim.compile(model, "h800", symsim.Deployment(gemm="checkpoint"), cost_model="infersim")
 
