@@ -14,7 +14,7 @@ from sympy.printing.latex import LatexPrinter
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_latex
-from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, fractional, ordered
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, decimal, fractional, is_norm, ordered
 
 BUDGET = 92.0
 """Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
@@ -59,7 +59,7 @@ class Math(LatexPrinter):
         if found is not None and found[0] != 1:
             return f"{quantity(float(found[0]), self.unit)} \\cdot {self._plain(found[1])}"
         number, rest = expr.as_coeff_Mul()
-        if isinstance(rest, Max) and number != 1:
+        if (isinstance(rest, Max) or is_norm(rest)) and number != 1:
             return f"{self._plain(number)} {self._print(rest)}"
         return self._plain(expr) if isinstance(expr, Mul) else super()._print_Mul(expr)  # sympy's own way with 1/x
 
@@ -72,7 +72,9 @@ class Math(LatexPrinter):
         return f"{inner}^{{{found[1]}}}"
 
     def _print_Rational(self, expr: Expr) -> str:
-        return quantity(float(expr), self.unit) if self.unit in ("s", "B") else super()._print_Rational(expr)  # pyright: ignore
+        if self.unit in ("s", "B"):
+            return quantity(float(expr), self.unit)  # pyright: ignore[reportArgumentType]
+        return decimal(expr) or super()._print_Rational(expr)  # pyright: ignore[reportArgumentType]
 
     def _print_Integer(self, expr: Expr) -> str:
         if self.unit in ("s", "B"):

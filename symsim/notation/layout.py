@@ -134,6 +134,29 @@ def fractional(expr: Expr) -> tuple[Expr, str] | None:
     return base, f"{float(exponent):.6g}" if _short(exponent) else f"1/{float(1 / exponent):.6g}"
 
 
+def is_norm(expr: Expr) -> bool:
+    """Whether it is a p-norm, (x**p + y**p)**(1/p): such a power has the unit of its terms.
+
+    >>> x, y, p = sympy.Symbol("x"), sympy.Symbol("y"), Rational(5, 4)
+    >>> is_norm((x**p + y**p) ** (1 / p)), is_norm((x + y) ** p)
+    (True, False)
+    """
+    if not isinstance(expr, sympy.Pow) or fractional(expr) is None:
+        return False
+    return all(isinstance(x, sympy.Pow) and x.exp * expr.exp == 1 for x in sympy.Add.make_args(expr.base))
+
+
+def decimal(number: Rational) -> str | None:
+    """A rational that is longer as a fraction than as the decimal of few digits that it is; None for any other.
+
+    >>> decimal(Rational(4909, 100)), decimal(Rational(15, 16)), decimal(Rational(1000, 3))
+    ('49.09', None, None)
+    """
+    written = f"{float(number):.{DIGITS}g}"
+    longer = number.p > 99 and number.q > 1
+    return written if longer and "e" not in written and Rational(written) == number else None
+
+
 def _short(exponent: Rational) -> bool:
     """Whether it is a decimal of at most four digits."""
     return float(f"{float(exponent):.4g}") == float(exponent)
@@ -148,7 +171,7 @@ def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational,
         return None
     number, rest = term.as_coeff_Mul()
     carriers = {step.symbol for step in steps if step.unit == unit}
-    if rest.free_symbols & carriers or rest.atoms(sympy.Max) or not isinstance(number, Rational):
+    if rest.free_symbols & carriers or rest.atoms(sympy.Max) or is_norm(rest) or not isinstance(number, Rational):
         return None
     return number, rest
 

@@ -8,7 +8,7 @@ from sympy.printing.str import StrPrinter
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_text
-from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, fractional, ordered
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, decimal, fractional, is_norm, ordered
 
 
 class _Text(StrPrinter):
@@ -43,8 +43,8 @@ class _Text(StrPrinter):
             number = format_quantity(_fraction(found[0]), self.unit, DIGITS)
             return f"{number} * {self._plain(found[1])}"
         number, rest = expr.as_coeff_Mul()
-        if isinstance(rest, Max) and number != 1:
-            return f"{'-' if number == -1 else f'{number}*'}{self._print(rest)}"
+        if (isinstance(rest, Max) or is_norm(rest)) and number != 1:
+            return f"{'-' if number == -1 else f'{self._plain(number)}*'}{self._print(rest)}"
         return self._plain(expr)
 
     def _print_Pow(self, expr: Expr, rational: bool = False) -> str:
@@ -55,11 +55,9 @@ class _Text(StrPrinter):
         return f"{base if isinstance(found[0], Symbol) else f'({base})'}**{exponent}"
 
     def _print_Rational(self, expr: Expr) -> str:
-        return (
-            format_quantity(_fraction(expr), self.unit, DIGITS)
-            if self.unit in ("s", "B")
-            else super()._print_Rational(expr)
-        )
+        if self.unit in ("s", "B"):
+            return format_quantity(_fraction(expr), self.unit, DIGITS)
+        return decimal(expr) or super()._print_Rational(expr)  # pyright: ignore[reportArgumentType]
 
     _print_Integer = _print_Rational
     _print_Half = _print_Rational

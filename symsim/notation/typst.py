@@ -13,7 +13,7 @@ from sympy.core.function import AppliedUndef
 from symsim.algebra.units import format_quantity
 from symsim.notation.cut import cut_typst
 from symsim.notation.latex import Math, width
-from symsim.notation.layout import DIGITS, Layout, as_quantity, ordered
+from symsim.notation.layout import DIGITS, Layout, as_quantity, decimal, fractional, is_norm, ordered
 
 BUDGET = 62.0
 """Letters that fit a line of an A4 page beside the left side; wider formulas break over lines."""
@@ -152,7 +152,7 @@ class _Math:
             case sympy.Integer():
                 return grouped(str(expr))
             case Rational():
-                return f"frac({grouped(str(expr.p))}, {grouped(str(expr.q))})"
+                return decimal(expr) or f"frac({grouped(str(expr.p))}, {grouped(str(expr.q))})"
             case sympy.floor() | sympy.ceiling():
                 head = "floor" if isinstance(expr, sympy.floor) else "ceil"
                 return f"{head}({self._plain(expr.args[0])})"
@@ -166,7 +166,7 @@ class _Math:
         number, rest = expr.as_coeff_Mul()
         if number.is_negative:
             return f"-{self.text(-expr)}"
-        if isinstance(rest, Max | Min):
+        if isinstance(rest, Max | Min) or is_norm(rest):
             return f"{self._plain(number)} {self.text(rest)}"
         above, below = sympy.fraction(expr)
         if below != 1:
@@ -179,6 +179,9 @@ class _Math:
 
     def _power(self, expr: Expr) -> str:
         base, exponent = cast(tuple[Expr, Expr], expr.args)
+        if (fitted := fractional(expr)) is not None:
+            inner = self.text(base)
+            return f"{inner if isinstance(base, Symbol) else f'({inner})'}^({fitted[1]})"
         if exponent.is_negative:
             return f"frac(1, {self._plain(1 / expr)})"
         below = self._plain(base)

@@ -24,7 +24,7 @@ from symsim.algebra.normal_form import (
     occurrences,
     times,
 )
-from symsim.algebra.symbols import is_symbol, substitute, symbol_info
+from symsim.algebra.symbols import fractional_powers, is_symbol, substitute, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.cost.derivation import Step
 from symsim.formula.closed_form import ClosedForm
@@ -59,6 +59,9 @@ class Judge:
         yours = normal(side, literals)
         named = frozenset(s for s in side.free_symbols if isinstance(s, Symbol))
         found = self.differences(step, yours, named, line)
+        rounded = self._rounded_in_powers(side, literals) if found else []
+        if rounded and not self._checked(step, side, literals, named, line):
+            return [], [max(rounded)]
         if found and (full := self._in_full(step, side, literals, named)) is not None:
             found, side, named = [], *full
         if found:
@@ -66,6 +69,13 @@ class Judge:
         if not found:
             found = self._checked(step, side, literals, named, line)
         return found, [] if exact(yours) else [self._deviation(step, yours, named)]
+
+    @staticmethod
+    def _rounded_in_powers(side: Expr, literals: Mapping[Symbol, Literal]) -> list[Fraction]:
+        """By what shares numbers may be off that stand inside of fitted powers, which no normal form writes apart: such
+        a side is compared by its values."""
+        inside = {s for power in fractional_powers(side) for s in power.free_symbols}
+        return [one.slack for s, one in literals.items() if s in inside]
 
     def _in_full(
         self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], named: frozenset[Symbol]

@@ -1,6 +1,8 @@
 """Numbers to fitted powers: exact roots of them have thousands of digits, and nothing may take them."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +41,29 @@ def test_sweeps_have_the_metric_s_values() -> None:
     for row in json.loads(swept.stdout)["rows"]:
         if row["tpot"] is not None:
             assert row["tpot"] == pytest.approx(tpot.evaluate(B=row["B"], S=4096, O=2048), rel=1e-9)
+
+
+LLAMA = ("llama-3.3-70b", "--device", "h100", "--tp", "4", "--cost-model", "calibrated")
+
+
+@pytest.mark.parametrize("level", ["symbolic", "model", "numeric"])
+def test_what_is_printed_is_verified(level: str, tmp_path: Path) -> None:
+    printed = run("formula", *LLAMA, "--format", "latex", "--level", level).stdout
+    file = tmp_path / "formula.tex"
+    file.write_text(printed, encoding="utf-8")
+    asked = ("verify", str(file), "--model", *LLAMA)
+    assert "tpot: equal" in run(*asked).stdout
+    if level == "numeric":
+        exponent = re.search(r"\^\{(1\.\d+)\}", printed)
+        assert exponent is not None
+        file.write_text(
+            printed.replace(exponent.group(1), f"{float(exponent.group(1)) + 0.05:.4g}", 1), encoding="utf-8"
+        )
+        assert "wrong" in run(*asked).stdout
+
+
+def test_times_stand_in_powers_in_six_digits() -> None:
+    printed = run("formula", *LLAMA, "--level", "numeric").stdout
+    head = printed[: printed.index("symbols")]
+    assert re.search(r"t_embed += [\d.]+\*\(\([\d.]+ µs\)\*\*[\d.]+ \+ \([\d.]+ ns \* B\)", head)
+    assert not re.search(r"[1-9]\d{6}", head)
