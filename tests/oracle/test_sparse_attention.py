@@ -28,7 +28,7 @@ def test_crossover_context(cost_model: str) -> None:
     assert not found.jump
     assert found.value is not None
     assert found.before <= found.value <= found.after
-    assert found.closed_form is not None
+    assert found.formula is not None
     # the context is S + O/2: one token either side, the sign of the difference changes
     times = [[c.tpot.evaluate(B=64, S=s, O=1) for c in (dense, sparse)] for s in (found.before, found.after)]
     assert times[0][1] >= times[0][0]
