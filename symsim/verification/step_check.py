@@ -33,6 +33,9 @@ from symsim.verification.latex_numbers import Literal
 from symsim.verification.latex_reader import Equation
 from symsim.verification.random_points import agree
 
+_READ = 50
+"""Differences that are put in fewer words at the most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stated:
@@ -118,7 +121,9 @@ class Judge:
         self, step: Step, yours: Sum, named: frozenset[Symbol], found: list[Difference], line: int
     ) -> list[Difference]:
         """The same differences in the fewest words: in symbols where numbers need not be, in whole steps where one is
-        missing."""
+        missing. More of them than anyone reads stay as they are."""
+        if len(found) > _READ:
+            return found
         hardware = self._of_kinds("hardware", "convention", "engine")
         sizes = self._of_kinds("architecture", "deployment", "precision")
         for more in (hardware | sizes, hardware, sizes):
@@ -163,16 +168,15 @@ class Judge:
         symbol of the same value is not the same.
         """
         left = list(more)
+        theirs = [(one, self._in_numbers(one)) for one in less] if more else []
         for term in more if less else ():
             mine = self._in_numbers(term)
-            same = (
-                one for one in less if alike(mine, self._in_numbers(one)) and not occurrences(term) - occurrences(one)
-            )
+            same = (pair for pair in theirs if alike(mine, pair[1]) and not occurrences(term) - occurrences(pair[0]))
             found = next(same, None)
             if found is not None:
                 left.remove(term)
-                less = [one for one in less if one is not found]
-        return left, less
+                theirs.remove(found)
+        return left, [one for one, _ in theirs] if more else less
 
     def _in_numbers(self, term: Term) -> Sum:
         """A term with every symbol that has a number replaced; what is rounded stays so."""
