@@ -15,7 +15,7 @@ from symsim.cost.derivation import Derivation, Step
 from symsim.cost.engine_terms import EngineTerms, engine_time
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import repeated, reserved, resident, stages_behind, weights_by_stage, windowed
-from symsim.cost.metric_table import Metric, metrics
+from symsim.cost.metric_table import Amount, Metric, metrics
 from symsim.cost.roofline import Time, time
 from symsim.cost.schedule import batches, overlaps, serial, two_batch
 from symsim.errors import DeploymentError, InternalError
@@ -97,17 +97,26 @@ def derivation(
     start = _start(metric, phase, base, plan)
     scope = {**{name: symbol(name) for name in KNOWN}, **_served(phase), **start.scope}
     steps, stages = [*start.steps], [dict(stage) for stage in start.stages]
+    numbers = [*phase.graph.stages] if stages else []
     for amount in (*metric.let, metric.result):
         known = {**scope, **{step.symbol.name: step.symbol for step in steps}}
         each = [expression(amount.tree(), {**known, **stage}) for stage in stages]
-        for stage, own in zip(stages, each, strict=True):
-            stage[amount.symbol] = own
-        if not stages or amount is metric.result:
+        if stages and amount is not metric.result:
+            for number, stage, own in zip(numbers, stages, each, strict=True):
+                steps.append(_amount_step(amount, own, f"_stage{number}"))
+                stage[amount.symbol] = steps[-1].symbol
+        else:
             expr = _of_all(metric.stages, each) if stages else expression(amount.tree(), known)
-            named_step = step_symbol(amount.symbol, signed=amount.signed)
-            steps.append(Step(named_step, expr, amount.unit, amount.meaning, amount.latex))
+            steps.append(_amount_step(amount, expr))
     guards = phase.guards if plan is None else (*phase.guards, *plan.fullest.guards)
     return Derivation(metric.name, metric.meaning, (*_context(steps), *steps), tuple(dict.fromkeys(guards)))
+
+
+def _amount_step(amount: Amount, expr: Expr, suffix: str = "") -> Step:
+    """An amount of a metric's row as a step. suffix: tells that of a pipeline stage apart."""
+    named = step_symbol(f"{amount.symbol}{suffix}", signed=amount.signed)
+    latex = f"{amount.latex.removesuffix('}}')}{_marked(suffix)}}}}}" if suffix else amount.latex
+    return Step(named, expr, amount.unit, _of_stage(amount.meaning, suffix), latex)
 
 
 def _of_all(which: str, stages: list[Expr]) -> Expr:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from symsim.serving.aggregated import Deployed
 from symsim.serving.engines import Served, decode_engine
 from symsim.serving.loops import rate_of_clients
-from symsim.serving.model_step import values_of
+from symsim.serving.memory_use import memory_of_stages
 from symsim.serving.outcome import Outcome, applied
 from symsim.serving.pool import Pool, moments, queued
 
@@ -46,9 +46,9 @@ def transfer_seconds(of: Disaggregated) -> float:
     """Time that the cache of a prompt takes over the links of the GPUs that hold it, of the side that has fewer."""
     compiled = of.prefill.compiled
     prompt = max(2.0, of.prefill.ask.isl.mean)
-    found = values_of(compiled.form("max_batch"), {"B": 1.0, "S": prompt - 1, "O": 1.0}, ("cache_per_sequence",))
+    held = max(stage["cache_per_sequence"] for stage in memory_of_stages(compiled, prompt))
     groups = (compiled.deployment.tp, of.decode.compiled.deployment.tp)
-    volume = found["cache_per_sequence"] * groups[0] * compiled.deployment.pp
+    volume = held * groups[0] * compiled.deployment.pp
     near = of.gpus <= compiled.device.gpus_per_node
     link = "nvlink" if near else "rdma"
     numbers = compiled.numbers.values

@@ -39,21 +39,41 @@ class Room:
 
 
 def room_of(compiled: Compiled, letters: Letters, layout: Layout) -> Room:
-    """Room for caches, paged: a sequence holds its mean context."""
+    """Room for caches, paged: a sequence holds its mean context. Of pipeline stages, that which holds the fewest."""
     context = max(2.0, letters["C"])
-    at = {"B": 1.0, "S": context - 1, "O": 1.0}
-    found = values_of(compiled.form("max_batch"), at, ("weights", "activations", "cache_space", "cache_per_sequence"))
-    space, sequence = found["cache_space"], found["cache_per_sequence"]
-    each = math.inf if not sequence else max(0.0, space) / (layout.held * sequence)
+    stages = memory_of_stages(compiled, context)
+    each, fullest = min(((_held(stage, layout), stage) for stage in stages), key=lambda held: held[0])
     return Room(
         capacity=float(compiled.numbers.values["hbm_capacity"]),
-        weights=found["weights"],
-        activations=found.get("activations"),
-        space=space,
-        sequence=sequence,
+        weights=fullest["weights"],
+        activations=fullest.get("activations"),
+        space=fullest["cache_space"],
+        sequence=fullest["cache_per_sequence"],
         sequences=each * layout.replicas,
         tokens=each * layout.replicas * context,
     )
+
+
+def memory_of_stages(compiled: Compiled, context: float) -> list[dict[str, float]]:
+    """Weights, activations where they are counted, cache_space and cache_per_sequence of a GPU, in bytes, of each
+    pipeline stage that may be the fullest. context: tokens of a sequence."""
+    form = compiled.form("max_batch")
+    own = {step.symbol.name for step in form.derivation.steps}
+    apart = [f"_stage{number}" for number in compiled.decode.graph.stages]
+    ends = [end for end in apart if f"cache_space{end}" in own] or [""]
+    names = [f"{part}{end}" for part in _OF_A_STAGE for end in ends]
+    found = values_of(form, {"B": 1.0, "S": context - 1, "O": 1.0}, ("activations", *names))
+    shared = {name: value for name, value in found.items() if name == "activations"}
+    return [{**shared, **{part: found[f"{part}{end}"] for part in _OF_A_STAGE}} for end in ends]
+
+
+_OF_A_STAGE = ("weights", "cache_space", "cache_per_sequence")
+
+
+def _held(stage: Mapping[str, float], layout: Layout) -> float:
+    """Sequences whose caches a GPU of a stage holds."""
+    sequence = stage["cache_per_sequence"]
+    return math.inf if not sequence else max(0.0, stage["cache_space"]) / (layout.held * sequence)
 
 
 def shares(parts: Mapping[str, float | None]) -> dict[str, float]:

@@ -207,3 +207,15 @@ def test_calibrated_times_are_taken_as_well(way: str) -> None:
     assert not found.sentence
     assert found.tpot is not None
     assert 0 < found.tpot < 0.1
+
+
+@pytest.mark.parametrize("how", [{}, {"prefill": "1 x tp=4,pp=4", "decode": "1 x tp=4,pp=4"}])
+def test_pipeline_stages_with_other_layers_are_served_by_the_fullest(how: dict[str, Any]) -> None:
+    """DeepSeek's dense layers are all in the first stage, so each stage has memory of its own."""
+    costs = symsim.compile("deepseek-v3", "h200", symsim.Deployment(tp=4, pp=4))
+    memory = costs.predict(1024, 256, concurrency=8, **how).figures.memory
+    largest = costs.memory.evaluate(B=2, S=1024, O=256)
+    assert memory["free"] is not None
+    assert memory["weights"] is not None
+    assert 0 < memory["free"] < 141e9 - memory["weights"]
+    assert memory["weights"] < largest
