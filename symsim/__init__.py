@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from symsim.pipeline.counts import Cache, Parameters, cache, flops, params
     from symsim.publication.write import paper
     from symsim.search.pareto import FrontPoint, pareto
+    from symsim.search.recommend import Recommendation, recommend
     from symsim.search.run import sweep, sweep_to_file
     from symsim.solve.answer import Answer
     from symsim.verification.check import Difference, Verdict
@@ -46,6 +47,7 @@ __all__ = [
     "OwnFit",
     "Parameters",
     "Prediction",
+    "Recommendation",
     "RegimeMap",
     "Regimes",
     "Report",
@@ -64,6 +66,7 @@ __all__ = [
     "paper",
     "params",
     "pareto",
+    "recommend",
     "regime_map",
     "regimes",
     "sensitivities",
@@ -92,6 +95,7 @@ _HOMES = {
     "pipeline.counts": ("Cache", "Parameters", "cache", "flops", "params"),
     "publication.write": ("paper",),
     "search.pareto": ("FrontPoint", "pareto"),
+    "search.recommend": ("Recommendation", "recommend"),
     "search.run": ("sweep", "sweep_to_file"),
     "solve.answer": ("Answer",),
     "verification.check": ("Difference", "Verdict"),

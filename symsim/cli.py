@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "report",
     "formula": "formula",
     "predict": "predict",
+    "recommend": "recommend",
     "solve": "solve",
     "regimes": "regimes",
     "sensitivity": "sensitivity",

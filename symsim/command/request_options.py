@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 
 def add_requests(ask: argparse.ArgumentParser, *, required: bool) -> None:
     """Lengths, load, and how prompts are served. required: whether lengths must be given."""
+    requests = add_workload(ask, required=required)
+    requests.add_argument("--concurrency", type=float, metavar="N", help="clients that always wait for their answer")
+    requests.add_argument("--rate", type=float, metavar="R", help="requests per second of all that is deployed")
+    requests.add_argument("--prefill", metavar="'2 x tp=4'", help="prefill workers and the deployment of each")
+    requests.add_argument("--decode", metavar="'6 x dp=8,ep=8'", help="decode workers and the deployment of each")
+
+
+def add_workload(ask: argparse.ArgumentParser, *, required: bool) -> Any:
+    """What requests are, however many there are; the group of options."""
     requests = ask.add_argument_group("requests under load")
     requests.add_argument("--isl", required=required, metavar="N", help="input length: 4096, or lognormal(4096, 0.5)")
     requests.add_argument("--osl", required=required, metavar="N", help="output length, likewise")
-    requests.add_argument("--concurrency", type=float, metavar="N", help="clients that always wait for their answer")
-    requests.add_argument("--rate", type=float, metavar="R", help="requests per second of all that is deployed")
     requests.add_argument("--budget", type=int, metavar="K", help="tokens of an iteration (max_num_batched_tokens)")
     requests.add_argument("--prefix-hit", type=float, metavar="h", help="share of a prompt that is cached")
     requests.add_argument("--drafts", type=int, metavar="k", help="drafts per sequence and step")
@@ -20,5 +28,4 @@ def add_requests(ask: argparse.ArgumentParser, *, required: bool) -> None:
     )
     requests.add_argument("--max-running", type=int, metavar="N", help="most sequences of an engine at once")
     requests.add_argument("--price", metavar="'2.5 $/h'", help="of a GPU")
-    requests.add_argument("--prefill", metavar="'2 x tp=4'", help="prefill workers and the deployment of each")
-    requests.add_argument("--decode", metavar="'6 x dp=8,ep=8'", help="decode workers and the deployment of each")
+    return requests

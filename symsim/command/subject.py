@@ -35,7 +35,17 @@ def add_subject(ask: argparse.ArgumentParser) -> None:
 
 def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None:
     """The device, how the model is served on it, and how costs are counted."""
+    add_device(ask)
+    add_degrees(ask)
+    add_formats(ask, cost_model)
+
+
+def add_device(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--device", "--device-type", default="H20", metavar="DEVICE", help="bundled name or TOML")
+
+
+def add_degrees(ask: argparse.ArgumentParser) -> None:
+    """How many GPUs there are and what they share."""
     ask.add_argument("--world-size", type=int, help="GPUs (default: as many as the degrees need)")
     ask.add_argument("--num-nodes", type=int, help="nodes (default: as few as the device's scale-up domain allows)")
     ask.add_argument("--tp", "--tp-size", type=int, default=1, help="tensor parallel size")
@@ -47,6 +57,10 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     ask.add_argument("--moe-tp", type=int, help="GPUs that share one expert (default: those of tp that ep leaves)")
     ask.add_argument("--dcp", type=int, default=1, help="tp ranks that share a KV cache in decode")
     ask.add_argument("--redundant-experts", type=int, default=0, help="further copies of single experts")
+
+
+def add_formats(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None:
+    """Precisions, communication and the engine of any deployment, and how costs are counted."""
     ask.add_argument(
         "--expert-imbalance",
         type=float,
@@ -105,7 +119,7 @@ def add_tables(ask: argparse.ArgumentParser) -> None:
 
 
 def deployment_of(subject: Mapping[str, Any]) -> Deployment:
-    return Deployment(**{name: subject[name] for name in field_names()})
+    return Deployment(**{name: subject[name] for name in field_names() if name in subject})
 
 
 def compiled(subject: Mapping[str, Any]) -> Costs:

@@ -100,3 +100,45 @@ def differences(base: Deployment, other: Deployment) -> Mapping[str, int]:
     sizes = {"world_size": other.world_size, "tp": other.tp, "pp": other.pp, "cp": other.cp}
     changed = {name: value for name, value in sizes.items() if value != getattr(base, name)}
     return changed if other.ep == base.ep else {**changed, "ep": other.experts_over}
+
+
+def engines_of(base: Deployment, gpus: int, *, experts: int, kv_heads: int) -> Iterator[Deployment]:
+    """Every engine of so many GPUs that serving engines run, with the precisions of `base`; fewest stages first.
+
+    Of a model without experts, more attention replicas are engines of their own, and none of them is here. Experts are
+    whole on their GPUs, or shared by a tensor parallel group; where they do not divide, some of them are held twice.
+    experts, kv_heads: of the model, 0 experts of one that has none.
+
+    >>> [one.text() for one in engines_of(Deployment(), 2, experts=0, kv_heads=8)]
+    ['world_size 2, tp 2', 'world_size 2, pp 2']
+    """
+    for pp, tp in itertools.product(SIZES["pp"], SIZES["tp"]):
+        dp, rest = divmod(gpus, pp * tp)
+        if rest or not dp or (dp > 1 and (not experts or pp > 1)):
+            continue
+        splits = [size for size in SIZES["dcp"] if tp % (size * kv_heads) == 0] or [1]
+        for dcp, (ep, moe_tp) in itertools.product(splits, _layouts(experts, tp, dp)):
+            sizes = {"world_size": gpus, "tp": tp, "pp": pp, "dcp": dcp, "ep": ep, "moe_tp": moe_tp}
+            spare = -experts % ep if ep else 0
+            for comm in ("allreduce", "deepep") if dp > 1 and ep else (base.comm,):
+                with suppress(DeploymentError):
+                    yield resized(base, {**sizes, "redundant_experts": spare, "comm": comm})
+
+
+def _layouts(experts: int, tp: int, dp: int) -> list[tuple[int | None, int | None]]:
+    """(ep, moe_tp): whole experts on every GPU of a stage, and experts that a tensor parallel group shares."""
+    if not experts:
+        return [(None, None)]
+    shared = dict.fromkeys(((tp * dp, 1), (dp, tp)))
+    return [layout for layout in shared if layout[0] <= experts]
+
+
+def engine_sizes(low: int, high: int) -> list[int]:
+    """GPUs that an engine on `low` to `high` of them may have: powers of two and divisors, all of which leave no GPU
+    idle.
+
+    >>> engine_sizes(12, 12), engine_sizes(1, 6)
+    ([1, 2, 3, 4, 6, 12], [1, 2, 3, 4, 6])
+    """
+    sizes = {size for size in range(1, high + 1) if high % size == 0 or size & (size - 1) == 0}
+    return sorted(size for size in sizes if high // size * size >= low)

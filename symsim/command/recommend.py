@@ -1,0 +1,83 @@
+"""symsim recommend: the deployments that serve most within limits of time, or a load with the fewest GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from symsim.algebra.units import format_quantity
+from symsim.command.flags import add_json, note, write_json
+from symsim.command.request_options import add_workload
+from symsim.command.subject import add_device, add_formats, deployment_of
+from symsim.render.terminal import table_text
+from symsim.search.recommend import MODES, Recommendation, Row, recommend
+
+_ASKED = ("gpus", "ttft", "tpot", "rate", "users", "mode", "top")
+_WORKLOAD = ("isl", "osl", "budget", "prefix_hit", "drafts", "acceptance", "max_running", "price")
+_MODEL = ("cost_model", "tables", "graphs", "fallback")
+
+
+def add(commands: Any) -> None:
+    ask = commands.add_parser("recommend", help="the best deployments under limits of TTFT and TPOT, or for a load")
+    ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
+    add_device(ask)
+    ask.add_argument("--gpus", metavar="N[:M]", help="how many GPUs, or from and to how many")
+    ask.add_argument("--ttft", metavar="2s", help="limit of the mean time to first token")
+    ask.add_argument("--tpot", metavar="40ms", help="limit of the mean time per output token")
+    load = ask.add_mutually_exclusive_group()
+    load.add_argument("--rate", type=float, metavar="R", help="requests per second to serve; the fewest GPUs for them")
+    load.add_argument("--users", type=float, metavar="U", help="users at once to serve; the fewest GPUs for them")
+    ask.add_argument("--mode", choices=MODES, help="prefill and decode on the same GPUs, apart, or both are tried")
+    ask.add_argument("--top", type=int, default=10, metavar="N", help="how many to print")
+    add_workload(ask, required=True)
+    add_formats(ask)
+    add_json(ask)
+    ask.set_defaults(command=_recommend)
+
+
+def _recommend(*, json: bool, **options: Any) -> int:
+    asked = {name: options[name] for name in (*_ASKED, *_WORKLOAD, *_MODEL)}
+    devices = options["device"].split(",")
+    found = recommend(options["model"], devices, deployment=deployment_of(options), **asked)
+    note(found.notes)
+    if json:
+        write_json(found.as_dict())
+    else:
+        print("\n".join(screen(found)))
+    return 0 if found.rows else 1
+
+
+def screen(found: Recommendation) -> Iterator[str]:
+    """The verdict, a table of 80 columns, what was refused and why, and how to go on."""
+    yield found.verdict
+    if found.rows:
+        yield ""
+        yield table_text(_HEAD, [_cells(number, row) for number, row in enumerate(found.rows, 1)])
+    yield ""
+    yield f"searched {found.searched:,} deployments in {found.seconds:.1f} s"
+    yield from (f"  {count:,}: {reason}" for reason, count in found.refused.items())
+    if found.rows:
+        yield f"formula of 1: {found.rows[0].formula}"
+
+
+_HEAD = ("", "deployment", "x", "users", "tok/s/GPU", "TTFT", "TPOT", "free", "$/Mtok", "binds")
+
+
+def _cells(number: int, row: Row) -> tuple[str, ...]:
+    figures, free = row.figures, row.figures.memory["free"]
+    return (
+        str(number),
+        row.words.replace("redundant experts", "spare"),
+        str(row.replicas),
+        f"{figures.users or 0:,.0f}",
+        f"{figures.per_gpu or 0:,.0f}",
+        _quantity(figures.ttft["mean"], "s"),
+        _quantity(figures.tpot, "s"),
+        _quantity(free, "B"),
+        "-" if figures.cost is None else f"{figures.cost:.3g}",
+        " ".join(row.stopped) or figures.binding[0],
+    )
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    return "-" if value is None else format_quantity(value, unit, 3).replace(" ", "")

@@ -1,0 +1,158 @@
+"""Engines of a model on a device, each with the largest load that it serves within limits; refused ones by reason."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from symsim.errors import DeploymentError
+from symsim.inputs.deployment import Deployment
+from symsim.inputs.space import engines_of
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.pipeline import compiled_as
+from symsim.search.largest_load import Reached, at_load, most_requests, most_users
+from symsim.search.target import Target
+from symsim.serving.aggregated import Deployed, deployed
+from symsim.serving.ask import Ask
+from symsim.serving.engines import Served
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Replicas of one engine. load: users or requests per second of all of them; found: what one of them serves then;
+    most: the largest load of one of them."""
+
+    of: Deployed
+    replicas: int
+    load: float
+    found: Served
+    most: Reached
+
+    @property
+    def gpus(self) -> int:
+        return self.replicas * self.of.compiled.deployment.world_size
+
+    @property
+    def output_rate(self) -> float:
+        """Output tokens per second of all replicas."""
+        return self.replicas * self.found.values["rate"] * self.of.ask.osl.mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """An engine that cannot: how many times as much as the limit it needs, of memory or else of time or load, and a
+    sentence. What has no room is farther off than what is too slow."""
+
+    no_room: bool = False
+    ratio: float
+    sentence: str
+
+    @property
+    def far(self) -> tuple[bool, float]:
+        return self.no_room, self.ratio
+
+
+@dataclass(slots=True, kw_only=True)
+class Refused:
+    """Reason -> how many deployments; nearest: the one that misses by the least."""
+
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    nearest: Miss | None = None
+
+    def add(self, reason: str, miss: Miss | None = None) -> None:
+        self.reasons[reason] += 1
+        if miss is not None and (self.nearest is None or miss.far < self.nearest.far):
+            self.nearest = miss
+
+
+def engines(base: Compiled, target: Target, size: int, refused: Refused) -> Iterator[Deployed]:
+    """Every engine of so many GPUs that holds a sequence beside the weights."""
+    known = base.sizes.values
+    for deployment in engines_of(base.asked, size, experts=int(known.get("E", 0)), kv_heads=int(known.get("G", 1))):
+        try:
+            of = deployed(compiled_as(base, deployment), target.ask)
+        except DeploymentError as error:
+            refused.add(_kind(str(error)))
+            continue
+        if of.places >= 1:
+            yield of
+        else:
+            refused.add("not one sequence fits beside the weights", _too_large(of))
+
+
+def largest(of: Deployed, target: Target) -> Reached | None:
+    """The largest load of one engine within the limits; None where the least load already fails one."""
+    if target.rate is None:
+        return most_users(of, target.limits)
+    return most_requests(lambda rate: at_load(of, rate), target.limits, target.rate)
+
+
+def candidate(of: Deployed, target: Target, refused: Refused) -> Candidate | None:
+    """As many replicas as there is room for, or as the load needs; None, counted, where that cannot be."""
+    most = largest(of, target)
+    if most is None:
+        refused.add(*_misses(of, target))
+        return None
+    size, load = of.compiled.deployment.world_size, target.load
+    room = math.inf if target.gpus is None else target.gpus[1] // size
+    if load is None:
+        replicas = int(room)
+        return Candidate(of=of, replicas=replicas, load=most.load * replicas, found=most.found, most=most)
+    replicas = max(math.ceil(load / most.load - 1e-9), 1 if target.gpus is None else math.ceil(target.gpus[0] / size))
+    if replicas > room:
+        served = f"{most.load * room:.4g} {_unit(target)}"
+        miss = Miss(ratio=replicas / room, sentence=f"{room} x {words(of.compiled.deployment)} serve {served}")
+        refused.add(f"{_unit(target)} are more than its replicas serve", miss)
+        return None
+    found = most.found if load == most.load * replicas else at_load(of, load / replicas)
+    return Candidate(of=of, replicas=replicas, load=load, found=found, most=most)
+
+
+def _unit(target: Target) -> str:
+    return "users" if target.rate is None else "requests/s"
+
+
+def _misses(of: Deployed, target: Target) -> tuple[str, Miss | None]:
+    """The limit that fails at the least load, and by how much."""
+    found = at_load(of, 1.0 if target.rate is None else target.rate * 2.0**-16)
+    failed = target.limits.failing(found)
+    if not found.solved:
+        return "nothing is served", None
+    name, value, limit = max(target.limits.compared(found), key=lambda one: one[1] / one[2])
+    alone = "one user alone" if target.rate is None else "hardly any load"
+    over = f"{name} is {1000 * value:.3g} ms, {value / limit - 1:.1%} over {1000 * limit:.4g} ms"
+    return f"{' and '.join(failed)} fails with {alone}", Miss(
+        ratio=value / limit, sentence=f"{words(of.compiled.deployment)}: with {alone} {over}"
+    )
+
+
+def _too_large(of: Deployed) -> Miss:
+    """How much memory one sequence would need beside the weights, as a share of what there is."""
+    room = of.room
+    short = room.sequence * of.layout.held - room.space
+    over = f"one sequence and the weights need {short / 1e9:.3g} GB more than the {room.capacity / 1e9:.4g} GB of a GPU"
+    return Miss(no_room=True, ratio=1 + short / room.capacity, sentence=f"{words(of.compiled.deployment)}: {over}")
+
+
+def words(deployment: Deployment) -> str:
+    """`tp 4, pp 2`: what an engine is besides one GPU."""
+    sizes = [(name, getattr(deployment, name)) for name in ("tp", "pp", "dcp", "dp", "ep", "moe_tp")]
+    parts = [f"{name} {size}" for name, size in sizes if size not in (None, 1)]
+    parts += [f"{deployment.redundant_experts} redundant experts"] * bool(deployment.redundant_experts)
+    parts += [deployment.comm] * (deployment.comm != "allreduce")
+    return ", ".join(parts) or "one GPU"
+
+
+def _kind(sentence: str) -> str:
+    """A sentence without its numbers, so that those of one kind are counted together."""
+    first = re.split(r", as graphs/|; ", sentence)[0]
+    return re.sub(r" = [\w.]+|\s*\([^)]*\)", "", first)
+
+
+def of_ask(ask: Ask, one: Candidate, target: Target) -> Ask:
+    """What a prediction of a candidate is asked."""
+    load = {"rate": one.load} if target.rate is not None else {"concurrency": one.load}
+    return replace(ask, **{"rate": None, "concurrency": None, **load, "copies": one.replicas})

@@ -1,0 +1,252 @@
+"""The deployments that serve most under limits of time, or a load with the fewest GPUs: searched, ranked, in words."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from symsim.algebra.shown import html_table, one_line
+from symsim.inputs.cost_model import DEFAULT, LATEST
+from symsim.inputs.deployment import Deployment
+from symsim.inputs.space import engine_sizes
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.pipeline import compile_model
+from symsim.search.candidates import Candidate, Refused, candidate, engines, of_ask, words
+from symsim.search.one_more import one_more
+from symsim.search.target import Gpus, Target, target_of
+from symsim.serving.prediction import Figures, predicted
+
+MODES = ("aggregated", "disaggregated", "both")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A deployment that does. load: users or requests per second of all replicas; stopped: what one more would fail."""
+
+    device: str
+    deployment: Mapping[str, Any]
+    words: str
+    mode: str
+    replicas: int
+    gpus: int
+    load: float
+    stopped: tuple[str, ...]
+    figures: Figures
+    formula: str
+    launch: Mapping[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, unrounded."""
+        found = self.figures
+        return {
+            "device": self.device,
+            "deployment": dict(self.deployment),
+            "mode": self.mode,
+            "replicas": self.replicas,
+            "gpus": self.gpus,
+            "concurrency": found.users,
+            "running": found.running,
+            "request_per_s": found.request_rate,
+            "ttft_s": found.ttft["mean"],
+            "tpot_s": found.tpot,
+            "output_tok_per_s_per_gpu": found.per_gpu,
+            "tok_per_s_per_user": None if not found.tpot else 1 / found.tpot,
+            "memory_free": found.memory["free"],
+            "cost_per_million_output_tokens": found.cost,
+            "binding": list(dict.fromkeys((*self.stopped, *found.binding))),
+            "intervals": {name: list(ends) for name, ends in found.intervals.items()},
+            "formula": self.formula,
+            "launch": dict(self.launch),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Recommendation:
+    """verdict: in one sentence; rows: the best first; searched: deployments; refused: reason -> how many of them."""
+
+    verdict: str
+    rows: tuple[Row, ...]
+    searched: int
+    refused: Mapping[str, int]
+    notes: tuple[str, ...]
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return one_line(self, self.verdict)
+
+    def _repr_html_(self) -> str:
+        rows = {row.words: f"{row.gpus} GPUs, {row.figures.per_gpu:,.0f} tokens/s a GPU" for row in self.rows}
+        return html_table(self.verdict, rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, unrounded."""
+        return {
+            "verdict": self.verdict,
+            "rows": [row.as_dict() for row in self.rows],
+            "searched": self.searched,
+            "refused": dict(self.refused),
+            "seconds": self.seconds,
+        }
+
+
+def recommend(
+    model: str | Path,
+    devices: str | Path | Sequence[str | Path],
+    gpus: Gpus = None,
+    *,
+    isl: float | str,
+    osl: float | str,
+    ttft: float | str | None = None,
+    tpot: float | str | None = None,
+    rate: float | None = None,
+    users: float | None = None,
+    mode: str | None = None,
+    top: int = 10,
+    deployment: Deployment | None = None,
+    cost_model: str = DEFAULT,
+    tables: str = LATEST,
+    graphs: Sequence[str | Path] = (),
+    fallback: bool = False,
+    **how: Any,
+) -> Recommendation:
+    """The best deployments of a model on `gpus` GPUs of a device, each with the largest load that keeps the mean time
+    to first token within `ttft` and the mean time per output token within `tpot` (seconds, or text as `40ms`).
+
+    gpus: how many, or from and to how many (`1:8`); users, rate: what is to be served, without `gpus` by the fewest;
+    deployment: precisions, engine and the like, of which the degrees are searched; how: `budget`, `prefix_hit`,
+    `drafts`, `acceptance`, `max_running`, `price`. The engine's closed forms answer, so a load is the exact largest.
+    Raises SymsimError for what cannot be.
+    """
+    start = time.perf_counter()
+    requests = {"isl": isl, "osl": osl, **how}
+    target = target_of(gpus=gpus, ttft=ttft, tpot=tpot, rate=rate, users=users, **requests)
+    shared = {"graphs": graphs, "fallback": fallback}
+    bases = [
+        _base(model, device, deployment or Deployment(), cost_model, tables, **shared)
+        for device in ([devices] if isinstance(devices, str | Path) else devices)
+    ]
+    del mode
+    found = _searched(bases, target, max(1, top))
+    return replace(found, seconds=time.perf_counter() - start)
+
+
+def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommendation:
+    refused = Refused()
+    every = [one for base in bases for one in _candidates(base, target, refused)]
+    ranked = sorted(every, key=lambda one: _rank(one, target, len(bases)))
+    rows = tuple(_row(one, target) for one in ranked[:top])
+    reasons = dict(refused.reasons)
+    searched = len(every) + sum(reasons.values())
+    if len(ranked) > len(rows):
+        reasons[OUTDONE] = len(ranked) - len(rows)
+    return Recommendation(
+        verdict=_verdict(ranked[0], target, rows[0].figures) if rows else _none(refused),
+        rows=rows,
+        searched=searched,
+        refused=reasons,
+        notes=tuple(dict.fromkeys(note for base in bases for note in (*base.notes, *base.assumptions))),
+    )
+
+
+OUTDONE = "they do, and others do better"
+
+
+def _candidates(base: Compiled, target: Target, refused: Refused) -> Iterator[Candidate]:
+    """All of a device: of engines of every size that the GPUs allow. For the fewest GPUs, sizes go up until an engine
+    alone has more than replicas of a smaller one need."""
+    sizes = engine_sizes(*target.gpus) if target.gpus else engine_sizes(1, max(_LARGEST, base.device.gpus_per_node))
+    fewest = math.inf
+    for size in sizes:
+        if target.gpus is None and size > fewest:
+            return
+        for of in engines(base, target, size, refused):
+            if (one := candidate(of, target, refused)) is not None:
+                fewest = min(fewest, one.gpus)
+                yield one
+
+
+_LARGEST = 64
+"""GPUs of an engine, where nothing says how many there are."""
+
+
+def _base(model: str | Path, device: str | Path, asked_for: Deployment, *words: Any, **how: Any) -> Compiled:
+    """The model on one GPU, whose family, formats and device all deployments share."""
+    degrees = ("world_size", "num_nodes", "tp", "pp", "cp", "dp", "ep", "moe_tp", "dcp", "redundant_experts")
+    usual = {field.name: field.default for field in fields(Deployment) if field.name in degrees}
+    one = replace(asked_for, **usual, pp_layers=None)  # pyright: ignore[reportArgumentType]
+    return compile_model(model, device, one, *words, **how)
+
+
+def _rank(one: Candidate, target: Target, devices: int) -> tuple[float, float]:
+    """Less is better. For a load: GPUs, or their rent where several devices are compared; of as many, the soonest
+    answers. Else tokens per second of them, the most first."""
+    price = one.of.compiled.device.price
+    rent = float(price.rent) if devices > 1 and price is not None else 1.0
+    if target.load is None:
+        return -one.output_rate / (one.gpus * rent), one.gpus
+    values = one.found.values
+    return one.gpus * rent, values["ttft_mean"] + one.of.ask.osl.mean * values.get("tpot_mean", 0.0)
+
+
+def _row(one: Candidate, target: Target) -> Row:
+    compiled = one.of.compiled
+    figures = predicted(compiled, of_ask(target.ask, one, target))
+    deployed = compiled.deployment
+    sizes = {field.name: getattr(deployed, field.name) for field in fields(Deployment) if field.name in _SHOWN}
+    at = f"B={max(1, round(one.found.values.get('rows', 1.0) / one.of.layout.replicas))}"
+    lengths = f"S={one.of.ask.isl.mean:g},O={one.of.ask.osl.mean:g}"
+    return Row(
+        device=compiled.device.asked,
+        deployment={name: str(value) if isinstance(value, Path) else value for name, value in sizes.items()},
+        words=words(deployed),
+        mode="aggregated",
+        replicas=one.replicas,
+        gpus=one.gpus,
+        load=one.load,
+        stopped=one.most.stopped,
+        figures=figures,
+        formula=f"symsim formula {compiled.origin} --metric tpot --at {at},{lengths}",
+        launch={},
+    )
+
+
+_SHOWN = (
+    *("world_size", "num_nodes", "tp", "pp", "dp", "ep", "moe_tp", "dcp", "redundant_experts"),
+    *("gemm", "kv", "comm", "engine"),
+)
+
+
+def _verdict(one: Candidate, target: Target, figures: Figures) -> str:
+    """What is best, in one sentence."""
+    unit = "requests/s" if target.rate is not None else "users"
+    each = f"{one.load / one.replicas:.4g} {unit}"
+    replicas = f"{_count(one.replicas, 'replica')}, {each} each" if one.replicas > 1 else each
+    gpus = _count(one.gpus, "GPU")
+    speed = f"{figures.per_gpu:,.0f} tokens/s a GPU, TTFT {_time(figures.ttft['mean'])}, TPOT {_time(figures.tpot)}"
+    limit = " and ".join(one.most.stopped) or "nothing"
+    more = one_more(one, target)
+    tail = f"; {more}" if more else ""
+    where = f"{gpus} of {one.of.compiled.device.name}"
+    return f"{words(one.of.compiled.deployment)}, {replicas}, on {where}: {speed}; {limit} binds{tail}."
+
+
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def _count(number: int, noun: str) -> str:
+    """`two replicas`."""
+    return f"{_WORDS[number] if number < len(_WORDS) else number} {noun}{'s' * (number != 1)}"
+
+
+def _time(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
+
+
+def _none(refused: Refused) -> str:
+    nearest = "" if refused.nearest is None else f"; the nearest is {refused.nearest.sentence}"
+    tried = sum(refused.reasons.values())
+    return f"no deployment: none of {tried} does{nearest}."

@@ -1,0 +1,74 @@
+"""symsim recommend as people run it: its verdict, its document, and what it refuses."""
+
+import json
+from typing import Any
+
+import pytest
+
+from symsim.cli import main
+
+ASK = ["recommend", "qwen3-8b", "--device", "h100", "--isl", "2048", "--osl", "256", "--quiet"]
+KEYS = {
+    *("device", "deployment", "mode", "replicas", "concurrency", "running", "ttft_s", "tpot_s"),
+    *("output_tok_per_s_per_gpu", "tok_per_s_per_user", "memory_free", "cost_per_million_output_tokens"),
+    *("binding", "intervals", "launch"),
+}
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
+    assert main([*ASK, *words, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_document_has_the_keys_of_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--gpus", "2", "--tpot", "10ms", "--top", "2", "--mode", "aggregated")
+    assert found.keys() == {"verdict", "rows", "searched", "refused", "seconds"}
+    assert len(found["rows"]) == 2
+    for row in found["rows"]:
+        assert row.keys() >= KEYS
+        assert row["tpot_s"] <= 0.010
+        low, high = row["intervals"]["tpot_s.mean"]
+        assert low < row["tpot_s"] < high
+        assert row["output_tok_per_s_per_gpu"] > 0
+    assert found["searched"] == 3
+    assert found["refused"] == {"they do, and others do better": 1}
+
+
+def test_the_screen_fits_80_columns_and_begins_with_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASK, "--gpus", "2", "--ttft", "1s", "--tpot", "10ms", "--mode", "aggregated"]) == 0
+    verdict, empty, *table = capsys.readouterr().out.split("\n")
+    assert "TPOT binds" in verdict
+    assert "buys one user more" in verdict
+    assert not empty
+    assert len(table[0]) <= 80
+    assert all(len(line) <= 80 for line in table[: table.index("")])
+
+
+def test_nothing_that_does_names_the_nearest_and_the_limit_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--gpus", "2", "--tpot", "1ms", "--mode", "aggregated", code=1)
+    assert found["rows"] == []
+    assert "the nearest is tp 2: with one user alone TPOT is" in found["verdict"]
+    assert found["refused"] == {"TPOT fails with one user alone": 3}
+
+
+def test_more_users_than_there_is_room_for_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--gpus", "2", "--tpot", "8ms", "--users", "5000", "--mode", "aggregated", code=1)
+    assert "users are more than its replicas serve" in found["refused"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "State --gpus, --users or --rate"),
+        (["--gpus", "8:2"], "expected how many, as 8, or from and to how many, as 1:8"),
+        (["--gpus", "two"], "expected how many"),
+        (["--gpus", "2", "--tpot", "40"], "40"),
+        (["--gpus", "2", "--tpot", "0 ms"], "must be above zero"),
+        (["--gpus", "2", "--users", "-3"], "users"),
+        (["--gpus", "2", "--drafts", "1"], "acceptance"),
+        (["--users", "3", "--rate", "3"], "not allowed with"),
+    ],
+)
+def test_bad_input_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASK[:-1], *words]) == 2
+    assert sentence in capsys.readouterr().err
