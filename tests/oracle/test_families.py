@@ -40,10 +40,16 @@ def test_totals_are_those_of_the_checkpoint(published: dict[str, Any], tmp_path:
 def test_layers_may_share_keys_and_values(tmp_path: Path) -> None:
     """Hunyuan-Large: 389 billion parameters, 52 active (arXiv:2411.02265, table 1); every other layer has a cache."""
     shared = {"hidden_size": 6400, "num_hidden_layers": 64, "num_attention_heads": 80, "num_key_value_heads": 8}
-    experts = {"intermediate_size": 18304, "num_experts": 16, "moe_topk": 1, "num_shared_expert": 1}
-    config = {"architectures": ["HunYuanForCausalLM"], "model_type": "hunyuan", "vocab_size": 129024, **shared, **experts}
+    experts = {
+        "intermediate_size": 18304,
+        "num_experts": 16,
+        "moe_topk": 1,
+        "num_shared_expert": 1,
+        "cla_share_factor": 2,
+    }
+    config = {"architectures": ["HunYuanForCausalLM"], "model_type": "hunyuan", "vocab_size": 129024, **shared}
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({**config, "tie_word_embeddings": True, "use_cla": True, "cla_share_factor": 2}))
+    path.write_text(json.dumps({**config, **experts, "tie_word_embeddings": True, "use_cla": True}))
     assert symsim.params(path).total == 388_701_405_440
     assert cache(path).per_token == 32 * 2 * 8 * 80 * 2
 
