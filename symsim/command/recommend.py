@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,13 +30,14 @@ def add(commands: Any) -> None:
     load.add_argument("--users", type=float, metavar="U", help="users at once to serve; the fewest GPUs for them")
     ask.add_argument("--mode", choices=MODES, help="prefill and decode on the same GPUs, apart, or both are tried")
     ask.add_argument("--top", type=int, default=10, metavar="N", help="how many to print")
+    ask.add_argument("--launch", action="store_true", help="formula and launch lines of every row, not only the first")
     add_workload(ask, required=True)
     add_formats(ask)
     add_json(ask)
     ask.set_defaults(command=_recommend)
 
 
-def _recommend(*, json: bool, **options: Any) -> int:
+def _recommend(*, json: bool, launch: bool, **options: Any) -> int:
     asked = {name: options[name] for name in (*_ASKED, *_WORKLOAD, *_MODEL)}
     devices = options["device"].split(",")
     found = recommend(options["model"], devices, deployment=deployment_of(options), **asked)
@@ -43,12 +45,12 @@ def _recommend(*, json: bool, **options: Any) -> int:
     if json:
         write_json(found.as_dict())
     else:
-        print("\n".join(screen(found)))
+        print("\n".join(screen(found, launch=launch)))
     return 0 if found.rows else 1
 
 
-def screen(found: Recommendation) -> Iterator[str]:
-    """The verdict, a table of 80 columns, what was refused and why, and how to go on."""
+def screen(found: Recommendation, *, launch: bool = False) -> Iterator[str]:
+    """The verdict, a table of 80 columns, what was refused and why, and how to go on with the first row, or all."""
     yield found.verdict
     if found.rows:
         yield ""
@@ -56,8 +58,11 @@ def screen(found: Recommendation) -> Iterator[str]:
     yield ""
     yield f"searched {found.searched:,} deployments in {found.seconds:.1f} s"
     yield from (f"  {count:,}: {reason}" for reason, count in found.refused.items())
-    if found.rows:
-        yield f"formula of 1: {found.rows[0].formula}"
+    for number, row in enumerate(found.rows if launch else found.rows[:1], 1):
+        yield ""
+        yield f"{number}. {row.words}"
+        yield f"formula: {row.formula}"
+        yield from (f"{engine}: {line}" for engine, line in row.launch.items())
 
 
 _HEAD = ("", "deployment", "x", "users", "tok/s/GPU", "TTFT", "TPOT", "free", "$/Mtok", "binds")
@@ -67,7 +72,7 @@ def _cells(number: int, row: Row) -> tuple[str, ...]:
     figures, free = row.figures, row.figures.memory["free"]
     return (
         str(number),
-        row.words.replace("redundant experts", "spare"),
+        re.sub(r"(\w) (\d)", r"\1\2", row.words.replace(" redundant experts", " spare")).replace(",", ""),
         str(row.replicas),
         f"{figures.users or 0:,.0f}",
         f"{figures.per_gpu or 0:,.0f}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from symsim.errors import DataError, did_you_mean, shortened
 from symsim.inputs.data_file import DataFile, read_data
@@ -56,7 +56,20 @@ TIMES: Mapping[str, str] = {
 ENDS = ("low", "high", "ttft_low", "ttft_high")
 """Measured times per output token, and to first token, are within these times the predicted ones."""
 
-_SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags", "time")
+_SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags", "time", "launch")
+
+
+Conditional = tuple[str, str]
+"""A text, and the condition under which it holds, an expression of the graph language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """command, options: of the line that starts an engine; cannot: what it does not run."""
+
+    command: str
+    options: tuple[Conditional, ...]
+    cannot: tuple[Conditional, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +80,8 @@ class Engine:
     that nothing states; unused: what it leaves of the device's memory, a formula over the steps of the metric of
     memory; flags: field -> what the engine's own command line calls it; step: the time of a step, a formula over what
     its kernels take, empty where nothing comes besides; times: symbols of it that the file states; like: the engine
-    whose fitted times and kernels stand in for the others; ends: how far off runs were, by ENDS.
+    whose fitted times and kernels stand in for the others; ends: how far off runs were, by ENDS; launch: how it is
+    started, None where the file does not say.
     """
 
     name: str
@@ -84,6 +98,7 @@ class Engine:
     times: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     like: str = ""
     ends: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
+    launch: Launch | None = None
 
     def on(self, capacity: Fraction) -> Mapping[str, Fraction]:
         """Its figures on a device of so many bytes."""
@@ -159,7 +174,25 @@ def _read_anew(path: Path) -> Engine:
         unused=file.line("unused", file.section("memory", data), "0"),
         flags={figure: file.line(figure, flags, "") for figure in flags},
         **_times(file, data),
+        launch=_launch(file, data),
     )
+
+
+def _launch(file: DataFile, data: Mapping[str, Any]) -> Launch | None:
+    """What the section of launch lines says."""
+    section = file.section("launch", data)
+    if not section:
+        return None
+    file.check(section, ("command", "options", "cannot"), "launch")
+    lists = (_conditionals(file, name, section.get(name, [])) for name in ("options", "cannot"))
+    return Launch(file.line("command", section, ""), *lists)
+
+
+def _conditionals(file: DataFile, name: str, rows: Any) -> tuple[Conditional, ...]:
+    for row in rows:
+        if not (isinstance(row, list) and list(map(type, cast("list[Any]", row))) == [str, str]):
+            raise DataError(f"{file.at(name, 'launch')}: {row!r} of {name} is no pair of a text and its condition")
+    return tuple((text, condition) for text, condition in rows)
 
 
 def _times(file: DataFile, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -259,7 +259,7 @@ def _parser() -> Lark:
         postlex=Indentation(),
         propagate_positions=True,
         maybe_placeholders=True,
-        start=["start", "expr"],
+        start=["start", "expr", "condition"],
     )
 
 
@@ -302,14 +302,19 @@ def parse_expression(text: str, path: str) -> Expression:
 
     Kept between processes, as graphs are.
     """
-    return kept(("expression", text, path), lambda: _expression(text, path))
+    return kept(("expression", text, path), lambda: _expression(text, path, "expr"))
 
 
-def _expression(text: str, path: str) -> Expression:
+def parse_condition(text: str, path: str) -> Expression:
+    """The same of a condition."""
+    return kept(("condition", text, path), lambda: _expression(text, path, "condition"))
+
+
+def _expression(text: str, path: str, start: str) -> Expression:
     places = Places(path, text)
     try:
         with _PARSING:
-            tree = _parser().parse(text, start="expr")
+            tree = _parser().parse(text, start=start)
         return Arithmetic(places).transform(tree)
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(1, max(error.column, 1)), expectation(error)) from None

@@ -14,6 +14,7 @@ from symsim.inputs.space import engines_of
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
 from symsim.search.largest_load import Reached, at_load, most_requests, most_users
+from symsim.search.launch import refusal
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed, deployed
 from symsim.serving.ask import Ask
@@ -72,6 +73,9 @@ def engines(base: Compiled, target: Target, size: int, refused: Refused) -> Iter
     """Every engine of so many GPUs that holds a sequence beside the weights."""
     known = base.sizes.values
     for deployment in engines_of(base.asked, size, experts=int(known.get("E", 0)), kv_heads=int(known.get("G", 1))):
+        if base.engine is not None and (why := refusal(base.engine, deployment, target.ask.drafts)):
+            refused.add(why)
+            continue
         try:
             of = deployed(compiled_as(base, deployment), target.ask)
         except DeploymentError as error:

@@ -16,6 +16,7 @@ from symsim.inputs.space import engine_sizes
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 from symsim.search.candidates import Candidate, Refused, candidate, engines, of_ask, words
+from symsim.search.launch import launch_lines
 from symsim.search.one_more import one_more
 from symsim.search.target import Gpus, Target, target_of
 from symsim.serving.prediction import Figures, predicted
@@ -210,7 +211,13 @@ def _row(one: Candidate, target: Target) -> Row:
         stopped=one.most.stopped,
         figures=figures,
         formula=f"symsim formula {compiled.origin} --metric tpot --at {at},{lengths}",
-        launch={},
+        launch=launch_lines(
+            compiled.config.name or str(compiled.config.path),
+            deployed,
+            sequences=math.ceil(one.load / one.replicas / deployed.dp) if target.rate is None else one.of.places,
+            budget=target.ask.budget or 0,
+            drafts=target.ask.drafts,
+        ),
     )
 
 
