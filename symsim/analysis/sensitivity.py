@@ -125,7 +125,9 @@ def _sensitivity(
 ) -> Sensitivity:
     """form: the metric as it is at the point; whole: wherever it is; own: the symbol's name in the derivation."""
     value = float(values[own])
-    sides = [_slope(form, own, {**values, own: value * (1 + step)}) for step in (-STEP, STEP)]
+    pieces = [_piece(form, {**values, own: value * (1 + step)}) for step in (-STEP, STEP)]
+    slopes = {piece: _slope(piece, own) for piece in dict.fromkeys(pieces)}
+    sides = [slopes[piece] for piece in pieces]
     metric = _value(form, values)
     below, above = (_numbers((("slope", side),), "slope", values, form.context) for side in sides)
     info = KNOWN.get(name) or form.symbols.get(name)
@@ -161,9 +163,13 @@ def _value(form: ClosedForm, values: Mapping[str, Any]) -> float:
     return _numbers(steps, steps[-1][0], values, form.context)
 
 
-def _slope(form: ClosedForm, name: str, values: Mapping[str, Any]) -> Expr:
-    """The derivative of the piece that holds at a point, look-ups held."""
-    piece = binding_arms(_around(form, values), values, form.context).inlined()
+def _piece(form: ClosedForm, values: Mapping[str, Any]) -> Expr:
+    """The piece of the metric that holds at a point."""
+    return binding_arms(_around(form, values), values, form.context).inlined()
+
+
+def _slope(piece: Expr, name: str) -> Expr:
+    """The derivative of a piece, look-ups held."""
     held: dict[Expr, Expr] = {call: sympy.Dummy(positive=True) for call in piece.atoms(AppliedUndef)}
     outside = substitute(piece, held)
     variable = next((s for s in outside.free_symbols if isinstance(s, Symbol) and s.name == name), None)

@@ -383,7 +383,7 @@ def same(ours: float, theirs: float) -> bool:
     return ours == theirs or math.isclose(ours, theirs, rel_tol=1e-13) or (math.isnan(ours) and math.isnan(theirs))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=drawn(500), deadline=None)
 @given(questions())
 def test_look_ups_are_the_rules_of_the_specification(
     question: tuple[str, tuple[float, ...], list[tuple[float, ...]], TableContext],
@@ -409,7 +409,7 @@ def test_look_ups_are_the_rules_of_the_specification(
             assert same(lookup.explain(*point, default=UNANSWERED).value, answer)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(questions(), st.floats(1, 1e5))
 def test_nothing_changes_beyond_the_settled_point(
     question: tuple[str, tuple[float, ...], list[tuple[float, ...]], TableContext], more: float
