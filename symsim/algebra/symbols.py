@@ -265,6 +265,21 @@ def fractional_powers(expr: Expr) -> set[Expr]:
     return {power for power in expr.atoms(sympy.Pow) if power.exp.is_Rational and not power.exp.is_Integer}
 
 
+def terms_of_norm(expr: Expr) -> tuple[Expr, ...]:
+    """The terms of a p-norm, (x**p + y**p)**(1/p), in one order; none of anything else.
+
+    >>> x, y, p = sympy.Symbol("x"), sympy.Symbol("y"), sympy.Rational(5, 4)
+    >>> terms_of_norm((x**p + y**p) ** (1 / p)), terms_of_norm((x + y) ** p)
+    ((x, y), ())
+    """
+    if not isinstance(expr, sympy.Pow) or expr.exp.is_Integer or not isinstance(expr.base, sympy.Add):
+        return ()
+    powers = expr.base.args
+    if not all(isinstance(power, sympy.Pow) and power.exp * expr.exp == 1 for power in powers):
+        return ()
+    return tuple(sorted((cast(Expr, power.args[0]) for power in powers), key=str))
+
+
 def term_order(expr: Expr) -> str | None:
     """How a printer orders terms: as they stand beside fractional powers, whose numbers sympy would take roots of."""
     return "none" if fractional_powers(expr) else None

@@ -226,7 +226,7 @@ def _curves(
     """One curve for each pair of arms that meet on the map, solved for the first symbol where it crosses along it."""
     found: list[Curve] = []
     flat = np.arange(scan.chosen.shape[0]).reshape(shape)
-    for i, (step, node) in enumerate(scan.maxima):
+    for i in range(len(scan.maxima)):
         chosen = scan.chosen[:, i].reshape(shape)
         for axis, variable in ((1, variables[0]), (0, variables[1])):
             before, after = (np.take(flat, range(*ends), axis=axis) for ends in _sides(shape[axis]))
@@ -234,7 +234,7 @@ def _curves(
             pairs = [(int(before[tuple(place)]), int(after[tuple(place)])) for place in flips]
             if not pairs:
                 continue
-            curve = _curve(form, scan, values, variable, (step, node), i, pairs)
+            curve = _curve(form, scan, values, variable, i, pairs)
             known = {(one.step, frozenset((one.was, one.now))) for one in found}
             if (curve.step, frozenset((curve.was, curve.now))) not in known:
                 found.append(curve)
@@ -250,15 +250,14 @@ def _curve(
     scan: Scan,
     values: Mapping[str, Any],
     variable: str,
-    change: tuple[str, Expr],
     i: int,
     pairs: list[tuple[int, int]],
 ) -> Curve:
     """The first pair of neighbours between which the root of both arms lies; else no closed form."""
-    step, node = change
+    step, _ = scan.maxima[i]
     places = [(float(x), float(y)) for x, y in zip(*scan.axes.values(), strict=True)]
     for before, after in pairs[:: max(1, len(pairs) // 12)]:
-        crossed = crossing(form, scan, node, variable, values, after)
+        crossed = crossing(form, scan, i, variable, values, before, after)
         low, high = (float(scan.axes[variable][at]) for at in (before, after))
         if crossed is not None and low <= crossed[1] <= high * (1 + 1e-9):
             formula = Written(crossed[0], laid_out(form, "symbolic", ""))

@@ -241,9 +241,9 @@ def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, A
     found: list[Border] = []
     low = float(scan.grid[start])
     sides = zip(scan.maxima, scan.labels(start - 1), scan.labels(start), strict=True)
-    for i, ((step, node), was, now) in enumerate(sides):
+    for i, ((step, _), was, now) in enumerate(sides):
         if scan.chosen[start - 1, i] != scan.chosen[start, i]:
-            found.append(_flip(form, scan, (step, node, was, now), variable, values, start))
+            found.append(_flip(form, scan, (step, i, was, now), variable, values, start))
     for constant, was, now in zip(scan.constants, *scan.figures[start - 1 : start + 1], strict=True):
         if was != now:
             found.append(Border(at=low, step=str(constant), was=f"{was:.6g}", now=f"{now:.6g}"))
@@ -253,15 +253,15 @@ def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, A
 def _flip(
     form: ClosedForm,
     scan: Scan,
-    change: tuple[str, Expr, str, str],
+    change: tuple[str, int, str, str],
     variable: str,
     values: Mapping[str, Any],
     start: int,
 ) -> Border:
     """The border of two arms: the root of their difference, in all symbols."""
-    step, node, was, now = change
+    step, which, was, now = change
     low = float(scan.grid[start])
-    crossed = crossing(form, scan, node, variable, values, start)
+    crossed = crossing(form, scan, which, variable, values, start - 1, start)
     if crossed is None:
         return Border(at=low, step=step, was=was, now=now)
     found, where = crossed

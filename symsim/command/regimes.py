@@ -19,7 +19,7 @@ from symsim.notation.terms import terms_text
 from symsim.pipeline.memory_parts import shortage
 from symsim.render.plot import check_ending, save_plane, save_regimes, save_roofline
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, point_text
-from symsim.render.regimes import latex_cases, piece_text, range_text
+from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, range_text
 from symsim.render.terminal import write_table
 from symsim.serving.points import LOADS, SYNONYMS
 
@@ -161,6 +161,8 @@ def _write(found: Regimes) -> None:
         for i, piece in enumerate(found.pieces)
     ]
     write_table(("", found.variable, found.metric, "at its start", "what changes there"), rows)
+    if is_smooth(found.pieces[0].expression):
+        print(f"\n{SMOOTH}")
     for border in (b for piece in found.pieces for b in piece.borders):
         if border.formula is None:
             continue
@@ -174,6 +176,7 @@ def _write(found: Regimes) -> None:
 def _write_map(found: RegimeMap) -> None:
     print(f"{found.metric} over {' and '.join(found.variables)}\nof {found.subject}")
     print(f"at {point_text(found.at)}\n")
+    smooth = is_smooth(found.expression)
     rows = [
         (
             "here" if i == found.here else "",
@@ -181,14 +184,15 @@ def _write_map(found: RegimeMap) -> None:
             binding_text(region, found.regions),
             point_text(dict(zip(found.variables, region.at, strict=True))),
             format_quantity(region.value, found.unit),
-            _short(terms_text(region.expression, found.unit)),
+            "" if smooth else _short(terms_text(region.expression, found.unit)),
         )
         for i, region in enumerate(found.regions)
     ]
-    write_table(("", "of the map", "what binds", "e.g. at", found.metric, "around there"), rows)
+    write_table(("", "of the map", "what binds", "e.g. at", found.metric, "" if smooth else "around there"), rows)
     for curve in found.curves:
         print(f"\n{curve_text(curve, found)}")
-    print(f"\nat the point {found.metric} = {_short(terms_text(found.expression, found.unit))}")
+    here = SMOOTH if smooth else f"at the point {found.metric} = {_short(terms_text(found.expression, found.unit))}"
+    print(f"\n{here}")
     for along in found.along:
         print(f"  {_distance(along)}")
 

@@ -15,7 +15,7 @@ from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.binding_piece import root
 from symsim.formula.breakdown import numbers
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.scan import Scan, arms_of, per_unit, pinned
+from symsim.formula.scan import EXTREMES, Scan, arms_of, per_unit, pinned
 
 
 def followed(
@@ -79,17 +79,17 @@ def _exact(value: float) -> Rational:
 
 
 def crossing(
-    form: ClosedForm, scan: Scan, node: Expr, variable: str, values: Mapping[str, Any], at: int
+    form: ClosedForm, scan: Scan, which: int, variable: str, values: Mapping[str, Any], before: int, at: int
 ) -> tuple[Expr, float] | None:
-    """Where two arms of a maximum are equal: the variable in all other symbols, and its value near a point of the scan.
-
-    None where the arms have no such form.
+    """Where the arms of a maximum (which of the scan's) that bind at two points are equal: the variable in all other
+    symbols, and its value near the second point. None where the arms have no such form.
     """
-    arms = arms_of(node)
+    _, node = scan.maxima[which]
+    arms = tuple(arms_of(node)[scan.chosen[point, which]] for point in (before, at))
     inner = {s.symbol: s.expr for s in pinned(form, scan, at).steps if s.unit == "s"}
     while any(arm.free_symbols & set(inner) for arm in arms):
         arms = tuple(substitute(arm, inner) for arm in arms)
-    if len(arms) != 2 or any(arm.has(sympy.Max, sympy.Min) for arm in arms):
+    if any(arm.has(*EXTREMES) for arm in arms):
         return None
     here = {name: float(points[at]) for name, points in scan.axes.items()}
     point = {**values, **{name: int(x) if symbol_info(name).integer else x for name, x in here.items()}}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sympy import Expr
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import substitute
+from symsim.algebra.symbols import substitute, terms_of_norm
 from symsim.cost.derivation import Derivation
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program
@@ -23,8 +23,9 @@ from symsim.tables.table import scaling
 class Scan:
     """A metric's inner life at every point of a grid.
 
-    axes: symbol -> its value at every point; maxima: step and node; chosen: which arm binds in each; constants:
-    look-ups (per unit of what they grow with) and roundings; figures: the value of each.  Rows are points.
+    axes: symbol -> its value at every point; maxima: step and node, p-norms of fitted times among them; chosen: which
+    arm binds in each, or is the largest term of a norm; constants: look-ups (per unit of what they grow with) and
+    roundings; figures: the value of each.  Rows are points.
     """
 
     axes: Mapping[str, NDArray[np.float64]]
@@ -49,15 +50,23 @@ class Scan:
         return [0, *(int(i) + 1 for i in np.flatnonzero((marks[1:] != marks[:-1]).any(axis=1)))]
 
     def arms(self, at: int) -> Mapping[Expr, Expr]:
-        """Maximum -> the arm that binds at a point of the grid."""
-        return {node: arms_of(node)[self.chosen[at, i]] for i, (_, node) in enumerate(self.maxima)}
+        """Maximum -> the arm that binds at a point of the grid; norms stay as they are."""
+        extremes = ((i, node) for i, (_, node) in enumerate(self.maxima) if isinstance(node, EXTREMES))
+        return {node: arms_of(node)[self.chosen[at, i]] for i, node in extremes}
 
     def labels(self, at: int) -> list[str]:
-        """What binds each maximum: compute, memory or link, as the arm's symbols say; else the arm itself."""
-        return [_kind(arms_of(node)[self.chosen[at, i]]) for i, (_, node) in enumerate(self.maxima)]
+        """What binds each maximum: compute, memory or link, as the arm's symbols say; else the arm itself, or the
+        latency of a fitted time."""
+        return [_kind(arms_of(node)[self.chosen[at, i]], node) for i, (_, node) in enumerate(self.maxima)]
+
+
+EXTREMES = (sympy.Max, sympy.Min)
 
 
 def arms_of(node: Expr) -> tuple[Expr, ...]:
+    """The arms of a maximum, or the terms of a norm."""
+    if not isinstance(node, EXTREMES):
+        return terms_of_norm(node)
     return cast(tuple[Expr, ...], tuple(sorted(node.args, key=str)))
 
 
@@ -71,9 +80,7 @@ def scanned(form: ClosedForm, values: Mapping[str, Any], axes: Mapping[str, NDAr
     """Evaluate every arm, look-up and rounding of the metric at points. axes: symbol -> its value at each of them."""
     moving, count = [form.symbol_of(name) for name in axes], len(next(iter(axes.values())))
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
-    maxima = tuple(
-        (name, cast(Expr, node)) for name, expr in steps for node in sorted(expr.atoms(sympy.Max, sympy.Min), key=str)
-    )
+    maxima = tuple((name, node) for name, expr in steps for node in sorted(_branching(expr), key=str))
     found = {node for _, expr in steps for node in expr.atoms(AppliedUndef, sympy.floor, sympy.ceiling)}
     constants = tuple(cast(Expr, node) for node in sorted(found, key=str) if not _moves_evenly(node, moving))
     arms = [(f"arm_{i}_{j}", arm) for i, (_, node) in enumerate(maxima) for j, arm in enumerate(arms_of(node))]
@@ -85,12 +92,18 @@ def scanned(form: ClosedForm, values: Mapping[str, Any], axes: Mapping[str, NDAr
     columns = {name: np.broadcast_to(column, (count,)) for name, column in zip(compiled.outputs, run, strict=True)}
     chosen = np.zeros((count, len(maxima)), dtype=int)
     for i, (_, node) in enumerate(maxima):
-        stacked = np.stack([columns[f"arm_{i}_{j}"] for j in range(len(node.args))])
-        chosen[:, i] = (np.argmax if isinstance(node, sympy.Max) else np.argmin)(stacked, axis=0)
+        stacked = np.stack([columns[f"arm_{i}_{j}"] for j in range(len(arms_of(node)))])
+        chosen[:, i] = (np.argmin if isinstance(node, sympy.Min) else np.argmax)(stacked, axis=0)
     figures = np.zeros((count, len(constants)))
     for i in range(len(constants)):
         figures[:, i] = columns[f"constant_{i}"]
     return Scan(axes, maxima, chosen, constants, figures)
+
+
+def _branching(expr: Expr) -> set[Expr]:
+    """The maxima and norms of an expression."""
+    extremes = {cast(Expr, node) for node in expr.atoms(*EXTREMES)}
+    return extremes | {cast(Expr, power) for power in expr.atoms(sympy.Pow) if terms_of_norm(power)}
 
 
 def _moves_evenly(node: sympy.Basic, moving: Sequence[sympy.Symbol]) -> bool:
@@ -103,19 +116,19 @@ def pinned(form: ClosedForm, scan: Scan, at: int) -> Derivation:
     arms = scan.arms(at)
 
     def pin(expr: Expr) -> Expr:
-        while expr.has(sympy.Max, sympy.Min):
+        while expr.has(*EXTREMES):
             expr = substitute(expr, arms)
         return expr
 
     return form.derivation.mapped(pin)
 
 
-def _kind(arm: Expr) -> str:
+def _kind(arm: Expr, node: Expr) -> str:
     names = {str(s) for s in arm.free_symbols}
     for word, markers in _KINDS.items():
         if any(name.startswith(markers) for name in names):
             return word
-    return str(arm)
+    return str(arm) if isinstance(node, EXTREMES) else "latency"
 
 
 _KINDS = {"compute": ("peak_", "default_mfu"), "memory": ("hbm_",), "link": ("nvlink_", "rdma_")}

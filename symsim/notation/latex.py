@@ -11,10 +11,11 @@ import sympy
 from sympy import Add, Expr, Max, Mul, Pow, Symbol
 from sympy.printing.latex import LatexPrinter
 
+from symsim.algebra.symbols import terms_of_norm
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_latex
-from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, decimal, fractional, is_norm, ordered
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, decimal, fractional, ordered
 
 BUDGET = 92.0
 """Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
@@ -59,7 +60,7 @@ class Math(LatexPrinter):
         if found is not None and found[0] != 1:
             return f"{quantity(float(found[0]), self.unit)} \\cdot {self._plain(found[1])}"
         number, rest = expr.as_coeff_Mul()
-        if (isinstance(rest, Max) or is_norm(rest)) and number != 1:
+        if (isinstance(rest, Max) or terms_of_norm(rest)) and number != 1:
             return f"{self._plain(number)} {self._print(rest)}"
         return self._plain(expr) if isinstance(expr, Mul) else super()._print_Mul(expr)  # sympy's own way with 1/x
 

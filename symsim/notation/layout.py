@@ -11,7 +11,7 @@ import sympy
 from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, SymbolInfo, plain
+from symsim.algebra.symbols import KNOWN, SymbolInfo, plain, terms_of_norm
 from symsim.cost.derivation import Derivation, Step
 from symsim.errors import printable
 from symsim.formula.closed_form import ClosedForm, Level
@@ -134,18 +134,6 @@ def fractional(expr: Expr) -> tuple[Expr, str] | None:
     return base, f"{float(exponent):.6g}" if _short(exponent) else f"1/{float(1 / exponent):.6g}"
 
 
-def is_norm(expr: Expr) -> bool:
-    """Whether it is a p-norm, (x**p + y**p)**(1/p): such a power has the unit of its terms.
-
-    >>> x, y, p = sympy.Symbol("x"), sympy.Symbol("y"), Rational(5, 4)
-    >>> is_norm((x**p + y**p) ** (1 / p)), is_norm((x + y) ** p)
-    (True, False)
-    """
-    if not isinstance(expr, sympy.Pow) or fractional(expr) is None:
-        return False
-    return all(isinstance(x, sympy.Pow) and x.exp * expr.exp == 1 for x in sympy.Add.make_args(expr.base))
-
-
 def decimal(number: Rational) -> str | None:
     """A rational that is longer as a fraction than as the decimal of few digits that it is; None for any other.
 
@@ -171,7 +159,7 @@ def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational,
         return None
     number, rest = term.as_coeff_Mul()
     carriers = {step.symbol for step in steps if step.unit == unit}
-    if rest.free_symbols & carriers or rest.atoms(sympy.Max) or is_norm(rest) or not isinstance(number, Rational):
+    if rest.free_symbols & carriers or rest.atoms(sympy.Max) or terms_of_norm(rest) or not isinstance(number, Rational):
         return None
     return number, rest
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from sympy import Expr, Function, Max, Mul, Symbol
 from sympy.printing.str import StrPrinter
 
+from symsim.algebra.symbols import terms_of_norm
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_text
-from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, decimal, fractional, is_norm, ordered
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, decimal, fractional, ordered
 
 
 class _Text(StrPrinter):
@@ -43,7 +44,7 @@ class _Text(StrPrinter):
             number = format_quantity(_fraction(found[0]), self.unit, DIGITS)
             return f"{number} * {self._plain(found[1])}"
         number, rest = expr.as_coeff_Mul()
-        if (isinstance(rest, Max) or is_norm(rest)) and number != 1:
+        if (isinstance(rest, Max) or terms_of_norm(rest)) and number != 1:
             return f"{'-' if number == -1 else f'{self._plain(number)}*'}{self._print(rest)}"
         return self._plain(expr)
 

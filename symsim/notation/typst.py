@@ -10,10 +10,11 @@ import sympy
 from sympy import Expr, Max, Min, Rational, Symbol
 from sympy.core.function import AppliedUndef
 
+from symsim.algebra.symbols import terms_of_norm
 from symsim.algebra.units import format_quantity
 from symsim.notation.cut import cut_typst
 from symsim.notation.latex import Math, width
-from symsim.notation.layout import DIGITS, Layout, as_quantity, decimal, fractional, is_norm, ordered
+from symsim.notation.layout import DIGITS, Layout, as_quantity, decimal, fractional, ordered
 
 BUDGET = 62.0
 """Letters that fit a line of an A4 page beside the left side; wider formulas break over lines."""
@@ -166,7 +167,7 @@ class _Math:
         number, rest = expr.as_coeff_Mul()
         if number.is_negative:
             return f"-{self.text(-expr)}"
-        if isinstance(rest, Max | Min) or is_norm(rest):
+        if isinstance(rest, Max | Min) or terms_of_norm(rest):
             return f"{self._plain(number)} {self.text(rest)}"
         above, below = sympy.fraction(expr)
         if below != 1:

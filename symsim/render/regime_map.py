@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regime_map import Curve, RegimeMap, Region
-from symsim.notation.latex import escaped
+from symsim.notation.latex import escaped, quantity
 from symsim.notation.terms import terms_latex
+from symsim.render.regimes import is_smooth
 
 
 def binding_text(region: Region, every: tuple[Region, ...]) -> str:
@@ -28,20 +29,27 @@ def point_text(point: Mapping[str, float]) -> str:
 
 
 def curve_text(curve: Curve, found: RegimeMap) -> str:
-    """Where two arms meet: the formula, or that measured rows make them jump."""
+    """Where two arms meet: the formula, or near where they do."""
     head = f"{curve.step}: {curve.was} on one side, {curve.now} on the other"
     where = point_text(dict(zip(found.variables, curve.at, strict=True)))
     if curve.formula is None:
-        return f"{head}, where measured rows change, near {where}"
+        return f"{head}, without a closed form, near {where}"
     return f"{head}, near {where}\n  {curve.variable}* = {curve.formula.text}"
+
+
+def _region_latex(region: Region, found: RegimeMap) -> str:
+    """The metric around the point of a region; its value there where fitted times make the formula long."""
+    if not is_smooth(region.expression):
+        return terms_latex(region.expression, found.unit)
+    names = (symbol_info(name).latex for name in found.variables)
+    at = ", ".join(f"{name} = {value:g}" for name, value in zip(names, region.at, strict=True))
+    return f"{quantity(region.value, found.unit)} \\text{{ at }} {at}"
 
 
 def latex_plane(found: RegimeMap) -> str:
     """One `cases` environment with a row a region, then every curve in closed form."""
     arguments = ", ".join(symbol_info(name).latex for name in found.variables)
-    rows = [
-        f"  {terms_latex(region.expression, found.unit)} & {_where(region, found.regions)}" for region in found.regions
-    ]
+    rows = [f"  {_region_latex(region, found)} & {_where(region, found.regions)}" for region in found.regions]
     lines = [
         f"% {found.metric} of {found.subject}",
         "% each row holds around a point of its region, with the measured rows that answer there",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from symsim.algebra.symbols import symbol_info
+from sympy import Expr
+
+from symsim.algebra.symbols import fractional_powers, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.notation.latex import quantity
@@ -12,8 +14,16 @@ ROWS = 25
 """Pieces in one block of cases; more would not fit a page."""
 
 
+SMOOTH = "times of fitted kernels are smooth: these are the ranges in which the same terms of them are the largest"
+
+
+def is_smooth(expr: Expr) -> bool:
+    """Whether fitted times are part of it, of whose terms each counts everywhere."""
+    return bool(fractional_powers(expr))
+
+
 def piece_text(piece: Piece, found: Regimes) -> str:
-    """The metric on one piece, with units."""
+    """The metric on one piece, with units: the formula, or both ends where fitted times make it long."""
     return _written(piece, found, tex=False)
 
 
@@ -58,6 +68,10 @@ def _number(value: float, unit: str) -> str:
 
 
 def _written(piece: Piece, found: Regimes, *, tex: bool) -> str:
+    if is_smooth(piece.expression):
+        ends = (piece.value_low, piece.value_high)
+        low, high = (_number(x, found.unit) if tex else format_quantity(x, found.unit) for x in ends)
+        return f"{low} \\text{{ to }} {high}" if tex else f"{low} to {high}"
     if piece.affine is None:
         write = terms_latex if tex else terms_text
         return write(piece.expression, found.unit)

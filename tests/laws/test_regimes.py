@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import shutil
 import subprocess
 from itertools import pairwise
@@ -10,13 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sympy import Integer
+from sympy import Expr, Integer, Pow
 
 import symsim
 from symsim import Regimes, regime_map, regimes
-from symsim.algebra.symbols import symbol
+from symsim.algebra.symbols import symbol, terms_of_norm
 from symsim.cli import main
 from symsim.errors import EmptyTable, SymsimError
+from symsim.formula.breakdown import numbers
 from symsim.render.regime_map import latex_plane
 from symsim.render.regimes import latex_cases
 from tests.laws.drawing import DEPLOYMENTS, compiled
@@ -99,6 +101,33 @@ def test_a_border_in_closed_form_is_where_it_is_said_to_be(deployment: int, cost
             assert (border.formula is None) == (border.root is None)
             if border.root is not None:
                 assert before.high <= border.root <= after.low * (1 + 1e-9)
+
+
+def test_pieces_of_fitted_times_tell_which_term_is_the_largest() -> None:
+    costs = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(tp=4), cost_model="calibrated")
+    steps = {step.symbol.name: step.expr for step in costs.tpot.form.derivation.steps}
+    (time,) = (power for power in steps["t_qkv_proj"].atoms(Pow) if terms_of_norm(power))
+    first, *others = costs.regimes("tpot", "B", **POINT).pieces
+    assert first.binds["t_qkv_proj"] == "memory"
+    assert others[-1].binds["t_qkv_proj"] == "compute"
+    for piece in (first, *others):
+        values = costs.tpot.form.point(B=int(piece.low), S=POINT["S"], O=POINT["O"])
+        compute, memory, latency = numbers(sorted_terms(time), values, costs.tpot.form.context)
+        assert piece.binds["t_qkv_proj"] == ("compute" if compute > max(memory, latency) else "memory")
+        assert piece.value_low == pytest.approx(costs.tpot.evaluate(B=int(piece.low), S=POINT["S"], O=POINT["O"]))
+    crossed = {border.step: border for piece in others for border in piece.borders}
+    formula = crossed["t_o_proj"].formula
+    assert formula is not None
+    values = costs.tpot.form.point(B=1, S=POINT["S"], O=POINT["O"])
+    (root,) = numbers((formula.expr,), values, costs.tpot.form.context)
+    assert root == pytest.approx(crossed["t_o_proj"].root)
+    assert math.ceil(root) == crossed["t_o_proj"].at
+
+
+def sorted_terms(norm: Expr) -> tuple[Expr, ...]:
+    """Compute, memory and latency of a fitted time."""
+    by_name = {str(s)[:3]: term for term in terms_of_norm(norm) for s in term.free_symbols}
+    return by_name["pea"], by_name["hbm"], by_name["t1_"]
 
 
 @given(

@@ -18,6 +18,7 @@ from symsim.paths import MFU, ROOT
 from symsim.tables.forms import UNANSWERED, Nearest, Table, thinned
 from symsim.tables.lookup import bind
 from symsim.tables.table import TableContext, rows, signatures
+from tests.profiles import drawn
 
 SHARED = ROOT.parent / "shared" / "mfu"
 DATES = {"2025-10": "2025-10-15", "2026-05": "9999"}
