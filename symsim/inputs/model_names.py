@@ -100,7 +100,8 @@ def resolve(id: str) -> Resolved:
         raise ConfigError(f"no model {id!r}: neither a bundled name nor a file ({_nearest(id)})")
     answers = {item.name: item for item in _in_the_format(asked, same)}
     if not answers:
-        raise ConfigError(f"no model {id!r} is bundled in that format; {_stated(checkpoint for _, checkpoint in same)}")
+        there = _stated(checkpoint for _, checkpoint in same)
+        raise ConfigError(f"no model {id!r} is bundled in that format; there is {there}")
     if len({(item.checkpoint.config, item.recipe) for item in answers.values()}) > 1:
         raise ConfigError(f"{id!r} may be any of {_stated(item.checkpoint for item in answers.values())}; say which")
     return next(iter(answers.values()))

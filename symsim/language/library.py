@@ -67,8 +67,8 @@ class _Parsed(Mapping[str, T], Generic[T]):
         return name in self.chunks
 
 
-ENDS = ("score", "hidden_states")
-"""Blocks that stand in place of `logits` in architectures without a language modelling head, the most special first."""
+ENDS = ("score_by_two", "score", "hidden_states", "logits")
+"""Blocks with which an architecture ends that no model is stated for, by its name, the most special first."""
 
 STEPS = GRAPHS / "common" / "steps.graph"
 """The steps of a library whose folders state none."""

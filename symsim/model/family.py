@@ -14,7 +14,7 @@ from symsim.inputs.cost_model import COUNTING, graphs_of, named_cost_model
 from symsim.language.library import load_library
 from symsim.language.tree import Library, Model
 from symsim.model.architecture import Architecture, described, read_architecture
-from symsim.model.match import find_model, keys_in, section_of, stated_names
+from symsim.model.match import find_model, keys_in, section_of, stated_names, taken_for
 from symsim.paths import GRAPHS
 from symsim.quantization.layers import Quantization
 from symsim.quantization.reader import keys_beside, places, read_quantization, stamp_beside
@@ -89,7 +89,7 @@ def find_family(
         raise UnsupportedArchitecture(f"{error}; by its keys the nearest is {nearest(config, library).name}") from None
     more = tuple(map(str, graphs))
     if not named_cost_model(cost_model).refuses_unread_keys or not sizes.unread:
-        return Family(config, found, sizes, library, (), more)
+        return Family(config, found, sizes, library, taken_for(config, library, found), more)
     keys = ", ".join(sizes.unread)
     what = f"{config.path}: {found.name} ({found.span}) does not describe {keys}"
     if not fallback:

@@ -34,7 +34,7 @@ def find_model(config: ModelConfig, library: Library) -> Model:
             raise ConfigError(f"{config.path} says that it is {one} and that it is {other}; keep the one that it is")
         first = library.serving.get(next(iter(served), ""))
         if first is not None and None not in list(served.values())[: max(1, len(served) - 1)]:
-            return library.models[first] if end is None else _ended(library.models[first], end, config)
+            return library.models[first] if end in (None, "logits") else _ended(library.models[first], end, config)
     hint = did_you_mean(named[0], library.serving)
     raise UnsupportedArchitecture(
         f"{config.path}: the {library.name} graphs do not describe {named[0]} ({hint}); graphs/README.md shows how to "
@@ -54,7 +54,7 @@ def _agree(config: ModelConfig, library: Library) -> None:
 
 
 def end_of(architecture: str, library: Library) -> str | None:
-    """The block that stands in place of `logits` in an architecture that no model is stated for; or none."""
+    """The block with which an architecture ends that no model is stated for, where its name says that; or none."""
     if architecture in library.serving:
         return None
     ends = library.ends.items()
@@ -64,7 +64,7 @@ def end_of(architecture: str, library: Library) -> str | None:
 def _ended(model: Model, end: str, config: ModelConfig) -> Model:
     """The model with another block in place of `logits`; a table that it shares is the embedding's alone."""
     labels = Named("labels", Name("labels", model.span), model.span)
-    shape = (labels,) if end == "score" else ()
+    shape = (labels,) if end.startswith("score") else ()
     body = tuple(
         replace(node, op=end, shape=(*node.shape, *shape)) if isinstance(node, Node) and node.op == "logits" else node
         for node in model.body
@@ -84,7 +84,16 @@ def _labels(config: ModelConfig) -> int:
     stated = config.keys.get("num_labels", len(cast(Any, named)) if isinstance(named, dict) else None)
     if isinstance(stated, int) and stated > 0:
         return stated
-    return 2 if "SequenceClassification" in str(config.keys.get("architectures")) else 1
+    architectures = str(config.keys.get("architectures"))
+    return 2 if "SequenceClassification" in architectures or "ProcessReward" in architectures else 1
+
+
+def taken_for(config: ModelConfig, library: Library, model: Model) -> tuple[str, ...]:
+    """The sentence on an architecture that is not described and is read by its model_type; or none."""
+    unknown = [name for name in stated_names(config, library) if end_of(name, library) == "logits"]
+    return tuple(
+        f"{config.path}: {name} is not described; taken for {model.name} by its model_type" for name in unknown[:1]
+    )
 
 
 def stated_names(config: ModelConfig, library: Library) -> list[str]:

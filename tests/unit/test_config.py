@@ -148,6 +148,19 @@ def test_keys_of_a_neutral_class_are_named_and_change_nothing(key: str, tmp_path
     assert any(key in sentence for sentence in symsim.compile(path, "h20", cost_model="roofline").notes)
 
 
+def test_an_architecture_that_is_not_described_is_what_its_model_type_is(tmp_path: Path, capsys: Any) -> None:
+    path = with_keys(tmp_path, architectures=["NewThinkerForCausalLM"])
+    assert symsim.params(path).total == symsim.params("qwen3-8b").total
+    assert main(["params", str(path)]) == 0
+    assert "NewThinkerForCausalLM is not described; taken for qwen3 by its model_type" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["EagleQwen3ForCausalLM", "Qwen3ForTokenClassification", "Qwen3ForCausalLMEagle3"])
+def test_heads_that_are_not_described_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedArchitecture, match=name):
+        symsim.params(with_keys(tmp_path, architectures=[name]))
+
+
 @pytest.mark.parametrize("key", ["kv_cache_dtype", "mlp_gate_type", "qk_rope_dim", "dropout_layers", "router_layers"])
 def test_keys_that_may_change_cost_are_refused(key: str, tmp_path: Path) -> None:
     with pytest.raises(SymsimError, match=key):

@@ -48,6 +48,9 @@ READ_AS = {
     "RedHatAI/Llama-4-Scout-17B-16E-Instruct-FP8-dynamic": "llama-4-scout-17b-16e-instruct-fp8-dynamic",
     "moonshotai/Kimi-K2-Thinking": "kimi-k2-thinking",
     "moonshotai/Kimi-K2-Instruct-0905": "kimi-k2-instruct",
+    "kimi-k2": "kimi-k2-instruct",
+    "moonshotai/Kimi-K2-Base": "kimi-k2-instruct",
+    "qwen3-next": "qwen3-next-80b-a3b",
     "gemma3:27b": "gemma-3-27b-it",
     "QWEN3_8B": "qwen3-8b",
 }
@@ -84,9 +87,9 @@ def test_the_index_has_what_is_counted(name: str) -> None:
     ("id", "said"),
     [
         ("mistral-7b", "may be any of mistral-7b-instruct-v0.2 .*, mistral-7b-v0.1 .*say which"),
-        ("DeepSeek-V3-bf16", r"in that format; deepseek-v3 \(fp8 128x128"),
-        ("Qwen3-30B-A3B-AWQ", r"in that format; qwen3-30b-a3b \(bf16\)"),
-        ("Qwen3-32B-GGUF", r"in that format; qwen3-32b \(bf16\)"),
+        ("DeepSeek-V3-bf16", r"in that format; there is deepseek-v3 \(fp8 128x128"),
+        ("Qwen3-30B-A3B-AWQ", r"in that format; there is qwen3-30b-a3b \(bf16\)"),
+        ("Qwen3-32B-GGUF", r"in that format; there is qwen3-32b \(bf16\)"),
         ("yi-9b", "did you mean yi-6b"),
         ("Mistral-7B-v0.9", "did you mean mistral-7b"),
     ],
