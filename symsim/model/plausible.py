@@ -22,7 +22,7 @@ from symsim.paths import GRAMMAR
 
 def is_count(key: str) -> bool:
     """Whether a key of such a name is a number of things."""
-    return any(fnmatchcase(key, pattern) for pattern in _rules()["counts"])
+    return any(fnmatchcase(key, pattern) for pattern in rules()["counts"])
 
 
 def check_counts(path: str, keys: Mapping[str, Any]) -> None:
@@ -49,20 +49,20 @@ def _counts(value: Any) -> bool:
 
 def check_sizes(path: str, model: Model, values: Mapping[str, int], sources: Mapping[str, Source]) -> None:
     """Raise ConfigError for sizes that are zero, or more than what they are of."""
-    for name in _rules()["positive"]:
+    for name in rules()["positive"]:
         if values.get(name) == 0 and sources[name].how != "default" and not _asked(name, model):
             raise ConfigError(f"{path}: {_stated(name, values, sources)} is not a whole number of at least 1")
-    for name, most in _rules()["at_most"].items():
+    for name, most in rules()["at_most"].items():
         if name not in values or not values.get(most) or (values[most] == 1 and _asked(most, model)):
             continue
         if not 1 <= values[name] <= values[most]:
             both = f"{_stated(name, values, sources)} with {_stated(most, values, sources)}"
             raise ConfigError(f"{path}: {both}; expected at least 1 and not more than those")
-    for name, most in _rules()["up_to"].items():
+    for name, most in rules()["up_to"].items():
         if name in values and values[name] > values.get(most, values[name]):
             both = f"{_stated(name, values, sources)} with {_stated(most, values, sources)}"
             raise ConfigError(f"{path}: {both}; expected not more than those")
-    for name, needed in _rules()["needs"].items():
+    for name, needed in rules()["needs"].items():
         if values.get(name) and values.get(needed) == 0:
             both = f"{_stated(name, values, sources)} with {_stated(needed, values, sources)}"
             raise ConfigError(f"{path}: {both}; expected a whole number of at least 1")
@@ -70,11 +70,11 @@ def check_sizes(path: str, model: Model, values: Mapping[str, int], sources: Map
 
 def check_lists(path: str, model: Model, keys: Mapping[str, Any], layers: int) -> None:
     """Raise ConfigError for a list by layer that has another number of entries than there are layers."""
-    stated = [keys.get(key) for key in _rules()["drafts"]]
+    stated = [keys.get(key) for key in rules()["drafts"]]
     allowed = {layers, *(layers + count for count in stated if isinstance(count, int) and not isinstance(count, bool))}
     for key in _by_layer(model):
         entries = keys.get(key)
-        if not isinstance(entries, list) or (not entries and key in _rules()["empty"]):
+        if not isinstance(entries, list) or (not entries and key in rules()["empty"]):
             continue
         count = len(cast(list[Any], entries))
         if count not in allowed:
@@ -82,7 +82,8 @@ def check_lists(path: str, model: Model, keys: Mapping[str, Any], layers: int) -
 
 
 @cache
-def _rules() -> Mapping[str, Any]:
+def rules() -> Mapping[str, Any]:
+    """The rules, as grammar/sizes.toml has them."""
     return tomllib.loads((GRAMMAR / "sizes.toml").read_text(encoding="utf-8"))
 
 

@@ -21,6 +21,7 @@ from symsim.formula.binding import bind_model, deciding_numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import COUNTING, named_cost_model
 from symsim.inputs.deployment import Deployment
+from symsim.model.drafter import drafter_of
 from symsim.model.family import Family, find_family
 from symsim.model.lower import lower
 from symsim.model.op_graph import SHARED, UNUSED
@@ -49,7 +50,8 @@ class Parameters:
     active: those that one token uses; lm_head: the matrix of the LM head, which is the embedding where tied;
     non_embedding: without embedding and LM head; other: what stands outside of layers besides those two;
     layers: attention, ffn and norm of each, in order; where they occur, also what is `shared` with an earlier layer,
-    which the total has once, and what is `unused`; not_counted: what the config describes beside that; checkpoint:
+    which the total has once, and what is `unused`; drafts: modules for multi-token prediction, beside the total, and
+    their `parameters`, embedding and LM head apart; not_counted: what the config describes beside that; checkpoint:
     number format -> bytes that the files hold of these weights, scales included, or the sentence why nobody knows.
     """
 
@@ -62,6 +64,7 @@ class Parameters:
     other: int
     layers: tuple[Mapping[str, int], ...]
     not_counted: tuple[str, ...]
+    drafts: Mapping[str, int] | None
     checkpoint: Mapping[str, int] | str
 
     @property
@@ -82,7 +85,9 @@ class Parameters:
         plain = {name: getattr(self, name) for name in (*names, "checkpoint_bytes")}
         layers = [dict(layer) for layer in self.layers]
         stored = self.checkpoint if isinstance(self.checkpoint, str) else dict(self.checkpoint)
-        return {**plain, "checkpoint": stored, "layers": layers, "not_counted": list(self.not_counted)}
+        drafts = None if self.drafts is None else dict(self.drafts)
+        beside = {"drafts": drafts, "not_counted": list(self.not_counted)}
+        return {**plain, "checkpoint": stored, "layers": layers, **beside}
 
 
 def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fallback: bool = False) -> Parameters:
@@ -126,8 +131,19 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
         other=other,
         layers=layers,
         not_counted=family.sizes.omitted,
+        drafts=_drafts(family, layers),
         checkpoint=stored,
     )
+
+
+def _drafts(family: Family, layers: Sequence[Mapping[str, int]]) -> Mapping[str, int] | None:
+    """The modules for multi-token prediction, and the parameters of all of them."""
+    found = drafter_of(family)
+    if found is None:
+        return None
+    like = (layers[index] for index in found.layers)
+    each = found.joined + sum(sum(layer.values()) - layer.get(SHARED, 0) for layer in like)
+    return {"modules": found.modules, "parameters": found.modules * each}
 
 
 def _stored(family: Family) -> Mapping[str, int] | str:

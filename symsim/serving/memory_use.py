@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.draft_memory import draft_memory
 from symsim.serving.model_step import Layout, values_of
 from symsim.serving.workload import Letters
 
@@ -39,9 +40,14 @@ class Room:
 
 
 def room_of(compiled: Compiled, letters: Letters, layout: Layout) -> Room:
-    """Room for caches, paged: a sequence holds its mean context. Of pipeline stages, that which holds the fewest."""
+    """Room for caches, paged: a sequence holds its mean context. Of pipeline stages, that which holds the fewest;
+    while drafts are asked for, the model's modules for them are held beside."""
     context = max(2.0, letters["C"])
     stages = memory_of_stages(compiled, context)
+    modules = draft_memory(compiled, context) if letters.get("drafts") else None
+    if modules is not None:
+        more = {"weights": modules.weights, "cache_space": -modules.weights, "cache_per_sequence": modules.sequence}
+        stages = [{part: amount + more.get(part, 0.0) for part, amount in stage.items()} for stage in stages]
     each, fullest = min(((_held(stage, layout), stage) for stage in stages), key=lambda held: held[0])
     return Room(
         capacity=float(compiled.numbers.values["hbm_capacity"]),

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from symsim.paths import display_path
+from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.draft_memory import draft_memory, drafter
 from symsim.serving.aggregated import Deployed
 from symsim.serving.ask import HOUR, Ask
 from symsim.serving.engines import Served
@@ -35,11 +37,21 @@ def _assumed(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
         if side.layout.replicas > 1:
             yield f"requests spread evenly over {side.layout.replicas} attention replicas and stages of an engine"
     if ask.drafts:
-        yield "a draft costs one more layer of the model and its LM head"
+        yield f"a draft costs one more layer of the model and its LM head; {_modules(last.compiled)}"
     if ask.prefill is not None:
         yield "a cache is sent when its prompt is complete; the prefill worker shows the first token"
     yield from _expenses(ask, sides)
     yield "no preemption, no priorities, no time of the host between iterations but what the cost model counts"
+
+
+def _modules(compiled: Compiled) -> str:
+    """What the modules that draft hold."""
+    found = drafter(compiled)
+    if found is None:
+        return "no module for drafts that is known is stated, so that its memory is not counted"
+    kept = draft_memory(compiled, 1.0)
+    held = 0.0 if kept is None else kept.weights
+    return f"of modules for drafts ({found.key}) {found.modules} are held, {held / 1e9:.3g} GB of weights on a GPU"
 
 
 def _expenses(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:

@@ -120,6 +120,38 @@ def test_a_tied_embedding_counts_once(tmp_path: Path) -> None:
     assert found.total == symsim.params(written(tmp_path, LLAMA_405B)).total - found.lm_head
 
 
+PUBLISHED = {
+    # id: parameters that Hugging Face states of the files, copies of embedding and LM head in modules for drafts
+    "glm-4.5-air": (110_468_824_832, 2),
+    "glm-4.5": (358_337_791_296, 2),
+    "qwen3-next-80b-a3b": (81_324_862_720, 0),
+    "mimo-7b-base": (7_833_409_536, 0),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_modules_for_drafts_are_counted_beside_the_total(name: str) -> None:
+    """Correction biases of routers are in the files, and are no parameters: 160 or 128 experts of each routed layer."""
+    found = symsim.params(name)
+    biases = {"glm-4.5-air": 46 * 128, "glm-4.5": 90 * 160}.get(name, 0)
+    published, copies = PUBLISHED[name]
+    assert found.drafts is not None
+    assert found.total + found.drafts["parameters"] + copies * found.embedding + biases == published
+
+
+def test_layers_of_a_module_may_be_listed() -> None:
+    """Nemotron 3: one layer of attention and one of experts."""
+    found = symsim.params("nemotron-3-super-120b-a12b-bf16")
+    pattern = load_config("nemotron-3-super-120b-a12b-bf16").keys["hybrid_override_pattern"]
+    layers = [sum(found.layers[pattern.rindex(letter)].values()) for letter in "*E"]
+    assert found.drafts == {"modules": 1, "parameters": sum(layers) + 2 * 4096**2 + 3 * 4096}
+
+
+@pytest.mark.parametrize("name", ["qwen3-8b", "mimo-v2-flash", "minimax-m2.5"])
+def test_modules_that_are_not_known_are_not_counted(name: str) -> None:
+    assert symsim.params(name).drafts is None
+
+
 def test_a_tower_is_not_counted(tmp_path: Path) -> None:
     assert symsim.params(written(tmp_path, GEMMA_3_27B)).not_counted == ("vision_config",)
 

@@ -219,3 +219,24 @@ def test_pipeline_stages_with_other_layers_are_served_by_the_fullest(how: dict[s
     assert memory["weights"] is not None
     assert 0 < memory["free"] < 141e9 - memory["weights"]
     assert memory["weights"] < largest
+
+
+def test_modules_for_drafts_are_held_beside_the_model() -> None:
+    """One more layer of DeepSeek-V3: 1/8 of its weights, and one more latent of each token."""
+    costs = symsim.compile("deepseek-v3", "h200", symsim.Deployment(tp=8))
+    load = {"isl": 1024, "osl": 1024, "concurrency": 16}
+    plain, drafting = (costs.predict(**load, **more).as_dict() for more in ({}, {"drafts": 1, "acceptance": 0.8}))
+    held = drafting["memory"]["weights"] - plain["memory"]["weights"]
+    assert held - 2 * (2 * 7168**2 + 3 * 7168) == pytest.approx(11.5e9 / 8, rel=0.02)
+    assert drafting["memory"]["kv_tokens"] == pytest.approx(
+        (plain["memory"]["free"] + plain["memory"]["cache"] - held) / (62 * 576 * 2), rel=0.01
+    )
+    assert any("num_nextn_predict_layers" in sentence for sentence in drafting["assumptions"])
+
+
+def test_the_memory_of_unknown_modules_is_said_not_to_be_counted() -> None:
+    costs = symsim.compile("qwen3-8b", "h100")
+    found = costs.predict(isl=1024, osl=1024, concurrency=16, drafts=1, acceptance=0.8)
+    assert any(
+        "no module for drafts that is known is stated" in sentence for sentence in found.as_dict()["assumptions"]
+    )
