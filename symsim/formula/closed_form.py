@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -368,12 +368,25 @@ class ClosedForm:
                 (found[name],) = program(((name, expr),), (name,), "python").run(known, {})
         return found
 
+    def with_times(
+        self, operators: tuple[str, ...], factors: Iterable[Sequence[float]], **values: float
+    ) -> list[float]:
+        """The values at a point with the time of each operator so many times as long. Raises as evaluate."""
+        numbers = self._numbers(values)
+        context = overrides.tables_for(self.bound, self.rewriting.columns, values, self.context)
+        stretched, times = _stretched(self._looked_up(numbers), operators)
+        worked = program(stretched, (stretched[-1][0],), "python")
+        every = ({**numbers, **dict(zip(times, some, strict=True))} for some in factors)
+        return [float(worked.at(one, context)[0]) for one in every]
+
     def program(self, dialect: str, names: Collection[str]) -> Program:
         """The metric as a program; where shapes of look-ups may have changed, every look-up is asked anew."""
-        moved = any(name in self.rewriting.shaped and self._moved(name, names) for name in names)
-        derivation = self.applied if moved else self.derivation
-        steps = tuple((step.symbol.name, step.expr) for step in derivation.steps)
+        steps = tuple((step.symbol.name, step.expr) for step in self._looked_up(names).steps)
         return program(steps, (steps[-1][0],), dialect)
+
+    def _looked_up(self, names: Collection[str]) -> Derivation:
+        moved = any(name in self.rewriting.shaped and self._moved(name, names) for name in names)
+        return self.applied if moved else self.derivation
 
     def _moved(self, name: str, numbers: Collection[str]) -> bool:
         return not isinstance(numbers, Mapping) or numbers[name] != self._fixed.get(name)
@@ -435,6 +448,14 @@ class ClosedForm:
         return SymbolInfo(
             name=name, kind="architecture", unit="1", meaning=meaning, latex=subscripted(name), integer=True
         )
+
+
+@lru_cache(maxsize=256)
+def _stretched(derivation: Derivation, operators: tuple[str, ...]) -> tuple[Steps, tuple[str, ...]]:
+    """The steps with a factor on the time of each operator, and the names of the factors."""
+    times = {op: Symbol(f"times_{i}", positive=True) for i, op in enumerate(operators)}
+    steps = ((step.symbol.name, times.get(step.op or "", Integer(1)) * step.expr) for step in derivation.steps)
+    return tuple(steps), tuple(symbol.name for symbol in times.values())
 
 
 def _kind(name: str) -> str:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Protocol
-
-from sympy import Rational
 
 from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError
@@ -32,8 +29,10 @@ class Evaluated(Protocol):
     def applied(self) -> Derivation: ...
     @property
     def ends(self) -> Ends: ...
-    def keeping(self, derivation: Derivation) -> Evaluated: ...
     def evaluate(self, **values: float) -> float: ...
+    def with_times(
+        self, operators: tuple[str, ...], factors: Iterable[Sequence[float]], **values: float
+    ) -> list[float]: ...
 
 
 def ends_at(
@@ -53,8 +52,8 @@ def ends_at(
     if not fitted:
         return None
     ends = {name: of_level(one, level) for name, one in form.ends.items()}
+    moved = _moved(form, values, ends, tuple(dict.fromkeys(fitted)), together)
     value = form.evaluate(**values)
-    moved = [_moved(form, values, value, ends, fitted, end, together) for end in (0, 1)]
     return widened(value, (value + min(moved), value + max(moved)), ends.get(RUNNING, (1.0, 1.0)))
 
 
@@ -77,28 +76,24 @@ def widened(value: float, kernels: tuple[float, float], running: tuple[float, fl
 
 
 def _moved(
-    form: Evaluated,
-    values: Mapping[str, float],
-    value: float,
-    ends: Ends,
-    fitted: Sequence[str],
-    end: int,
-    together: float,
-) -> float:
-    """How far the metric moves with its times at one end."""
-    every = form.keeping(_scaled(form.applied, ends, end, frozenset(fitted))).evaluate(**values) - value
-    if together == 1:
-        return every
-    alone = [form.keeping(_scaled(form.applied, ends, end, {name})).evaluate(**values) - value for name in set(fitted)]
-    squares = together * every**2 + (1 - together) * sum(one**2 for one in alone)
-    return math.copysign(math.sqrt(squares), every)
+    form: Evaluated, values: Mapping[str, float], ends: Ends, fitted: tuple[str, ...], together: float
+) -> list[float]:
+    """How far the metric moves with its times at their low ends, and at their high ones."""
+    as_they_are = [1.0] * len(fitted)
+    points = [as_they_are]
+    for end in (0, 1):
+        whole = [ends[name][end] for name in fitted]
+        points.append(whole)
+        if together < 1:
+            points += [[*as_they_are[:i], whole[i], *as_they_are[i + 1 :]] for i in range(len(fitted))]
+    value, *others = form.with_times(fitted, points, **values)
+    moved: list[float] = []
+    for every, *alone in _halves([other - value for other in others]):
+        squares = together * every**2 + (1 - together) * sum(one**2 for one in alone)
+        moved.append(every if together == 1 else math.copysign(math.sqrt(squares), every))
+    return moved
 
 
-def _scaled(derivation: Derivation, ends: Ends, end: int, names: Collection[str]) -> Derivation:
-    steps = tuple(
-        replace(step, expr=Rational(repr(ends[step.op][end])) * step.expr)
-        if step.op is not None and step.op in names
-        else step
-        for step in derivation.steps
-    )
-    return derivation.keeping(steps)
+def _halves(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    middle = len(values) // 2
+    return values[:middle], values[middle:]

@@ -102,21 +102,26 @@ def differences(base: Deployment, other: Deployment) -> Mapping[str, int]:
     return changed if other.ep == base.ep else {**changed, "ep": other.experts_over}
 
 
-def engines_of(base: Deployment, gpus: int, *, experts: int, kv_heads: int) -> Iterator[Deployment]:
-    """Every engine of so many GPUs that serving engines run, with the precisions of `base`; fewest stages first.
+def engines_of(
+    base: Deployment, gpus: int, *, experts: int, kv_heads: int, per_node: int = 8
+) -> Iterator[Deployment]:
+    """Every engine of so many GPUs that is worth a look, with the precisions of `base`; fewest stages first.
 
     Of a model without experts, more attention replicas are engines of their own, and none of them is here. Experts are
     whole on their GPUs, or shared by a tensor parallel group; where they do not divide, some of them are held twice.
-    experts, kv_heads: of the model, 0 experts of one that has none.
+    Inside a scale-up domain of `per_node` GPUs there are up to two pipeline stages, and outside one a domain; a cache
+    is shared (dcp) by engines of one stage and one replica. experts, kv_heads: of the model, 0 experts of one that has
+    none.
 
     >>> [one.text() for one in engines_of(Deployment(), 2, experts=0, kv_heads=8)]
     ['world_size 2, tp 2', 'world_size 2, pp 2']
     """
-    for pp, tp in itertools.product(SIZES["pp"], SIZES["tp"]):
+    stages = [size for size in SIZES["pp"] if size <= max(2, -(-gpus // per_node))]
+    for pp, tp in itertools.product(stages, SIZES["tp"]):
         dp, rest = divmod(gpus, pp * tp)
         if rest or not dp or (dp > 1 and (not experts or pp > 1)):
             continue
-        splits = [size for size in SIZES["dcp"] if tp % (size * kv_heads) == 0] or [1]
+        splits = [size for size in SIZES["dcp"] if tp % (size * kv_heads) == 0 and pp * dp == 1] or [1]
         for dcp, (ep, moe_tp) in itertools.product(splits, _layouts(experts, tp, dp)):
             sizes = {"world_size": gpus, "tp": tp, "pp": pp, "dcp": dcp, "ep": ep, "moe_tp": moe_tp}
             spare = -experts % ep if ep else 0

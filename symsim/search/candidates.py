@@ -19,6 +19,7 @@ from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed, deployed
 from symsim.serving.ask import Ask
 from symsim.serving.engines import Served
+from symsim.serving.memory_use import memory_of_stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +71,38 @@ class Refused:
 
 
 def engines(base: Compiled, target: Target, size: int, refused: Refused) -> Iterator[Deployed]:
-    """Every engine of so many GPUs that holds a sequence beside the weights."""
-    known = base.sizes.values
-    for deployment in engines_of(base.asked, size, experts=int(known.get("E", 0)), kv_heads=int(known.get("G", 1))):
-        if base.engine is not None and (why := refusal(base.engine, deployment, target.ask.drafts)):
+    """Every engine of so many GPUs that holds a sequence beside the weights. base: the model on one GPU; where its
+    weights do not even fit when all GPUs share them evenly, nothing is compiled."""
+    known, per_node = base.sizes.values, base.device.gpus_per_node
+    heads = {"experts": int(known.get("E", 0)), "kv_heads": int(known.get("G", 1))}
+    crowded = _crowded(base, size)
+    for deployment in engines_of(base.asked, size, **heads, per_node=per_node):
+        if crowded is not None:
+            refused.add(NO_ROOM, crowded)
+        elif base.engine is not None and (why := refusal(base.engine, deployment, target.ask.drafts)):
             refused.add(why)
-            continue
-        try:
-            of = deployed(compiled_as(base, deployment), target.ask)
-        except DeploymentError as error:
-            refused.add(_kind(str(error)))
-            continue
-        if of.places >= 1:
-            yield of
         else:
-            refused.add("not one sequence fits beside the weights", _too_large(of))
+            try:
+                of = deployed(compiled_as(base, deployment), target.ask)
+            except DeploymentError as error:
+                refused.add(_kind(str(error)))
+                continue
+            if of.places >= 1:
+                yield of
+            else:
+                refused.add(NO_ROOM, _too_large(of))
+
+
+NO_ROOM = "not one sequence fits beside the weights"
+
+
+def _crowded(base: Compiled, size: int) -> Miss | None:
+    """That weights alone are more than the memory of so many GPUs."""
+    weights, capacity = memory_of_stages(base, 2.0)[0]["weights"], float(base.numbers.values["hbm_capacity"])
+    if weights <= size * capacity:
+        return None
+    need = f"the weights ({weights / 1e9:.4g} GB) are more than the {size * capacity / 1e9:.4g} GB of {size} GPUs"
+    return Miss(no_room=True, ratio=weights / size / capacity, sentence=need.replace(" 1 GPUs", " one GPU"))
 
 
 def largest(of: Deployed, target: Target) -> Reached | None:

@@ -54,7 +54,7 @@ class Layout:
         """Attention replicas that share experts step together; those of a dense model by themselves."""
         deployed = compiled.deployment
         group = deployed.tp * deployed.cp
-        has_experts = "ep" in compiled.form("tpot").symbols or "E" in compiled.numbers.values
+        has_experts = "E" in compiled.numbers.values or "ep" in compiled.form("tpot").symbols
         shared = max(1, deployed.experts_over * deployed.experts_split // group) if has_experts else 1
         engines = max(1, deployed.dp // shared)
         batches = 2 if compiled.decode.overlapped else 1
