@@ -11,7 +11,8 @@ from symsim.command.flags import add_json, note, write_json
 from symsim.command.request_options import add_workload
 from symsim.command.subject import add_device, add_formats, deployment_of
 from symsim.render.terminal import table_text
-from symsim.search.recommend import MODES, Recommendation, Row, recommend
+from symsim.search.recommend import MODES, Recommendation, recommend
+from symsim.search.rows import Row
 
 _ASKED = ("gpus", "ttft", "tpot", "rate", "users", "mode", "top")
 _WORKLOAD = ("isl", "osl", "budget", "prefix_hit", "drafts", "acceptance", "max_running", "price")
@@ -62,7 +63,9 @@ def screen(found: Recommendation, *, launch: bool = False) -> Iterator[str]:
         yield ""
         yield f"{number}. {row.words}"
         yield f"formula: {row.formula}"
-        yield from (f"{engine}: {line}" for engine, line in row.launch.items())
+        for engine, lines in row.launch.items():
+            sides = zip(("",) if row.mode == "aggregated" else (" prefill", " decode"), lines.split("\n"), strict=True)
+            yield from (f"{engine}{side}: {line}" for side, line in sides)
 
 
 _HEAD = ("", "deployment", "x", "users", "tok/s/GPU", "TTFT", "TPOT", "free", "$/Mtok", "binds")
@@ -74,7 +77,7 @@ def _cells(number: int, row: Row) -> tuple[str, ...]:
         str(number),
         re.sub(r"(\w) (\d)", r"\1\2", row.words.replace(" redundant experts", " spare")).replace(",", ""),
         str(row.replicas),
-        f"{figures.users or 0:,.0f}",
+        f"{row.users:,.0f}",
         f"{figures.per_gpu or 0:,.0f}",
         _quantity(figures.ttft["mean"], "s"),
         _quantity(figures.tpot, "s"),

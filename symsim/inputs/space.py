@@ -102,9 +102,7 @@ def differences(base: Deployment, other: Deployment) -> Mapping[str, int]:
     return changed if other.ep == base.ep else {**changed, "ep": other.experts_over}
 
 
-def engines_of(
-    base: Deployment, gpus: int, *, experts: int, kv_heads: int, per_node: int = 8
-) -> Iterator[Deployment]:
+def engines_of(base: Deployment, gpus: int, *, experts: int, kv_heads: int, per_node: int = 8) -> Iterator[Deployment]:
     """Every engine of so many GPUs that is worth a look, with the precisions of `base`; fewest stages first.
 
     Of a model without experts, more attention replicas are engines of their own, and none of them is here. Experts are

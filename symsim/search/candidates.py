@@ -18,6 +18,7 @@ from symsim.search.launch import refusal
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed, deployed
 from symsim.serving.ask import Ask
+from symsim.serving.disaggregated import Disaggregated
 from symsim.serving.engines import Served
 from symsim.serving.memory_use import memory_of_stages
 
@@ -25,9 +26,11 @@ from symsim.serving.memory_use import memory_of_stages
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """Replicas of one engine. load: users or requests per second of all of them; found: what one of them serves then;
-    most: the largest load of one of them."""
+    most: the largest load of one of them. apart: workers for prefill and decode, where they are: then `of` decodes, and
+    all are one replica."""
 
     of: Deployed
+    apart: Disaggregated | None = None
     replicas: int
     load: float
     found: Served
@@ -35,6 +38,8 @@ class Candidate:
 
     @property
     def gpus(self) -> int:
+        if self.apart is not None:
+            return self.apart.gpus
         return self.replicas * self.of.compiled.deployment.world_size
 
     @property

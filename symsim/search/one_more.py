@@ -19,7 +19,7 @@ MOST = 2.0
 
 def one_more(one: Candidate, target: Target) -> str:
     """`4 % more HBM bandwidth buys one user more`; empty where no figure does by itself."""
-    if target.load is not None or not one.most.stopped:
+    if target.load is not None or one.apart is not None or not one.most.stopped:
         return ""
     if one.most.stopped == ("cache",):
         need = (one.most.load + 1) / one.of.layout.replicas * one.of.layout.held * one.of.room.sequence

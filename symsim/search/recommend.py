@@ -1,4 +1,4 @@
-"""The deployments that serve most under limits of time, or a load with the fewest GPUs: searched, ranked, in words."""
+"""The deployments that serve most under limits of time, or a load with the fewest GPUs: searched and ranked."""
 
 from __future__ import annotations
 
@@ -10,59 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from symsim.algebra.shown import html_table, one_line
+from symsim.errors import SymsimError
 from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.space import engine_sizes
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
-from symsim.search.candidates import Candidate, Refused, candidate, engines, of_ask, words
-from symsim.search.launch import launch_lines
-from symsim.search.one_more import one_more
+from symsim.search.apart import apart
+from symsim.search.candidates import Candidate, Refused, candidate, engines
+from symsim.search.rows import Row, row_of, verdict
 from symsim.search.target import Gpus, Target, target_of
-from symsim.serving.prediction import Figures, predicted
+from symsim.serving.aggregated import Deployed
 
 MODES = ("aggregated", "disaggregated", "both")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A deployment that does. load: users or requests per second of all replicas; stopped: what one more would fail."""
-
-    device: str
-    deployment: Mapping[str, Any]
-    words: str
-    mode: str
-    replicas: int
-    gpus: int
-    load: float
-    stopped: tuple[str, ...]
-    figures: Figures
-    formula: str
-    launch: Mapping[str, str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types, unrounded."""
-        found = self.figures
-        return {
-            "device": self.device,
-            "deployment": dict(self.deployment),
-            "mode": self.mode,
-            "replicas": self.replicas,
-            "gpus": self.gpus,
-            "concurrency": found.users,
-            "running": found.running,
-            "request_per_s": found.request_rate,
-            "ttft_s": found.ttft["mean"],
-            "tpot_s": found.tpot,
-            "output_tok_per_s_per_gpu": found.per_gpu,
-            "tok_per_s_per_user": None if not found.tpot else 1 / found.tpot,
-            "memory_free": found.memory["free"],
-            "cost_per_million_output_tokens": found.cost,
-            "binding": list(dict.fromkeys((*self.stopped, *found.binding))),
-            "intervals": {name: list(ends) for name, ends in found.intervals.items()},
-            "formula": self.formula,
-            "launch": dict(self.launch),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -130,22 +90,28 @@ def recommend(
         _base(model, device, deployment or Deployment(), cost_model, tables, **shared)
         for device in ([devices] if isinstance(devices, str | Path) else devices)
     ]
-    del mode
-    found = _searched(bases, target, max(1, top))
+    found = _searched(bases, replace(target, mode=_mode(mode, target)), max(1, top))
     return replace(found, seconds=time.perf_counter() - start)
+
+
+def _mode(mode: str | None, target: Target) -> str:
+    """Both, unless there is one GPU only."""
+    if mode is not None and mode not in MODES:
+        raise SymsimError(f"mode = {mode!r}: expected one of {', '.join(MODES)}")
+    return mode or ("aggregated" if target.gpus is not None and target.gpus[1] < 2 else "both")
 
 
 def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommendation:
     refused = Refused()
-    every = [one for base in bases for one in _candidates(base, target, refused)]
+    every = [one for base in bases for one in _candidates(base, target, refused, top)]
     ranked = sorted(every, key=lambda one: _rank(one, target, len(bases)))
-    rows = tuple(_row(one, target) for one in ranked[:top])
+    rows = tuple(row_of(one, target) for one in ranked[:top])
     reasons = dict(refused.reasons)
     searched = len(every) + sum(reasons.values())
     if len(ranked) > len(rows):
         reasons[OUTDONE] = len(ranked) - len(rows)
     return Recommendation(
-        verdict=_verdict(ranked[0], target, rows[0].figures) if rows else _none(refused),
+        verdict=verdict(ranked[0], target, rows[0].figures) if rows else _none(refused),
         rows=rows,
         searched=searched,
         refused=reasons,
@@ -156,18 +122,22 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
 OUTDONE = "they do, and others do better"
 
 
-def _candidates(base: Compiled, target: Target, refused: Refused) -> Iterator[Candidate]:
+def _candidates(base: Compiled, target: Target, refused: Refused, top: int) -> Iterator[Candidate]:
     """All of a device: of engines of every size that the GPUs allow. For the fewest GPUs, sizes go up until an engine
     alone has more than replicas of a smaller one need."""
     sizes = engine_sizes(*target.gpus) if target.gpus else engine_sizes(1, max(_LARGEST, base.device.gpus_per_node))
-    fewest = math.inf
+    fewest, every = math.inf, list[Deployed]()
+    together = target.mode != "disaggregated"
     for size in sizes:
         if target.gpus is None and size > fewest:
-            return
+            break
         for of in engines(base, target, size, refused):
-            if (one := candidate(of, target, refused)) is not None:
+            every.append(of)
+            if together and (one := candidate(of, target, refused)) is not None:
                 fewest = min(fewest, one.gpus)
                 yield one
+    if target.mode != "aggregated":
+        yield from apart(every, target, top)
 
 
 _LARGEST = 64
@@ -191,66 +161,6 @@ def _rank(one: Candidate, target: Target, devices: int) -> tuple[float, float]:
         return -one.output_rate / (one.gpus * rent), one.gpus
     values = one.found.values
     return one.gpus * rent, values["ttft_mean"] + one.of.ask.osl.mean * values.get("tpot_mean", 0.0)
-
-
-def _row(one: Candidate, target: Target) -> Row:
-    compiled = one.of.compiled
-    figures = predicted(compiled, of_ask(target.ask, one, target))
-    deployed = compiled.deployment
-    sizes = {field.name: getattr(deployed, field.name) for field in fields(Deployment) if field.name in _SHOWN}
-    at = f"B={max(1, round(one.found.values.get('rows', 1.0) / one.of.layout.replicas))}"
-    lengths = f"S={one.of.ask.isl.mean:g},O={one.of.ask.osl.mean:g}"
-    return Row(
-        device=compiled.device.asked,
-        deployment={name: str(value) if isinstance(value, Path) else value for name, value in sizes.items()},
-        words=words(deployed),
-        mode="aggregated",
-        replicas=one.replicas,
-        gpus=one.gpus,
-        load=one.load,
-        stopped=one.most.stopped,
-        figures=figures,
-        formula=f"symsim formula {compiled.origin} --metric tpot --at {at},{lengths}",
-        launch=launch_lines(
-            compiled.config.name or str(compiled.config.path),
-            deployed,
-            sequences=math.ceil(one.load / one.replicas / deployed.dp) if target.rate is None else one.of.places,
-            budget=target.ask.budget or 0,
-            drafts=target.ask.drafts,
-        ),
-    )
-
-
-_SHOWN = (
-    *("world_size", "num_nodes", "tp", "pp", "dp", "ep", "moe_tp", "dcp", "redundant_experts"),
-    *("gemm", "kv", "comm", "engine"),
-)
-
-
-def _verdict(one: Candidate, target: Target, figures: Figures) -> str:
-    """What is best, in one sentence."""
-    unit = "requests/s" if target.rate is not None else "users"
-    each = f"{one.load / one.replicas:.4g} {unit}"
-    replicas = f"{_count(one.replicas, 'replica')}, {each} each" if one.replicas > 1 else each
-    gpus = _count(one.gpus, "GPU")
-    speed = f"{figures.per_gpu:,.0f} tokens/s a GPU, TTFT {_time(figures.ttft['mean'])}, TPOT {_time(figures.tpot)}"
-    limit = " and ".join(one.most.stopped) or "nothing"
-    more = one_more(one, target)
-    tail = f"; {more}" if more else ""
-    where = f"{gpus} of {one.of.compiled.device.name}"
-    return f"{words(one.of.compiled.deployment)}, {replicas}, on {where}: {speed}; {limit} binds{tail}."
-
-
-_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
-
-def _count(number: int, noun: str) -> str:
-    """`two replicas`."""
-    return f"{_WORDS[number] if number < len(_WORDS) else number} {noun}{'s' * (number != 1)}"
-
-
-def _time(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
 
 
 def _none(refused: Refused) -> str:

@@ -18,7 +18,7 @@ class Target:
     """What is wanted. ask: the requests; its load is that of one user, or of all requests per second. limits: of times.
 
     users, rate: that all that is deployed must serve, None for as many as it can; gpus: from and to how many, None for
-    the fewest that do.
+    the fewest that do; mode: aggregated, disaggregated or both.
     """
 
     ask: Ask
@@ -26,6 +26,7 @@ class Target:
     users: float | None = None
     rate: float | None = None
     gpus: tuple[int, int] | None = None
+    mode: str = "aggregated"
 
     @property
     def load(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from symsim.serving.aggregated import Deployed
@@ -57,9 +58,8 @@ def transfer_seconds(of: Disaggregated) -> float:
     return applied("transfer", known).values["t_kv"]
 
 
-def service_seconds(of: Disaggregated) -> float:
+def service_seconds(side: Deployed) -> float:
     """An iteration of a prefill worker, each of its attention replicas with one prompt: in chunks of its budget."""
-    side = of.prefill
     time, budget = side.step.iteration, side.budget / side.layout.replicas
     left, past, total = side.step.prompt, side.step.past, 0.0
     while left > 0:
@@ -72,18 +72,21 @@ def service_seconds(of: Disaggregated) -> float:
 
 def served_apart(of: Disaggregated) -> Served:
     """What the pools serve, at the rate or the concurrency that is asked for."""
-    ask, service, t_kv = of.prefill.ask, service_seconds(of), transfer_seconds(of)
+    ask = of.prefill.ask
     if of.decode.places < 1 or of.prefill.room.sequences < 1:
         return Served(sentence="not one sequence fits on a worker beside the weights")
-
-    def at(rate: float) -> Served:
-        return _pools(of, rate, service, t_kv)
-
+    at = at_rates(of)
     if ask.rate is not None:
         return at(ask.rate)
     clients = float(ask.concurrency or 1)
-    most = 1.05 * of.servers / service
+    most = 1.05 * of.servers / service_seconds(of.prefill)
     return at(rate_of_clients(at, clients, most, lambda found: found.values["users"]))
+
+
+def at_rates(of: Disaggregated) -> Callable[[float], Served]:
+    """What the pools serve at a rate of requests."""
+    service, t_kv = service_seconds(of.prefill), transfer_seconds(of)
+    return lambda rate: _pools(of, rate, service, t_kv)
 
 
 def _served_rate(of: Disaggregated, service: float) -> Outcome:

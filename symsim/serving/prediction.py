@@ -106,6 +106,12 @@ def predicted(compiled: Compiled, ask: Ask, *, sure: bool = True) -> Figures:
     return _with_intervals(figures, last) if sure and not figures.sentence else figures
 
 
+def predicted_apart(apart: Disaggregated) -> Figures:
+    """The same of workers that are compiled already, with the ask that both sides have."""
+    figures = _figures(apart.prefill.ask, served_apart(apart), apart.sides, apart.engines)
+    return figures if figures.sentence else _with_intervals(figures, apart.decode)
+
+
 def _of_ask(compiled: Compiled, ask: Ask) -> tuple[Figures, Deployed]:
     if ask.prefill is None or ask.decode is None:
         one = deployed(compiled, ask)

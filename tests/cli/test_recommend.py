@@ -51,6 +51,23 @@ def test_nothing_that_does_names_the_nearest_and_the_limit_that_fails(capsys: py
     assert found["refused"] == {"TPOT fails with one user alone": 3}
 
 
+def test_workers_apart_are_each_told_with_their_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--gpus", "3", "--tpot", "9ms", "--ttft", "1s")
+    modes = {row["mode"] for row in found["rows"]}
+    assert modes == {"aggregated", "disaggregated"}
+    row = next(row for row in found["rows"] if row["mode"] == "disaggregated")
+    sides = row["deployment"]
+    assert sum(sides[side]["workers"] * sides[side]["world_size"] for side in ("prefill", "decode")) == 3
+    assert row["launch"]["sglang"].count("--disaggregation-mode") == 2
+
+
+def test_a_rate_is_served_by_the_fewest_gpus(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--rate", "30", "--tpot", "9ms")
+    gpus = [row["gpus"] for row in found["rows"]]
+    assert gpus == sorted(gpus)
+    assert all(row["request_per_s"] == pytest.approx(30) for row in found["rows"])
+
+
 def test_more_users_than_there_is_room_for_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, "--gpus", "2", "--tpot", "8ms", "--users", "5000", "--mode", "aggregated", code=1)
     assert "users are more than its replicas serve" in found["refused"]
@@ -65,6 +82,7 @@ def test_more_users_than_there_is_room_for_are_refused(capsys: pytest.CaptureFix
         (["--gpus", "2", "--tpot", "40"], "40"),
         (["--gpus", "2", "--tpot", "0 ms"], "must be above zero"),
         (["--gpus", "2", "--users", "-3"], "users"),
+        (["--gpus", "2", "--mode", "apart"], "invalid choice"),
         (["--gpus", "2", "--drafts", "1"], "acceptance"),
         (["--users", "3", "--rate", "3"], "not allowed with"),
     ],

@@ -59,3 +59,21 @@ def test_the_fewest_gpus_serve_the_users_and_one_engine_less_does_not() -> None:
     assert enough is not None
     assert short is not None
     assert enough <= 0.008 < short
+
+
+def test_the_best_pair_of_prefill_and_decode_workers_is_found() -> None:
+    """On three GPUs: 1 + 2 and 2 + 1, each with every number of users up to where a limit fails."""
+    costs = symsim.compile(MODEL, DEVICE)
+    limits: dict[str, Any] = {"ttft": 0.2, "tpot": 0.0066}
+    few: dict[str, Any] = {"max_running": 8}
+    best = (0.0, 0, "")
+    for x, y in ((1, 2), (2, 1)):
+        for users in range(1, 40):
+            workers = f"{x} x tp=1", f"{y} x tp=1"
+            ask = asked(**REQUESTS, **few, concurrency=users, prefill=workers[0], decode=workers[1])
+            figures = predicted(costs.compiled, ask, sure=False)
+            if (figures.ttft["mean"] or 9) > limits["ttft"] or (figures.tpot or 9) > limits["tpot"]:
+                break
+            best = max(best, (figures.per_gpu or 0.0, users, f"{x} x one GPU + {y} x one GPU"))
+    row = symsim.recommend(MODEL, DEVICE, 3, **REQUESTS, **limits, **few, mode="disaggregated").rows[0]
+    assert (row.figures.per_gpu, row.load, row.words) == (pytest.approx(best[0], rel=1e-9), *best[1:])

@@ -1,0 +1,150 @@
+"""A recommended deployment in figures and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from symsim.inputs.deployment import Deployment
+from symsim.search.candidates import Candidate, of_ask, words
+from symsim.search.launch import launch_lines
+from symsim.search.one_more import one_more
+from symsim.search.target import Target
+from symsim.serving.disaggregated import Disaggregated
+from symsim.serving.prediction import Figures, predicted, predicted_apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A deployment that does. load: users or requests per second of all replicas; users: at once, of all; stopped: what
+    one more would fail."""
+
+    device: str
+    deployment: Mapping[str, Any]
+    words: str
+    mode: str
+    replicas: int
+    gpus: int
+    load: float
+    users: float
+    stopped: tuple[str, ...]
+    figures: Figures
+    formula: str
+    launch: Mapping[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, unrounded."""
+        found = self.figures
+        return {
+            "device": self.device,
+            "deployment": dict(self.deployment),
+            "mode": self.mode,
+            "replicas": self.replicas,
+            "gpus": self.gpus,
+            "concurrency": self.users,
+            "running": found.running,
+            "request_per_s": found.request_rate,
+            "ttft_s": found.ttft["mean"],
+            "tpot_s": found.tpot,
+            "output_tok_per_s_per_gpu": found.per_gpu,
+            "tok_per_s_per_user": None if not found.tpot else 1 / found.tpot,
+            "memory_free": found.memory["free"],
+            "cost_per_million_output_tokens": found.cost,
+            "binding": list(dict.fromkeys((*self.stopped, *found.binding))),
+            "intervals": {name: list(ends) for name, ends in found.intervals.items()},
+            "formula": self.formula,
+            "launch": dict(self.launch),
+        }
+
+
+def row_of(one: Candidate, target: Target) -> Row:
+    """The row of a candidate, its figures with intervals."""
+    compiled, pair = one.of.compiled, one.apart
+    figures = predicted(compiled, of_ask(target.ask, one, target)) if pair is None else predicted_apart(pair)
+    at = f"B={max(1, round(one.found.values.get('rows', 1.0) / one.of.layout.replicas))}"
+    lengths = f"S={one.of.ask.isl.mean:g},O={one.of.ask.osl.mean:g}"
+    users = one.load if target.rate is None else figures.users or 0.0
+    return Row(
+        device=compiled.device.asked,
+        deployment=_sizes(compiled.deployment) if pair is None else _of_pair(pair),
+        words=words_of(one),
+        mode="aggregated" if pair is None else "disaggregated",
+        replicas=one.replicas,
+        gpus=one.gpus,
+        load=one.load,
+        users=users,
+        stopped=one.most.stopped,
+        figures=figures,
+        formula=f"symsim formula {compiled.origin} --metric tpot --at {at},{lengths}",
+        launch=_launch(one, users),
+    )
+
+
+def words_of(one: Candidate) -> str:
+    """`tp 4`, or `3 x tp 2 + 1 x tp 8`: prefill, then decode."""
+    pair = one.apart
+    if pair is None:
+        return words(one.of.compiled.deployment)
+    sides = ((pair.x, pair.prefill), (pair.y, pair.decode))
+    return " + ".join(f"{count} x {words(side.compiled.deployment)}" for count, side in sides)
+
+
+def _sizes(deployment: Deployment) -> dict[str, Any]:
+    sizes = {field.name: getattr(deployment, field.name) for field in fields(Deployment) if field.name in _SHOWN}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in sizes.items()}
+
+
+_SHOWN = (
+    *("world_size", "num_nodes", "tp", "pp", "dp", "ep", "moe_tp", "dcp", "redundant_experts"),
+    *("gemm", "kv", "comm", "engine"),
+)
+
+
+def _of_pair(pair: Disaggregated) -> dict[str, Any]:
+    """workers, and the deployment of each, of both sides."""
+    return {
+        "prefill": {"workers": pair.x, **_sizes(pair.prefill.compiled.deployment)},
+        "decode": {"workers": pair.y, **_sizes(pair.decode.compiled.deployment)},
+    }
+
+
+def _launch(one: Candidate, users: float) -> dict[str, str]:
+    """Lines of a replica; of a worker of each kind, one below the other, where they are apart."""
+    of, pair, ask = one.of, one.apart, one.of.ask
+    model = of.compiled.config.name or str(of.compiled.config.path)
+    how: dict[str, Any] = {"budget": ask.budget or 0, "drafts": ask.drafts}
+    many = one.replicas if pair is None else pair.y
+    decode = {"sequences": math.ceil(users / many / of.compiled.deployment.dp), **how}
+    if pair is None:
+        return launch_lines(model, of.compiled.deployment, **decode)
+    first = launch_lines(model, pair.prefill.compiled.deployment, sequences=1, worker="prefill", **how)
+    second = launch_lines(model, pair.decode.compiled.deployment, worker="decode", **decode)
+    return {name: f"{line}\n{second[name]}" for name, line in first.items()}
+
+
+def verdict(one: Candidate, target: Target, figures: Figures) -> str:
+    """What is best, in one sentence."""
+    unit = "requests/s" if target.rate is not None else "users"
+    each = f"{one.load / one.replicas:.4g} {unit}"
+    replicas = f"{_count(one.replicas, 'replica')}, {each} each" if one.replicas > 1 else each
+    speed = f"{figures.per_gpu:,.0f} tokens/s a GPU, TTFT {_time(figures.ttft['mean'])}, TPOT {_time(figures.tpot)}"
+    limit = " and ".join(one.most.stopped)
+    tail = filter(None, (f"{limit} binds" if limit else "", one_more(one, target)))
+    where = f"{_count(one.gpus, 'GPU')} of {one.of.compiled.device.name}"
+    apart = " for prefill and decode" if one.apart is not None else ""
+    return "; ".join([f"{words_of(one)}{apart}, {replicas}, on {where}: {speed}", *tail]) + "."
+
+
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def _count(number: int, noun: str) -> str:
+    """`two replicas`."""
+    return f"{_WORDS[number] if number < len(_WORDS) else number} {noun}{'s' * (number != 1)}"
+
+
+def _time(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
