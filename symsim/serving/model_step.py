@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -12,7 +13,8 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program, scalar_tables
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.engines import Engine
-from symsim.serving.workload import Letters, Workload, decoding, prompts
+from symsim.serving.outcome import applied
+from symsim.serving.workload import Letters, Workload, decoding, prompts, spread_of_contexts
 
 
 def function_of(form: ClosedForm) -> Callable[..., float]:
@@ -80,7 +82,9 @@ class Host:
 class ModelStep:
     """Time of an iteration of an engine: rows of Q tokens, and prompts of `prompt` new tokens after `past` cached ones.
 
-    Prompts and sequences are spread evenly over the attention replicas of the engine.
+    Prompts and sequences are spread evenly over the attention replicas of the engine. wait: by how much of a mean
+    context, over the square root of its sequences, the replica with the longest contexts has more than the mean; the
+    others wait for it.
     """
 
     layout: Layout
@@ -91,12 +95,14 @@ class ModelStep:
     iteration: Callable[..., float]
     draft: Callable[..., float] | None = None
     host: Host = field(default_factory=Host)
+    wait: float = 0.0
 
     def __call__(self, rows: float, context: float, chunk: float, pairs: float = 0.0) -> float:
         """Seconds; pairs follow from the prompts."""
         sequences = rows / self.queries
         each = sequences / self.layout.replicas
         work = {"B": each, "Q": self.queries, "C": context / sequences if sequences else 1.0}
+        work["C"] *= 1 + self.wait / math.sqrt(max(1.0, each))
         tokens = chunk / (self.layout.replicas * self.ranks)
         length = min(self.prompt, chunk) if chunk else self.prompt
         time = self.iteration(**work, T=tokens, S=length, past=self.past if chunk else 0.0)
@@ -106,8 +112,9 @@ class ModelStep:
 def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> ModelStep:
     """The time of an iteration of an engine that serves this workload."""
     past = work.hit * work.hitting * work.input.mean
+    layout = Layout.of(compiled)
     return ModelStep(
-        layout=Layout.of(compiled),
+        layout=layout,
         ranks=compiled.deployment.cp,
         queries=work.queries,
         prompt=work.input.mean - past,
@@ -115,7 +122,16 @@ def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> Mode
         iteration=_iteration(compiled),
         draft=_draft(compiled, work.drafts) if drafted and work.drafts else None,
         host=Host.of(compiled.numbers.values),
+        wait=_wait(work, compiled.deployment.dp // layout.engines),
     )
+
+
+def _wait(work: Workload, ranks: int) -> float:
+    """What the form of the longest of so many data-parallel ranks adds to one sequence of a mean context of 1."""
+    spread = spread_of_contexts(work)
+    if ranks < 2 or not spread:
+        return 0.0
+    return (applied("longest_rank", {"B": 1.0, "C": 1.0, "cv_C": spread, "G": float(ranks)}).value or 1.0) - 1
 
 
 @lru_cache(maxsize=64)

@@ -36,6 +36,8 @@ def _assumed(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
     for side in sides:
         if side.layout.replicas > 1:
             yield f"requests spread evenly over {side.layout.replicas} attention replicas and stages of an engine"
+        if side.step.wait:
+            yield "attention replicas wait for the one with the longest contexts (form longest_rank)"
     if ask.drafts:
         yield f"a draft costs one more layer of the model and its LM head; {_modules(last.compiled)}"
     if ask.prefill is not None:

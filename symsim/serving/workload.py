@@ -74,6 +74,17 @@ def decoding(work: Workload) -> Letters:
     return {**found, "N": _value("steps", found, "measured")}
 
 
+def spread_of_contexts(work: Workload) -> float:
+    """Coefficient of variation of the context of a decode row: a row is in a batch for as many steps as its answer has
+    tokens, and at each of them once, so that E[C^2] = E[S^2] + E[S] E[O^2]/E[O] + E[O^3]/(3 E[O])."""
+    first, second, third = (work.output.moment(power) for power in (1, 2, 3))
+    if first <= 1:
+        return work.input.cv
+    mean = work.input.mean + second / (2 * first)
+    square = work.input.moment(2) + work.input.mean * second / first + third / (3 * first)
+    return math.sqrt(max(0.0, square - mean**2)) / mean
+
+
 def accepted(work: Workload) -> Letters:
     """mu and mu_2: mean and mean square of the tokens of a sequence and step."""
     if work.accepted is not None:

@@ -3,12 +3,17 @@
 import functools
 import json
 import math
+from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import pytest
 
 import symsim
 from symsim import cli
+from symsim.serving.lengths import Length
+from symsim.serving.model_step import step_of
+from symsim.serving.workload import Workload
 
 KEYS = [
     "ttft_s",
@@ -240,3 +245,18 @@ def test_the_memory_of_unknown_modules_is_said_not_to_be_counted() -> None:
     assert any(
         "no module for drafts that is known is stated" in sentence for sentence in found.as_dict()["assumptions"]
     )
+
+
+@pytest.mark.parametrize(("model", "waits"), [("qwen3-30b-a3b", True), ("qwen3-8b", False)])
+def test_attention_replicas_that_share_experts_wait_for_the_longest(model: str, waits: bool) -> None:
+    """Constant lengths: contexts are spread evenly from S to S + O. A dense model's replicas do not wait."""
+    costs = symsim.compile(model, "h200", symsim.Deployment(tp=1, dp=8), cost_model="roofline")
+    step = step_of(costs.compiled, Workload(input=Length("constant", 1000), output=Length("constant", 1200)))
+    spread = 1200 / math.sqrt(12) / 1600
+    largest = NormalDist().inv_cdf((8 - 3 / 8) / (8 + 1 / 4))
+    assert step.wait == pytest.approx(largest * spread if waits else 0.0)
+    rows, context = 32 * step.layout.replicas, 1600.0
+    even = replace(step, wait=0.0)
+    longest = context * (1 + step.wait / math.sqrt(32))
+    assert step(rows, rows * context, 0.0) == pytest.approx(even(rows, rows * longest, 0.0))
+    assert (step(rows, rows * context, 0.0) > even(rows, rows * context, 0.0)) is waits
