@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.calibration.run_fit import ERRORS, PRIORS, Array, Prior, RunFit, fit_runs
+from symsim.calibration.run_fit import ERRORS, PRIORS, Array, Prior, RunFit, fit_runs, told
 from symsim.calibration.run_model import Predicted, run_models
 from symsim.calibration.runs import Run, read_runs
 from symsim.errors import SymsimError
@@ -135,7 +135,7 @@ def fit_own(runs: Sequence[Run]) -> OwnFit:
     if not models:
         why = "; ".join(refused) or "there are none"
         raise SymsimError(f"no run can be predicted: {why}")
-    known = _priors(models[0].run)
+    known = _priors(models)
     fit = fit_runs(models, known)
     return OwnFit(
         coefficients=tuple(_coefficient(name, fit, known[name]) for name in known),
@@ -149,15 +149,16 @@ def fit_own(runs: Sequence[Run]) -> OwnFit:
     )
 
 
-def _priors(run: Run) -> Mapping[str, Prior]:
+def _priors(models: Sequence[Predicted]) -> Mapping[str, Prior]:
+    run = models[0].run
     base = load_engine(run.engine)
     shipped = chosen_times(base.like or base.path.stem, architecture_of(run.device)).values
     return {
         name: Prior(
-            shipped[name][0] if name in shipped else one.usual,
-            max(one.spread, _SHIPPED) if not name.startswith("slow") else one.spread,
+            shipped[name][0] if name in shipped else PRIORS[name].usual,
+            max(PRIORS[name].spread, _SHIPPED) if not name.startswith("slow") else PRIORS[name].spread,
         )
-        for name, one in PRIORS.items()
+        for name in told(one.run for one in models)
     }
 
 

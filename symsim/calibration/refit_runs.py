@@ -1,7 +1,7 @@
 """Measured runs of engines -> calibration/engines.toml.
 
 `python -m symsim.calibration.refit_runs FOLDER [--out FILE]` needs the extra `fit` (scipy). FOLDER holds CSVs of runs,
-of which those with `split` = fit choose coefficients; runs of attention-DP, whose ranks wait for each other, do not.
+of which those with `split` = fit choose coefficients.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symsim.calibration.fitting import group_quantiles
-from symsim.calibration.run_fit import Array, RunFit, fit_runs, priors
+from symsim.calibration.run_fit import ERRORS, RunFit, fit_runs, priors, told
 from symsim.calibration.run_model import Predicted, run_models
 from symsim.calibration.runs import Run, newest, read_runs
 from symsim.inputs.device import load_device
@@ -30,11 +29,17 @@ HEADER = """\
 SINCE = "2025-12"
 """Runs of earlier versions of engines choose nothing."""
 
+RENEWED = {("sglang", "cdna3"): "2026-04"}
+"""(engine, architecture) -> from when on its runs are of what it is today: launches took twice as long before."""
+
 
 def chosen(runs: Iterable[Run]) -> list[Run]:
     """The runs that choose coefficients, the newest of each set-up."""
-    known = [run for run in runs if run.split in ("fit", "") and not (run.date and run.date < SINCE)]
-    return newest(run for run in known if not (run.table == "inferencex" and "dp" in dict(run.deployment)))
+    return newest(run for run in runs if run.split in ("fit", "") and not (run.date and run.date < _since(run)))
+
+
+def _since(run: Run) -> str:
+    return RENEWED.get((run.engine, architecture_of(load_device(run.device).path.stem)), SINCE)
 
 
 def by_engine(runs: Iterable[Run]) -> Mapping[tuple[str, str], list[Run]]:
@@ -53,19 +58,24 @@ def has_kernels(runs: Sequence[Run]) -> bool:
     return all(load_device(run.device).path.stem in known for run in runs)
 
 
-def times_of(engine: str, architecture: str, fit: RunFit) -> EngineTimes:
-    """A fit with its errors on set-ups that were left out."""
-    names, group = np.unique(fit.setups, return_inverse=True)
-    tpot, ttft = fit.errors["tpot_s"], fit.errors["ttft_s"]
-    low, high = _ends(tpot, group)
-    first = _ends(ttft, group)
+def times_of(engine: str, architecture: str, fit: RunFit, every: Sequence[RunFit]) -> EngineTimes:
+    """A fit with its errors on set-ups that were left out; every: fits of all engines, within whose ends together one
+    of few set-ups cannot be told to be."""
+    ends = {metric: _ends([fit], metric) for metric in ERRORS}
+    if len(set(fit.setups)) < FEW:
+        pooled = {metric: _ends(every, metric) for metric in ERRORS}
+        ends = {
+            metric: (min(low, pooled[metric][0]), max(high, pooled[metric][1])) for metric, (low, high) in ends.items()
+        }
+    tpot = fit.errors["tpot_s"]
     error = np.abs(np.expm1(-tpot[~np.isnan(tpot)]))
+    (low, high), first = ends["tpot_s"], ends["ttft_s"]
     held = (tpot >= low) & (tpot <= high)
     return EngineTimes(
         engine=engine,
         architecture=architecture,
         rows=len(tpot),
-        setups=len(names),
+        setups=len(set(fit.setups)),
         median=float(np.median(error)),
         p90=float(np.quantile(error, 0.9)),
         low=float(np.exp(low)),
@@ -77,7 +87,15 @@ def times_of(engine: str, architecture: str, fit: RunFit) -> EngineTimes:
     )
 
 
-def _ends(errors: Array, group: NDArray[np.intp]) -> tuple[float, float]:
+FEW = 5
+"""Set-ups below which what was left out says little about others."""
+
+
+def _ends(fits: Sequence[RunFit], metric: str) -> tuple[float, float]:
+    errors = np.concatenate([fit.errors[metric] for fit in fits])
+    _, group = np.unique(
+        [f"{place} {setup}" for place, fit in enumerate(fits) for setup in fit.setups], return_inverse=True
+    )
     known = ~np.isnan(errors)
     return group_quantiles(errors[known], group[known].astype(np.int64))
 
@@ -100,22 +118,25 @@ def main(words: list[str] | None = None) -> int:
     runs = [run for path in sorted(options.folder.glob("*.csv")) for run in read_runs(path)]
     groups = {key: _compiled(key, own) for key, own in by_engine(chosen(runs)).items()}
     kept = read_times(options.out) if options.only else ()
-    found = [one for one in kept if one.engine != options.only]
-    for key, (models, measured) in groups.items():
-        if not models or (options.only and key[0] != options.only):
-            continue
-        others = [one for other, (rest, known) in groups.items() if other != key and known for one in rest]
-        closed = [one for one in others if "concurrency" in one.run.load]
-        one = times_of(*key, fit_runs(models, priors(measured=measured, others=closed)))
-        engine, architecture = key
-        found.append(one)
+    fits = {key: _fit(key, groups) for key, (models, _) in groups.items() if models and options.only in (None, key[0])}
+    own = [times_of(*key, fit, tuple(fits.values())) for key, fit in fits.items()]
+    for one in own:
         print(
-            f"{engine} {architecture}: {one.rows} runs of {one.setups} set-ups; left out: median {one.median:.1%}, "
-            f"p90 {one.p90:.1%}; {one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}",
-            flush=True,
+            f"{one.engine} {one.architecture}: {one.rows} runs of {one.setups} set-ups; left out: median "
+            f"{one.median:.1%}, p90 {one.p90:.1%}; {one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}"
         )
-    write_times(options.out, found, HEADER)
+    write_times(options.out, [*(one for one in kept if one.engine != options.only), *own], HEADER)
     return 0
+
+
+def _fit(key: tuple[str, str], groups: Mapping[tuple[str, str], tuple[list[Predicted], bool]]) -> RunFit:
+    """Starts from closed loops of all other groups whose kernels were measured."""
+    models, measured = groups[key]
+    others = [one for other, (rest, known) in groups.items() if other != key and known for one in rest]
+    closed = [one for one in others if "concurrency" in one.run.load]
+    ran = {one.run.model for one in closed}
+    alike = 2 * sum(one.run.model in ran for one in models) > len(models)
+    return fit_runs(models, priors(told(one.run for one in models), measured=measured, others=closed, alike=alike))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Needs scipy (extra `fit`). Deterministic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.calibration.run_model import Predicted, Values
+from symsim.calibration.runs import Run
 from symsim.inputs.extras import load_extra
+from symsim.serving.model_step import HOST
 
 Array = NDArray[np.float64]
 
@@ -21,6 +23,20 @@ FOLDS = 5
 
 ERRORS: Mapping[str, float] = {"tpot_s": 0.06, "ttft_s": 0.2}
 """Metric -> log error that counts as one standard deviation; beyond it a run counts for less and less."""
+
+OPEN = {**ERRORS, "ttft_s": 0.1}
+"""Of open loops, whose times to first token hold no waves of clients that started together."""
+
+
+def errors_of(run: Run) -> Mapping[str, float]:
+    """Metric -> log error that counts as one standard deviation of a run."""
+    return OPEN if "rate" in run.load else ERRORS
+
+
+def told(runs: Iterable[Run]) -> tuple[str, ...]:
+    """The coefficients that runs may tell: what ranks of attention-DP wait for each other only where there are any."""
+    ranked = any(dict(run.deployment).get("dp", 1) > 1 for run in runs)
+    return tuple(name for name in PRIORS if ranked or name != "poll_ranks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +61,8 @@ PRIORS: Mapping[str, Prior] = {
     "host_step": Prior(3e-4, 1.0),
     "host_sequence": Prior(5e-6, 1.0),
     "host_request": Prior(2e-2, 1.5),
-    "poll_steps": Prior(0.5, 0.7),
+    "poll_steps": Prior(0.5, 1.5),
+    "poll_ranks": Prior(10.0, 1.0),
     "slow_gemm": Prior(1.0, 0.1),
     "slow_attention": Prior(1.0, 0.15),
     "slow_experts": Prior(1.0, 0.15),
@@ -62,24 +79,39 @@ WIDE = 0.6
 
 
 NEAR = 0.5
-"""Spread of the logarithm of what the host takes from one engine or architecture to another."""
+"""Spread of the logarithm of what kernels take in one engine or on one architecture to another."""
+
+ALONE = 2.0
+"""In place of it where others ran other models: factor on what is usual of kernels, whose factors lean on the model."""
 
 
-LOCAL = ("host_request", "poll_steps")
+LOCAL = HOST
 """What depends on the cluster and the version, so that other engines tell nothing about it."""
 
 
-def priors(*, measured: bool, others: Sequence[Predicted] = ()) -> Mapping[str, Prior]:
-    """measured: whether the kernels of the device were measured themselves; others: runs of other engines and
-    architectures, whose own fit is where this one starts from."""
-    known = dict(PRIORS)
+def priors(
+    names: Iterable[str], *, measured: bool, others: Sequence[Predicted] = (), alike: bool = True
+) -> Mapping[str, Prior]:
+    """names: of coefficients that runs may tell; measured: whether the kernels of the device were measured themselves;
+    others: runs of other engines and architectures, whose own fit is where this one starts from; alike: whether they
+    are of the same models, without which they tell of the host only."""
+    known = {name: PRIORS[name] for name in names}
     if others:
         usual = _fitted(others, PRIORS, rounds=_ROUNDS - 1)[0]
-        known |= {name: Prior(usual[name], min(one.spread, NEAR)) for name, one in PRIORS.items() if name not in LOCAL}
+        known |= {name: _borrowed(name, usual[name], alike=alike) for name in known if name not in LOCAL}
     if not measured:
         known |= {name: Prior(one.usual, WIDE) for name, one in known.items() if name.startswith("slow")}
         known["launch_gap"] = Prior(2e-6, 1.5)
     return known
+
+
+def _borrowed(name: str, usual: float, *, alike: bool) -> Prior:
+    own = PRIORS[name]
+    if not name.startswith("slow"):
+        return Prior(usual, own.spread)
+    if alike:
+        return Prior(usual, min(own.spread, NEAR))
+    return own if name == "slow_compute" else Prior(own.usual, ALONE * own.spread)  # products have a peak near
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +205,7 @@ def _residual(
         found = [(x - usual) / spread]
         for one in runs:
             predicted = one.at(values)
-            for metric, error in ERRORS.items():
+            for metric, error in errors_of(one.run).items():
                 if metric in one.run.measured:
                     far = metric not in predicted or predicted[metric] <= 0
                     ratio = _UNSERVED if far else np.log(predicted[metric] / one.run.measured[metric])

@@ -17,7 +17,7 @@ from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 from symsim.serving.aggregated import deployed, served
 from symsim.serving.ask import asked
-from symsim.serving.model_step import Host, engine_of
+from symsim.serving.model_step import HOST, Host, engine_of
 
 Values = Mapping[str, float]
 
@@ -74,7 +74,7 @@ def _metrics(compiled: Compiled, run: Run) -> Callable[[Values], Mapping[str, fl
     engines, gpus = first.layout.engines, compiled.deployment.world_size
 
     def at(values: Values) -> Mapping[str, float]:
-        times = {name: value for name, value in values.items() if name not in ("host_request", "poll_steps")}
+        times = {name: value for name, value in values.items() if name not in HOST}
         step = replace(first.step, iteration=partial(first.step.iteration, **times), host=Host.of(values))
         batch = min(first.places, _TANGENT * first.layout.replicas)
         engine = engine_of(step, ask.work, budget=first.budget, batch=batch)

@@ -18,7 +18,7 @@ _COUNTS = ("gpus_per_node", "sm_count", "page", "max_tokens", "max_sequences")
 _SHARES = ("mfu", "share", "hbm", "hbm_low", "hbm_high", "links")
 _MAY_BE_NONE = (
     *("runtime", "graphs", "max_tokens", "max_sequences", "launch_gap", "launch_eager", "collective_wait"),
-    *("host_step", "host_sequence", "host_request", "poll_steps", "skew_experts"),
+    *("host_step", "host_sequence", "host_request", "poll_steps", "poll_ranks", "skew_experts"),
 )
 
 

@@ -44,6 +44,7 @@ TIMES: Mapping[str, str] = {
     "host_sequence": "s",
     "host_request": "s",
     "poll_steps": "1",
+    "poll_ranks": "1",
     "slow_gemm": "1",
     "slow_attention": "1",
     "slow_experts": "1",

@@ -71,18 +71,21 @@ def served(of: Deployed) -> Served:
     if of.places < 1:
         return Served(sentence=_no_room(of))
     found = _without_host(of)
-    return _after_host(found, of.step.host) if found.solved else found
+    return _after_host(found, of.step.host, of.layout.ranks) if found.solved else found
 
 
-def _after_host(found: Served, host: Host) -> Served:
-    """Before its first step a request waits for the host, and for a step at which the engine looks for requests.
+def _after_host(found: Served, host: Host, ranks: int) -> Served:
+    """Before its first step a request waits for the host, and for a step at which the engine looks for requests: with
+    those that came since it looked last, whose prompts are computed with its own.
 
     In a closed loop that time is one that a client does not decode in: the rate follows by Little's law. Forms of an
     open loop count the half step that is left on average of the one that a request arrives in.
     """
-    values = dict(found.values)
-    polls = host.polls if "closed_tpot" in found.forms else max(0.0, host.polls - 0.5)
-    wait = host.request + polls * values.get("step_mean", 0.0)
+    values, closed = dict(found.values), "closed_tpot" in found.forms
+    polls = host.steps(found.letters["concurrency"] if closed else values.get("rows", 0.0), ranks)
+    polls = polls if closed else max(0.0, polls - 0.5)
+    prompts = values.get("rate", found.letters["rate"]) * found.letters["alpha_1"]
+    wait = host.request + polls * values.get("step_mean", 0.0) * (1 + 2 * prompts)
     if not wait or "ttft_mean" not in values:
         return found
     if "closed_tpot" in found.forms:

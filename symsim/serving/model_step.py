@@ -51,6 +51,11 @@ class Layout:
     gpus: int
     held: int
 
+    @property
+    def ranks(self) -> int:
+        """Of attention-DP, that step together."""
+        return self.replicas // self.held
+
     @classmethod
     def of(cls, compiled: Compiled) -> Layout:
         """Attention replicas that share experts step together; those of a dense model by themselves."""
@@ -67,15 +72,30 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What a request waits for before its first step: seconds of the host, and steps until the engine looks for it."""
+    """What a request waits for before its first step: seconds of the host, steps until the engine looks for it, and
+    steps until ranks of attention-DP have prompts together."""
 
     request: float = 0.0
     polls: float = 0.0
+    ranks: float = 0.0
 
     @classmethod
     def of(cls, numbers: Mapping[str, Any]) -> Host:
         """numbers: behind the symbols of an engine."""
-        return cls(request=float(numbers.get("host_request", 0)), polls=float(numbers.get("poll_steps", 0)))
+        request, polls, ranks = (float(numbers.get(name, 0)) for name in HOST)
+        return cls(request=request, polls=polls, ranks=ranks)
+
+    def steps(self, running: float, ranks: int) -> float:
+        """Steps before the first one, where so many run. An engine that is idle looks at once; one that few keep busy
+        looks at every tenth step where it looks at every thirtieth from 16 on: recipes of SGLang on Blackwell."""
+        share = 0.0 if running <= 1 else _FEW if running < _MANY else 1.0
+        return share * self.polls + (self.ranks if ranks > 1 else 0.0)
+
+
+HOST = ("host_request", "poll_steps", "poll_ranks")
+"""Symbols of what a request waits for before its first step."""
+
+_FEW, _MANY = 1 / 3, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ OF_THE_DEVICE = (
 )
 """Which of the symbols are rather an architecture's than an engine's."""
 
-OF_THE_HOST = ("launch_eager", "host_step", "host_sequence", "host_request", "poll_steps")
+OF_THE_HOST = ("launch_eager", "host_step", "host_sequence", "host_request", "poll_steps", "poll_ranks")
 """Which are rather an engine's."""
 
 
@@ -100,13 +100,13 @@ class Chosen:
 
 def chosen_times(engine: str, architecture: str) -> Chosen:
     """The times of an engine on an architecture: its own; else what is the architecture's from another engine on it,
-    and what is the engine's from the same engine elsewhere."""
+    and what is the engine's from the same engine elsewhere. What no set of an engine has of its host, it has not."""
     every = shipped_times()
     own = [one for one in every if (one.engine, one.architecture) == (engine, architecture)]
     here = [one for one in every if one.architecture == architecture]
     same = [one for one in every if one.engine == engine]
     values: dict[str, tuple[float, EngineTimes]] = {}
-    for names, order in ((OF_THE_DEVICE, (own, here, same, every)), (OF_THE_HOST, (own, same, here, every))):
+    for names, order in ((OF_THE_DEVICE, (own, here, same, every)), (OF_THE_HOST, (own, same or [*here, *every]))):
         sets = [one for group in order for one in sorted(group, key=lambda one: -one.rows)]
         for name in names:
             one = next((one for one in sets if name in one.values), None)

@@ -68,6 +68,23 @@ def test_a_request_waits_for_the_host_and_for_a_poll(tmp_path: Path) -> None:
     wait = slow["ttft_s"]["mean"] - bare["ttft_s"]["mean"]
     assert 0.1 + 2 * bare["tpot_s"]["mean"] < wait < 0.1 + 3 * bare["tpot_s"]["mean"]
     assert slow["tpot_s"] == bare["tpot_s"]
+    ranks = {"dp": 4, "ep": 4}
+    moe = [
+        symsim.compile(
+            "qwen3-30b-a3b", "h100", symsim.Deployment(**ranks), "calibrated", engine=engine_file(tmp_path, **times)
+        )
+        .predict(**{**ask, "concurrency": 8})
+        .as_dict()
+        for times in ({}, {"poll_steps": "3"}, {"poll_ranks": "1"})
+    ]
+    first = [found["ttft_s"]["mean"] for found in moe]
+    assert first[1] == pytest.approx(first[2]), "few keep an engine busy: it looks at every third of those steps"
+    assert first[0] + moe[0]["tpot_s"]["mean"] < first[1]
+    idle = [
+        llama(engine_file(tmp_path, **times)).predict(**{**ask, "concurrency": 1}).as_dict()["ttft_s"]
+        for times in ({}, {"poll_steps": "3"})
+    ]
+    assert idle[0] == idle[1]
     for found in (bare, slow):  # Little's law
         users = found["request_per_s"] * (found["ttft_s"]["mean"] + 499 * found["tpot_s"]["mean"])
         assert users == pytest.approx(16, rel=0.02)
