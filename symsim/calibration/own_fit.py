@@ -16,7 +16,7 @@ from symsim.calibration.run_model import Predicted, run_models
 from symsim.calibration.runs import Run, read_runs
 from symsim.errors import SymsimError
 from symsim.inputs.deployment import Deployment
-from symsim.inputs.engine import DEFAULT_ENGINE, TIMES, load_engine
+from symsim.inputs.engine import DEFAULT_ENGINE, TIMES, load_engine, with_times
 from symsim.paths import replacing
 from symsim.tables.engine_times import architecture_of, chosen_times
 
@@ -85,7 +85,7 @@ class OwnFit:
     def write(self, path: Path) -> None:
         """An engine's file, for `--engine` and `--calibration`: the engine's own with these figures stated."""
         base = load_engine(self.engine)
-        text = base.path.read_text(encoding="utf-8").rstrip("\n")
+        text = base.path.read_text(encoding="utf-8")
         lines = [f'{one.name} = "{one.value:.4g}{" s" if TIMES[one.name] == "s" else ""}"' for one in self.coefficients]
         named = {"tpot_s": ("low", "high"), "ttft_s": ("ttft_low", "ttft_high")}
         lines += [
@@ -96,7 +96,7 @@ class OwnFit:
         about = f"# fitted to {self.runs} runs by `symsim fit`"
         like = [] if base.like else [f'like = "{base.path.stem}"']
         with replacing(path) as unfinished:
-            unfinished.write_text("\n".join((text, about, *like, *lines, "")), encoding="utf-8")
+            unfinished.write_text(with_times(text, (about, *like, *lines)), encoding="utf-8")
 
 
 def fit(

@@ -12,7 +12,7 @@ from typing import Any
 from symsim.calibration.runs import Run
 from symsim.errors import SymsimError
 from symsim.inputs.deployment import Deployment
-from symsim.inputs.engine import TIMES, load_engine
+from symsim.inputs.engine import TIMES, load_engine, with_times
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 from symsim.serving.aggregated import deployed, served
@@ -56,9 +56,9 @@ def _with_every_symbol(engine: str, folder: Path) -> Path:
     path = folder / f"{Path(engine).stem}.toml"
     if not path.is_file():
         shipped = load_engine(engine)
-        stated = "".join(f'{name} = "{1 if name.startswith("slow") else 0}{_unit(name)}"\n' for name in TIMES)
-        text = shipped.path.read_text(encoding="utf-8")
-        path.write_text(f'{text}\nlike = "{shipped.like or shipped.path.stem}"\n{stated}', encoding="utf-8")
+        stated = [f'{name} = "{1 if name.startswith("slow") else 0}{_unit(name)}"' for name in TIMES]
+        lines = [f'like = "{shipped.like or shipped.path.stem}"', *stated]
+        path.write_text(with_times(shipped.path.read_text(encoding="utf-8"), lines), encoding="utf-8")
     return path
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
@@ -194,6 +195,18 @@ def _conditionals(file: DataFile, name: str, rows: Any) -> tuple[Conditional, ..
         if not (isinstance(row, list) and list(map(type, cast("list[Any]", row))) == [str, str]):
             raise DataError(f"{file.at(name, 'launch')}: {row!r} of {name} is no pair of a text and its condition")
     return tuple((text, condition) for text, condition in rows)
+
+
+def with_times(text: str, lines: Iterable[str]) -> str:
+    """The text of an engine's file with these lines more in its section of times.
+
+    >>> with_times("[time]\\nstep = \\"kernels\\"\\n[start]\\n", ["like = \\"vllm\\""]).splitlines()
+    ['[time]', 'like = "vllm"', 'step = "kernels"', '[start]']
+    """
+    more = "".join(f"{line}\n" for line in lines)
+    before, *rest = re.split(r"^(\[time\].*\n)", text, maxsplit=1, flags=re.MULTILINE)
+    head, after = rest or ("\n[time]\n", "")
+    return f"{before}{head}{more}{after}"
 
 
 def _times(file: DataFile, data: Mapping[str, Any]) -> dict[str, Any]:

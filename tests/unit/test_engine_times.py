@@ -11,7 +11,7 @@ from symsim.calibration.run_fit import PRIORS, Prior, fit_runs
 from symsim.calibration.run_model import Predicted
 from symsim.calibration.runs import Run, read_runs
 from symsim.errors import DataError
-from symsim.inputs.engine import TIMES, load_engine
+from symsim.inputs.engine import TIMES, load_engine, with_times
 from symsim.tables.engine_times import chosen_times, read_times, shipped_times, write_times
 
 AT = {"B": 32, "S": 1000, "O": 500}
@@ -25,8 +25,8 @@ def engine_file(folder: Path, **times: str) -> Path:
     path = folder / "mine.toml"
     zero = {name: "0 s" if unit == "s" else "0" for name, unit in TIMES.items()}
     stated = {**zero, **{name: "1" for name in TIMES if name.startswith("slow")}, **times}
-    lines = "".join(f'{name} = "{value}"\n' for name, value in stated.items())
-    path.write_text(load_engine("vllm").path.read_text() + 'like = "vllm"\n' + lines)
+    lines = [f'{name} = "{value}"' for name, value in stated.items()]
+    path.write_text(with_times(load_engine("vllm").path.read_text(), ['like = "vllm"', *lines]))
     return path
 
 
