@@ -17,6 +17,7 @@ from sympy import Expr, Rational, Symbol
 
 from symsim.algebra.symbols import symbol
 from symsim.errors import DataError, did_you_mean
+from symsim.inputs.kept import kept
 from symsim.language.form_text import NORM, Coefficient, FormText, parse_forms
 from symsim.language.symbolic import Scope, expression
 from symsim.paths import CALIBRATION, display_path, read_text
@@ -105,11 +106,16 @@ def forms() -> Mapping[str, Form]:
     """Name -> form, of every file in calibration/forms."""
     found: dict[str, Form] = {}
     for path in sorted((CALIBRATION / "forms").glob("*.form")):
-        for text in parse_forms(read_text(path), display_path(path)):
+        for text in _parsed(read_text(path), display_path(path)):
             if text.name in found:
                 raise DataError(f"{text.span}: form {text.name} is also in {found[text.name].text.span}")
             found[text.name] = Form(text)
     return found
+
+
+def _parsed(text: str, path: str) -> tuple[FormText, ...]:
+    """Kept between processes, as graphs are."""
+    return kept(("kernel forms", text, path), lambda: parse_forms(text, path))
 
 
 def named_form(name: str) -> Form:

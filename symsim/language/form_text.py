@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
-from lark import Lark, Token, UnexpectedInput, v_args
+from lark import Token, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from symsim.errors import GraphSyntaxError, Span, SymsimError
-from symsim.language.syntax import Arithmetic, Places, expectation, joined
+from symsim.language.syntax import Arithmetic, Places, expectation, joined, parser_of
 from symsim.language.tree import Call, Expression
-from symsim.paths import GRAMMAR
 
 NORM = "pnorm"
 """pnorm(p; a, b, ...): its first argument is the exponent."""
@@ -122,17 +120,11 @@ class _Joined:
         return joined(stream)
 
 
-@cache
-def _parser() -> Lark:
-    grammar = str(GRAMMAR / "kernel_time.lark")
-    return Lark.open(grammar, parser="lalr", maybe_placeholders=True, propagate_positions=True, postlex=_Joined())
-
-
 def parse_forms(text: str, path: str) -> tuple[FormText, ...]:
     """The forms of one file. Raises GraphSyntaxError with its place and what was expected."""
     places = Places(path, text)
     try:
-        return _Forms(places).transform(_parser().parse(text + "\n"))
+        return _Forms(places).transform(parser_of("kernel_time.lark", postlex=_Joined).parse(text + "\n"))
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(max(error.line, 1), max(error.column, 1)), expectation(error)) from None
     except VisitError as error:

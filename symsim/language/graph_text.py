@@ -6,17 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from threading import Lock
 from typing import Any
 
-from lark import Lark, Token, UnexpectedInput, v_args
+from lark import Token, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from symsim.errors import GraphSyntaxError, SymsimError
 from symsim.inputs.kept import kept
 from symsim.language.source import LONGEST, Line, code, goes_on
-from symsim.language.syntax import Arithmetic, Indentation, LessIndented, Places, expectation, span_of
+from symsim.language.syntax import Arithmetic, Indentation, LessIndented, Places, expectation, parser_of, span_of
 from symsim.language.tree import (
     Alias,
     Binding,
@@ -46,7 +45,6 @@ from symsim.language.tree import (
     When,
     Words,
 )
-from symsim.paths import GRAMMAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,17 +249,7 @@ def _sizes(params: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, ...], dict[s
     return tuple(name for name, _ in params), {name: default for name, default in params if default is not None}
 
 
-@cache
-def _parser() -> Lark:
-    return Lark.open(
-        str(GRAMMAR / "graph.lark"),
-        parser="lalr",
-        postlex=Indentation(),
-        propagate_positions=True,
-        maybe_placeholders=True,
-        start=["start", "expr", "condition"],
-    )
-
+_GRAMMAR = ("graph.lark", ("start", "expr", "condition"), Indentation)
 
 _PARSING = Lock()
 """The parser counts indentation as it goes, so threads (of a cluster's worker) take turns."""
@@ -276,7 +264,7 @@ def parse_graph(lines: Sequence[Line], words: Mapping[str, int] | None = None) -
     _short_enough(lines)
     try:
         with _PARSING:
-            tree = _parser().parse("\n".join(line.text for line in lines) + "\n", start="start")
+            tree = parser_of(*_GRAMMAR).parse("\n".join(line.text for line in lines) + "\n", start="start")
         return _Graph(places, words or {}).transform(tree)
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(max(error.line, 1), max(error.column, 1)), expectation(error)) from None
@@ -314,7 +302,7 @@ def _expression(text: str, path: str, start: str) -> Expression:
     places = Places(path, text)
     try:
         with _PARSING:
-            tree = _parser().parse(text, start=start)
+            tree = parser_of(*_GRAMMAR).parse(text, start=start)
         return Arithmetic(places).transform(tree)
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(1, max(error.column, 1)), expectation(error)) from None

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Literal
 
-from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
+from lark import Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 
 from symsim.algebra.units import exact_number, parse_quantity
 from symsim.errors import BadUnit, QuerySyntaxError, Span
-from symsim.language.syntax import Places, expectation
-from symsim.paths import GRAMMAR
+from symsim.language.syntax import Places, expectation, parser_of
 
 _SHORT = {"capacity": "hbm_capacity"}
 """What people write -> the symbol that they mean."""
@@ -193,11 +192,6 @@ def _of_rate(bound: Quantity, rate: str) -> Quantity:
     return replace(bound, unit=rate) if bound.unit is None and bound.name is None else bound
 
 
-@cache
-def _parser() -> Lark:
-    return Lark.open(str(GRAMMAR / "query.lark"), parser="lalr", maybe_placeholders=True, start=["start", "limits"])
-
-
 def parse_query(text: str) -> Query:
     """The question as a Query.
 
@@ -225,7 +219,7 @@ def parse_limits(text: str) -> tuple[Constraint, ...]:
 def _parsed(text: str, start: str, example: str) -> Any:
     places = Places("query", text)
     try:
-        return _Question(places).transform(_parser().parse(text, start=start))
+        return _Question(places).transform(parser_of("query.lark", ("start", "limits")).parse(text, start=start))
     except UnexpectedInput as error:
         at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         column = len(text) + 1 if at_end or error.column < 1 else error.column

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
-from lark import Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.indenter import DedentError, Indenter
 
 from symsim.errors import GraphSyntaxError, Span
+from symsim.inputs.kept import kept
 from symsim.language.source import Line, goes_on, lines_of
 from symsim.language.tree import (
     Binary,
@@ -24,6 +27,28 @@ from symsim.language.tree import (
     Text,
     children,
 )
+from symsim.paths import GRAMMAR
+
+
+@cache
+def parser_of(grammar: str, start: tuple[str, ...] = ("start",), postlex: type[Any] | None = None) -> Lark:
+    """The parser of one of our grammars. Its tables take longer to build than most texts to read, so they are kept."""
+    return Lark.load(io.BytesIO(kept(("grammar", grammar, start, postlex), lambda: _tables(grammar, start, postlex))))
+
+
+def _tables(grammar: str, start: tuple[str, ...], postlex: type[Any] | None) -> bytes:
+    between = None if postlex is None else postlex()
+    built = Lark.open(
+        str(GRAMMAR / grammar),
+        parser="lalr",
+        start=list(start),
+        postlex=between,
+        propagate_positions=True,
+        maybe_placeholders=True,
+    )
+    written = io.BytesIO()
+    built.save(written)
+    return written.getvalue()
 
 
 class Indentation(Indenter):  # lark declares these as properties and documents them as class attributes

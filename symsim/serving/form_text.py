@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from lark import Lark, Token, UnexpectedInput, v_args
+from lark import Token, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from symsim.errors import GraphSyntaxError, Span
-from symsim.language.syntax import Arithmetic, Indentation, Places, expectation
+from symsim.language.syntax import Arithmetic, Indentation, Places, expectation, parser_of
 from symsim.language.tree import Expression
-from symsim.paths import GRAMMAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +144,11 @@ def _text(sentence: Token) -> str:
     return str(sentence)[1:-1]
 
 
-@cache
-def _parser() -> Lark:
-    return Lark.open(
-        str(GRAMMAR / "form.lark"),
-        parser="lalr",
-        postlex=Indentation(),
-        propagate_positions=True,
-        maybe_placeholders=True,
-    )
-
-
 def parse_forms(text: str, path: str) -> FamilyText:
     """The forms of one file. Raises GraphSyntaxError with the place, a caret and what was expected."""
     places = Places(path, text)
     try:
-        return _Forms(places).transform(_parser().parse(text.rstrip() + "\n"))
+        return _Forms(places).transform(parser_of("form.lark", postlex=Indentation).parse(text.rstrip() + "\n"))
     except UnexpectedInput as error:
         raise GraphSyntaxError(places.at(max(error.line, 1), max(error.column, 1)), expectation(error)) from None
     except VisitError as error:  # what the transformer refused, without lark's wrapping

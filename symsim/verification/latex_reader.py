@@ -6,19 +6,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
 from typing import Any, cast
 
 import sympy
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark import Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 from lark.visitors import Transformer_NonRecursive
 from sympy import Expr, Rational, Symbol
 
 from symsim.algebra.symbols import architecture_symbol, substitute
 from symsim.errors import LatexSyntaxError, Span, SymsimError
-from symsim.language.syntax import Places
-from symsim.paths import GRAMMAR
+from symsim.language.syntax import Places, parser_of
 from symsim.tables.table import signatures
 from symsim.verification.latex_cases import Row, regimes_of
 from symsim.verification.latex_numbers import Literal, check_power, printed_number, unit_factor
@@ -84,7 +82,7 @@ class Reader:
         build = _Build(self, passage.start + start, indices)
         self._check_size(text, passage.start + start)
         try:
-            sides = build.transform(_parser().parse(text))
+            sides = build.transform(parser_of("latex.lark").parse(text))
         except UnexpectedInput as error:
             at = error.pos_in_stream
             ended = at is None or at < 0 or (isinstance(error, UnexpectedToken) and error.token.type == "$END")
@@ -143,11 +141,6 @@ def _expected(error: UnexpectedInput, text: str) -> str:
         if isinstance(error, UnexpectedCharacters)
         else f"{found} cannot stand here"
     )
-
-
-@cache
-def _parser() -> Lark:
-    return Lark((GRAMMAR / "latex.lark").read_text(encoding="utf-8"), parser="lalr", propagate_positions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +226,7 @@ class _Build(Transformer_NonRecursive[Token, Any]):
 
     def _bound(self, text: str, at: int, token: Token) -> Expr:
         start = self.offset + (token.start_pos or 0) + at
-        (found,) = _Build(self.reader, start).transform(_parser().parse(text))
+        (found,) = _Build(self.reader, start).transform(parser_of("latex.lark").parse(text))
         layers = self.reader.of_layers("L")
         return found if layers is None else substitute(found, {architecture_symbol("L"): layers})
 
