@@ -167,7 +167,10 @@ def algorithm(keys: Keys, key: str = "quant_algo") -> LayerFormat:
         raise keys.refuse(key, f"a known algorithm ({did_you_mean(name, (*table, 'MIXED_PRECISION'))})")
     row = {"rows": 0, "inputs": 0, "scale_bits": 0, "input_bits": 0, **table[name]}
     kind = elements()[str(row["weight"])]
-    group = keys.values.get("group_size") or keys.values.get("awq_block_size")
+    stated = [keys.whole(name) for name in ("group_size", "awq_block_size") if keys.values.get(name) is not None]
+    group = next(iter(stated), None)
+    if group is not None and group < 1 and (kind.group or row["inputs"]):
+        raise keys.refuse("group_size", "a positive whole number")
     if group is not None and kind.group and group != kind.group:
         raise keys.refuse("group_size", f"{kind.group}, which {name} fixes")
     inputs = int(group) if group is not None and row["rows"] == 1 and row["inputs"] else row["inputs"]

@@ -89,7 +89,7 @@ def _torchao_layer(keys: Keys, name: str, data: Keys | None) -> LayerFormat:
         raise keys.refuse("quant_type", f"a described type ({did_you_mean(name, known)})")
     group = None if data is None else data.values.get("group_size")
     group = row.get("inputs", 0) if group is None else group
-    if not isinstance(group, int) or group < 0:
+    if not isinstance(group, int) or isinstance(group, bool) or group < 0:
         raise (data or keys).refuse("group_size", "a positive whole number")
     inputs = group if row["grouped"] else 0
     weight = stored(row["weight"], 1 if inputs or row["rows"] else 0, inputs, row["scale_bits"])
@@ -120,7 +120,7 @@ def _hqq_layer(own: Keys) -> LayerFormat:
         raise params.refuse("axis", "1: groups of inputs")
     if bits not in (2, 3, 4, 8):
         raise params.refuse("nbits", "2, 3, 4 or 8")
-    if group is not None and (not isinstance(group, int) or group < 1):
+    if group is not None and (not isinstance(group, int) or isinstance(group, bool) or group < 1):
         raise params.refuse("group_size", "a positive whole number")
     return LayerFormat(stored(f"int{bits}", 1, group or 0, 32), "bf16")
 

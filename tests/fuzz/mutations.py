@@ -83,7 +83,7 @@ def mutations(model: str) -> Iterator[Mutation]:
     for key, value in own.items():
         if key in library.neutral | library.omitted or library.neutral_by_rule(key):
             continue
-        for changed in _others(value):
+        for changed in others(value):
             counted = is_count(key) and not isinstance(value, (bool, list))
             never = counted and any(changed is one or (changed == one and type(changed) is type(one)) for one in NEVER)
             never |= counted and isinstance(changed, bool)
@@ -92,7 +92,7 @@ def mutations(model: str) -> Iterator[Mutation]:
             yield Mutation(model, section, key, changed, never)
     stored = keys.get("quantization_config")
     for key, value in (stored or {}).items():
-        yield from (Mutation(model, "quantization_config", key, changed, False) for changed in _others(value))
+        yield from (Mutation(model, "quantization_config", key, changed, False) for changed in others(value))
     for name in sorted(library.sections - {section}):
         outer, _, inner = name.partition(".")  # a section may lie in another
         for stray in ({}, {"model_type": "llama", "hidden_size": 64}):
@@ -100,7 +100,8 @@ def mutations(model: str) -> Iterator[Mutation]:
     yield Mutation(model, section, "model_type", "mamba2", True)
 
 
-def _others(value: Any) -> Iterator[Any]:
+def others(value: Any) -> Iterator[Any]:
+    """What stands in for a value."""
     match value:
         case bool():
             yield from (not value, 3, "yes", None)
