@@ -151,11 +151,13 @@ class Compiled:
         """How the engine plans memory; None where the cost model keeps its own reserves."""
         if self.engine is None:
             return None
-        return MemoryPlan(self._priced("fullest"), self.engine.unused, f"{display_path(self.engine.path)}, unused")
+        origin = f"{display_path(self.engine.path)}, unused"
+        return MemoryPlan(self._priced("fullest", timed=False), self.engine.unused, origin)
 
-    def _priced(self, step: str) -> PricedStep:
+    def _priced(self, step: str, *, timed: bool = True) -> PricedStep:
+        """timed: whether the times of its kernels will be asked for."""
         pad = self.context.figures is not None
-        plan = None if self.fitted is None else self.fitted.plan
+        plan = self.fitted.plan if timed and self.fitted is not None else None
         attention = self.attention.precision
         found = phase_of(self.served, step, self.numbers, self.rates, plan, pad=pad, attention=attention)
         check_deployment(self.deployment, (*self.phases.values(), found), self.numbers)

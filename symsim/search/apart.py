@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from symsim.search.candidates import Candidate
-from symsim.search.largest_load import Reached, most_requests
+from symsim.search.largest_load import MOST, Reached, most_requests
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed
 from symsim.serving.disaggregated import Disaggregated, at_rates, served_apart, service_seconds
-from symsim.serving.engines import Served, decode_engine
+from symsim.serving.engines import Served
+from symsim.solve.bisection import gallop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +50,15 @@ class Pair:
         return Disaggregated(x=self.x, y=self.y, prefill=self.prefill.of, decode=self.decode.of)
 
 
-def apart(engines: Sequence[Deployed], target: Target, top: int) -> list[Candidate]:
+def apart(engines: Sequence[Deployed], target: Target, top: int, together: Sequence[Candidate] = ()) -> list[Candidate]:
     """The best pair of each engine that decodes, of as many as may be among the `top`: a pair is worked out only where
-    its bound is above what was found already."""
+    its bound is above what was found already. together: what engines that do both serve."""
     prefills = [side for of in engines if (side := _prefill(of, target)) is not None]
     decodes = [side for of in engines if (side := _decode(of, target)) is not None]
     pairs = sorted(_pairs(prefills, decodes, target), key=lambda pair: _order(pair, target))
     best: dict[int, Candidate] = {}
-    leading: list[float] = []
+    others = [_score(one, target) for one in together]
+    leading = heapq.nlargest(top, others)[::-1]
     for pair in pairs:
         bound = -_order(pair, target)
         known = best.get(id(pair.decode))
@@ -67,7 +69,7 @@ def apart(engines: Sequence[Deployed], target: Target, top: int) -> list[Candida
         found = _candidate(pair, target)
         if found is not None and (known is None or _score(found, target) > _score(known, target)):
             best[id(pair.decode)] = found
-            leading = heapq.nlargest(top, (_score(one, target) for one in best.values()))[::-1]
+            leading = heapq.nlargest(top, (*others, *(_score(one, target) for one in best.values())))[::-1]
     return list(best.values())
 
 
@@ -89,17 +91,19 @@ def _prefill(of: Deployed, target: Target) -> Side | None:
 
 
 def _decode(of: Deployed, target: Target) -> Side | None:
-    """None where one sequence alone is too slow."""
+    """None where one sequence alone is too slow. The rate is that of the largest batch within the limit, were it always
+    full: requests that come by chance are served more slowly."""
     letters = of.engine.letters
-    alone = of.step(letters["Q"], letters["C"], 0.0)
-    most = min(of.places, 2.0**16) / max(1e-12, letters["N"] * alone)
+    each = letters["N"] / max(1e-9, letters["O"] - 1)
 
-    def at(rate: float) -> Served:
-        found = decode_engine(of.engine, rate, places=of.places)
-        return replace(found, values={**found.values, "ttft_mean": 0.0}) if found.solved else found
+    def pace(rows: float) -> float:
+        return of.step(letters["Q"] * rows, letters["C"] * rows, 0.0)
 
-    reached = most_requests(at, target.limits, most)
-    return None if reached is None else Side(of=of, rate=reached.load * of.layout.engines)
+    if each * pace(1.0) > target.limits.tpot:
+        return None
+    most = int(min(of.places, MOST))
+    rows = gallop(lambda count: each * pace(float(count)) <= target.limits.tpot, 1, most) if most > 1 else 1
+    return Side(of=of, rate=of.layout.engines * rows / (letters["N"] * pace(float(rows))))
 
 
 def _pairs(prefills: Sequence[Side], decodes: Sequence[Side], target: Target) -> Iterator[Pair]:
@@ -140,11 +144,11 @@ def _candidate(pair: Pair, target: Target) -> Candidate | None:
         by = "rate" if target.rate is not None else "concurrency"
         of = with_load(of, by, target.load)
         found = served_apart(of)
-        if target.limits.failing(found):
+        if target.limits.failing(_stalled(found)):
             return None
         most = Reached(load=target.load, found=found, stopped=())
         return Candidate(of=of.decode, apart=of, replicas=1, load=target.load, found=found, most=most)
-    most = most_requests(at_rates(of), target.limits, pair.bound)
+    most = most_requests(_with_stall(at_rates(of)), target.limits, pair.bound)
     if most is None or (users := math.floor(most.found.values["users"] + 1e-9)) < 1:
         return None
     of = with_load(of, "concurrency", float(users))
@@ -157,6 +161,18 @@ def _candidate(pair: Pair, target: Target) -> Candidate | None:
         found=most.found,
         most=replace(most, load=users, stopped=stopped),
     )
+
+
+def _with_stall(at: Callable[[float], Served]) -> Callable[[float], Served]:
+    return lambda rate: _stalled(at(rate))
+
+
+def _stalled(found: Served) -> Served:
+    """The same, with the wait for a place to decode counted as time per output token, as clients see it."""
+    if not found.solved:
+        return found
+    stall = found.letters["W_slot"] / max(1.0, found.letters["O"] - 1)
+    return replace(found, values={**found.values, "tpot_mean": found.values["tpot_mean"] + stall})
 
 
 def with_load(of: Disaggregated, by: str, load: float) -> Disaggregated:

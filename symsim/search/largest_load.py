@@ -65,12 +65,12 @@ MOST = 2**16
 def most_requests(at: Callable[[float], Served], limits: Limits, rate: float) -> Reached | None:
     """The most requests per second up to `rate` that are served within the limits; None where hardly any are. at: what
     is served at a rate."""
-    least = rate * _HARDLY
-    if limits.failing(at(least)):
+    if not limits.failing(found := at(rate)):
+        return Reached(load=rate, found=found, stopped=())
+    near = next((low for low in (rate / 2, rate * _HARDLY) if not limits.failing(at(low))), None)
+    if near is None:
         return None
-    if not (failed := limits.failing(at(rate))):
-        return Reached(load=rate, found=at(rate), stopped=failed)
-    low, high = last_holding(lambda one: not limits.failing(at(one)), least, rate, _middle)
+    low, high = last_holding(lambda one: not limits.failing(at(one)), near, rate, _middle)
     return Reached(load=low, found=at(low), stopped=limits.failing(at(high)))
 
 

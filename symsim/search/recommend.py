@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -122,22 +122,19 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
 OUTDONE = "they do, and others do better"
 
 
-def _candidates(base: Compiled, target: Target, refused: Refused, top: int) -> Iterator[Candidate]:
+def _candidates(base: Compiled, target: Target, refused: Refused, top: int) -> list[Candidate]:
     """All of a device: of engines of every size that the GPUs allow. For the fewest GPUs, sizes go up until an engine
     alone has more than replicas of a smaller one need."""
     sizes = engine_sizes(*target.gpus) if target.gpus else engine_sizes(1, max(_LARGEST, base.device.gpus_per_node))
-    fewest, every = math.inf, list[Deployed]()
-    together = target.mode != "disaggregated"
+    every, together = list[Deployed](), list[Candidate]()
     for size in sizes:
-        if target.gpus is None and size > fewest:
+        if target.gpus is None and size > min((one.gpus for one in together), default=math.inf):
             break
         for of in engines(base, target, size, refused):
             every.append(of)
-            if together and (one := candidate(of, target, refused)) is not None:
-                fewest = min(fewest, one.gpus)
-                yield one
-    if target.mode != "aggregated":
-        yield from apart(every, target, top)
+            if target.mode != "disaggregated" and (one := candidate(of, target, refused)) is not None:
+                together.append(one)
+    return together if target.mode == "aggregated" else [*together, *apart(every, target, top, together)]
 
 
 _LARGEST = 64
