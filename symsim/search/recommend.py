@@ -105,13 +105,16 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
     refused = Refused()
     every = [one for base in bases for one in _candidates(base, target, refused, top)]
     ranked = sorted(every, key=lambda one: _rank(one, target, len(bases)))
-    rows = tuple(row_of(one, target) for one in ranked[:top])
+    shown = [(one, row_of(one, target)) for one in ranked[:top]]
+    if target.load is None and len(bases) == 1:  # whole users serve a little less than the rate that was searched for
+        shown.sort(key=lambda pair: -(pair[1].figures.per_gpu or 0.0))
+    rows = tuple(row for _, row in shown)
     reasons = dict(refused.reasons)
     searched = len(every) + sum(reasons.values())
     if len(ranked) > len(rows):
         reasons[OUTDONE] = len(ranked) - len(rows)
     return Recommendation(
-        verdict=verdict(ranked[0], target, rows[0].figures) if rows else _none(refused),
+        verdict=verdict(shown[0][0], target, rows[0].figures) if rows else _none(refused),
         rows=rows,
         searched=searched,
         refused=reasons,
