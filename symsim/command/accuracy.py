@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symsim.calibration.accuracy import KEYS, Accuracy, accuracy
-from symsim.command.flags import add_json, note, write_json
+from symsim.command.flags import add_json, add_plot, note, write_json
 from symsim.errors import SymsimError, did_you_mean
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.render.terminal import write_table
@@ -18,12 +18,21 @@ def add(commands: Any) -> None:
     ask.add_argument("--by", default="table,device,engine", metavar="NAMES", help=f"of {', '.join(KEYS)}")
     ask.add_argument("--cost-model", default="calibrated", choices=sorted(set(COST_MODELS) - {"infersim"}))
     ask.add_argument("--interval", type=float, default=0.9, metavar="0.9", help="level of intervals")
-    ask.add_argument("--plot", metavar="FILE", help="picture of predicted against measured")
+    add_plot(ask, "predicted against measured")
     add_json(ask)
     ask.set_defaults(command=_accuracy)
 
 
-def _accuracy(*, files: Sequence[str], by: str, cost_model: str, interval: float, plot: str | None, json: bool) -> int:
+def _accuracy(
+    *,
+    files: Sequence[str],
+    by: str,
+    cost_model: str,
+    interval: float,
+    plot: str | None,
+    style: str,
+    json: bool,
+) -> int:
     names = tuple(filter(None, by.split(",")))
     for name in names:
         if name not in KEYS:
@@ -32,7 +41,7 @@ def _accuracy(*, files: Sequence[str], by: str, cost_model: str, interval: float
     if plot is not None:
         from symsim.render.accuracy import save_accuracy
 
-        save_accuracy(found, plot)
+        save_accuracy(found, plot, style)
     note([f"{count} runs have no prediction: {why}" for why, count in found.refused.items()])
     if json:
         write_json(found.as_dict())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.comparison import Comparison, Crossing, StepChange
 from symsim.api.costs import Costs
 from symsim.command.compare_loads import add_load, compare_loads, taken
-from symsim.command.flags import add_json, write_json
+from symsim.command.flags import add_json, add_plot, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_deployment, add_metric, compiled, note_defaults
 from symsim.errors import SymsimError
@@ -31,6 +32,7 @@ def add(commands: Any) -> None:
     add_metric(ask)
     add_at(ask, "workload point of the figures")
     ask.add_argument("--crossover", metavar="C", help="also where B becomes smaller than A, in C, B, S, O or T")
+    add_plot(ask, "the metric of both along B (or --crossover), and the ratio")
     add_load(ask)
     add_json(ask)
     ask.set_defaults(command=_compare)
@@ -44,6 +46,8 @@ def _compare(
     metric: str,
     at: str,
     crossover: str | None,
+    plot: str | None,
+    style: str,
     json: bool,
     **subject: Any,
 ) -> int:
@@ -58,6 +62,8 @@ def _compare(
     point = workload_point(at, one.metric(metric).form, other.metric(metric).form)
     found = one.compare(other, metric, **point)
     crossed = one.crossings(other, metric, crossover, **point) if crossover else None
+    if plot is not None:
+        _draw(one, other, metric, crossover or "B", point, plot, style)
     short = {side: why for side, costs in (("A", one), ("B", other)) if (why := shortage(costs.compiled, found.at))}
     if json:
         crossed_json = {} if crossed is None else {"crossings": [crossing.as_dict() for crossing in crossed]}
@@ -69,6 +75,21 @@ def _compare(
     if crossed is not None and crossover is not None:
         _write_crossings(crossed, crossover, one, other)
     return 0
+
+
+def _draw(one: Costs, other: Costs, metric: str, along: str, point: Mapping[str, int], file: str, style: str) -> None:
+    """Both along a workload symbol, all others at the point."""
+    from symsim.render.curves import save_comparison  # matplotlib is not loaded for a table
+
+    def metric_of(costs: Costs) -> Callable[[Any], Any]:
+        fixed = {name: x for name, x in point.items() if name != along and name in costs.metric(metric).symbols}
+        along_it = costs.metric(metric).function([along, *fixed])
+        return lambda points: along_it(points, *fixed.values())
+
+    result = one.metric(metric).form.derivation.result
+    ends = symbol_info(along).range or (1, 2**17)
+    names = (one.compiled.subject, other.compiled.subject)
+    save_comparison(names, (metric_of(one), metric_of(other)), along, ends, (result.latex, result.unit), file, style)
 
 
 def _kind(name: str) -> str:

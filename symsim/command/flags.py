@@ -32,6 +32,14 @@ def add_json(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--json", action="store_true", help="one JSON document, unrounded")
 
 
+def add_plot(ask: argparse.ArgumentParser, what: str) -> None:
+    """--plot FILE and --style."""
+    ask.add_argument("--plot", metavar="FILE", help=f"draw {what} (pdf, svg, png, pgf; needs the plot extra)")
+    ask.add_argument(
+        "--style", choices=["screen", "paper"], default="screen", help="of pictures; paper: 3.3 in wide, 8 pt"
+    )
+
+
 def add_fallback(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--fallback", action="store_true", help="go on with a stated assumption where one is needed")
 

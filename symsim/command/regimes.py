@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from symsim.algebra.symbols import INPUTS, is_symbol, symbol_info
 from symsim.algebra.units import format_quantity, parse_quantity
 from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Regimes
 from symsim.api.costs import Costs
-from symsim.command.flags import write_json
+from symsim.api.formula import Formula
+from symsim.command.flags import add_plot, write_json
 from symsim.command.load_tables import stated, write_load_regimes
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_metric, add_subject, compiled, note_defaults
 from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
 from symsim.pipeline.memory_parts import shortage
-from symsim.render.plot import check_ending, save_plane, save_regimes, save_roofline
+from symsim.render.curves import Band, save_plane, save_regimes
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, point_text
 from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, range_text
+from symsim.render.roofline import save_roofline
+from symsim.render.style import check_ending
 from symsim.render.terminal import write_table
 from symsim.serving.points import LOADS, SYNONYMS
 
@@ -40,11 +46,9 @@ def add(commands: Any) -> None:
     add_at(ask)
     ask.add_argument("--format", default="text", choices=["text", "latex", "json"])
     ask.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
-    ask.add_argument(
-        "--plot", metavar="FILE", help="write a picture of the pieces (pdf, png, svg; needs the plot extra)"
-    )
+    add_plot(ask, "the metric, and what limits each step")
     ask.add_argument("--sla", metavar="LIMIT", help="a line in the picture, e.g. '50 ms'")
-    ask.add_argument("--roofline", metavar="FILE", help="write a roofline plot of all operators at the point")
+    ask.add_argument("--roofline", metavar="FILE", help="draw a roofline of prefill and decode at the point")
     ask.set_defaults(command=_regimes)
 
 
@@ -56,6 +60,7 @@ def _regimes(
     at: str,
     format: str,
     plot: str | None,
+    style: str,
     sla: str | None,
     roofline: str | None,
     **subject: Any,
@@ -75,12 +80,17 @@ def _regimes(
         raise SymsimError(f"--along {along} --range {range}: expected one symbol or two, and a range for each, or none")
     ends = [_range(text, name) for name, text in zip(symbols, ranges, strict=True)]
     if roofline is not None:
-        save_roofline(costs, formula, point, roofline)
+        save_roofline(costs, [costs.tpot, costs.ttft], point, roofline, style=style)
     if len(symbols) == 2:
         mapped = costs.regime_map(metric, (symbols[0], symbols[1]), (ends[0], ends[1]), **point)
-        _map(costs, mapped, format, plot, limit)
+        if plot is not None:
+            save_plane(mapped, limit, plot, style)
+        _map(costs, mapped, format)
     else:
-        _line(costs, costs.regimes(metric, along, *ends[0], **point), format, plot, limit)
+        found = costs.regimes(metric, along, *ends[0], **point)
+        if plot is not None:
+            save_regimes(found, limit, _fits(costs, found), plot, style=style, band=_band(formula, found))
+        _line(costs, found, format)
     return 0
 
 
@@ -97,12 +107,28 @@ def _of_load(costs: Costs, along: str, ends: str, at: str, format: str) -> int:
     return 0
 
 
-def _line(costs: Costs, found: Regimes, format: str, plot: str | None, limit: float | None) -> None:
-    if plot is not None:
-        lengths = [name for name in ("S", "O") if name in costs.max_batch.symbols]
-        whole = found.variable == "B" and all(name in found.at for name in lengths)
-        fits = costs.max_batch.evaluate(**{name: int(found.at[name]) for name in lengths}) if whole else None
-        save_regimes(found, limit, fits, plot)
+def _fits(costs: Costs, found: Regimes) -> float | None:
+    """The largest batch in memory, where the batch is followed."""
+    lengths = [name for name in ("S", "O") if name in costs.max_batch.symbols]
+    whole = found.variable == "B" and all(name in found.at for name in lengths)
+    return costs.max_batch.evaluate(**{name: int(found.at[name]) for name in lengths}) if whole else None
+
+
+def _band(formula: Formula, found: Regimes) -> Band | None:
+    """The interval of a workload symbol's points, where there is one."""
+    if found.variable not in INPUTS or formula.interval(**_own(formula, found.at)) is None:
+        return None
+    low, high = found.pieces[0].low, found.pieces[-1].high
+    points = [float(x) for x in np.unique(np.rint(np.geomspace(low, high, 16)))]
+    ends = [formula.interval(**_own(formula, {**found.at, found.variable: int(x)})) or (math.nan,) * 2 for x in points]
+    return Band(at=points, low=[end[0] for end in ends], high=[end[1] for end in ends])
+
+
+def _own(formula: Formula, at: Mapping[str, float]) -> Mapping[str, float]:
+    return {name: value for name, value in at.items() if name in formula.symbols}
+
+
+def _line(costs: Costs, found: Regimes, format: str) -> None:
     match format:
         case "json":
             write_json({**found.as_dict(), "warnings": _warnings(costs, found.at)})
@@ -114,9 +140,7 @@ def _line(costs: Costs, found: Regimes, format: str, plot: str | None, limit: fl
                 print(warning)
 
 
-def _map(costs: Costs, found: RegimeMap, format: str, plot: str | None, limit: float | None) -> None:
-    if plot is not None:
-        save_plane(found, limit, plot)
+def _map(costs: Costs, found: RegimeMap, format: str) -> None:
     match format:
         case "json":
             write_json({**found.as_dict(), "warnings": _warnings(costs, found.at)})

@@ -8,7 +8,7 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.analysis.step_report import StepReport
-from symsim.command.flags import add_json, write_json
+from symsim.command.flags import add_json, add_plot, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_subject, compiled, note_defaults
 
@@ -20,13 +20,18 @@ def add(commands: Any) -> None:
     ask = commands.add_parser("report", help="TTFT, TPOT, throughput, memory and what binds, on one screen")
     add_subject(ask)
     add_at(ask, "workload point", "B=64,S=4096,O=1024")
+    add_plot(ask, "the time of a step, of prefill, and the memory")
     add_json(ask)
     ask.set_defaults(command=_report)
 
 
-def _report(*, at: str, json: bool, **subject: Any) -> int:
+def _report(*, at: str, plot: str | None, style: str, json: bool, **subject: Any) -> int:
     costs = compiled(subject)
     told = costs.report(**_stated(at))
+    if plot is not None:
+        from symsim.render.bars import save_step  # matplotlib takes as long as the report
+
+        save_step(told, plot, style)
     if json:
         write_json(told.as_dict())
     else:

@@ -6,10 +6,10 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.analysis.sensitivity import Sensitivity
-from symsim.command.flags import add_json, write_json
+from symsim.command.flags import add_json, add_plot, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_metric, add_subject, compiled, note_defaults
-from symsim.render.plot import save_tornado
+from symsim.render.bars import save_tornado
 from symsim.render.terminal import write_table
 from symsim.tables.table import signatures
 
@@ -21,13 +21,13 @@ def add(commands: Any) -> None:
     add_at(ask)
     ask.add_argument("--inputs", default="", metavar="NAME,NAME", help="only these; sizes of the model are allowed")
     ask.add_argument("--formulas", action="store_true", help="print each derivative as a formula too")
-    ask.add_argument("--plot", metavar="FILE", help="write a tornado plot (pdf, png, svg; needs the plot extra)")
+    add_plot(ask, "a tornado")
     add_json(ask)
     ask.set_defaults(command=_sensitivity)
 
 
 def _sensitivity(
-    *, metric: str, at: str, inputs: str, formulas: bool, plot: str | None, json: bool, **subject: Any
+    *, metric: str, at: str, inputs: str, formulas: bool, plot: str | None, style: str, json: bool, **subject: Any
 ) -> int:
     costs = compiled(subject)
     point = workload_point(at, costs.metric(metric).form)
@@ -35,7 +35,7 @@ def _sensitivity(
     found = costs.sensitivities(metric, names, **point)
     note_defaults(costs.metric(metric).form)
     if plot is not None:
-        save_tornado(found, costs.metric(metric), plot)
+        save_tornado(found, costs.metric(metric), plot, style=style)
     if json:
         write_json({"metric": metric, "at": point, "inputs": [one.as_dict() for one in found]})
         return 0

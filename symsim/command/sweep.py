@@ -14,14 +14,14 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
-from symsim.command.flags import add_json, note, note_alike, write_json
+from symsim.command.flags import add_json, add_plot, note, note_alike, write_json
 from symsim.command.load_tables import limits_of_load, sweep_document, write_load_sweep
 from symsim.command.subject import add_subject, compiled, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
 from symsim.inputs.extras import load_extra
-from symsim.render.plot import check_ending as check_picture
-from symsim.render.plot import save_front
+from symsim.render.fronts import save_front
+from symsim.render.style import check_ending as check_picture
 from symsim.render.terminal import write_table
 from symsim.search.blocks import FEASIBLE, Block
 from symsim.search.files import check_ending, write
@@ -58,7 +58,7 @@ def add(commands: Any) -> None:
     )
     ask.add_argument("--out", metavar="FILE", help="write all points: .parquet (a row a point) or .nc (NetCDF)")
     ask.add_argument("--pareto", action="store_true", help="print the front of tokens/GPU/s against tokens/user/s")
-    ask.add_argument("--plot", metavar="FILE", help="draw the front (pdf, png, svg; needs the plot extra)")
+    add_plot(ask, "the front of each device")
     ask.add_argument("--backend", default="numpy", choices=["numpy", "numba"])
     ask.add_argument("--dask", metavar="ADDRESS", help="compute on a Dask cluster (`local` starts one here)")
     add_json(ask)
@@ -91,7 +91,8 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
             rows += rows_of(plan, block) if options["json"] or plan.points <= PRINTED else []
     front = summary.front.points if wants_front and summary.front is not None else []
     if options["plot"] is not None:
-        save_front(front, plan.subject, options["plot"])
+        fronts = {} if summary.fronts is None else {name: one.points for name, one in summary.fronts.items()}
+        save_front(fronts, plan.subject, options["plot"], options["style"])
     if options["json"]:
         write_json(_document(plan, summary, rows, front))
     else:
@@ -111,7 +112,7 @@ def _of_load(axes: Mapping[str, Any], metrics: str, out: str | None, options: Ma
     if out is not None:
         write_rows(found, out)
     if options["plot"] is not None:
-        save_front(front, found.subject, options["plot"])
+        save_front({name: found.front(name) for name in subjects}, found.subject, options["plot"], options["style"])
     if options["json"]:
         write_json(sweep_document(found, front))
     else:

@@ -16,7 +16,9 @@ from symsim.notation.typst import typst_text
 from symsim.publication.bibliography import bibliography
 from symsim.publication.section import Section, compose, workload_of
 from symsim.publication.section_latex import MARK, fragment, wrapper
-from symsim.render.plot import save_regimes, save_roofline, save_tornado
+from symsim.render.bars import save_tornado
+from symsim.render.curves import save_regimes
+from symsim.render.roofline import save_roofline
 
 
 def paper(
@@ -66,16 +68,16 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
     ranked = costs.sensitivities("tpot", (), **workload_of(costs.tpot, point))
     pictures: Mapping[str, tuple[str, Callable[[Path], None]]] = {
         "tpot.pdf": (
-            f"TPOT over the decode batch at {lengths}. Shades: which steps are bound by memory",
-            lambda file: save_regimes(section.map, limit, fits, file, note=MARK),
+            f"TPOT over the decode batch at {lengths}. Strips: what limits each step",
+            lambda file: save_regimes(section.map, limit, fits, file, MARK, "paper"),
         ),
         "roofline.pdf": (
             f"Operators of a decode step at B = {point['B']}, {lengths}, under the roofs of the device",
-            lambda file: save_roofline(costs, costs.tpot, dict(point), file, note=MARK),
+            lambda file: save_roofline(costs, [costs.tpot], dict(point), file, MARK, "paper"),
         ),
         "sensitivity.pdf": (
             f"Elasticity of TPOT at B = {point['B']}, {lengths}: its change in % for 1 % more of each input",
-            lambda file: save_tornado(ranked, costs.tpot, file, note=MARK),
+            lambda file: save_tornado(ranked, costs.tpot, file, MARK, "paper"),
         ),
     }
     flat = not any(cost.total_flops != 0 and cost.hbm_bytes != 0 for cost in costs.compiled.decode.costs.values())

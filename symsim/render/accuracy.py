@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from symsim.calibration.accuracy import Accuracy, Row
-from symsim.render.plot import new_figure, save
+from symsim.render.style import COLUMN, save, styled
 
 _TITLES = {"tpot_s": "TPOT [s]", "ttft_s": "TTFT [s]", "output_tok_s_per_gpu": "output tokens/s a GPU"}
 
 
-def save_accuracy(found: Accuracy, file: str | Path) -> None:
+def save_accuracy(found: Accuracy, file: str | Path, style: str = "screen") -> None:
     """Write it; the ending chooses the format. Needs the `plot` extra."""
     metrics = [metric for metric in _TITLES if any(row.metric == metric for row in found.rows)]
-    figure, axes = new_figure(len(metrics))
-    for metric, panel in zip(metrics, axes, strict=True):
-        _panel(panel, [row for row in found.rows if row.metric == metric], _TITLES[metric])
-    save(figure, file)
+    side = COLUMN / 1.5 if style == "paper" else 4.5
+    with styled(style) as plt:
+        figure, axes = plt.subplots(1, len(metrics), figsize=(side * len(metrics), side), squeeze=False)
+        for metric, panel in zip(metrics, axes[0], strict=True):
+            _panel(panel, [row for row in found.rows if row.metric == metric], _TITLES[metric])
+        figure.tight_layout()
+        save(figure, file)
 
 
 def _panel(panel: Any, rows: Sequence[Row], title: str) -> None:
@@ -29,9 +32,9 @@ def _panel(panel: Any, rows: Sequence[Row], title: str) -> None:
             [max(0.0, row.predicted - (row.low or row.predicted)) for row in own],
             [max(0.0, (row.high or row.predicted) - row.predicted) for row in own],
         ]
-        panel.errorbar(measured, predicted, yerr=reach, fmt="o", markersize=3, linewidth=0.4, label=device)
+        panel.errorbar(measured, predicted, yerr=reach, fmt="o", markersize=3, linewidth=0.4, alpha=0.6, label=device)
     ends = min(row.measured for row in rows), max(row.measured for row in rows)
-    panel.plot(ends, ends, color="black", linewidth=0.8)
+    panel.plot(ends, ends, color="#1c2126", linewidth=0.8)
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_xlabel(f"measured {title}")

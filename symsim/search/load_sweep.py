@@ -45,10 +45,12 @@ class LoadSweep:
     def feasible(self) -> tuple[LoadRow, ...]:
         return tuple(row for row in self.rows if not row.reason)
 
-    def front(self) -> list[FrontPoint]:
-        """Feasible points that no other beats in tokens per second of a user and of a GPU."""
+    def front(self, device: str | None = None) -> list[FrontPoint]:
+        """Feasible points, of one device where it is stated, that no other beats in tokens per second of a user and of
+        a GPU."""
         users, gpus = "tokens/s/user", "tokens/s/gpu"
         rows = [row for row in self.feasible if row.values.get(users) and row.values.get(gpus)]
+        rows = [row for row in rows if device is None or row.labels.get("device", device) == device]
         rates = [np.array([row.values[name] or np.nan for row in rows], dtype=float) for name in (users, gpus)]
         return [FrontPoint(float(rates[0][i]), float(rates[1][i]), rows[i].labels) for i in best(rates[0], rates[1])]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,9 +45,7 @@ class Front:
         inside = self._beaten(per_user, per_gpu)
         per_user, per_gpu = np.where(inside, np.nan, per_user), np.where(inside, np.nan, per_gpu)
         new = [FrontPoint(float(per_user[i]), float(per_gpu[i]), labels(i)) for i in best(per_user, per_gpu)]
-        every = [*self.points, *new]
-        kept = best(np.array([p.per_user for p in every]), np.array([p.per_gpu for p in every]))
-        self.points = [every[i] for i in kept]
+        self.points = _unbeaten([*self.points, *new])
 
     def _beaten(self, per_user: NDArray[np.float64], per_gpu: NDArray[np.float64]) -> NDArray[np.bool_]:
         """What the front so far beats or equals, so that only the rest need be sorted."""
@@ -74,6 +72,16 @@ def _labels(swept: Any, at: int) -> Mapping[str, Any]:
     shape, dims = swept["tpot"].shape, swept["tpot"].dims
     point = swept.isel(dict(zip(dims, np.unravel_index(at, shape), strict=True)))
     return {str(name): value.item() for name, value in point.coords.items()}
+
+
+def merged(fronts: Iterable[Front]) -> Front:
+    """The front of the points of several."""
+    return Front(_unbeaten([point for front in fronts for point in front.points]))
+
+
+def _unbeaten(points: list[FrontPoint]) -> list[FrontPoint]:
+    kept = best(np.array([p.per_user for p in points]), np.array([p.per_gpu for p in points]))
+    return [points[i] for i in kept]
 
 
 def best(per_user: NDArray[np.float64], per_gpu: NDArray[np.float64]) -> list[int]:

@@ -21,7 +21,7 @@ from symsim.formula.grid import Axes
 from symsim.inputs.extras import load_extra
 from symsim.search.blocks import FEASIBLE, Block, Slices, evaluate_blocks, refused_block
 from symsim.search.files import write
-from symsim.search.pareto import NEEDS, Front
+from symsim.search.pareto import NEEDS, Front, merged
 from symsim.search.plan import Options, Plan, attributes, coordinates, is_whole, plan_sweep, together
 
 BLOCK = 2**20
@@ -83,11 +83,12 @@ def dataset(plan: Plan, blocks: Iterable[Block]) -> Any:
 class Summary:
     """What a sweep came to, gathered block by block.
 
-    counts: reason code -> points; least, most: metric -> (value, label of every dimension); front: Pareto front.
+    counts: reason code -> points; least, most: metric -> (value, label of every dimension); fronts: device -> its
+    Pareto front, where the metrics of one are swept.
     """
 
     plan: Plan
-    front: Front | None = None
+    fronts: dict[str, Front] | None = None
     counts: dict[int, int] = field(default_factory=dict[int, int])
     least: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict[str, Any])
     most: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict[str, Any])
@@ -110,13 +111,19 @@ class Summary:
                 value = float(values.ravel()[at])
                 if name not in kept or better(value, kept[name][0]):
                     kept[name] = value, labels_at(self.plan, block, at)
-        if self.front is not None:
-            self.front.add(block, lambda at: labels_at(self.plan, block, at))
+        if self.fronts is not None:
+            front = self.fronts.setdefault(str(labels_at(self.plan, block, 0)["device"]), Front())
+            front.add(block, lambda at: labels_at(self.plan, block, at))
+
+    @property
+    def front(self) -> Front | None:
+        """The front of all devices together."""
+        return None if self.fronts is None else merged(self.fronts.values())
 
 
 def summary_of(plan: Plan) -> Summary:
     """An empty summary; with a Pareto front where its metrics are swept."""
-    return Summary(plan, Front() if set(NEEDS) <= set(plan.metrics) else None)
+    return Summary(plan, {} if set(NEEDS) <= set(plan.metrics) else None)
 
 
 def labels_at(plan: Plan, block: Block, at: int) -> Mapping[str, Any]:

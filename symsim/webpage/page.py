@@ -10,6 +10,7 @@ from typing import Any
 from symsim.algebra.symbols import DEFAULTS, SymbolInfo, symbol_info
 from symsim.errors import SymsimError
 from symsim.inputs.extras import load_extra
+from symsim.notation.colours import colours
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.mathml import step_rows, symbol_table
 from symsim.paths import read_text, replacing
@@ -59,7 +60,7 @@ def page_text(compiled: Compiled, sla: float, at: Mapping[str, float]) -> str:
         device=compiled.device.name,
         command=f"symsim page {compiled.origin}",
         cost_model=compiled.cost_model.name,
-        style=read_text(_PARTS / "page.css"),
+        style=_variables() + read_text(_PARTS / "page.css"),
         data=json.dumps(data).replace("<", "\\u003c"),
         programs=",\n".join(one.source for one in found).replace("</", "<\\/"),
         script=read_text(_PARTS / "page.js"),
@@ -74,6 +75,12 @@ def _title(compiled: Compiled) -> str:
     config = compiled.config
     name = config.name or Path(config.path).stem
     return f"{name} on {compiled.device.name}"
+
+
+def _variables() -> str:
+    """The colours of pictures as variables of CSS, on a light and on a dark ground."""
+    light, dark = (" ".join(f"--{name}: {of};" for name, of in colours(on).items()) for on in ("light", "dark"))
+    return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
 
 
 def _meanings(layout: Layout) -> Mapping[str, str]:

@@ -14,7 +14,8 @@ import symsim
 from symsim.errors import DataError
 from symsim.inputs.device import load_device
 from symsim.paths import CONFIGS, HARDWARE
-from symsim.render.plot import save_front, save_regimes
+from symsim.render.curves import save_regimes
+from symsim.render.fronts import save_front
 from symsim.search.pareto import FrontPoint
 from tests.cli.test_cli import run
 
@@ -134,7 +135,7 @@ def test_a_picture_takes_dollar_signs(tmp_path: Path) -> None:
     name = r"_A $\frac{$ B"
     costs = symsim.compile("qwen3-8b", device_named(name, tmp_path), cost_model="infersim")
     save_regimes(symsim.regimes(costs.tpot, "B", 1, 2, S=64, O=64), None, None, tmp_path / "regimes.png")
-    save_front([FrontPoint(1.0, 1.0, {"device": name})], name, tmp_path / "front.png")
+    save_front({name: [FrontPoint(1.0, 1.0, {"device": name})]}, name, tmp_path / "front.png")
 
 
 @pytest.mark.parametrize("control", ["\x1b[2J", "\x9b2J", "\x07", "a\u202eb", "\u2028", ""])

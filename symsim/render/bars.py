@@ -1,0 +1,96 @@
+"""Pictures made of bars: what moves a metric, where the time of a step goes, what fills the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from symsim.algebra.symbols import is_symbol, subscripted, symbol_info
+from symsim.algebra.units import format_quantity
+from symsim.analysis.sensitivity import Sensitivity
+from symsim.analysis.step_report import StepReport
+from symsim.api.formula import Formula
+from symsim.notation.colours import colours
+from symsim.render.style import COLUMN, prefixed, save, set_title, size, styled, title_of
+from symsim.tables.table import signatures
+
+
+def save_tornado(
+    found: Sequence[Sensitivity], formula: Formula, file: str | Path, note: str = "", style: str = "screen"
+) -> None:
+    """Bars of elasticity, the largest on top, coloured where an input is a rate of compute, memory or a link."""
+    shown = [one for one in found if any(one.elasticity)][:15][::-1]
+    with styled(style) as plt:
+        width = COLUMN if style == "paper" else 7.0
+        figure, axes = plt.subplots(figsize=(width, (0.2 if style == "paper" else 0.32) * len(shown) + 0.7))
+        widths = [one.elasticity[1] for one in shown]
+        bars = [_colour(one.name) for one in shown]
+        axes.barh([f"${_latex(one.name)}$" for one in shown], widths, color=bars)
+        axes.axvline(0, color="#1c2126", linewidth=0.8)
+        axes.set_xlabel(f"elasticity of ${formula.form.derivation.result.latex}$: % for 1 % more")
+        set_title(axes, formula.subject, note)
+        save(figure, file, note)
+
+
+_RATES = {"peak_": "compute", "mfu_": "compute", "hbm_": "memory", "nvlink_": "link", "rdma_": "link"}
+
+
+def _colour(name: str) -> str:
+    kind = next((kind for start, kind in _RATES.items() if name.startswith(start)), None)
+    return "#5d6873" if kind is None else colours()[kind]
+
+
+def _latex(name: str) -> str:
+    """A symbol or a table's function, as it stands in formulas."""
+    if is_symbol(name):
+        return symbol_info(name).latex
+    return signatures()[name].latex if name in signatures() else subscripted(name)
+
+
+def save_step(told: StepReport, file: str | Path, style: str = "screen") -> None:
+    """A waterfall of the time of a decode step and of prefill, by what limits operators, and the memory as a stack."""
+    with styled(style) as plt:
+        width, height = size(style, 0.62)
+        figure, panels = plt.subplots(1, 3, figsize=(width * (1.6 if style == "screen" else 2.1), height * 1.2))
+        for axes, time, title in zip(panels, ("tpot", "ttft"), ("a decode step", "prefill"), strict=False):
+            _waterfall(axes, told.bound[time], title)
+        _stack(panels[2], told)
+        figure.suptitle(_title(told), x=0.01, ha="left", fontsize="medium")
+        figure.tight_layout()
+        save(figure, file)
+
+
+def _title(told: StepReport) -> str:
+    return f"{title_of(told.subject)}; {', '.join(f'{name} = {value:g}' for name, value in told.at.items())}"
+
+
+def _waterfall(axes: Any, parts: Mapping[str, float], title: str) -> None:
+    unit, factor = prefixed(sum(parts.values()), "s")
+    start = 0.0
+    for kind, seconds in parts.items():
+        colour = colours().get(kind, colours()["engine"])
+        axes.bar(kind, seconds / factor, bottom=start / factor, color=colour, width=0.7)
+        start += seconds
+    axes.bar("all", start / factor, color="#1c2126", width=0.7)
+    axes.set_ylabel(f"time [{unit}]")
+    axes.set_title(title, fontsize="medium")
+    axes.tick_params(axis="x", rotation=30)
+
+
+def _stack(axes: Any, told: StepReport) -> None:
+    memory = told.memory.as_dict()
+    start = 0.0
+    for name in ("weights", "cache", "activations", "reserves", "free"):
+        amount = memory[name]
+        if amount <= 0:
+            continue
+        axes.bar(0, amount / 1e9, bottom=start / 1e9, color=colours()[name], width=0.6)
+        if amount > 0.03 * memory["capacity"]:
+            words = f"{name} {format_quantity(amount, 'B', 3)}"
+            axes.text(0.35, (start + amount / 2) / 1e9, words, va="center", fontsize="small")
+        start += amount
+    axes.set_xlim(-0.4, 1.4)
+    axes.set_xticks([])
+    axes.set_ylabel("memory of a GPU [GB]")
+    axes.set_title("memory", fontsize="medium")

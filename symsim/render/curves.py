@@ -1,0 +1,190 @@
+"""Pictures of a metric along a symbol, over two, and of two deployments beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symsim.algebra.symbols import symbol_info
+from symsim.algebra.units import format_quantity
+from symsim.analysis.regime_map import RegimeMap
+from symsim.analysis.regimes import Piece, Regimes
+from symsim.notation.colours import colours
+from symsim.render.regime_map import binding_text
+from symsim.render.regimes import is_smooth
+from symsim.render.style import plain_text, prefixed, save, scale, set_title, size, styled, title_of, told_apart
+
+KINDS = ("compute", "memory", "link", "latency")
+"""What limits an operator."""
+
+MOST_STEPS = 8
+"""Steps that the strip under a curve shows at the most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Between which values a metric is expected at points, in SI units."""
+
+    at: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+def save_regimes(
+    found: Regimes,
+    limit: float | None,
+    fits: float | None,
+    file: str | Path,
+    note: str = "",
+    style: str = "screen",
+    band: Band | None = None,
+) -> None:
+    """The metric along the symbol, with the limit, the largest batch in memory and the band of its interval; under it a
+    strip for each step whose limit changes, coloured by what limits it."""
+    steps = _changing(found.pieces)
+    with styled(style) as plt:
+        heights = [6.0, max(0.32 * len(steps), 0.1)]
+        width, height = size(style)
+        figure, (axes, strip) = plt.subplots(
+            2, 1, sharex=True, figsize=(width, height + 0.16 * len(steps)), height_ratios=heights
+        )
+        figure.subplots_adjust(hspace=0.06)
+        unit = _curve(axes, found, band)
+        _lines(axes, found, limit, fits, unit)
+        _strip(strip, found.pieces, steps)
+        scale(axes, "x", [found.pieces[0].low, found.pieces[-1].high])
+        axes.margins(x=0)
+        strip.set_xlabel(f"{found.variable} [{found.variable_unit}]".removesuffix(" [1]"))
+        axes.set_ylabel(f"${found.latex}$ [{unit[0]}]".removesuffix(" [1]"))
+        set_title(axes, found.subject, note)
+        save(figure, file, note)
+
+
+def _curve(axes: Any, found: Regimes, band: Band | None) -> tuple[str, float]:
+    unit, factor = prefixed(found.pieces[-1].value_high, found.unit)
+    for run in [found.pieces] if is_smooth(found.pieces[0].expression) else [(piece,) for piece in found.pieces]:
+        points = [(at, piece.value(at) / factor) for piece in run for at in _points(piece)]
+        mark = {"marker": "."} if len(points) == 1 else {}
+        axes.plot(*zip(*points, strict=True), color="#1c2126", markersize=3, **mark)
+    if band is not None:
+        ends = (np.asarray(side) / factor for side in (band.low, band.high))
+        axes.fill_between(band.at, *ends, color=colours()["memory"], alpha=0.15, linewidth=0)
+    axes.set_ylim(bottom=0)
+    return unit, factor
+
+
+def _points(piece: Piece) -> list[float]:
+    points = [float(x) for x in np.geomspace(piece.low, piece.high, 24)]
+    return sorted({int(x) for x in points}) if isinstance(piece.low, int) else points
+
+
+def _lines(axes: Any, found: Regimes, limit: float | None, fits: float | None, unit: tuple[str, float]) -> None:
+    """The limit and the largest batch, each with its name beside it."""
+    if limit is not None:
+        at = limit / unit[1]
+        axes.axhline(at, color=colours()["limit"], linestyle="--", linewidth=0.9)
+        words = {"ha": "left", "va": "bottom", "fontsize": "x-small", "color": colours()["limit"]}
+        axes.text(0.01, at, f"limit: {at:g} {unit[0]}", transform=axes.get_yaxis_transform(), **words)
+    if fits is not None and found.pieces[0].low <= fits <= found.pieces[-1].high:
+        axes.axvline(fits, color=colours()["reserves"], linestyle=":", linewidth=0.9)
+        words = {"ha": "right", "va": "top", "rotation": 90, "fontsize": "x-small", "color": colours()["reserves"]}
+        axes.text(fits, 0.97, f"memory holds {fits:.0f} ", transform=axes.get_xaxis_transform(), **words)
+
+
+def _changing(pieces: Sequence[Piece]) -> list[str]:
+    """The steps that tell pieces apart, those that change first on top; all of them where none changes."""
+    known = [step for step in pieces[0].binds if pieces[0].binds[step] in KINDS]
+    changes = {step: len({piece.binds[step] for piece in pieces}) > 1 for step in known}
+    chosen = [step for step in known if changes[step]] or known
+
+    def first_change(step: str) -> int:
+        return next((i for i, piece in enumerate(pieces) if piece.binds[step] != pieces[0].binds[step]), 0)
+
+    return sorted(chosen, key=first_change)[:MOST_STEPS]
+
+
+def _strip(axes: Any, pieces: Sequence[Piece], steps: Sequence[str]) -> None:
+    """A row a step, coloured by what limits it."""
+    for row, step in enumerate(steps):
+        for i, piece in enumerate(pieces):
+            end = pieces[i + 1].low if i + 1 < len(pieces) else piece.high
+            colour = colours().get(piece.binds[step], colours()["engine"])
+            axes.barh(row, end - piece.low, left=piece.low, height=0.86, color=colour, linewidth=0)
+    names = [step.removeprefix("t_").replace("_", " ") for step in steps]
+    axes.set_yticks(range(len(steps)), names, fontsize="x-small")
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+    met = [kind for kind in KINDS if any(kind in piece.binds.values() for piece in pieces)]
+    handles = [axes.barh(0, 0, color=colours()[kind]) for kind in met]
+    words = {"ncols": max(len(met), 1), "fontsize": "x-small", "handlelength": 0.8, "columnspacing": 1.2}
+    axes.legend(handles, met, loc="upper right", bbox_to_anchor=(1.0, -0.5 - 1.2 / max(len(steps), 1)), **words)
+
+
+def save_plane(found: RegimeMap, limit: float | None, file: str | Path, style: str = "screen") -> None:
+    """Regions over both symbols by colour, the metric as lines of equal value, the limit and the point."""
+    with styled(style) as plt:
+        figure, axes = plt.subplots(figsize=size(style, 0.7))
+        shades = plt.get_cmap("Pastel1")([i % 9 for i in range(len(found.regions))])
+        axes.pcolormesh(found.xs, found.ys, shades[found.index], shading="nearest")
+        for region, shade in zip(found.regions, shades, strict=True):
+            words = f"{binding_text(region, found.regions)} ({region.share:.0%})"
+            axes.plot([], [], color=shade, linewidth=8, label=plain_text(_cut(words)))
+        lines = axes.contour(found.xs, found.ys, found.values, levels=8, colors="#1c2126", linewidths=0.6)
+        axes.clabel(lines, fontsize="x-small", fmt=lambda value: format_quantity(value, found.unit, 3))
+        if limit is not None:
+            axes.contour(found.xs, found.ys, found.values, levels=[limit], colors=colours()["limit"], linestyles="--")
+            named = f"limit: {format_quantity(limit, found.unit)}"
+            axes.plot([], [], color=colours()["limit"], linestyle="--", label=named)
+        at = [found.at[name] for name in found.variables]
+        axes.plot(*at, marker="x", color="#1c2126", linestyle="", label="the point")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for name, set_label in zip(found.variables, (axes.set_xlabel, axes.set_ylabel), strict=True):
+            set_label(f"{name} [{symbol_info(name).unit}]".removesuffix(" [1]"))
+        axes.set_title(f"{found.metric}: {title_of(found.subject)}", wrap=True, fontsize="medium")
+        axes.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.14))
+        save(figure, file)
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= 110 else words[:100] + " ..." + words[words.rindex(" (") :]
+
+
+def save_comparison(
+    names: tuple[str, str],
+    metrics: tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], ...],
+    variable: str,
+    ends: tuple[int, int],
+    about: tuple[str, str],
+    file: str | Path,
+    style: str = "screen",
+) -> None:
+    """Both metrics along a whole-number symbol, and under them how many times the first's value is of the second's.
+
+    about: the metric's LaTeX and unit.
+    """
+    points = np.unique(np.rint(np.geomspace(*ends, 160)))
+    values = [metric(points) for metric in metrics]
+    unit, factor = prefixed(float(max(np.nanmax(found) for found in values)), about[1])
+    with styled(style) as plt:
+        figure, (axes, below) = plt.subplots(2, 1, sharex=True, figsize=size(style, 0.8), height_ratios=[3, 1])
+        shared, *own = told_apart(*names)
+        for name, found in zip(own, values, strict=True):
+            axes.plot(points, found / factor, label=name)
+        below.plot(points, values[0] / values[1], color="#1c2126")
+        below.axhline(1, color="#8a8f98", linewidth=0.6)
+        scale(axes, "x", ends)
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0)
+        axes.legend()
+        axes.set_ylabel(f"${about[0]}$ [{unit}]".removesuffix(" [1]"))
+        below.set_ylabel("ratio")
+        axes.set_title(shared, wrap=True, fontsize="medium")
+        below.set_xlabel(variable)
+        save(figure, file)

@@ -1,0 +1,99 @@
+"""A roofline: operators of prefill and decode under the roofs of a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from symsim.algebra.units import format_quantity
+from symsim.api.costs import Costs
+from symsim.api.formula import Formula
+from symsim.errors import SymsimError
+from symsim.formula.breakdown import OpLine, breakdown
+from symsim.notation.colours import colours
+from symsim.render.style import label, save, set_title, size, styled
+
+MARKERS = {"tpot": ("o", "decode"), "ttft": ("s", "prefill")}
+"""Metric -> the mark of its operators, and the step that they are of."""
+
+
+def save_roofline(
+    costs: Costs,
+    formulas: Sequence[Formula],
+    point: Mapping[str, int],
+    file: str | Path,
+    note: str = "",
+    style: str = "screen",
+) -> None:
+    """Every operator's FLOP/s over its arithmetic intensity, as large as its share of the step, coloured by what limits
+    it; the roofs as printed by the vendor, and dashed as far as kernels reach them. Raises SymsimError where no
+    operator both computes and moves bytes."""
+    steps = {formula.name: _lines(costs, formula, point) for formula in formulas}
+    every = [line for lines in steps.values() for line in lines]
+    if not every:
+        raise SymsimError("no operator both computes and moves bytes here; try --cost-model roofline")
+    values = formulas[0].form.values({})
+    with styled(style) as plt:
+        figure, axes = plt.subplots(figsize=size(style, 0.72))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        _roofs(axes, values, [line.flops / line.hbm_bytes for line in every])
+        for name, lines in steps.items():
+            _dots(axes, lines, *MARKERS.get(name, ("o", name)))
+        axes.set_xlabel("arithmetic intensity [FLOP/B]")
+        axes.set_ylabel("FLOP/s")
+        set_title(axes, costs.compiled.subject, note)
+        axes.legend(loc="lower right", markerscale=0.8, fontsize="small")
+        label(axes, [at for lines in steps.values() for at in _names(lines)])
+        save(figure, file, note)
+
+
+def _lines(costs: Costs, formula: Formula, point: Mapping[str, int]) -> list[OpLine]:
+    own = {name: value for name, value in point.items() if name in formula.symbols}
+    count = formula.form.chunk_count(own)
+    every = breakdown(costs.compiled.phase_at(formula.name, count), formula.form, own, cut=count > 1)
+    return [line for line in every if line.flops and line.hbm_bytes]
+
+
+def _roofs(axes: Any, values: Mapping[str, Any], intensities: Sequence[float]) -> None:
+    """The bandwidth and every peak, their ridges always in sight."""
+    bandwidth = float(values["hbm_bandwidth"])
+    rates = {float(values[name]): name for name in ("peak_fp4", "peak_fp8", "peak_bf16") if name in values}
+    peaks = {name: peak for peak, name in rates.items()}  # formats at one rate are one roof, of the widest
+    ridges = [peak / bandwidth for peak in peaks.values()]
+    low, high = min(*intensities, *ridges) / 3, max(*intensities, *ridges) * 4
+    reached = dict(_reached(values))
+    for name, peak in peaks.items():
+        for times, dashed in ((1.0, False), (reached.get("compute", 1.0), True)):
+            roof = times * peak
+            slope = bandwidth * (reached.get("memory", 1.0) if dashed else 1.0)
+            line = {"linestyle": "--" if dashed else "-", "linewidth": 0.7 if dashed else 1.0, "color": "#1c2126"}
+            axes.plot([low, roof / slope, high], [low * slope, roof, roof], **line)
+        words = f"{name.removeprefix('peak_')} {format_quantity(peak, 'FLOP/s', 3)} "
+        axes.text(peak / bandwidth / 1.3, peak, words, ha="right", va="center", fontsize="x-small")
+
+
+def _reached(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """What kernels reach of the peak and of the bandwidth: fitted shares of GEMMs, else what the device states."""
+    for kind, names in (("compute", ("ec_gemm",)), ("memory", ("em_gemm", "hbm_efficiency"))):
+        found = [float(values[name]) for name in names if name in values]
+        if found:
+            yield kind, found[0]
+
+
+def _dots(axes: Any, lines: Sequence[OpLine], marker: str, step: str) -> None:
+    whole = sum(line.seconds * line.times for line in lines)
+    for line in lines:
+        area = 12 + 260 * line.seconds * line.times / whole
+        colour = colours().get(line.bound, colours()["engine"])
+        at = (line.flops / line.hbm_bytes, line.flops / line.seconds)
+        axes.scatter(*at, s=area, marker=marker, color=colour, alpha=0.75, linewidth=0)
+    axes.scatter([], [], s=40, marker=marker, color="#5d6873", label=f"{step}: area is the share of its time")
+
+
+def _names(lines: Sequence[OpLine]) -> list[tuple[float, float, str]]:
+    """Where the names of operators stand, those of the shortest left out."""
+    whole = sum(line.seconds * line.times for line in lines)
+    long = [line for line in lines if line.seconds * line.times > 0.02 * whole]
+    return [(x.flops / x.hbm_bytes, x.flops / x.seconds, x.name.rpartition(".")[2].replace("_", " ")) for x in long]

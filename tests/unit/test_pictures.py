@@ -1,0 +1,66 @@
+"""Pictures: every one is drawn in both styles, with whole fonts, and a colour means one thing on all of them."""
+
+from pathlib import Path
+
+import pytest
+
+from symsim.notation.colours import colours
+from symsim.render.style import COLUMN, title_of, told_apart
+from tests.commands import run
+
+LLAMA = ("llama-3.3-70b", "--device", "h100", "--tp", "4")
+PICTURES = {
+    "regimes": ("regimes", *LLAMA, "--along", "B", "--sla", "40 ms"),
+    "map": ("regimes", *LLAMA, "--cost-model", "roofline", "--along", "B,C", "--range", "1:512,512:32768"),
+    "tornado": ("sensitivity", *LLAMA),
+    "step": ("report", *LLAMA),
+    "comparison": ("compare", "h100", "b200", "--model", "llama-3.3-70b", "--tp", "4"),
+    "front": (
+        "sweep",
+        "qwen3-8b",
+        "--device",
+        "h100,b200",
+        "--over",
+        "B=1:64:*4",
+        "--over",
+        "S=4096",
+        "--over",
+        "O=64",
+    ),
+}
+
+
+@pytest.mark.parametrize("style", ["screen", "paper"])
+@pytest.mark.parametrize("what", PICTURES)
+def test_every_picture_is_drawn_in_both_styles(what: str, style: str, tmp_path: Path) -> None:
+    file = tmp_path / "picture.pdf"
+    done = run(*PICTURES[what], "--plot", str(file), "--style", style)
+    assert done.returncode == 0, done.stderr
+    drawn = file.read_bytes()
+    assert b"/Type3" not in drawn
+    assert b"/FontFile2" in drawn
+    if style == "paper" and what in ("regimes", "comparison", "front"):
+        width = float(drawn.split(b"/MediaBox [ 0 0 ")[1].split()[0]) / 72
+        assert width < COLUMN * 1.15
+
+
+def test_a_roofline_holds_prefill_and_decode(tmp_path: Path) -> None:
+    file = tmp_path / "roofline.svg"
+    assert run("regimes", *LLAMA, "--roofline", str(file)).returncode == 0
+    drawn = file.read_text(encoding="utf-8")
+    for name in ("compute", "memory"):  # prefill computes, decode moves bytes
+        assert f"fill: {colours()[name]}" in drawn
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pgf"])
+def test_the_ending_chooses_the_format(ending: str, tmp_path: Path) -> None:
+    file = tmp_path / f"tornado.{ending}"
+    assert run("sensitivity", *LLAMA, "--plot", str(file), "--style", "paper").returncode == 0
+    assert file.stat().st_size > 1000
+
+
+def test_titles_are_words() -> None:
+    one = "models/my-model/config.json, NVIDIA H20, tp 4, calibrated cost model, tables 2026-05"
+    assert title_of(one) == "my-model on NVIDIA H20, tp 4, calibrated"
+    shared, *own = told_apart(one, one.replace("H20", "B200"))
+    assert (shared, own) == ("my-model, tp 4, calibrated", ["NVIDIA H20", "NVIDIA B200"])
