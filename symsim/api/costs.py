@@ -220,7 +220,8 @@ def compile(
 
     model: bundled name, path to a config.json or a folder that holds one; device: bundled name or path to a TOML;
     engine: what plans the memory and adds to kernels' times, the deployment's unless given, bundled name or path to a
-    TOML; calibration: an engine of one's own, as `fit` writes it; graphs: folders with graph files of more models;
+    TOML; calibration: an engine of one's own, as `fit` writes it, or a folder of coefficients of kernels;
+    graphs: folders with graph files of more models;
     fallback: where a table, a deployment or a config key would be refused, go on with a stated assumption.
     Raises SymsimError, always with what is wrong, where, and what to do.
 

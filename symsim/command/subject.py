@@ -77,7 +77,12 @@ def add_formats(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None
     ask.add_argument("--enable-tbo", dest="overlap", action="store_const", const="two-batch")
     ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
     ask.add_argument("--engine", default=DEFAULT_ENGINE, metavar="ENGINE", help=_ENGINE)
-    ask.add_argument("--calibration", dest="engine", metavar="FILE", help="an engine of your own, as `fit` writes it")
+    ask.add_argument(
+        "--calibration",
+        dest="engine",
+        metavar="PATH",
+        help="an engine of your own, as `fit` writes it, or a folder of `fit --kernels`",
+    )
     ask.add_argument("--memory-share", type=float, help="share of memory, as the engine's flag for it counts")
     ask.add_argument("--cost-model", default=cost_model, choices=sorted(COST_MODELS))
     add_tables(ask)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,9 @@ from symsim.inputs.source import Source
 from symsim.paths import ENGINES, display_path, is_file
 
 DEFAULT_ENGINE = "vllm"
+
+OWN_ENGINE = "engine.toml"
+"""Of a folder of kernels' coefficients, the engine that runs them."""
 
 FIELDS: Mapping[str, str] = {
     "share": "1",
@@ -82,7 +86,8 @@ class Engine:
     that nothing states; unused: what it leaves of the device's memory, a formula over the steps of the metric of
     memory; flags: field -> what the engine's own command line calls it; step: the time of a step, a formula over what
     its kernels take, empty where nothing comes besides; times: symbols of it that the file states; like: the engine
-    whose fitted times and kernels stand in for the others; ends: how far off runs were, by ENDS; launch: how it is
+    whose fitted times and kernels stand in for the others; kernels: a folder of kernels' coefficients, as `fit
+    --kernels` writes them, that go before those that ship; ends: how far off runs were, by ENDS; launch: how it is
     started, None where the file does not say.
     """
 
@@ -99,6 +104,7 @@ class Engine:
     step: str = ""
     times: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     like: str = ""
+    kernels: Path | None = None
     ends: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     launch: Launch | None = None
 
@@ -128,7 +134,8 @@ def bundled_engines() -> tuple[str, ...]:
 
 
 def load_engine(engine: str | Path) -> Engine:
-    """A bundled name in any case, or a path to an engine's TOML.
+    """A bundled name in any case, a path to an engine's TOML, or to a folder of coefficients of kernels: the engine of
+    its engine.toml, else the default one, with these.
 
     Raises DataError (UnknownField, BadUnit) naming the file, its line and the key.
 
@@ -139,9 +146,14 @@ def load_engine(engine: str | Path) -> Engine:
     if name in bundled_engines():
         return _read(ENGINES / f"{name}.toml")
     path = Path(engine)
+    if os.path.isdir(path):
+        own = path / OWN_ENGINE
+        return replace(load_engine(own if is_file(own) else DEFAULT_ENGINE), kernels=path)
     if not is_file(path):
         hint = did_you_mean(name, bundled_engines())
-        raise DataError(f"no engine {shortened(str(engine))!r}: neither a bundled name nor a TOML file; {hint}")
+        raise DataError(
+            f"no engine {shortened(str(engine))!r}: neither a bundled name, a TOML file nor a folder; {hint}"
+        )
     return _read_anew(path)
 
 

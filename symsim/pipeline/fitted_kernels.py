@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 
 from sympy import Expr, Integer, Rational
 
@@ -13,11 +14,13 @@ from symsim.algebra.symbols import coefficient_symbol
 from symsim.algebra.units import parse_quantity
 from symsim.cost.calibrated import Fitted, Key, Plan, key_of
 from symsim.cost.operators import Operator, all_dtypes, operators
+from symsim.errors import DataError
 from symsim.inputs.device import Device
 from symsim.inputs.engine import Engine
 from symsim.inputs.source import Source
+from symsim.paths import display_path
 from symsim.pipeline.engine_times import FittedEngine, fitted_engine
-from symsim.tables.coefficients import Coefficients, coefficients_of, spellings
+from symsim.tables.coefficients import Coefficients, coefficients_of, own_coefficients, spellings
 from symsim.tables.engine_times import architecture_of, shipped_times
 
 ENGINES = ("vllm", "sglang", "trtllm", "infersim", "nccl")
@@ -67,9 +70,27 @@ class _Card:
     either: float
 
 
+Sets = Callable[[str], Iterable[Coefficients]]
+"""Table -> its sets of coefficients."""
+
+
+def fitted_kernels(device: Device, engine: str, gemm: str, kv: str, own: Path | None = None) -> FittedKernels:
+    """The fitted kernels for a device and an engine. gemm, kv: the deployment's formats; own: a folder of coefficients
+    that go before those that ship. Raises DataError where it holds none."""
+    if own is None:
+        return _shipped_kernels(device, engine, gemm, kv)
+    tables = {row.table: own_coefficients(own, row.table) for row in operators().values()}
+    if not any(tables.values()):
+        raise DataError(f"{display_path(own)}: no coefficients of kernels in this folder; `fit --kernels` writes them")
+    return _chosen_kernels(device, engine, gemm, kv, (tables.__getitem__, coefficients_of))
+
+
 @lru_cache(maxsize=256)
-def fitted_kernels(device: Device, engine: str, gemm: str, kv: str) -> FittedKernels:
-    """The fitted kernels for a device and an engine. gemm, kv: the deployment's formats."""
+def _shipped_kernels(device: Device, engine: str, gemm: str, kv: str) -> FittedKernels:
+    return _chosen_kernels(device, engine, gemm, kv, (coefficients_of,))
+
+
+def _chosen_kernels(device: Device, engine: str, gemm: str, kv: str, every: Sequence[Sets]) -> FittedKernels:
     card, sentence = _card(device)
     kinds: dict[Key, Fitted] = {}
     lent: dict[str, str] = {}
@@ -77,13 +98,17 @@ def fitted_kernels(device: Device, engine: str, gemm: str, kv: str) -> FittedKer
     for row in {(row.table, row.operations, row.phase): row for row in operators().values()}.values():
         for dtype in all_dtypes():
             for used in (card, *_lenders(card)):
-                found = _measured(row, dtype, used.measured, engine, "fp8" if kv == "fp8" else "bfloat16")
+                cache = "fp8" if kv == "fp8" else "bfloat16"
+                measured = (_measured(row, dtype, used.measured, engine, cache, sets) for sets in every)
+                found = next(filter(None, measured), None)
                 if found is None:
                     continue
                 fitted = _fitted(found, row, used, device, engine)
                 kinds[key_of(row, dtype)] = fitted
                 numbers |= dict(_numbers(found, row, fitted))
-                if used is not card and not any(one.device == card.measured for one in coefficients_of(row.table)):
+                if used is not card and not any(
+                    one.device == card.measured for sets in every for one in sets(row.table)
+                ):
                     lent[row.table.replace("_", " ")] = used.measured
                 break
     sentences = [] if sentence is None else [sentence]
@@ -128,11 +153,11 @@ def _lenders(card: _Card) -> tuple[_Card, ...]:
     return () if lent is None else (replace(card, measured=lent[0], wider=card.wider * float(lent[1])),)
 
 
-def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str) -> Coefficients | None:
+def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str, table: Sets) -> Coefficients | None:
     """The set that the engine is known to use, else the one with most shapes of the first engine that has any."""
     every = [
         one
-        for one in coefficients_of(row.table)
+        for one in table(row.table)
         if one.device == card
         and one.operation in row.operations
         and one.phase == row.phase
@@ -190,6 +215,6 @@ def _suffix(found: Coefficients, row: Operator) -> str:
 def _numbers(found: Coefficients, row: Operator, fitted: Fitted) -> Iterator[tuple[str, tuple[Fraction, Source]]]:
     which = " ".join(filter(None, (found.device, found.engine, found.version, found.kernel, found.dtype)))
     note = f"fitted to {found.groups} shapes of {which}; {found.median:.0%} off in the median on shapes left out"
-    source = Source(how="fitted", file=f"calibration/{row.table}.toml", note=note)
+    source = Source(how="fitted", file=found.file, note=note)
     for name, value in found.values.items():
         yield coefficient_symbol(name, found.form, fitted.suffix), (Fraction(repr(value)), source)

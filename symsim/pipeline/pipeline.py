@@ -113,7 +113,8 @@ def _fitted(
     if not cost_model.fitted:
         return None
     name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
-    kernels = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv))
+    own = None if engine is None else engine.kernels
+    kernels = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own)
     return kernels if engine is None else kernels.served_by(device, engine)
 
 

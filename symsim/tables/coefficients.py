@@ -43,6 +43,7 @@ class Coefficients:
     operation: str = ""
     phase: str = ""
     source: str = field(default="", compare=False)
+    file: str = field(default="", compare=False)
 
     def key(self) -> tuple[str, ...]:
         return tuple(getattr(self, name) for name in KEYS)
@@ -56,8 +57,13 @@ def spellings() -> Mapping[str, Mapping[str, Any]]:
 
 @cache
 def coefficients_of(op: str) -> tuple[Coefficients, ...]:
-    """Every set of one table of measured kernels; none where nothing was fitted."""
-    path = CALIBRATION / f"{op}.toml"
+    """Every set of one table of measured kernels that ships; none where nothing was fitted."""
+    return own_coefficients(CALIBRATION, op)
+
+
+def own_coefficients(folder: Path, op: str) -> tuple[Coefficients, ...]:
+    """Every set of one table in a folder. Raises DataError where it is none."""
+    path = folder / f"{op}.toml"
     return read_coefficients(path) if path.is_file() else ()
 
 
@@ -66,7 +72,7 @@ def read_coefficients(path: Path) -> tuple[Coefficients, ...]:
     try:
         data = tomllib.loads(read_text(path))
         rows = cast(Sequence[Mapping[str, Any]], data["kernels"])
-        return tuple(Coefficients(**row, source=str(data["source"])) for row in rows)
+        return tuple(Coefficients(**row, source=str(data["source"]), file=display_path(path)) for row in rows)
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise DataError(f"{display_path(path)}: not a file of coefficients: {error}") from None
 

@@ -1,15 +1,20 @@
 """Kernel times by calibrated forms, what is refused, and that a fit finds what made the data."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import symsim
 from symsim.calibration import kernel_seconds
 from symsim.calibration.fitting import fit_form, group_quantiles
 from symsim.calibration.measured import device_numbers, skewed_loads
 from symsim.cost.forms import named_form, numeric
 from symsim.errors import DataError, GraphSyntaxError, UndefinedName
+from symsim.inputs.engine import load_engine, with_times
 from symsim.language.form_text import parse_forms
-from symsim.tables.coefficients import read_coefficients, write_coefficients
+from symsim.tables.coefficients import coefficients_of, read_coefficients, write_coefficients
 
 GEMM = {"device": "h100_sxm", "engine": "sglang", "kernel": "sglang_torch_linear", "dtype": "bfloat16"}
 
@@ -117,3 +122,29 @@ def test_coefficients_are_read_as_they_were_written(tmp_path) -> None:
     (tmp_path / "b.toml").write_text("kernels = 3")
     with pytest.raises(DataError, match="not a file of coefficients"):
         read_coefficients(tmp_path / "b.toml")
+
+
+def test_own_coefficients_of_kernels_go_before_those_that_ship(tmp_path: Path) -> None:
+    """GEMMs that read weights half as fast; attention as it ships."""
+
+    def tpot() -> symsim.Formula:
+        return symsim.compile("qwen3-8b", "h100", calibration=tmp_path).tpot
+
+    with pytest.raises(DataError, match="no coefficients of kernels in this folder"):
+        tpot()
+    shipped = symsim.compile("qwen3-8b", "h100").tpot
+    slow = [
+        replace(one, values={**one.values, "em": one.values["em"] / 2})
+        for one in coefficients_of("gemm")
+        if (one.device, one.engine, one.dtype) == ("h100_sxm", "vllm", "bfloat16")
+    ]
+    write_coefficients(tmp_path / "gemm.toml", slow, "# own", "measured by hand")
+    at = {"B": 1, "S": 1000, "O": 100}
+    assert 1.5 < tpot().evaluate(**at) / shipped.evaluate(**at) < 2
+    own, before = ({name: row.file for name, row in one.form.bound.sources.items()} for one in (tpot(), shipped))
+    moved = {name for name, file in own.items() if file != before[name]}
+    assert moved
+    assert all("gemm.toml" in own[name] for name in moved)
+    text = load_engine("vllm").path.read_text()
+    (tmp_path / "engine.toml").write_text(with_times(text, ['like = "vllm"', 'host_step = "1 s"']))
+    assert tpot().evaluate(**at) > 1
