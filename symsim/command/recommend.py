@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,8 @@ from symsim.algebra.units import format_quantity
 from symsim.command.flags import add_json, note, write_json
 from symsim.command.request_options import add_workload
 from symsim.command.subject import add_device, add_formats, deployment_of
-from symsim.render.terminal import table_text
+from symsim.render.plot import check_ending, save_front
+from symsim.render.terminal import table_text, write_front
 from symsim.search.recommend import MODES, Recommendation, recommend
 from symsim.search.rows import Row
 
@@ -32,13 +34,16 @@ def add(commands: Any) -> None:
     ask.add_argument("--mode", choices=MODES, help="prefill and decode on the same GPUs, apart, or both are tried")
     ask.add_argument("--top", type=int, default=10, metavar="N", help="how many to print")
     ask.add_argument("--launch", action="store_true", help="formula and launch lines of every row, not only the first")
+    ask.add_argument("--plot", metavar="FILE", help="draw the front of the rows (pdf, png, svg; needs the plot extra)")
     add_workload(ask, required=True)
     add_formats(ask)
     add_json(ask)
     ask.set_defaults(command=_recommend)
 
 
-def _recommend(*, json: bool, launch: bool, **options: Any) -> int:
+def _recommend(*, json: bool, launch: bool, plot: str | None, **options: Any) -> int:
+    if plot is not None:
+        check_ending(plot)
     asked = {name: options[name] for name in (*_ASKED, *_WORKLOAD, *_MODEL)}
     devices = options["device"].split(",")
     found = recommend(options["model"], devices, deployment=deployment_of(options), **asked)
@@ -47,6 +52,10 @@ def _recommend(*, json: bool, launch: bool, **options: Any) -> int:
         write_json(found.as_dict())
     else:
         print("\n".join(screen(found, launch=launch)))
+        if found.rows and sys.stdout.isatty():
+            write_front(found.front)
+    if plot is not None and found.rows:
+        save_front(found.front, f"{options['model']}: recommended deployments, over loads", plot)
     return 0 if found.rows else 1
 
 

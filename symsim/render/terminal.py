@@ -5,6 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+
+from symsim.search.pareto import FrontPoint
 
 LAST_WIDTH = 40
 
@@ -44,6 +48,20 @@ def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))  # a name in brackets is no markup
     Console().print(table)
+
+
+def write_front(front: Sequence[FrontPoint]) -> None:
+    """Draw a front in the terminal, where plotext is installed."""
+    if find_spec("plotext") is None:
+        return
+    plotext = import_module("plotext")
+    plotext.clear_figure()
+    plotext.plot_size(min(80, shutil.get_terminal_size().columns), 18)
+    plotext.theme("clear")
+    plotext.plot([p.per_user for p in front], [p.per_gpu for p in front], marker="dot")
+    plotext.xlabel("tokens/s of a user")
+    plotext.ylabel("tokens/s of a GPU")
+    plotext.show()
 
 
 def write_text(text: str) -> None:

@@ -18,6 +18,8 @@ from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 from symsim.search.apart import apart
 from symsim.search.candidates import Candidate, Refused, candidate, engines
+from symsim.search.load_front import front_of
+from symsim.search.pareto import FrontPoint
 from symsim.search.rows import Row, row_of, verdict
 from symsim.search.target import Gpus, Target, target_of
 from symsim.serving.aggregated import Deployed
@@ -27,7 +29,8 @@ MODES = ("aggregated", "disaggregated", "both")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Recommendation:
-    """verdict: in one sentence; rows: the best first; searched: deployments; refused: reason -> how many of them."""
+    """verdict: in one sentence; rows: the best first; searched: deployments; refused: reason -> how many of them;
+    candidates: the rows as they were found."""
 
     verdict: str
     rows: tuple[Row, ...]
@@ -35,6 +38,7 @@ class Recommendation:
     refused: Mapping[str, int]
     notes: tuple[str, ...]
     seconds: float = 0.0
+    candidates: tuple[Candidate, ...] = ()
 
     def __repr__(self) -> str:
         return one_line(self, self.verdict)
@@ -42,6 +46,11 @@ class Recommendation:
     def _repr_html_(self) -> str:
         rows = {row.words: f"{row.gpus} GPUs, {row.figures.per_gpu:,.0f} tokens/s a GPU" for row in self.rows}
         return html_table(self.verdict, rows)
+
+    @property
+    def front(self) -> list[FrontPoint]:
+        """What the rows serve over loads, whatever the limits: the points that no other beats."""
+        return front_of(self.candidates)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, unrounded."""
@@ -116,6 +125,7 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
     return Recommendation(
         verdict=verdict(shown[0][0], target, rows[0].figures) if rows else _none(refused),
         rows=rows,
+        candidates=tuple(one for one, _ in shown),
         searched=searched,
         refused=reasons,
         notes=tuple(dict.fromkeys(note for base in bases for note in (*base.notes, *base.assumptions))),

@@ -1,6 +1,7 @@
 """symsim recommend as people run it: its verdict, its document, and what it refuses."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +60,19 @@ def test_workers_apart_are_each_told_with_their_numbers(capsys: pytest.CaptureFi
     sides = row["deployment"]
     assert sum(sides[side]["workers"] * sides[side]["world_size"] for side in ("prefill", "decode")) == 3
     assert row["launch"]["sglang"].count("--disaggregation-mode") == 2
+
+
+def test_the_front_is_drawn_to_a_file_and_in_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("plotext")
+    file = tmp_path / "front.svg"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main([*ASK, "--gpus", "2", "--tpot", "10ms", "--top", "2", "--plot", str(file)]) == 0
+    assert "tokens/s of a user" in capsys.readouterr().out
+    assert file.read_text().startswith("<?xml")
+    assert main([*ASK, "--gpus", "2", "--plot", "front.doc"]) == 2
 
 
 def test_a_rate_is_served_by_the_fewest_gpus(capsys: pytest.CaptureFixture[str]) -> None:
