@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.command.flags import add_json, note, write_json
+from symsim.command.flags import add_json, add_plot, note, write_json
 from symsim.command.request_options import add_workload
 from symsim.command.subject import add_device, add_formats, deployment_of
-from symsim.render.plot import check_ending, save_front
+from symsim.render.fronts import save_front
+from symsim.render.style import check_ending
 from symsim.render.terminal import table_text, write_front
 from symsim.search.recommend import MODES, Recommendation, recommend
 from symsim.search.rows import Row
@@ -34,7 +35,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--mode", choices=MODES, help="prefill and decode on the same GPUs, apart, or both are tried")
     ask.add_argument("--top", type=int, default=10, metavar="N", help="how many to print")
     ask.add_argument("--launch", action="store_true", help="formula and launch lines of every row, not only the first")
-    ask.add_argument("--plot", metavar="FILE", help="draw the front of the rows (pdf, png, svg; needs the plot extra)")
+    add_plot(ask, "the front of the rows")
     add_workload(ask, required=True)
     add_formats(ask)
     add_json(ask)
@@ -55,7 +56,8 @@ def _recommend(*, json: bool, launch: bool, plot: str | None, **options: Any) ->
         if found.rows and sys.stdout.isatty():
             write_front(found.front)
     if plot is not None and found.rows:
-        save_front(found.front, f"{options['model']}: recommended deployments, over loads", plot)
+        title = f"{options['model']}: recommended deployments, over loads"
+        save_front(found.fronts, title, plot, options["style"])
     return 0 if found.rows else 1
 
 

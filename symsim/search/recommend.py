@@ -52,6 +52,15 @@ class Recommendation:
         """What the rows serve over loads, whatever the limits: the points that no other beats."""
         return front_of(self.candidates)
 
+    @property
+    def fronts(self) -> Mapping[str, list[FrontPoint]]:
+        """The same of each device, prefill and decode together and apart."""
+        groups: dict[str, list[Candidate]] = {}
+        for one in self.candidates:
+            how = "aggregated" if one.apart is None else "disaggregated"
+            groups.setdefault(f"{one.of.compiled.device.name}, {how}", []).append(one)
+        return {name: front_of(group) for name, group in groups.items()}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, unrounded."""
         return {
