@@ -19,7 +19,7 @@ from symsim.language.decide import NULL, Absent, Look, evaluate, indexed, names
 from symsim.language.tree import Binding, Expression, Library, Model, Name, Number
 from symsim.model.layer_kinds import LayerKind, kinds, layer_counts
 from symsim.model.match import keys_in, section_of
-from symsim.model.plausible import check_counts, check_lists, check_sizes
+from symsim.model.plausible import check_counts, check_lists, check_sizes, is_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,27 @@ def _unread(
     by_rule = sorted(key for key in unknown if library.neutral_by_rule(key))
     unknown = [key for key in unknown if key not in by_rule]
     stated = tuple(f"{key} = {_short(_key(key, keys))}" for key in sorted({*odd, *unknown}))
+    stated += _contradicted(read - model.ignores, config, library)
     around = {**config.keys, **keys}
     omitted = sorted(key for key in library.omitted - read if around.get(key))
     return stated, tuple(omitted), tuple(by_rule)
+
+
+_OF_ALL = frozenset(("vocab_size", "tie_word_embeddings"))
+"""What a multimodal config may state for all of it otherwise than for its language model."""
+
+
+def _contradicted(read: set[str], config: ModelConfig, library: Library) -> tuple[str, ...]:
+    """`key = value` around a language model that is a section: what the section says otherwise, or does not say."""
+    section = section_of(config, library)
+    if section is None:
+        return ()
+    inner = keys_in(config, section)
+    spoken = {key for key in config.keys if key in read or is_count(key)} - _OF_ALL - library.neutral - library.omitted
+    known = {key: config.keys[key] for key in spoken if config.keys[key]}
+    return tuple(
+        f"{key} = {_short(value)} beside {section}" for key, value in sorted(known.items()) if value != inner.get(key)
+    )
 
 
 def _expected(value: Any, allowed: tuple[object, ...]) -> bool:

@@ -155,6 +155,17 @@ def test_an_architecture_that_is_not_described_is_what_its_model_type_is(tmp_pat
     assert "NewThinkerForCausalLM is not described; taken for qwen3 by its model_type" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "stray", [{"num_experts": 9}, {"intermediate_size": 77}, {"sliding_window": 128}, {"num_attention_heads": 5}]
+)
+def test_sizes_around_a_language_model_that_are_not_its_own_are_refused(stray: dict[str, Any], tmp_path: Path) -> None:
+    keys = load_config("qwen3-vl-32b-instruct").keys
+    inner = next(name for name, value in keys.items() if name.endswith("text_config") and isinstance(value, dict))
+    assert symsim.params(write(tmp_path, {**keys, "num_hidden_layers": keys[inner]["num_hidden_layers"]})).total > 0
+    with pytest.raises(SymsimError, match=f"{next(iter(stray))} = .* beside {inner}"):
+        symsim.params(write(tmp_path, {**keys, **stray}))
+
+
 @pytest.mark.parametrize("name", ["EagleQwen3ForCausalLM", "Qwen3ForTokenClassification", "Qwen3ForCausalLMEagle3"])
 def test_heads_that_are_not_described_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedArchitecture, match=name):
