@@ -93,8 +93,9 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
     for name in dict.fromkeys(side.compiled.device.name for side in sides if side.compiled.device.price is None):
         if ask.price is None:
             yield f"cost is unknown: the device file of {name} has no [price]; state --price, e.g. '2.5 $/h'"
-    model = sides[-1].compiled.cost_model.name
-    yield f"intervals are those of the queueing forms; the {model} cost model states no error of its own"
+    if sides[-1].compiled.fitted is None:
+        model = sides[-1].compiled.cost_model.name
+        yield f"intervals are those of the queueing forms; the {model} cost model states no error of its own"
 
 
 def _balance(found: Served) -> Iterator[str]:

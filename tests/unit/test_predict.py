@@ -260,3 +260,10 @@ def test_attention_replicas_that_share_experts_wait_for_the_longest(model: str, 
     longest = context * (1 + step.wait / math.sqrt(32))
     assert step(rows, rows * context, 0.0) == pytest.approx(even(rows, rows * longest, 0.0))
     assert (step(rows, rows * context, 0.0) > even(rows, rows * context, 0.0)) is waits
+
+
+def test_only_cost_models_without_fitted_times_have_no_error_of_their_own() -> None:
+    for cost_model, expected in (("calibrated", False), ("roofline", True)):
+        costs = symsim.compile("qwen3-8b", "h100", cost_model=cost_model)
+        told = costs.predict(isl=1024, osl=256, concurrency=8).as_dict()["warnings"]
+        assert any("states no error of its own" in sentence for sentence in told) is expected
