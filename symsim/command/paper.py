@@ -9,6 +9,7 @@ from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_level, add_subject, compiled, note_defaults
 from symsim.paths import display_path
+from symsim.publication.section_latex import CLASSES
 from symsim.publication.write import paper
 
 
@@ -16,6 +17,12 @@ def add(commands: Any) -> None:
     ask = commands.add_parser("paper", help="a section of a paper: formulas, symbols, worked example, figures")
     add_subject(ask)
     ask.add_argument("--out", required=True, metavar="DIR", help="folder to write into; only own files are replaced")
+    ask.add_argument(
+        "--short", action="store_true", help="half a column: a display, its symbols, a figure; no appendix"
+    )
+    ask.add_argument("--only", default="", metavar="METRICS", help="metrics, e.g. tpot,memory (all)")
+    ask.add_argument("--class", dest="style", choices=CLASSES, default="article", help="class of main.tex (article)")
+    ask.add_argument("--columns", type=int, choices=(1, 2), help="columns of a page (1 in article, else 2)")
     add_level(ask, "symbolic")
     add_at(ask, "workload point of the worked example")
     ask.add_argument("--sla", default="50 ms", metavar="LIMIT", help="a line in the picture of TPOT (50 ms)")
@@ -23,11 +30,25 @@ def add(commands: Any) -> None:
     ask.set_defaults(command=_paper)
 
 
-def _paper(*, out: str, level: Any, at: str, sla: str, json: bool, **subject: Any) -> int:
+def _paper(
+    *,
+    out: str,
+    level: Any,
+    at: str,
+    sla: str,
+    style: str,
+    columns: int | None,
+    short: bool,
+    only: str,
+    json: bool,
+    **subject: Any,
+) -> int:
     costs = compiled(subject)
     note_defaults(costs.tpot.form, costs.ttft.form)
     limit = float(parse_quantity(sla, "s"))
-    files = paper(costs, out, level, limit, **workload_point(at))
+    metrics = [name.strip().replace("-", "_") for name in only.split(",") if name.strip()]
+    point = workload_point(at)
+    files = paper(costs, out, level, limit, style=style, columns=columns, short=short, only=metrics, **point)
     if json:
         write_json({"files": list(map(str, files))})
     else:

@@ -31,14 +31,14 @@ END = "end of what symsim derived"
 class Math(LatexPrinter):
     """sympy's LaTeX printer with our symbols, tables as mu(...), digit groups, and SI prefixes on coefficients."""
 
-    def __init__(self, layout: Layout, unit: str) -> None:
+    def __init__(self, layout: Layout, unit: str, names: Mapping[str, str] | None = None) -> None:
         super().__init__({"mul_symbol": "\\,"})
         self.layout, self.unit = layout, unit if layout.level == "numeric" else ""
-        self.names = _names(layout)
+        self.names = _names(layout) if names is None else names
 
     def of_unit(self, unit: str) -> Math:
         """The same printer for values in another unit."""
-        return Math(self.layout, unit)
+        return Math(self.layout, unit, self.names)
 
     def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
         return self.names.get(str(expr), super()._print_Symbol(expr))
@@ -145,7 +145,7 @@ class Lines:
         match expr:
             case Add():
                 terms = [self.of(term, budget) for term in ordered(expr, self.layout.derivation.steps)]
-                return _filled(terms, budget, lambda term: term if term.startswith("-") else f"+ {term}")
+                return filled(terms, budget, lambda term: term if term.startswith("-") else f"+ {term}")
             case Max():
                 terms = [self.of(term, budget - 6) for term in ordered(expr, self.layout.derivation.steps)]
                 return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
@@ -156,7 +156,7 @@ class Lines:
                 return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
             case Mul() if not math.unit:
                 factors = [[_factor(math, factor)] for factor in _factors(above, below)]
-                return _filled(factors, budget, lambda factor: f"\\cdot {factor}")
+                return filled(factors, budget, lambda factor: f"\\cdot {factor}")
             case _:
                 return [whole]
 
@@ -173,7 +173,7 @@ def _factor(math: Math, expr: Expr) -> str:
     return f"\\left({printed}\\right)" if isinstance(expr, Add) else printed
 
 
-def _filled(parts: Sequence[Sequence[str]], budget: float, joined: Callable[[str], str]) -> list[str]:
+def filled(parts: Sequence[Sequence[str]], budget: float, joined: Callable[[str], str]) -> list[str]:
     """Parts as many to a line as fit, each but the first as `joined`; one of several lines keeps these to itself."""
     lines: list[str] = []
     for first, *more in parts:

@@ -22,8 +22,9 @@ BUDGET = 62.0
 
 def typst_text(layout: Layout) -> str:
     """A heading, the equations, and the symbols as a table; it compiles by itself and inside any document."""
+    names = _names(layout)
     rows = [
-        f"  {name(step.latex)} &= " + " \\\n  & quad ".join(_Math(layout, step.unit).lines(step.expr, BUDGET))
+        f"  {name(step.latex)} &= " + " \\\n  & quad ".join(_Math(layout, step.unit, names).lines(step.expr, BUDGET))
         for step in layout.steps
     ]
     symbols = [
@@ -83,9 +84,9 @@ def _script(inside: str) -> str:
 class _Math:
     """Expressions of one step. unit: of the step's value, which numeric coefficients then carry."""
 
-    def __init__(self, layout: Layout, unit: str) -> None:
+    def __init__(self, layout: Layout, unit: str, names: Mapping[str, str] | None = None) -> None:
         self.layout, self.unit = layout, unit if layout.level == "numeric" else ""
-        self.names = _names(layout)
+        self.names = _names(layout) if names is None else names
 
     def lines(self, expr: Expr, budget: float) -> list[str]:
         """The expression in lines of about the budget's letters; brackets that span lines are plain characters."""
@@ -189,7 +190,7 @@ class _Math:
         return f"{below if isinstance(base, Symbol) else f'({below})'}^({self._plain(exponent)})"
 
     def _plain(self, expr: Expr) -> str:
-        return _Math(self.layout, "").text(expr)
+        return _Math(self.layout, "", self.names).text(expr)
 
 
 def _bracketed(head: str, lines: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
-from symsim.analysis.regimes import Border
+from symsim.analysis.regimes import Border, Regimes
 from symsim.notation.latex import grouped, quantity, width
 from symsim.publication.section import Section
 from symsim.render.latex_tables import breakable, table
@@ -27,9 +27,9 @@ WIDEST = 78.0
 BOUNDS = ("compute", "memory", "link", "latency")
 
 
-def regimes_latex(section: Section) -> str:
+def regimes_latex(section: Section, found: Regimes) -> str:
     """How many pieces there are, those around the point, the runs on which the same arms bind, and their borders."""
-    found, point = section.map, section.point
+    point = section.point
     pieces = found.pieces
     low, high = max(found.here - AROUND, 0), min(found.here + AROUND + 1, len(pieces))
     shown = pieces[low:high]
@@ -46,15 +46,14 @@ def regimes_latex(section: Section) -> str:
     rows = " \\\\\n  ".join(case_row(piece, found) for piece in shown)
     cases = f"{name}({variable}) = \\begin{{cases}}\n  {rows}\n\\end{{cases}}"
     cases = f"\\begin{{equation}}\\label{{eq:regimes}}\n{cases}\n\\end{{equation}}"
-    return "\n".join([opening, cases, _spans(section), _borders(section)])
+    return "\n".join([opening, cases, _spans(section, found), _borders(section, found)])
 
 
 def _many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _spans(section: Section) -> str:
-    found = section.map
+def _spans(section: Section, found: Regimes) -> str:
     here = next((i for i, run in enumerate(section.spans) if found.pieces[found.here] in run), 0)
     first = max(0, min(here - SPANS // 2, len(section.spans) - SPANS))
     runs = section.spans[first : first + SPANS]
@@ -106,9 +105,8 @@ def _value(value: float) -> str:
     return f"${grouped(str(value))}$"
 
 
-def _borders(section: Section) -> str:
+def _borders(section: Section, found: Regimes) -> str:
     """Borders of arms in closed form, the nearest to the point first; equal formulas once."""
-    found = section.map
     at = section.point[found.variable]
     every = [border for piece in found.pieces for border in piece.borders if border.formula is not None]
     every.sort(key=lambda border: abs(border.at - at))

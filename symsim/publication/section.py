@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+
+from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import DEFAULTS
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
 from symsim.cost.metric_table import metrics_of
-from symsim.formula.breakdown import defaults_at
+from symsim.errors import SymsimError, did_you_mean
+from symsim.formula.breakdown import defaults_at, found_at
 from symsim.formula.closed_form import Level
-from symsim.notation.layout import Layout
+from symsim.notation.layout import Layout, Row
 from symsim.publication.bibliography import cited
+from symsim.publication.short_form import ShortForm, short_form
 from symsim.publication.worked_example import Check, worked
-from symsim.tables.table import Signature, rows_of
+from symsim.tables.table import Signature, rows_of, signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,9 @@ class Section:
     """What a section says, before it is set.
 
     name: what the model is called; sheets: metric -> its formula; checks: metrics worked out at the point; spans: runs
-    of pieces of `map` on which the same arms bind; cites: what for -> BibTeX keys; remarks: everything assumed.
+    of pieces of `map` on which the same arms bind, of TPOT alone; cites: what for -> BibTeX keys; remarks: everything
+    assumed, but for the figures that stand in for tables, which are assumed; columns: of a page; short: metric -> its
+    terms, printed as `printed` lays it out.  sheets, checks and tables are empty where only this is asked for.
     """
 
     name: str
@@ -43,12 +49,19 @@ class Section:
     point: Mapping[str, int]
     sheets: Mapping[str, Layout]
     checks: Mapping[str, Check]
-    map: Regimes
+    map: Regimes | None
     spans: tuple[tuple[Piece, ...], ...]
     tables: tuple[Dated, ...]
     cites: Mapping[str, tuple[str, ...]]
     remarks: tuple[str, ...]
+    assumed: tuple[Row, ...]
+    columns: int
+    short: Mapping[str, ShortForm]
+    printed: Mapping[str, Layout]
 
+
+BRIEF = ("tpot", "memory")
+"""Metrics of the short form, unless others are named."""
 
 CHECKED = ("tpot", "ttft", "memory")
 """Metrics that are worked out by hand."""
@@ -58,20 +71,71 @@ LAST = 1024
 """Regimes are followed up to the largest batch in memory, or this."""
 
 
-def compose(costs: Costs, level: Level, at: Mapping[str, int]) -> Section:
-    """Everything at a workload point; what it does not name is taken as questions take it."""
+def compose(
+    costs: Costs,
+    level: Level,
+    at: Mapping[str, int],
+    metrics: Sequence[str] = (),
+    *,
+    columns: int = 1,
+    short: bool = False,
+) -> Section:
+    """Everything at a workload point; what it does not name is taken as questions take it.
+
+    metrics: all, unless named.  Raises SymsimError for one that there is not.
+    """
     point = {**DEFAULTS, **at}
+    known = metrics_of(costs.compiled.phases)
+    if unknown := [name for name in metrics if name not in known]:
+        raise SymsimError(f"there is no metric {unknown[0]} for a paper; {did_you_mean(unknown[0], known)}")
+    names = [name for name in known if name in metrics] or [*known]
+    along = _along(costs, point) if "tpot" in names else None
+    forms = {name: costs.metric(name) for name in names}
+    sheets = {} if short else {name: formula.layout(level) for name, formula in forms.items()}
+    checks = {n: worked(f, workload_of(f, point)) for n, f in forms.items() if n in CHECKED and not short}
+    spans = groupby(along.pieces if along else (), key=lambda piece: sorted(piece.binds.items()))
+    path = Path(costs.compiled.config.path)
+    brief = {name: formula for name, formula in forms.items() if name in (metrics or BRIEF)}
+    return Section(
+        name=path.parent.name if path.name == "config.json" and path.parent.name else path.stem,
+        costs=costs,
+        point=point,
+        sheets=sheets,
+        checks=checks,
+        map=along,
+        spans=tuple(tuple(run) for _, run in spans),
+        tables=_tables(costs, sheets),
+        cites=cited(costs, _measured(forms, point)),
+        remarks=_remarks(costs, point),
+        assumed=_assumed(forms),
+        columns=columns,
+        short={name: short_form(costs, name, workload_of(formula, point)) for name, formula in brief.items()},
+        printed={name: formula.layout("model") for name, formula in brief.items()},
+    )
+
+
+def _along(costs: Costs, point: Mapping[str, int]) -> Regimes:
     fits = costs.max_batch.evaluate(**workload_of(costs.max_batch, point))
     last = max(2 * point["B"], min(fits, LAST))
-    along = costs.regimes("tpot", "B", 1, last, **{name: point[name] for name in ("B", "S", "O")})
-    sheets = {name: costs.metric(name).layout(level) for name in metrics_of(costs.compiled.phases)}
-    checks = {name: worked(costs.metric(name), workload_of(costs.metric(name), point)) for name in CHECKED}
-    tables = _tables(costs, sheets)
-    cites = cited(costs, [dated.table.library for dated in tables])
-    spans = tuple(tuple(run) for _, run in groupby(along.pieces, key=lambda piece: sorted(piece.binds.items())))
-    path = Path(costs.compiled.config.path)
-    name = path.parent.name if path.name == "config.json" and path.parent.name else path.stem
-    return Section(name, costs, point, sheets, checks, along, spans, tables, cites, _remarks(costs, point))
+    return costs.regimes("tpot", "B", 1, last, **{name: point[name] for name in ("B", "S", "O")})
+
+
+def _measured(forms: Mapping[str, Formula], point: Mapping[str, int]) -> list[str]:
+    """Libraries whose measurements answer look-ups at the point."""
+    libraries: list[str] = []
+    for formula in forms.values():
+        form = formula.form.in_chunks(workload_of(formula, point))
+        values = form.values(workload_of(formula, point))
+        for call in {call for step in form.derivation.steps for call in step.expr.atoms(AppliedUndef)}:
+            if found_at(call, values, form.context).default is None:
+                libraries.append(signatures()[str(call.func)].library)
+    return sorted(set(libraries))
+
+
+def _assumed(forms: Mapping[str, Formula]) -> tuple[Row, ...]:
+    """Figures that stand in where no table answers."""
+    rows = {row.info.name: row for formula in forms.values() for row in formula.layout("model").symbols}
+    return tuple(row for name, row in sorted(rows.items()) if name.startswith("default_"))
 
 
 def workload_of(formula: Formula, point: Mapping[str, int]) -> dict[str, int]:
@@ -94,5 +158,5 @@ def _remarks(costs: Costs, point: Mapping[str, int]) -> tuple[str, ...]:
     forms = [costs.metric(name).form for name in ("tpot", "ttft")]
     points = [{name: value for name, value in point.items() if name in form.symbols} for form in forms]
     at = [sentence for form, here in zip(forms, points, strict=True) for sentence in defaults_at(form, here)]
-    stand_ins = [sentence for form in forms for sentence in form.stand_ins]
-    return tuple(dict.fromkeys((*costs.notes, *costs.assumptions, *stand_ins, *at)))
+    kept = [sentence for sentence in (*costs.notes, *costs.assumptions, *at) if not sentence.startswith("no rows of ")]
+    return tuple(dict.fromkeys(kept))

@@ -1,15 +1,22 @@
-r"""Section -> LaTeX: what to \input into a paper (amsmath, longtable, graphicx, url), and an article around it."""
+r"""Section -> LaTeX: what to \input into a paper (amsmath, array, graphicx, url), and a document around it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sympy import Symbol
 
 from symsim.algebra.symbols import symbol_info
+from symsim.inputs.extras import load_extra
 from symsim.notation.latex import grouped, longer_prompts, numbered_latex, quantity
 from symsim.notation.layout import KINDS, Row
+from symsim.paths import read_text
 from symsim.publication.regimes_latex import regimes_latex
 from symsim.publication.section import Section
+from symsim.publication.short_latex import displays, symbols
 from symsim.publication.worked_example import Measured
 from symsim.publication.worked_latex import worked_latex
 from symsim.render.latex_tables import breakable, setting, table
@@ -17,7 +24,7 @@ from symsim.render.latex_tables import breakable, setting, table
 MARK = "written by symsim paper"
 """Stands in every file, so that only own files are replaced."""
 
-PACKAGES = ("amsmath", "array", "graphicx", "longtable", "url")
+PACKAGES = ("amsmath", "array", "graphicx", "url")
 
 TITLES = {
     "tpot": "Time per output token",
@@ -34,44 +41,101 @@ AFTER = {"tps_user": "tpot", "tgs_decode": "tpot", "tgs_prefill": "ttft", "max_b
 """Metrics that go on from another one's steps."""
 
 
-def wrapper(section: Section) -> str:
-    """An article that holds nothing but the section and its references."""
-    packages = "\n".join(f"\\usepackage{{{name}}}" for name in PACKAGES)
+CLASSES = ("article", "IEEEtran", "acmart")
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def _filled_in(template: str, **values: Any) -> str:
+    """A template of this package with its values; LaTeX is not escaped again."""
+    environment = load_extra("jinja2", "paper", "a paper needs").Environment(
+        autoescape=False, keep_trailing_newline=True, trim_blocks=True
+    )
+    return environment.from_string(read_text(_TEMPLATES / f"{template}.tex.jinja")).render(mark=MARK, **values)
+
+
+def wrapper(section: Section, style: str, *, long: bool) -> str:
+    """A document of a class that holds nothing but the section, its references and, if long, the appendix."""
     title = breakable(f"Serving cost of {section.name} on {section.costs.compiled.device.name}, in closed form")
-    return f"""% {MARK}: pdflatex main, bibtex main, pdflatex main, pdflatex main
-\\documentclass[a4paper]{{article}}
-\\usepackage[utf8]{{inputenc}}
-\\usepackage[margin=2.5cm]{{geometry}}
-{packages}
-\\title{{{title}}}
-\\author{{}}
-\\date{{}}
-\\begin{{document}}
-\\maketitle
-\\input{{section}}
-\\bibliographystyle{{unsrt}}
-\\bibliography{{references}}
-\\end{{document}}
-"""
+    return _filled_in(style, packages=PACKAGES, title=title, columns=section.columns, long=long)
+
+
+def short_section(section: Section, figures: Mapping[str, str]) -> str:
+    """The section: a display and a table of symbols. figures: file -> caption."""
+    costs, cites = section.costs, section.cites
+    keys = (*cites["architecture"], *cites["comm"], *cites["overlap"], *cites["cost_model"])
+    return _filled_in(
+        "section",
+        packages=", ".join(PACKAGES),
+        subject=costs.tpot.subject,
+        model=breakable(section.name),
+        device=breakable(costs.compiled.device.name),
+        deployment=breakable(costs.compiled.deployment.in_words()),
+        cost_model=costs.compiled.cost_model.name,
+        cited=_cite(keys),
+        displays=displays(section),
+        prose=_prose(section),
+        symbols=symbols(section),
+        figures=[_figure(file, caption, 1.0 if section.columns == 2 else 0.5) for file, caption in figures.items()],
+    )
+
+
+def _prose(section: Section) -> str:
+    """What a reader is to know of the terms: where they hold, what is an operator, and what is assumed."""
+    words: list[str] = []
+    closed = [term.closed is not None for form in section.short.values() for term in form.terms if term.name != "fixed"]
+    if any(closed):
+        words.append("Closed terms hold where the same arms bind as at the point of Table~\\ref{tab:short}.")
+    if not all(closed):
+        words.append("Other signs $t$ are the times of single operators, of the lengths of the point.")
+    derived = "The formulas are derived with symsim from the model's configuration, symbolically~\\cite{sympy}."
+    return " ".join([*words, _time_of_an_operator(section), *_assumption(section), derived])
+
+
+def _time_of_an_operator(section: Section) -> str:
+    kind = section.costs.compiled.cost_model.name
+    if kind == "calibrated":
+        return (
+            "The time of an operator is a closed form of its shape whose coefficients are fitted to measured kernels."
+        )
+    mfu = "a measured MFU" if section.cites["library"] and not section.assumed else "an MFU"
+    if section.cites["library"] and section.assumed:
+        mfu = f"an MFU, measured{_cite(section.cites['library'])} or assumed"
+    elif section.cites["library"]:
+        mfu += _cite(section.cites["library"])
+    return (
+        f"The time of an operator is the larger of its FLOPs over the peak rate times {mfu}"
+        " and its bytes over the achievable bandwidth~\\cite{roofline}."
+    )
+
+
+def _assumption(section: Section) -> list[str]:
+    said = [
+        f"{setting(float(row.value), row.info.unit)} ({breakable(row.info.meaning)})"
+        for row in section.assumed
+        if row.value
+    ]
+    return [f"Assumed, not measured: {', '.join(said)}."] if said else []
 
 
 def fragment(section: Section, figures: Mapping[str, str]) -> str:
-    """The section itself. figures: file -> caption."""
+    """The appendix: formulas in full, symbols, regimes, a worked example, sources. figures: file -> caption."""
     costs = section.costs
     head = [
         f"% {MARK}; needs {', '.join(PACKAGES)}",
         f"% {costs.tpot.subject}",
-        "% symsim verify section.tex compares its equations with the derived ones",
+        "% symsim verify appendix.tex compares its equations with the derived ones",
+        *(["\\onecolumn"] if section.columns == 2 else []),
     ]
     parts = [
         "\n".join(head),
         _setting(section),
         _formulas(section),
         _symbols(section),
-        regimes_latex(section),
+        regimes_latex(section, section.map) if section.map is not None else "",
         _check(section),
         _sources(section),
-        _figures(figures),
+        "\n".join(_figure(file, caption, 0.5) for file, caption in figures.items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -84,11 +148,9 @@ def _setting(section: Section) -> str:
         f"The formulas below give the cost of serving {breakable(section.name)} ({model}){_cite(cites['architecture'])}"
         f" on {breakable(costs.compiled.device.name)}, {breakable(costs.compiled.deployment.in_words())}"
         f"{_cite((*cites['comm'], *cites['overlap']))}, counted by the {costs.compiled.cost_model.name}"
-        f" cost model{_cite(cites['cost_model'])}: the time of an operator is the larger of its FLOPs over the peak"
-        f" rate times a measured MFU and its bytes over the achievable bandwidth~\\cite{{roofline}}."
+        f" cost model{_cite(cites['cost_model'])}. {' '.join([_time_of_an_operator(section), *_assumption(section)])}"
         f" They were derived with symsim from the model's configuration, symbolically~\\cite{{sympy}}, and hold exactly"
-        f" in all their symbols; measured kernel figures are those of {section.costs.compiled.context.vintage}"
-        f"{_cite(cites['library'])}. All values are in SI units: seconds, bytes, FLOP;"
+        f" in all their symbols. All values are in SI units: seconds, bytes, FLOP;"
         f" GB is $10^9$ bytes and GiB $2^{{30}}$.",
     ]
     if section.remarks:
@@ -104,11 +166,12 @@ def _cite(keys: Sequence[str]) -> str:
 def _formulas(section: Section) -> str:
     """Each metric, without the steps that stand there already."""
     parts = ["\\section{Formulas}\\label{sec:formulas}"]
-    for name, title in TITLES.items():
-        layout = section.sheets[name]
-        above = {step.symbol for step in section.sheets[AFTER[name]].steps} if name in AFTER else set()
+    for name in (name for name in TITLES if name in section.sheets):
+        title, layout = TITLES[name], section.sheets[name]
+        before = AFTER.get(name) if AFTER.get(name) in section.sheets else None
+        above = set[Symbol]() if before is None else {step.symbol for step in section.sheets[before].steps}
         new = tuple(step for step in layout.steps if step.symbol not in above)
-        earlier = f", with the steps of Eq.~(\\ref{{eq:{AFTER[name]}}})" if name in AFTER else ""
+        earlier = "" if before is None else f", with the steps of Eq.~(\\ref{{eq:{before}}})"
         if name == "ttft":
             earlier = "; steps of the prefill phase bear the names that they have in the decode phase"
         meaning = f"{layout.derivation.meaning[0].upper()}{layout.derivation.meaning[1:]}"
@@ -139,7 +202,8 @@ def _symbols(section: Section) -> str:
         lines,
     )
     return (
-        "\\section{Symbols}\\label{sec:symbols}\n"
+        "\\section{Symbols}\\label{sec:symbols}\nTable~\\ref{tab:symbols} has the symbols of all formulas,"
+        " Table~\\ref{tab:steps} the operators behind their steps.\n"
         + symbols
         + "\n"
         + table(
@@ -167,6 +231,8 @@ def _symbol_row(row: Row, point: Mapping[str, int]) -> str:
 
 def _check(section: Section) -> str:
     """Each metric worked out from its operators up."""
+    if not section.checks:
+        return ""
     parts = ["\\section{Worked example}\\label{sec:check}"]
     at = ", ".join(f"${symbol_info(name).latex} = {grouped(str(value))}$" for name, value in section.point.items())
     parts.append(
@@ -219,7 +285,7 @@ def _sources(section: Section) -> str:
             )
         elif name not in compiled.cost_model.constants:
             rows.append(f"figures in {name} & {breakable(compiled.cost_model.name)} cost model & {breakable(source)}")
-    return "\\section{Sources}\\label{sec:sources}\n" + table(
+    return "\\section{Sources}\\label{sec:sources}\nTable~\\ref{tab:sources} has the sources of all numbers.\n" + table(
         f"Where the numbers are from; measured tables of vintage {compiled.context.vintage}.",
         "tab:sources",
         (0.28, 0.24, 0.4),
@@ -228,12 +294,9 @@ def _sources(section: Section) -> str:
     )
 
 
-def _figures(figures: Mapping[str, str]) -> str:
-    return "\n".join(
-        f"""\\begin{{figure}}[htbp]
+def _figure(file: str, caption: str, share: float) -> str:
+    return f"""\\begin{{figure}}[!htbp]
 \\centering
-\\includegraphics[width=0.8\\linewidth]{{{file}}}
+\\includegraphics[width={share}\\linewidth]{{{file}}}
 \\caption{{{breakable(caption)}.}}\\label{{fig:{file.partition(".")[0]}}}
 \\end{{figure}}"""
-        for file, caption in figures.items()
-    )

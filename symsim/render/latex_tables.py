@@ -1,12 +1,13 @@
-r"""Tables over pages, and text in their cells, for LaTeX articles."""
+r"""Tables, and text in their cells, for LaTeX articles."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import ceil
 
 from symsim.algebra.units import format_quantity
-from symsim.notation.latex import escaped, grouped, quantity
+from symsim.notation.latex import escaped, grouped, quantity, width
 
 
 def setting(value: float, unit: str) -> str:
@@ -17,21 +18,53 @@ def setting(value: float, unit: str) -> str:
     return f"${quantity(value, unit)}$"
 
 
-def table(caption: str, label: str, widths: Sequence[float], head: Sequence[str], rows: Sequence[str]) -> str:
-    """A table over pages; columns are shares of the line."""
+FULL = 40
+"""Lines of text that a table has on one page; longer ones go on in further tables."""
+
+LINE = 105
+"""Letters of a line of a table over the width of a page."""
+
+
+def table(
+    caption: str, label: str, widths: Sequence[float], head: Sequence[str], rows: Sequence[str], line: float = LINE
+) -> str:
+    """A table, or several where it is longer than a page; columns are shares of the line, of so many letters."""
     columns = "".join(f">{{\\raggedright\\arraybackslash}}p{{{share}\\linewidth}}" for share in widths)
-    title = " & ".join(head) + " \\\\ \\hline"
-    body = " \\\\\n".join(rows)
-    return f"""\\begingroup\\small\\setlength{{\\tabcolsep}}{{3pt}}\\renewcommand{{\\arraystretch}}{{1.1}}\\sloppy
-\\begin{{longtable}}{{@{{}}{columns}@{{}}}}
-\\caption{{{caption}}}\\label{{{label}}}\\\\
-{title}
-\\endfirsthead
-{title}
-\\endhead
+    parts = list(_pages(rows, [share * line for share in widths]))
+    tables = [
+        _float(f"{caption}\\label{{{label}}}" if i == 0 else f"Table~\\ref{{{label}}}, continued.", columns, head, part)
+        for i, part in enumerate(parts)
+    ]
+    return "\n".join(tables)
+
+
+def _float(caption: str, columns: str, head: Sequence[str], rows: Sequence[str]) -> str:
+    body = " \\\\\n".join((" & ".join(head) + " \\\\ \\hline\n" + rows[0], *rows[1:]) if rows else (" & ".join(head),))
+    return f"""\\begin{{table}}[!htbp]
+\\caption{{{caption}}}
+\\footnotesize\\setlength{{\\tabcolsep}}{{3pt}}\\renewcommand{{\\arraystretch}}{{1.1}}\\sloppy
+\\begin{{tabular}}{{@{{}}{columns}@{{}}}}
 {body}
-\\end{{longtable}}
-\\endgroup"""
+\\end{{tabular}}
+\\end{{table}}"""
+
+
+def _pages(rows: Sequence[str], letters: Sequence[float]) -> Iterator[Sequence[str]]:
+    """Rows as many as fit a page."""
+    page: list[str] = []
+    used = 0.0
+    for row in rows:
+        high = max(ceil(width(_plain(cell)) / room) for cell, room in zip(row.split(" & "), letters, strict=False))
+        if page and used + high > FULL:
+            yield page
+            page, used = [], 0.0
+        page.append(row)
+        used += high
+    yield page
+
+
+def _plain(cell: str) -> str:
+    return cell.replace("\\allowbreak{}", "").replace(" ", "x")
 
 
 def breakable(text: str) -> str:

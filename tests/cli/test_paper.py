@@ -1,5 +1,6 @@
 """A paper's section compiles with pdflatex and bibtex, verifies, and is written whole or not at all."""
 
+import re
 import shutil
 import subprocess
 import xml.dom.minidom
@@ -9,7 +10,9 @@ import pytest
 import typst
 
 import symsim
+from symsim.formula.breakdown import numbers
 from symsim.publication.bibliography import cited, entries
+from symsim.publication.short_form import short_form
 from tests.commands import run
 
 LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
@@ -19,9 +22,14 @@ SUBJECTS = [
     ("qwen3-8b", "h20", symsim.Deployment(), "infersim"),
     ("qwen3-next-80b-a3b", "h20", symsim.Deployment(world_size=4), "roofline"),
 ]
-SMALL = [pytest.param(*s, id=s[0]) for s in SUBJECTS if s[3] == "infersim"]
-LARGE_ONES = [pytest.param(*s, id=s[0], marks=pytest.mark.slow) for s in SUBJECTS if s[3] == "roofline"]
-FILES = ["formulas.html", "formulas.md", "formulas.typ", "main.tex", "references.bib", "section.tex"]
+SLOW = pytest.mark.slow
+WRITTEN = [
+    pytest.param(*SUBJECTS[0], "article", 1, id="deepseek-v3-article"),
+    pytest.param(*SUBJECTS[2], "acmart", 2, id="qwen3-8b-acmart", marks=SLOW),
+    pytest.param(*SUBJECTS[1], "IEEEtran", 2, id="deepseek-v3.2-IEEEtran", marks=SLOW),
+    pytest.param(*SUBJECTS[3], "article", 2, id="qwen3-next-80b-a3b-two-columns", marks=SLOW),
+]
+FILES = ["appendix.tex", "formulas.html", "formulas.md", "formulas.typ", "main.tex", "references.bib", "section.tex"]
 
 
 def tex(command: str, folder: Path) -> str:
@@ -31,31 +39,90 @@ def tex(command: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("bibtex") is None, reason="needs pdflatex and bibtex, which CI installs")
-@pytest.mark.parametrize(("model", "device", "deployment", "cost_model"), [*SMALL, *LARGE_ONES])
-def test_it_compiles_and_verifies(
-    tmp_path: Path, model: str, device: str, deployment: symsim.Deployment, cost_model: str
-) -> None:
-    costs = symsim.compile(model, device, deployment, cost_model)
-    files = symsim.paper(costs, tmp_path / "paper", limit=0.05)
-    assert {file.name for file in files} >= {*FILES, "tpot.pdf", "sensitivity.pdf"}
-    folder = tmp_path / "paper"
+TEX = pytest.mark.skipif(shutil.which("bibtex") is None, reason="needs pdflatex and bibtex, which CI installs")
+
+
+def typeset(folder: Path) -> str:
+    """The log, without a trouble."""
     tex("pdflatex", folder)
-    assert "Warning" not in tex("bibtex", folder)
+    tex("bibtex", folder)
     tex("pdflatex", folder)
     tex("pdflatex", folder)
     log = (folder / "main.log").read_text(errors="replace")
-    for trouble in ("Overfull", "undefined", "multiply defined", "Rerun", "Missing character"):
+    for trouble in ("Overfull", "undefined", "multiply defined", "Rerun to", "Missing character"):
         assert trouble not in log
-    verdict = run("verify", str(folder / "section.tex"))
+    return log
+
+
+@TEX
+@pytest.mark.parametrize(("model", "device", "deployment", "cost_model", "style", "columns"), WRITTEN)
+def test_it_compiles_and_verifies(
+    tmp_path: Path,
+    model: str,
+    device: str,
+    deployment: symsim.Deployment,
+    cost_model: str,
+    style: str,
+    columns: int,
+) -> None:
+    costs = symsim.compile(model, device, deployment, cost_model)
+    files = symsim.paper(costs, tmp_path / "paper", limit=0.05, style=style, columns=columns)
+    assert {file.name for file in files} >= {*FILES, "tpot.pdf", "sensitivity.pdf"}
+    typeset(tmp_path / "paper")
+    verdict = run("verify", str(tmp_path / "paper" / "appendix.tex"))
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
     assert verdict.stdout.count("equal") == 7
+
+
+@TEX
+@pytest.mark.parametrize(
+    ("style", "cost_model"),
+    [
+        pytest.param("article", "roofline"),
+        pytest.param("IEEEtran", "calibrated", marks=SLOW),
+        pytest.param("acmart", "infersim", marks=SLOW),
+    ],
+)
+def test_the_short_form_is_short(tmp_path: Path, style: str, cost_model: str) -> None:
+    costs = symsim.compile("qwen3-8b", "h100", cost_model=cost_model)
+    files = symsim.paper(costs, tmp_path, style=style, columns=2, short=True, only=("tpot", "memory"))
+    assert {file.name for file in files} == {"main.tex", "references.bib", "section.tex", "tpot.pdf"}
+    assert re.search(r"\((1 page|2 pages),", typeset(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "deployment", "cost_model"), SUBJECTS[:3], ids=[s[0] for s in SUBJECTS[:3]]
+)
+@pytest.mark.parametrize("metric", ["tpot", "ttft"])
+def test_terms_of_the_short_form_add_up(
+    model: str, device: str, deployment: symsim.Deployment, cost_model: str, metric: str
+) -> None:
+    costs = symsim.compile(model, device, deployment, cost_model)
+    formula = costs.metric(metric)
+    point = {
+        name: value for name, value in {"B": 24, "S": 3000, "O": 500, "T": 6000}.items() if name in formula.symbols
+    }
+    terms = short_form(costs, metric, point).terms
+    assert sum(term.value for term in terms) == pytest.approx(formula.evaluate(**point), rel=1e-12)
+    values = {**formula.form.values(point)}
+    for term in terms:
+        if term.closed is not None:
+            assert numbers((term.closed,), values, formula.form.context)[0] == pytest.approx(term.value, rel=1e-9)
+
+
+def test_kernel_papers_are_cited_where_their_measurements_are_used(tmp_path: Path) -> None:
+    for device, cited_there in (("h20", True), ("h100", False)):
+        costs = symsim.compile("qwen3-8b", device, cost_model="infersim")
+        symsim.paper(costs, tmp_path / device, short=True)
+        text = (tmp_path / device / "section.tex").read_text()
+        assert ("deepgemm" in text) is cited_there
+        assert ("Assumed, not measured: $0.4$" in text) is not cited_there
 
 
 def test_the_worked_example_ends_at_the_metric(tmp_path: Path) -> None:
     costs = symsim.compile("deepseek-v3", "h800", LARGE, cost_model="infersim")
     symsim.paper(costs, tmp_path, B=96, S=2000, O=500)
-    text = (tmp_path / "section.tex").read_text()
+    text = (tmp_path / "appendix.tex").read_text()
     milliseconds = costs.tpot.evaluate(B=96, S=2000, O=500) * 1e3
     assert f"= {milliseconds:.6g}\\,\\mathrm{{ms}}\n\\end{{align*}}" in text
     assert "chosen for the worked example" in text
@@ -108,6 +175,9 @@ def test_nothing_is_left_of_an_error(tmp_path: Path) -> None:
     assert done.returncode == 2
     done = run("paper", "qwen3-8b", "--cost-model", "infersim", "--out", str(tmp_path / "out"), "--sla", "50 GB")
     assert done.returncode == 2
+    done = run("paper", "qwen3-8b", "--cost-model", "infersim", "--out", str(tmp_path / "out"), "--only", "tpt")
+    assert done.returncode == 2
+    assert "did you mean tpot" in done.stderr
     done = run(
         "paper",
         "deepseek-v3",
