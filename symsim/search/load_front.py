@@ -29,7 +29,7 @@ def _points(one: Candidate) -> Iterator[FrontPoint]:
     gpus = one.of.compiled.deployment.world_size if one.apart is None else one.apart.gpus
     for users, found in _served(one):
         if found.solved and found.values.get("tpot_mean"):
-            own = {**labels, "users": round(users / gpus * one.gpus, 1)}
+            own = {**labels, "users": round(users / gpus * one.gpus)}
             yield FrontPoint(1 / found.values["tpot_mean"], found.values["rate"] * osl / gpus, own)
 
 
