@@ -6,8 +6,6 @@ section, without its heading). Links of an included text lead to the pages of th
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -20,7 +18,7 @@ from latex2mathml.converter import convert
 from symsim import errors
 from symsim.algebra.symbols import KNOWN
 from symsim.api.costs import compile
-from symsim.cli import COMMANDS
+from symsim.command.parsing import COMMANDS, parser_for
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.deployment import Deployment
 
@@ -102,11 +100,7 @@ def _metrics(_: str, __: str) -> str:
 
 def _commands(_: str, __: str) -> str:
     os.environ["COLUMNS"] = "100"
-    parser = argparse.ArgumentParser(prog="symsim")
-    added = parser.add_subparsers()
-    for module in COMMANDS.values():
-        importlib.import_module(f"symsim.command.{module}").add(added)
-    return "\n\n".join(f"## {name}\n\n```text\n{added.choices[name].format_help()}```" for name in COMMANDS)
+    return "\n\n".join(f"## {name}\n\n```text\n{parser_for([name])[0].format_help()}```" for name in COMMANDS)
 
 
 def _cost_models(_: str, __: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import os
@@ -10,38 +9,11 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from importlib import import_module
-from typing import NoReturn
 
 from symsim.command.flags import noting
+from symsim.command.parsing import parsed
+from symsim.command.parsing import parser_for as _parser
 from symsim.errors import SymsimError, printable
-
-COMMANDS: Mapping[str, str] = {
-    "simulate": "simulate",
-    "report": "report",
-    "formula": "formula",
-    "predict": "predict",
-    "recommend": "recommend",
-    "solve": "solve",
-    "regimes": "regimes",
-    "sensitivity": "sensitivity",
-    "sweep": "sweep",
-    "compare": "compare",
-    "kernel": "kernel",
-    "params": "params",
-    "flops": "flops",
-    "cache": "cache",
-    "new-model": "new_model",
-    "check-model": "check_model",
-    "paper": "paper",
-    "page": "page",
-    "verify": "verify",
-    "graph": "graph",
-    "list": "listing",
-    "validate": "validate",
-    "accuracy": "accuracy",
-    "fit": "fit",
-}
-"""What is typed -> its module in symsim/command. Only the one that is asked for is imported: that starts sooner."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +58,8 @@ def _run(words: Sequence[str]) -> int:
     if words == ["--version"]:  # answered before any command is imported
         print(_version())
         return 0
-    options = vars(_parser(words).parse_args(words))
+    parser, rest = _parser(words, _version() if "--version" in words else "")
+    options = parsed(parser, rest)
     command = options.pop("command")
     with _streams(quiet=options.pop("quiet"), why=options.pop("why")):
         return command(**options)
@@ -120,35 +93,8 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _UsageError(SymsimError):
-    """Flags that do not go together, or that no command has."""
-
-
 def _version() -> str:
     return f"symsim {import_module('importlib.metadata').version('symsim-llm')}"
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, but a bad flag is answered with one sentence like any other bad input."""
-
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message}; see {self.prog} --help")
-
-
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser of the command that is asked for; of all of them where none is."""
-    parser = _Parser(prog="symsim", description="A symbolic cost-model compiler for LLM inference.")
-    stated = _version() if "--version" in words else ""
-    parser.add_argument("--version", action="version", version=stated)  # looked up when asked for: it takes a while
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    asked = next((word for word in words if not word.startswith("-")), None)
-    known = COMMANDS.get(asked or "")
-    for module in COMMANDS.values() if known is None else [known]:
-        import_module(f"symsim.command.{module}").add(commands)
-    for command in commands.choices.values():
-        command.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
-        command.add_argument("--why", action="store_true", help="list every assumption that a summary stands for")
-    return parser
 
 
 if __name__ == "__main__":

@@ -40,50 +40,61 @@ def add_deployment(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> N
     add_formats(ask, cost_model)
 
 
+def _also(ask: Any, flag: str, **how: Any) -> None:
+    """A spelling of InferSim's: taken everywhere, shown by `simulate` only."""
+    ask.add_argument(flag, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **how)
+
+
 def add_device(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument("--device", "--device-type", default="H20", metavar="DEVICE", help="bundled name or TOML")
+    ask.add_argument("--device", default="H20", metavar="DEVICE", help="bundled name or TOML (H20)")
+    _also(ask, "--device-type", dest="device")
 
 
 def add_degrees(ask: argparse.ArgumentParser) -> None:
     """How many GPUs there are and what they share."""
-    ask.add_argument("--world-size", type=int, help="GPUs (default: as many as the degrees need)")
-    ask.add_argument("--num-nodes", type=int, help="nodes (default: as few as the device's scale-up domain allows)")
-    ask.add_argument("--tp", "--tp-size", type=int, default=1, help="tensor parallel size")
-    ask.add_argument("--pp", type=int, default=1, help="pipeline parallel size: stages that share the layers")
-    ask.add_argument("--pp-layers", type=_layers, metavar="15,16,16,14", help="layers of each stage (default: evenly)")
-    ask.add_argument("--cp", type=int, default=1, help="context parallel size: GPUs that share a sequence's context")
-    ask.add_argument("--dp", type=int, help="data parallel size (default: world-size / (pp * tp * cp))")
-    ask.add_argument("--ep", type=int, help="expert parallel size (default: all GPUs of a stage that tp leaves)")
-    ask.add_argument("--moe-tp", type=int, help="GPUs that share one expert (default: those of tp that ep leaves)")
-    ask.add_argument("--dcp", type=int, default=1, help="tp ranks that share a KV cache in decode")
-    ask.add_argument("--redundant-experts", type=int, default=0, help="further copies of single experts")
+    group: Any = ask.add_argument_group("deployment")
+    group.add_argument("--world-size", type=int, help="GPUs (default: as many as the degrees need)")
+    group.add_argument("--num-nodes", type=int, help="nodes (default: as few as the device's scale-up domain allows)")
+    group.add_argument("--tp", type=int, default=1, help="tensor parallel size")
+    _also(group, "--tp-size", dest="tp", type=int)
+    group.add_argument("--pp", type=int, default=1, help="pipeline parallel size: stages that share the layers")
+    group.add_argument(
+        "--pp-layers", type=_layers, metavar="15,16,16,14", help="layers of each stage (default: evenly)"
+    )
+    group.add_argument("--cp", type=int, default=1, help="context parallel size: GPUs that share a sequence's context")
+    group.add_argument("--dp", type=int, help="data parallel size (default: world-size / (pp * tp * cp))")
+    group.add_argument("--ep", type=int, help="expert parallel size (default: all GPUs of a stage that tp leaves)")
+    group.add_argument("--moe-tp", type=int, help="GPUs that share one expert (default: those of tp that ep leaves)")
+    group.add_argument("--dcp", type=int, default=1, help="tp ranks that share a KV cache in decode")
+    group.add_argument("--redundant-experts", type=int, default=0, help="further copies of single experts")
 
 
 def add_formats(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None:
     """Precisions, communication and the engine of any deployment, and how costs are counted."""
-    ask.add_argument(
+    group: Any = ask.add_argument_group("number formats, communication, engine")
+    group.add_argument(
         "--expert-imbalance",
         type=float,
         metavar="C",
         help="variation of experts' popularity (0: that of the draw alone)",
     )
-    ask.add_argument("--gemm", metavar="FORMAT", help=GEMM_HELP)
-    ask.add_argument("--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
-    add_kv(ask)
-    ask.add_argument("--use-fp8-kv", dest="kv", action="store_const", const="fp8")
-    ask.add_argument("--comm", default="allreduce", choices=["allreduce", "deepep"], help="how tokens reach experts")
-    ask.add_argument("--enable-deepep", dest="comm", action="store_const", const="deepep")
-    ask.add_argument("--overlap", default="none", choices=["none", "two-batch"])
-    ask.add_argument("--enable-tbo", dest="overlap", action="store_const", const="two-batch")
-    ask.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
-    ask.add_argument("--engine", default=DEFAULT_ENGINE, metavar="ENGINE", help=_ENGINE)
-    ask.add_argument(
+    group.add_argument("--gemm", metavar="FORMAT", help=GEMM_HELP)
+    _also(group, "--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
+    add_kv(group)
+    _also(group, "--use-fp8-kv", dest="kv", action="store_const", const="fp8")
+    group.add_argument("--comm", default="allreduce", choices=["allreduce", "deepep"], help="how tokens reach experts")
+    _also(group, "--enable-deepep", dest="comm", action="store_const", const="deepep")
+    group.add_argument("--overlap", default="none", choices=["none", "two-batch"])
+    _also(group, "--enable-tbo", dest="overlap", action="store_const", const="two-batch")
+    group.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
+    group.add_argument("--engine", default=DEFAULT_ENGINE, metavar="ENGINE", help=_ENGINE)
+    group.add_argument(
         "--calibration",
         dest="engine",
         metavar="PATH",
         help="an engine of your own, as `fit` writes it, or a folder of `fit --kernels`",
     )
-    ask.add_argument("--memory-share", type=float, help="share of memory, as the engine's flag for it counts")
+    group.add_argument("--memory-share", type=float, help="share of memory, as the engine's flag for it counts")
     ask.add_argument("--cost-model", default=cost_model, choices=sorted(COST_MODELS))
     add_tables(ask)
     add_graphs(ask)

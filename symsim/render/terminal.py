@@ -29,22 +29,23 @@ def _numeric(cell: str) -> bool:
 
 
 def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: rich on a terminal that is wide enough, aligned plain text when piped or narrow.
+    """Print a table: set by rich on a terminal, aligned plain text when piped.
 
-    Only the last column may fold over lines.
+    Only the last column folds over lines, and every one where the terminal is narrow.
     """
     *fixed, _ = [max(map(len, column)) + 3 for column in zip(head, *rows, strict=True)]
-    if not sys.stdout.isatty() or shutil.get_terminal_size().columns < sum(fixed) + LAST_WIDTH:
+    if not sys.stdout.isatty():
         print(table_text(head, rows))
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    narrow = shutil.get_terminal_size().columns < sum(fixed) + LAST_WIDTH
     table = Table(header_style="bold")
     for i, name in enumerate(head):
         justify = "right" if all(_numeric(row[i]) for row in rows) else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=i < len(head) - 1)
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=not narrow and i < len(head) - 1)
     for row in rows:
         table.add_row(*map(Text, row))  # a name in brackets is no markup
     Console().print(table)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from symsim import cli
+from symsim.command import parsing
 from symsim.errors import SymsimError
 
-COMMANDS = sorted(cli.COMMANDS)
+COMMANDS = sorted(parsing.COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -201,7 +202,7 @@ def test_what_no_command_expects_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(words: object) -> argparse.ArgumentParser:
+    def fail(words: object, version: object) -> argparse.ArgumentParser:
         raise error
 
     monkeypatch.setattr(cli, "_parser", fail)

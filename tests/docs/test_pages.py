@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 import symsim
-from symsim.cli import COMMANDS
+from symsim.command.parsing import COMMANDS
 from symsim.paths import GRAPHS, ROOT
 from tests.commands import check_shown, console_commands, same_text
 from tests.docs.pages import Fence, fences, pages
 
 PAGES = pages()
 CHECKOUT = "symsim"
-NOT_SHOWN = {"check-model"}
-"""Needs torch and transformers, so what it prints depends on what is installed."""
+NOT_SHOWN = {"check-model", "completion"}
+"""What they print depends on what is installed: torch and transformers, shtab."""
 pytestmark = pytest.mark.skipif(not PAGES, reason="needs the source checkout, which holds the pages")
 
 

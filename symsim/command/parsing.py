@@ -1,0 +1,98 @@
+"""What is typed: every command in its group, with a line, options and examples."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+from symsim.command.examples import EXAMPLES
+from symsim.errors import SymsimError, did_you_mean
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "choose and size a deployment": ("recommend", "report", "predict", "solve", "sweep", "compare", "simulate"),
+    "read the formula": ("formula", "regimes", "sensitivity", "verify", "graph", "kernel"),
+    "look at a model": ("params", "flops", "cache", "new-model", "check-model"),
+    "show others": ("paper", "page"),
+    "measurements": ("accuracy", "fit", "validate"),
+    "symsim itself": ("list", "completion"),
+}
+
+COMMANDS: Mapping[str, str] = {
+    name: "listing" if name == "list" else name.replace("-", "_") for group in GROUPS.values() for name in group
+}
+"""What is typed -> its module in symsim/command. Only the one that is asked for is imported: that starts sooner."""
+
+
+class UsageError(SymsimError):
+    """Flags that do not go together, or that no command has."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a bad flag is answered with one sentence like any other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+class _Commands:
+    """What a command's module adds its parser to: its line is also the head of its help, examples are the foot."""
+
+    def __init__(self, subparsers: Any) -> None:
+        self.subparsers, self.lines = subparsers, dict[str, str]()
+
+    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:
+        self.lines[name] = help.replace("%%", "%")
+        examples = "\n".join(f"  symsim {example}" for example in EXAMPLES[name])
+        raw = argparse.RawDescriptionHelpFormatter
+        line = f"{help[0].upper()}{help[1:]}.".replace("%%", "%")
+        return self.subparsers.add_parser(name, description=line, epilog=f"examples:\n{examples}", formatter_class=raw)
+
+
+def parser_for(words: Sequence[str], version: str = "") -> tuple[argparse.ArgumentParser, Sequence[str]]:
+    """The parser of the command that is asked for and the words that are left; of all of them where none is."""
+    asked = next((word for word in words if not word.startswith("-")), None)
+    if asked is not None and asked not in COMMANDS:
+        raise UsageError(f"there is no command {asked!r} ({did_you_mean(asked, COMMANDS)}); see symsim --help")
+    if asked is None or words[0] != asked:
+        return every_parser(version), words
+    _, commands = _parsers([asked])
+    return commands[asked], words[1:]
+
+
+def every_parser(version: str = "", listing: str | None = argparse.SUPPRESS) -> argparse.ArgumentParser:
+    """The parser of all commands; its help lists them in groups. listing: what it says besides of them."""
+    return _parsers(list(COMMANDS), version, listing)[0]
+
+
+def parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, Any]:
+    """The options of a command. Names may stand between flags (`compare A --metric ttft B`)."""
+    if "--" in words or parser.prog == "symsim":  # argparse cannot mix those
+        return vars(parser.parse_args(words))
+    return vars(parser.parse_intermixed_args(words))
+
+
+def _parsers(
+    names: Sequence[str], version: str = "", listing: str | None = argparse.SUPPRESS
+) -> tuple[argparse.ArgumentParser, Mapping[str, Any]]:
+    parser = _Parser(prog="symsim", usage="symsim COMMAND ...", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=version, help="print the version")
+    added = parser.add_subparsers(required=True, metavar="COMMAND", help=listing, prog="symsim")
+    commands = _Commands(added)
+    for name in names:
+        import_module(f"symsim.command.{COMMANDS[name]}").add(commands)
+    for command in added.choices.values():
+        notes = command.add_argument_group("notes on stderr")
+        notes.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
+        notes.add_argument("--why", action="store_true", help="list every assumption that a summary stands for")
+    parser.description = _overview(commands.lines)
+    parser.epilog = "symsim COMMAND --help tells the options of a command, with examples."
+    return parser, added.choices
+
+
+def _overview(lines: Mapping[str, str]) -> str:
+    said = ["A symbolic cost-model compiler for LLM inference."]
+    for group, names in GROUPS.items():
+        said += ["", f"{group}:", *(f"  {name:<12} {lines[name]}" for name in names if name in lines)]
+    return "\n".join(said)
