@@ -197,7 +197,7 @@ def _symbols(section: Section) -> str:
     symbols = table(
         "Symbols, their values and where each is from.",
         "tab:symbols",
-        (0.1, 0.33, 0.19, 0.3),
+        (0.16, 0.31, 0.19, 0.26),
         ("symbol", "meaning [unit]", "value", "source"),
         lines,
     )
