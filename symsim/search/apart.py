@@ -152,15 +152,11 @@ def _candidate(pair: Pair, target: Target) -> Candidate | None:
     if most is None or (users := math.floor(most.found.values["users"] + 1e-9)) < 1:
         return None
     of = with_load(of, "concurrency", float(users))
-    stopped = most.stopped or ("prefill" if pair.x * pair.prefill.rate < pair.y * pair.decode.rate else "TPOT",)
-    return Candidate(
-        of=of.decode,
-        apart=of,
-        replicas=1,
-        load=users,
-        found=most.found,
-        most=replace(most, load=users, stopped=stopped),
+    full = "prefill workers" if pair.x * pair.prefill.rate < pair.y * pair.decode.rate else "decode workers"
+    most = replace(
+        most, load=users, stopped=tuple(full if name == "load" else name for name in most.stopped or ("load",))
     )
+    return Candidate(of=of.decode, apart=of, replicas=1, load=users, found=most.found, most=most)
 
 
 def _with_stall(at: Callable[[float], Served]) -> Callable[[float], Served]:

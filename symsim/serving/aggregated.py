@@ -40,16 +40,16 @@ class Deployed:
     @property
     def known(self) -> bool:
         """Whether the engine states its own budget."""
-        return "max_tokens" in self.compiled.numbers.values
+        return bool(self.compiled.numbers.values.get("max_tokens"))
 
 
 def deployed(compiled: Compiled, ask: Ask) -> Deployed:
     """A compiled model with the requests that it is to serve."""
     step, work = step_of(compiled, ask.work), ask.work
     layout, stated = step.layout, compiled.numbers.values
-    budget = float(ask.budget or stated.get("max_tokens", BUDGET))
+    budget = float(ask.budget or stated.get("max_tokens", 0) or BUDGET)
     room = room_of(compiled, decoding(work), layout)
-    limit = ask.max_running or float(stated.get("max_sequences", math.inf)) * layout.replicas
+    limit = ask.max_running or float(stated.get("max_sequences", 0) or math.inf) * layout.replicas
     places = min(math.floor(room.sequences) if math.isfinite(room.sequences) else math.inf, limit)
     budget *= layout.replicas if not ask.budget else 1
     batch = min(places, _TANGENT * layout.replicas)

@@ -75,6 +75,18 @@ def test_the_front_is_drawn_to_a_file_and_in_a_terminal(
     assert main([*ASK, "--gpus", "2", "--plot", "front.doc"]) == 2
 
 
+def test_an_engine_without_constants_runs_as_many_as_its_cache_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--gpus", "1", "--engine", "none")
+    (row,) = found["rows"]
+    assert row["binding"][0] == "cache"
+    assert row["concurrency"] > 100
+
+
+def test_workers_that_are_full_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--gpus", "2", "--mode", "disaggregated")
+    assert found["rows"][0]["binding"][0] == "decode workers"
+
+
 def test_a_rate_is_served_by_the_fewest_gpus(capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, "--rate", "30", "--tpot", "9ms")
     gpus = [row["gpus"] for row in found["rows"]]
