@@ -42,6 +42,7 @@ OBJECTS: dict[str, Callable[[], object]] = {
     "OwnFit": own_fit,
     "Parameters": lambda: symsim.params("deepseek-v3"),
     "Prediction": lambda: costs().predict(1024, 256, concurrency=8),
+    "Recommendation": lambda: symsim.recommend("qwen3-8b", "h100", gpus=1, isl=64, osl=64, cost_model="roofline"),
     "RegimeMap": lambda: costs().regime_map("tpot", ("B", "S"), ((1, 64), (1024, 8192)), **POINT),
     "Regimes": lambda: costs().regimes("tpot", "B", 1, 64, **POINT),
     "Report": lambda: symsim.simulate("qwen3-8b", decode_bs=64),
