@@ -256,7 +256,7 @@ def rebuilt(expr: Expr, args: Sequence[Expr]) -> Expr:
     if isinstance(expr, (sympy.Max, sympy.Min)) and len(set(args)) > 1 and not all(arg.is_Number for arg in args):
         return cast(Expr, expr.func(*args, evaluate=False))
     if isinstance(expr, sympy.Pow) and args[1].is_Rational and not args[1].is_Integer:
-        return _power(*args)
+        return power(*args)
     return cast(Expr, expr.func(*args))
 
 
@@ -290,9 +290,9 @@ def plain(expr: Expr) -> str:
     return sstr(expr, order=term_order(expr))
 
 
-def _power(base: Expr, exponent: Expr) -> Expr:
+def power(base: Expr, exponent: Expr) -> Expr:
     """A fractional power as it stands: sympy would take the roots of its numbers, in numbers of thousands of digits."""
-    if base.is_Symbol or base == 0:
+    if base.is_Symbol or base == 0 or not exponent.is_Rational or exponent.is_Integer:
         return base**exponent
     return sympy.Pow(base, exponent, evaluate=False)
 

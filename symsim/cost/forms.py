@@ -15,7 +15,7 @@ from typing import Any
 import sympy
 from sympy import Expr, Rational, Symbol
 
-from symsim.algebra.symbols import symbol
+from symsim.algebra.symbols import power, symbol
 from symsim.errors import DataError, did_you_mean
 from symsim.inputs.kept import kept
 from symsim.language.form_text import NORM, Coefficient, FormText, parse_forms
@@ -98,7 +98,7 @@ def _pnorm(exponent: Expr, *terms: Expr) -> Expr:
         for term in present[1:]:
             largest = sympy.Max(largest, term, evaluate=False)
         return largest
-    return sympy.Add(*(term**exponent for term in present)) ** (1 / exponent)
+    return power(sympy.Add(*(power(term, exponent) for term in present)), 1 / exponent)
 
 
 @cache

@@ -69,7 +69,8 @@ class Math(LatexPrinter):
         if found is None:
             return LatexPrinter._print_Pow(self.of_unit(""), expr)
         base = self._print(found[0])
-        inner = base if isinstance(found[0], Symbol) else f"\\left({base}\\right)"
+        named = f"{{{base}}}" if "^" in base else base  # a letter may have a superscript of its own
+        inner = named if isinstance(found[0], Symbol) else f"\\left({base}\\right)"
         return f"{inner}^{{{found[1]}}}"
 
     def _print_Rational(self, expr: Expr) -> str:
@@ -154,11 +155,35 @@ class Lines:
                 return [f"{math.of_unit('').doprint(number)} {first}", *more]
             case _ if isinstance(above, Add) and below != 1 and not math.unit:
                 return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
+            case Pow() if _breaks(expr):
+                return self._power(math, expr, budget)
+            case _ if terms_of_norm(rest):
+                first, *more = self.of(rest, budget - 6)
+                return [f"{math.of_unit('').doprint(number)} {first}", *more]
             case Mul() if not math.unit:
-                factors = [[_factor(math, factor)] for factor in _factors(above, below)]
+                factors = [self._factor(math, factor, budget) for factor in _factors(above, below)]
                 return filled(factors, budget, lambda factor: f"\\cdot {factor}")
             case _:
                 return [whole]
+
+    def _power(self, math: Math, expr: Pow, budget: float) -> list[str]:
+        """A power of a sum or a product, its bracket open across lines."""
+        fitted = fractional(expr)
+        exponent = math.of_unit("").doprint(expr.exp) if fitted is None else fitted[1]
+        *lines, last = _bracketed("", self.of(expr.base, budget - 8))
+        return [*lines, f"{last}^{{{exponent}}}"]
+
+    def _factor(self, math: Math, expr: Expr, budget: float) -> list[str]:
+        printed = math.doprint(expr)
+        if width(printed) > budget and isinstance(expr, Add):
+            return _bracketed("", self.of(expr, budget - 8))
+        if width(printed) > budget and isinstance(expr, Pow) and _breaks(expr):
+            return self._power(math, expr, budget)
+        return [f"\\left({printed}\\right)" if isinstance(expr, Add) else printed]
+
+
+def _breaks(expr: Pow) -> bool:
+    return isinstance(expr.base, Add | Mul) and not expr.exp.could_extract_minus_sign()
 
 
 def _factors(above: Expr, below: Expr) -> list[Expr]:
@@ -166,11 +191,6 @@ def _factors(above: Expr, below: Expr) -> list[Expr]:
     wide = [factor for factor in Mul.make_args(above) if factor.args and not factor.is_number]
     plain = Mul(*(factor for factor in Mul.make_args(above) if factor not in wide))
     return [plain / below, *wide]
-
-
-def _factor(math: Math, expr: Expr) -> str:
-    printed = math.doprint(expr)
-    return f"\\left({printed}\\right)" if isinstance(expr, Add) else printed
 
 
 def filled(parts: Sequence[Sequence[str]], budget: float, joined: Callable[[str], str]) -> list[str]:

@@ -16,7 +16,12 @@ LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep
 @pytest.mark.parametrize("level", ["symbolic", "model", "numeric"])
 @pytest.mark.parametrize(
     ("model", "cost_model"),
-    [("deepseek-v3", "infersim"), ("deepseek-v3.2", "roofline"), ("qwen3-next-80b-a3b", "roofline")],
+    [
+        ("deepseek-v3", "infersim"),
+        ("deepseek-v3", "calibrated"),
+        ("deepseek-v3.2", "roofline"),
+        ("qwen3-next-80b-a3b", "roofline"),
+    ],
 )
 def test_every_metric_compiles(tmp_path: Path, model: str, cost_model: str, level: str) -> None:
     costs = symsim.compile(model, "h800", LARGE, cost_model)
