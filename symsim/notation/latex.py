@@ -289,8 +289,7 @@ def derivation_latex(layout: Layout) -> str:
 
 
 def _symbol_table(layout: Layout) -> str:
-    columns = "@{}lp{0.55\\linewidth}l@{}"
-    lines = [f"\\begin{{tabular}}{{{columns}}}", "symbol & meaning & value \\\\ \\hline"]
+    lines: list[str] = []
     for row in layout.symbols:
         value = "" if row.value is None else escaped(format_quantity(row.value, row.info.unit, 6))
         unit = f" [{row.info.unit}]" if not value and row.info.unit != "1" else ""
@@ -298,7 +297,17 @@ def _symbol_table(layout: Layout) -> str:
     for table in layout.tables:
         arguments = escaped(", ".join(table.args).replace("_", " "))
         lines.append(f"${table.latex}$ & {escaped(table.meaning)}, of {arguments} & measured \\\\")
-    return "\n".join([*lines, "\\end{tabular}"])
+    tables = [_tabular(lines[start : start + ROWS]) for start in range(0, len(lines), ROWS)]
+    return "\n\n".join(tables)
+
+
+ROWS = 40
+"""Rows of a table that fit a page, some of them of two lines."""
+
+
+def _tabular(rows: Sequence[str]) -> str:
+    head = "\\begin{tabular}{@{}lp{0.55\\linewidth}l@{}}\nsymbol & meaning & value \\\\ \\hline"
+    return "\n".join([head, *rows, "\\end{tabular}"])
 
 
 def escaped(text: str) -> str:
