@@ -18,6 +18,8 @@ from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.device import is_device
 from symsim.notation.written import Written
 from symsim.pipeline.memory_parts import shortage
+from symsim.render.roofline import save_roofline
+from symsim.render.style import check_ending
 from symsim.render.terminal import write_table
 
 
@@ -33,6 +35,9 @@ def add(commands: Any) -> None:
     add_at(ask, "workload point of the figures")
     ask.add_argument("--crossover", metavar="C", help="also where B becomes smaller than A, in C, B, S, O or T")
     add_plot(ask, "the metric of both along B (or --crossover), and the ratio")
+    ask.add_argument(
+        "--roofline", metavar="FILE", help="draw rooflines of both at the point, prefill and decode, side by side"
+    )
     add_load(ask)
     add_json(ask)
     ask.set_defaults(command=_compare)
@@ -48,15 +53,22 @@ def _compare(
     crossover: str | None,
     plot: str | None,
     style: str,
+    roofline: str | None,
     json: bool,
     **subject: Any,
 ) -> int:
     asked = taken(subject)
     if asked["isl"] is not None:
+        if plot or roofline:
+            raise SymsimError(
+                "--plot and --roofline of compare draw steps, not requests; see sweep --over rate=... --plot"
+            )
         shown: Any = {"metric": metric, "crossover": crossover, "json": json}
         return compare_loads(a, b, asked, lambda name: {**subject, **_served(name, model, subject)}, **shown)
     if a is None or b is None:
         raise SymsimError("compare two: A and B; of requests (--isl, --osl, --rate) also --queue NAME --queue NAME")
+    for file in filter(None, (plot, roofline)):
+        check_ending(file)
     one, other = (compiled({**subject, **_subject(name, model, subject)}) for name in _same_kind(a, b))
     note_defaults(one.metric(metric).form, other.metric(metric).form)
     point = workload_point(at, one.metric(metric).form, other.metric(metric).form)
@@ -64,6 +76,8 @@ def _compare(
     crossed = one.crossings(other, metric, crossover, **point) if crossover else None
     if plot is not None:
         _draw(one, other, metric, crossover or "B", point, plot, style)
+    if roofline is not None:
+        save_roofline([one, other], ["tpot", "ttft"], workload_point(at), roofline, style=style)
     short = {side: why for side, costs in (("A", one), ("B", other)) if (why := shortage(costs.compiled, found.at))}
     if json:
         crossed_json = {} if crossed is None else {"crossings": [crossing.as_dict() for crossing in crossed]}

@@ -80,7 +80,7 @@ def _regimes(
         raise SymsimError(f"--along {along} --range {range}: expected one symbol or two, and a range for each, or none")
     ends = [_range(text, name) for name, text in zip(symbols, ranges, strict=True)]
     if roofline is not None:
-        save_roofline(costs, [costs.tpot, costs.ttft], point, roofline, style=style)
+        save_roofline([costs], ["tpot", "ttft"], point, roofline, style=style)
     if len(symbols) == 2:
         mapped = costs.regime_map(metric, (symbols[0], symbols[1]), (ends[0], ends[1]), **point)
         if plot is not None:

@@ -96,7 +96,7 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
         ),
         "roofline.pdf": (
             f"Operators of a decode step at B = {point['B']}, {lengths}, under the roofs of the device",
-            lambda file: save_roofline(costs, [costs.tpot], dict(point), file, MARK, "paper"),
+            lambda file: save_roofline([costs], ["tpot"], dict(point), file, MARK, "paper"),
         ),
         "sensitivity.pdf": (
             f"Elasticity of TPOT at B = {point['B']}, {lengths}: its change in % for 1 % more of each input",

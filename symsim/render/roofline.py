@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +13,59 @@ from symsim.api.formula import Formula
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.colours import colours
-from symsim.render.style import label, save, set_title, size, styled
+from symsim.render.style import label, save, set_title, size, styled, told_apart
 
 MARKERS = {"tpot": ("o", "decode"), "ttft": ("s", "prefill")}
 """Metric -> the mark of its operators, and the step that they are of."""
 
 
 def save_roofline(
-    costs: Costs,
-    formulas: Sequence[Formula],
+    drawn: Sequence[Costs],
+    metrics: Sequence[str],
     point: Mapping[str, int],
     file: str | Path,
     note: str = "",
     style: str = "screen",
 ) -> None:
     """Every operator's FLOP/s over its arithmetic intensity, as large as its share of the step, coloured by what limits
-    it; the roofs as printed by the vendor, and dashed as far as kernels reach them. Raises SymsimError where no
-    operator both computes and moves bytes."""
-    steps = {formula.name: _lines(costs, formula, point) for formula in formulas}
-    every = [line for lines in steps.values() for line in lines]
-    if not every:
+    it; the roofs as printed by the vendor, and dashed as far as kernels reach them. Two are drawn side by
+    side on the same axes. Raises SymsimError where no operator both computes and moves bytes."""
+    steps = [{name: _lines(costs, costs.metric(name), point) for name in metrics} for costs in drawn]
+    if not all(any(own.values()) for own in steps):
         raise SymsimError("no operator both computes and moves bytes here; try --cost-model roofline")
-    values = formulas[0].form.values({})
     with styled(style) as plt:
-        figure, axes = plt.subplots(figsize=size(style, 0.72))
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        _roofs(axes, values, [line.flops / line.hbm_bytes for line in every])
-        for name, lines in steps.items():
-            _dots(axes, lines, *MARKERS.get(name, ("o", name)))
-        axes.set_xlabel("arithmetic intensity [FLOP/B]")
-        axes.set_ylabel("FLOP/s")
-        set_title(axes, costs.compiled.subject, note)
-        axes.legend(loc="lower right", markerscale=0.8, fontsize="small")
-        label(axes, [at for lines in steps.values() for at in _names(lines)])
+        width, height = size(style, 0.72)
+        shape: Any = {"figsize": (width * len(drawn), height), "sharex": True, "sharey": True, "squeeze": False}
+        figure, panels = plt.subplots(1, len(drawn), **shape)
+        for axes in panels[0]:
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xlabel("arithmetic intensity [FLOP/B]")
+        panels[0][0].set_ylabel("FLOP/s")
+        for axes, costs, own in zip(panels[0], drawn, steps, strict=True):
+            _roofs(
+                axes, costs.metric(metrics[0]).form.values({}), [x.flops / x.hbm_bytes for x in chain(*own.values())]
+            )
+            for name, lines in own.items():
+                _dots(axes, lines, *MARKERS.get(name, ("o", name)))
+        _titles(figure, panels[0], [costs.compiled.subject for costs in drawn], note)
+        panels[0][-1].legend(loc="lower right", markerscale=0.8, fontsize="small")
+        for axes, own in zip(
+            panels[0], steps, strict=True
+        ):  # last, since panels share what the others need of the axes
+            label(axes, [at for lines in own.values() for at in _names(lines)])
         save(figure, file, note)
+
+
+def _titles(figure: Any, panels: Sequence[Any], subjects: Sequence[str], note: str) -> None:
+    """What two share above both, and what each has of its own above it."""
+    if len(subjects) == 1 or note:
+        set_title(panels[0], subjects[0], note)
+        return
+    shared, *own = told_apart(subjects[0], subjects[1])
+    figure.suptitle(shared, fontsize="medium", y=1.0, va="bottom")
+    for axes, words in zip(panels, own, strict=True):
+        axes.set_title(words, fontsize="medium")
 
 
 def _lines(costs: Costs, formula: Formula, point: Mapping[str, int]) -> list[OpLine]:

@@ -288,6 +288,18 @@ def test_a_largest_batch_below_one_is_an_answer() -> None:
     assert "not even one sequence fits in memory" in swept.stdout
 
 
+def test_sensitivities_of_several_metrics_are_told_one_after_the_other() -> None:
+    asked = ("sensitivity", "qwen3-8b", *INFERSIM, "--metric")
+    told = run(*asked, "tpot,ttft")
+    assert [line.split()[0] for line in told.stdout.splitlines() if " = " in line] == ["tpot", "ttft"]
+    both = json.loads(run(*asked, "tpot,ttft", "--json").stdout)["metrics"]
+    assert both == [json.loads(run(*asked, name, "--json").stdout) | {"at": both[0]["at"]} for name in ("tpot", "ttft")]
+    for names, plot, why in ((",", (), "names no metric"), ("tpot,ttft", ("--plot", "a.pdf"), "of one metric")):
+        refused = run(*asked, names, *plot)
+        assert refused.returncode == 2
+        assert why in refused.stderr
+
+
 IN_CONTEXT = [
     (("formula", "qwen3-8b", *INFERSIM, "--at", "B=8,C=4096"), "at B = 8, C = 4096"),
     (("regimes", "qwen3-8b", *INFERSIM, "--along", "B", "--at", "C=4096"), "at B = 64, C = 4096"),

@@ -52,6 +52,18 @@ def test_a_roofline_holds_prefill_and_decode(tmp_path: Path) -> None:
         assert f"fill: {colours()[name]}" in drawn
 
 
+def test_rooflines_of_two_stand_side_by_side(tmp_path: Path) -> None:
+    file = tmp_path / "rooflines.svg"
+    asked = ("compare", "h100", "h200", "--model", "qwen3-8b", "--cost-model", "roofline", "--roofline", str(file))
+    assert run(*asked, "--at", "B=64").returncode == 0
+    drawn = file.read_text(encoding="utf-8")
+    assert "NVIDIA H100 SXM" in drawn
+    assert "NVIDIA H200 SXM" in drawn
+    refused = run(*asked, "--isl", "64", "--osl", "8", "--rate", "1")
+    assert refused.returncode == 2
+    assert "draw steps, not requests" in refused.stderr
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "pgf"])
 def test_the_ending_chooses_the_format(ending: str, tmp_path: Path) -> None:
     file = tmp_path / f"tornado.{ending}"
