@@ -22,7 +22,7 @@ from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
 from symsim.pipeline.memory_parts import shortage
 from symsim.render.curves import Band, save_plane, save_regimes
-from symsim.render.regime_map import binding_text, curve_text, latex_plane, point_text
+from symsim.render.regime_map import binding_text, curve_text, latex_plane, others_text, point_text, told_regions
 from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, range_text
 from symsim.render.roofline import save_roofline
 from symsim.render.style import check_ending
@@ -201,18 +201,21 @@ def _write_map(found: RegimeMap) -> None:
     print(f"{found.metric} over {' and '.join(found.variables)}\nof {found.subject}")
     print(f"at {point_text(found.at)}\n")
     smooth = is_smooth(found.expression)
+    told = told_regions(found)
     rows = [
         (
             "here" if i == found.here else "",
             f"{region.share:.1%}",
-            binding_text(region, found.regions),
+            binding_text(region, told.values()),
             point_text(dict(zip(found.variables, region.at, strict=True))),
             format_quantity(region.value, found.unit),
             "" if smooth else _short(terms_text(region.expression, found.unit)),
         )
-        for i, region in enumerate(found.regions)
+        for i, region in told.items()
     ]
     write_table(("", "of the map", "what binds", "e.g. at", found.metric, "" if smooth else "around there"), rows)
+    if others := others_text(found):
+        print(f"and {others} of the map; --format json tells each")
     for curve in found.curves:
         print(f"\n{curve_text(curve, found)}")
     here = SMOOTH if smooth else f"at the point {found.metric} = {_short(terms_text(found.expression, found.unit))}"

@@ -15,7 +15,7 @@ from symsim.algebra.units import format_quantity
 from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.notation.colours import colours
-from symsim.render.regime_map import binding_text
+from symsim.render.regime_map import binding_text, others_text, told_regions
 from symsim.render.regimes import is_smooth
 from symsim.render.style import plain_text, prefixed, save, scale, set_title, size, styled, title_of, told_apart
 
@@ -130,11 +130,15 @@ def save_plane(found: RegimeMap, limit: float | None, file: str | Path, style: s
     """Regions over both symbols by colour, the metric as lines of equal value, the limit and the point."""
     with styled(style) as plt:
         figure, axes = plt.subplots(figsize=size(style, 0.7))
-        shades = plt.get_cmap("Pastel1")([i % 9 for i in range(len(found.regions))])
+        told = told_regions(found)
+        shades = np.ones((len(found.regions), 4))  # white, but for the regions that are told
+        shades[list(told)] = plt.get_cmap("Pastel1")(range(len(told)))
         axes.pcolormesh(found.xs, found.ys, shades[found.index], shading="nearest")
-        for region, shade in zip(found.regions, shades, strict=True):
-            words = f"{binding_text(region, found.regions)} ({region.share:.0%})"
-            axes.plot([], [], color=shade, linewidth=8, label=plain_text(_cut(words)))
+        for i, region in told.items():
+            words = f"{binding_text(region, told.values())} ({region.share:.0%})"
+            axes.plot([], [], color=shades[i], linewidth=8, label=plain_text(_cut(words)))
+        if others := others_text(found):
+            axes.plot([], [], color="white", linewidth=8, label=f"white: {others}")
         lines = axes.contour(found.xs, found.ys, found.values, levels=8, colors="#1c2126", linewidths=0.6)
         axes.clabel(lines, fontsize="x-small", fmt=lambda value: format_quantity(value, found.unit, 3))
         if limit is not None:

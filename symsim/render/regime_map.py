@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
@@ -11,11 +11,28 @@ from symsim.notation.latex import escaped, quantity
 from symsim.notation.terms import terms_latex
 from symsim.render.regimes import is_smooth
 
+LARGEST = 8
+"""Regions that are told one by one; the others, and there may be many of fitted times, are summed up."""
 
-def binding_text(region: Region, every: tuple[Region, ...]) -> str:
-    """What binds in a region, as far as regions differ in it; a longer stage is named after an arrow."""
+
+def told_regions(found: RegimeMap) -> dict[int, Region]:
+    """The largest regions, and the one of the point, by their place in the map's index."""
+    return {i: region for i, region in enumerate(found.regions) if i < LARGEST or i == found.here}
+
+
+def others_text(found: RegimeMap) -> str:
+    """How many regions are not told, and how much of the map they are; empty where all are."""
+    told = told_regions(found)
+    share = 1 - sum(region.share for region in told.values())
+    return f"{len(found.regions) - len(told)} smaller ones, {share:.1%}" if len(told) < len(found.regions) else ""
+
+
+def binding_text(region: Region, every: Iterable[Region]) -> str:
+    """What binds in a region, as far as these regions differ in it: each kind with its steps, or the longer stage."""
     told = [step for step in region.binds if len({other.binds[step] for other in every}) > 1]
-    return ", ".join(f"{_short(step)}: {_short(region.binds[step])}" for step in told) or "everywhere the same"
+    kinds = dict.fromkeys(region.binds[step] for step in told)
+    parts = [f"{_short(kind)}: {', '.join(_short(x) for x in told if region.binds[x] == kind)}" for kind in kinds]
+    return "; ".join(parts) or "everywhere the same"
 
 
 def _short(name: str) -> str:

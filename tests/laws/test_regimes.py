@@ -188,6 +188,22 @@ def test_a_map_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "\\begin{cases}" in capsys.readouterr().out
 
 
+def test_of_many_regions_the_largest_and_that_of_the_point_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*REGIMES, "--device", "h100", "--along", "hbm_bandwidth,B", "--range", "1 TB/s:8 TB/s,1:512"]
+    assert main([*words, "--format", "json"]) == 0
+    regions = json.loads(capsys.readouterr().out)["regions"]
+    assert len(regions) > 9
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if "hbm_bandwidth = " in line and "% " in line]
+    assert len(rows) in (8, 9)
+    assert sum(line.startswith("here") for line in rows) == 1
+    left_out = len(regions) - len(rows)
+    told = sum(float(line.removeprefix("here").split("%")[0]) for line in rows)
+    others = next(line for line in printed.splitlines() if line.startswith(f"and {left_out} smaller ones, "))
+    assert told + float(others.split(", ")[1].split("%")[0]) == pytest.approx(100, abs=1)
+
+
 def test_distance_to_the_next_piece() -> None:
     map_ = regimes(symsim.compile("qwen3-8b", "h20", cost_model="infersim").tpot, "B", **{**POINT, "B": 100})
     assert map_.to_next == (36, 28)
