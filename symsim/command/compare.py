@@ -67,25 +67,23 @@ def _compare(
         return compare_loads(a, b, asked, lambda name: {**subject, **_served(name, model, subject)}, **shown)
     if a is None or b is None:
         raise SymsimError("compare two: A and B; of requests (--isl, --osl, --rate) also --queue NAME --queue NAME")
-    for file in filter(None, (plot, roofline)):
-        check_ending(file)
     one, other = (compiled({**subject, **_subject(name, model, subject)}) for name in _same_kind(a, b))
     note_defaults(one.metric(metric).form, other.metric(metric).form)
     point = workload_point(at, one.metric(metric).form, other.metric(metric).form)
     found = one.compare(other, metric, **point)
     crossed = one.crossings(other, metric, crossover, **point) if crossover else None
+    for file in filter(None, (plot, roofline)):
+        check_ending(file)
+    if roofline is not None:  # it shows operators of both steps, of all that they depend on
+        save_roofline([one, other], ["tpot", "ttft"], workload_point(at), roofline, style=style)
     if plot is not None:
         _draw(one, other, metric, crossover or "B", point, plot, style)
-    if roofline is not None:
-        save_roofline([one, other], ["tpot", "ttft"], workload_point(at), roofline, style=style)
     short = {side: why for side, costs in (("A", one), ("B", other)) if (why := shortage(costs.compiled, found.at))}
     if json:
         crossed_json = {} if crossed is None else {"crossings": [crossing.as_dict() for crossing in crossed]}
         write_json(found.as_dict() | crossed_json | ({"does_not_fit": short} if short else {}))
         return 0
-    _write(found)
-    for side, why in short.items():
-        print(f"{side}: {why}")
+    _write(found, short)
     if crossed is not None and crossover is not None:
         _write_crossings(crossed, crossover, one, other)
     return 0
@@ -141,7 +139,8 @@ def _served(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[st
     return {"model": model}
 
 
-def _write(found: Comparison) -> None:
+def _write(found: Comparison, short: Mapping[str, str]) -> None:
+    """The comparison, and of each side that does not fit in memory why."""
     print(f"A: {found.a}\nB: {found.b}\n")
     print(f"{found.metric}, B - A, from the metric down (terms with the same formula are left out)\n")
     formulas = [term for term in found.changed if term.is_otherwise]
@@ -159,6 +158,8 @@ def _write(found: Comparison) -> None:
         write_table(("input", "A", "B", "meaning"), rows)
     print(f"\nat {', '.join(f'{name} = {value}' for name, value in found.at.items())}")
     write_table(("term", "A", "B", "B - A", "change", "meaning"), [_cells(term) for term in found.changed])
+    for side, why in short.items():
+        print(f"{side}: {why}")
 
 
 def _line(term: StepChange) -> str:
