@@ -56,6 +56,8 @@ def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
     where = f"at {', '.join(f'{name} = {x}' for name, x in own.items())}; {formula.subject}"
     if not _none_fits(formula, value):
         print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} {where}")
+        if ends := formula.interval(**own):
+            print("in 90 % of cases from {} to {}".format(*(format_quantity(end, formula.unit, 3) for end in ends)))
         if formula.name == "memory":
             print(_goes_to(memory_parts(costs.compiled, own)))
         if short := shortage(costs.compiled, own):

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from symsim.command.subject import add_subject, compiled, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
 from symsim.inputs.extras import load_extra
+from symsim.notation.latex import quantity
 from symsim.render.fronts import save_front
+from symsim.render.latex_tables import tabular
 from symsim.render.style import check_ending as check_picture
 from symsim.render.terminal import write_table
 from symsim.search.blocks import FEASIBLE, Block
@@ -62,6 +65,9 @@ def add(commands: Any) -> None:
     ask.add_argument("--backend", default="numpy", choices=["numpy", "numba"])
     ask.add_argument("--dask", metavar="ADDRESS", help="compute on a Dask cluster (`local` starts one here)")
     add_json(ask)
+    ask.add_argument(
+        "--format", default="text", choices=["text", "latex"], help="latex: a tabular, also of several models"
+    )
     ask.set_defaults(command=_sweep)
 
 
@@ -70,16 +76,17 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
         check_ending(out)
     if options["plot"] is not None:
         check_picture(options["plot"])
+    latex = options.pop("format") == "latex"
     if is_of_load(given := {SYNONYMS.get(name, name): values for name, values in map(axis_of, over)}):
+        if latex:
+            raise SymsimError("--format latex: tables are of steps, not of requests; --out FILE.parquet has their rows")
         return _of_load(given, metrics, out, options)
     wants_front = options["pareto"] or options["plot"] is not None
     names = [name.strip() for name in metrics.split(",") if name.strip()]
+    if latex:
+        return _latex(over, names, options)
     names += [name for name in NEEDS if name not in names] if wants_front else []
-    axes = list(map(axis_of, over))
-    twice = [name for name, _ in axes if sum(name == other for other, _ in axes) > 1]
-    if twice:
-        raise SymsimError(f"--over names {twice[0]} twice; give all its values at once, e.g. B=1,2,4")
-    plan = _planned(dict(axes), names, options)
+    plan = _planned(_axes(over), names, options)
     summary, rows = summary_of(plan), list[Mapping[str, Any]]()
     if options["json"] and plan.points > LARGEST_JSON:
         raise SymsimError(f"{plan.points:,} points are too many for JSON; write them with --out FILE.parquet")
@@ -98,6 +105,44 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
     else:
         _print(plan, summary, rows, front if options["pareto"] else [])
     return 0 if FEASIBLE in summary.counts else 1
+
+
+def _axes(over: Sequence[str]) -> dict[str, Any]:
+    axes = list(map(axis_of, over))
+    twice = [name for name, _ in axes if sum(name == other for other, _ in axes) > 1]
+    if twice:
+        raise SymsimError(f"--over names {twice[0]} twice; give all its values at once, e.g. B=1,2,4")
+    return dict(axes)
+
+
+def _latex(over: Sequence[str], names: Sequence[str], options: Mapping[str, Any]) -> int:
+    """A table of all points for an article, of one model or several; a dash where a point is masked."""
+    if others := [f"--{name}" for name in ("json", "plot", "pareto") if options[name]]:
+        raise SymsimError(f"--format latex prints a table alone; ask for {' and '.join(others)} apart")
+    plans = [_planned(_axes(over), names, {**options, "model": model}) for model in options["model"].split(",")]
+    if (points := sum(plan.points for plan in plans)) > PRINTED:
+        raise SymsimError(
+            f"--format latex: a table of {points:,} points is too long for a page; ask for {PRINTED} at most"
+        )
+    dims = [name for name in plans[0].dims if name not in plans[0].scalars]
+    rows = [
+        [
+            Path(plan.cases[0].model).name.removesuffix(".json"),
+            *(_label(name, row[name]) for name in dims),
+            *_in_latex(plan, row),
+        ]
+        for plan in plans
+        for block in run_blocks(plan)
+        for row in rows_of(plan, block)
+    ]
+    print(f"% {'; '.join(plan.subject for plan in plans)}")
+    print(tabular(("model", *dims, *plans[0].metrics), rows, right=len(plans[0].metrics)))
+    return 0
+
+
+def _in_latex(plan: Plan, row: Mapping[str, Any]) -> list[str]:
+    """Metrics of a point with three digits, enough to compare."""
+    return ["--" if row[name] is None else f"${quantity(row[name], unit, 3)}$" for name, unit in plan.units.items()]
 
 
 def _of_load(axes: Mapping[str, Any], metrics: str, out: str | None, options: Mapping[str, Any]) -> int:

@@ -107,8 +107,8 @@ def _joined(terms: list[str]) -> str:
     return terms[0] + "".join(f" - {t[1:].lstrip()}" if t.startswith("-") else f" + {t}" for t in terms[1:])
 
 
-def quantity(value: float, unit: str) -> str:
-    number, _, symbol = format_quantity(value, unit, DIGITS).partition(" ")
+def quantity(value: float, unit: str, digits: int = DIGITS) -> str:
+    number, _, symbol = format_quantity(value, unit, digits).partition(" ")
     prefix, rest = ("\\mu", symbol[1:]) if symbol.startswith("µ") else ("", symbol)
     return f"{number}\\,{prefix}\\mathrm{{{rest}}}"
 

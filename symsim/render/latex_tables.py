@@ -25,6 +25,14 @@ LINE = 105
 """Letters of a line of a table over the width of a page."""
 
 
+def tabular(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> str:
+    """A small table without a caption; right: how many of the last columns are numbers, in LaTeX already."""
+    left = len(head) - right
+    lines = [" & ".join([*map(escaped, row[:left]), *row[left:]]) + " \\\\" for row in rows]
+    first = " & ".join(map(escaped, head)) + " \\\\ \\hline"
+    return "\n".join((f"\\begin{{tabular}}{{{'l' * left}{'r' * right}}}", first, *lines, "\\end{tabular}"))
+
+
 def table(
     caption: str, label: str, widths: Sequence[float], head: Sequence[str], rows: Sequence[str], line: float = LINE
 ) -> str:

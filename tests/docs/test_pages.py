@@ -20,6 +20,8 @@ from tests.docs.pages import Fence, fences, pages
 
 PAGES = pages()
 CHECKOUT = "symsim"
+SLOW = {"author.md"}
+"""Pages whose commands take ten seconds together."""
 NOT_SHOWN = {"check-model", "completion"}
 """What they print depends on what is installed: torch and transformers, shtab."""
 pytestmark = pytest.mark.skipif(not PAGES, reason="needs the source checkout, which holds the pages")
@@ -79,7 +81,12 @@ def copy_checkout(to: Path) -> None:
     shutil.copytree(ROOT, to, ignore=left_out)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def _case(page: Path) -> Any:
+    marks = [pytest.mark.slow] * (page.name in SLOW)
+    return pytest.param(page, id=str(page.relative_to(ROOT)), marks=marks)
+
+
+@pytest.mark.parametrize("page", map(_case, PAGES))
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     if any("checkout" in fence.title or ", " in fence.title for fence in fences(page)):
         copy_checkout(tmp_path / CHECKOUT)
