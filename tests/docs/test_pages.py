@@ -87,7 +87,7 @@ def _case(page: Path) -> Any:
     return pytest.param(page, id=str(page.relative_to(ROOT)), marks=marks)
 
 
-@pytest.mark.parametrize("page", map(_case, PAGES))
+@pytest.mark.parametrize("page", [*map(_case, PAGES)])
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     if any("checkout" in fence.title or ", " in fence.title for fence in fences(page)):
         copy_checkout(tmp_path / CHECKOUT)
