@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from symsim.algebra.symbols import KNOWN
 from symsim.algebra.units import format_quantity
-from symsim.command.flags import add_json, write_json
+from symsim.command.flags import add_json, wants_why, write_json
 from symsim.cost.metric_table import metrics
 from symsim.inputs.cost_model import COST_MODELS, graphs_of
 from symsim.inputs.device import bundled_devices, load_device
@@ -45,8 +45,8 @@ def _list(*, what: str, json: bool) -> int:
     if json:
         write_json([dict(zip(head, map(_plain, row), strict=True)) for row in found])
     else:
-        head, found = head[: _SHOWN.get(what)], [row[: _SHOWN.get(what)] for row in found]
-        write_table(head, [tuple(map(_shown, row)) for row in found])
+        shown = [i for i, name in enumerate(head) if wants_why() or name not in _FOR_WHY.get(what, _WHERE_FROM)]
+        write_table([head[i] for i in shown], [tuple(_shown(row[i]) for i in shown) for row in found])
     return 0
 
 
@@ -179,5 +179,10 @@ LISTS: Mapping[str, Callable[[], Listed]] = {
     "forms": _forms,
 }
 
-_SHOWN: Mapping[str, int] = {"forms": 5}
-"""How many of the columns fit on a screen; JSON has all."""
+_WHERE_FROM = frozenset({"source", "defined at"})
+_FOR_WHY: Mapping[str, frozenset[str]] = {
+    "devices": _WHERE_FROM | {"name"},
+    "engines": _WHERE_FROM | {"leaves unused"},
+    "forms": _WHERE_FROM | {"family", "meaning", "of", "formula", "valid", "assumes", "note"},
+}
+"""Columns that leave no room for the others on a screen: shown with --why; JSON has all."""

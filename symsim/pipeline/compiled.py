@@ -182,9 +182,11 @@ class Compiled:
 
     @cached_property
     def subject(self) -> str:
-        """What is compiled, in words."""
-        parts = (self.config.path, self.device.name, self.deployment.text(), f"{self.cost_model.name} cost model")
-        return ", ".join((*parts, f"tables {self.context.vintage}"))
+        """What is compiled, in words; where an engine's times are counted, which, also if it is the default one."""
+        parts = [self.config.path, self.device.name, self.deployment.text()]
+        if self.fitted is not None and self.deployment.engine == DEFAULT_ENGINE:
+            parts.append(f"engine {DEFAULT_ENGINE}")
+        return ", ".join((*parts, f"{self.cost_model.name} cost model", f"tables {self.context.vintage}"))
 
     @cached_property
     def origin(self) -> str:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from symsim.search.pareto import FrontPoint
 
 LAST_WIDTH = 40
+LEAST_WIDTH = 9
 
 
 def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -31,24 +32,44 @@ def _numeric(cell: str) -> bool:
 def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: set by rich on a terminal, aligned plain text when piped.
 
-    Only the last column folds over lines, and every one where the terminal is narrow.
+    Only the last column folds over lines, and the widest ones where the terminal is narrow.
     """
-    *fixed, _ = [max(map(len, column)) + 3 for column in zip(head, *rows, strict=True)]
+    widths = [max(map(len, column)) + 3 for column in zip(head, *rows, strict=True)]
     if not sys.stdout.isatty():
         print(table_text(head, rows))
         return
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    narrow = shutil.get_terminal_size().columns < sum(fixed) + LAST_WIDTH
+    screen = shutil.get_terminal_size().columns
+    narrow = screen < sum(widths[:-1]) + LAST_WIDTH
+    whole = _kept_whole([width - 1 for width in widths], screen) if narrow else range(len(head) - 1)
     table = Table(header_style="bold")
+    if narrow:
+        table = Table(header_style="bold", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for i, name in enumerate(head):
         justify = "right" if all(_numeric(row[i]) for row in rows) else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=not narrow and i < len(head) - 1)
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=i in whole)
     for row in rows:
         table.add_row(*map(Text, row))  # a name in brackets is no markup
     Console().print(table)
+
+
+def _kept_whole(widths: Sequence[int], screen: int) -> set[int]:
+    """The narrowest columns of which the screen takes all: it leaves LEAST_WIDTH to each of the others.
+
+    >>> sorted(_kept_whole([13, 14, 13, 14, 15, 25], 80))
+    [0, 1, 2, 3, 4]
+    """
+    by_width = sorted(range(len(widths)), key=lambda i: widths[i])
+    fitting = (n for n in range(len(widths), 0, -1) if _taken(widths, by_width, n) <= screen)
+    return set(by_width[: next(fitting, 0)])
+
+
+def _taken(widths: Sequence[int], by_width: Sequence[int], whole: int) -> int:
+    return sum(widths[i] for i in by_width[:whole]) + LEAST_WIDTH * (len(widths) - whole)
 
 
 def write_front(front: Sequence[FrontPoint]) -> None:

@@ -159,6 +159,27 @@ def test_list_answers(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", what]) == 0
 
 
+def test_where_listed_rows_are_from_is_told_with_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "devices"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 100
+    assert cli.main(["list", "devices", "--why"]) == 0
+    assert "https://www.nvidia.com/en-us/data-center/h100/" in capsys.readouterr().out
+
+
+SUBJECTS = {
+    "": "one GPU, bf16, engine vllm, calibrated cost model",
+    "--engine=sglang": "engine sglang, calibrated cost model",
+    "--cost-model=roofline": "one GPU, bf16, roofline cost model",
+}
+
+
+@pytest.mark.parametrize("flag", SUBJECTS)
+def test_a_calibrated_subject_names_its_engine(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["formula", "qwen3-8b", "--device", "h100", "--metric", "memory", *flag.split()]
+    assert cli.main(words) == 0
+    assert f"\nof configs/qwen3-8b.json, NVIDIA H100 SXM, {SUBJECTS[flag]}, tables " in capsys.readouterr().out
+
+
 def test_figures_of_devices_are_numbers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", "devices", "--json"]) == 0
     h100 = next(row for row in json.loads(capsys.readouterr().out) if row["device"] == "h100")
