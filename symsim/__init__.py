@@ -4,6 +4,15 @@
 >>> costs = symsim.compile("qwen3-8b", "h20")
 >>> costs.tpot.unit
 's'
+
+Costs          .tpot .ttft .tgs_decode .memory .max_batch, .solve(question), .predict(...), .report(), .page(path)
+Formula        .evaluate(B=64, S=4096, O=2048), .interval(...), .plot("B"), .to_latex(), .to_python()
+of models      params, flops, cache, simulate, kernel
+of questions   compare, crossings, regimes, regime_map, sensitivities, sweep, sweep_to_file, pareto, recommend
+of papers      paper, verify
+of measured    accuracy, fit
+
+help(symsim.Costs) or help(symsim.recommend) tells more of each; every error that a user can cause is a SymsimError.
 """
 
 from importlib import import_module
@@ -33,48 +42,49 @@ if TYPE_CHECKING:
     from symsim.solve.answer import Answer
     from symsim.verification.check import Difference, Verdict
 
-__all__ = [
-    "Accuracy",
-    "Answer",
-    "Cache",
-    "Comparison",
-    "Costs",
-    "Deployment",
-    "Difference",
-    "Formula",
-    "FrontPoint",
-    "KernelCosts",
-    "OwnFit",
-    "Parameters",
-    "Prediction",
-    "Recommendation",
-    "RegimeMap",
-    "Regimes",
-    "Report",
-    "Sensitivity",
-    "StepReport",
-    "SymsimError",
-    "Verdict",
-    "accuracy",
-    "cache",
-    "compare",
-    "compile",
-    "crossings",
-    "fit",
-    "flops",
-    "kernel",
-    "paper",
-    "params",
-    "pareto",
-    "recommend",
-    "regime_map",
-    "regimes",
-    "sensitivities",
-    "simulate",
-    "sweep",
-    "sweep_to_file",
-    "verify",
-]
+    # Names only for type checkers: help(symsim) then is a screen, and not every method of every class.
+    __all__ = [
+        "Accuracy",
+        "Answer",
+        "Cache",
+        "Comparison",
+        "Costs",
+        "Deployment",
+        "Difference",
+        "Formula",
+        "FrontPoint",
+        "KernelCosts",
+        "OwnFit",
+        "Parameters",
+        "Prediction",
+        "Recommendation",
+        "RegimeMap",
+        "Regimes",
+        "Report",
+        "Sensitivity",
+        "StepReport",
+        "SymsimError",
+        "Verdict",
+        "accuracy",
+        "cache",
+        "compare",
+        "compile",
+        "crossings",
+        "fit",
+        "flops",
+        "kernel",
+        "paper",
+        "params",
+        "pareto",
+        "recommend",
+        "regime_map",
+        "regimes",
+        "sensitivities",
+        "simulate",
+        "sweep",
+        "sweep_to_file",
+        "verify",
+    ]
 
 _HOMES = {
     "analysis.comparison": ("Comparison",),
@@ -111,4 +121,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    return sorted(name for names in _HOMES.values() for name in names)

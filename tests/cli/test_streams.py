@@ -59,6 +59,20 @@ def test_an_error_of_any_command_is_json(command: str, capsys: pytest.CaptureFix
     assert err == f"symsim: {found['error']}\n"
 
 
+WITHOUT_ANSWER = [
+    ["solve", "qwen3-8b", "max B subject to TPOT <= 1 us"],
+    ["sweep", "qwen3-8b", "--over", "B=1,2", "--subject-to", "TPOT <= 1 us"],
+    ["predict", "qwen3-8b", "--isl", "1024", "--osl", "128", "--rate", "10000"],
+    ["recommend", "qwen3-8b", "--gpus", "1", "--isl", "1024", "--osl", "128", "--tpot", "1us"],
+]
+
+
+@pytest.mark.parametrize("words", WITHOUT_ANSWER, ids=lambda words: words[0])
+def test_a_question_without_an_answer_is_one_document_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*words, "--device", "h100", "--json"]) == 1
+    assert isinstance(json.loads(capsys.readouterr().out), dict)
+
+
 def test_without_json_an_error_leaves_stdout_empty(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["params", "no-model"]) == 2
     out, err = capsys.readouterr()

@@ -1,5 +1,7 @@
 """Every public object says in one line what it is, and has a table or a formula for notebooks."""
 
+import pydoc
+import re
 import xml.etree.ElementTree
 from collections.abc import Callable
 
@@ -53,7 +55,7 @@ OBJECTS: dict[str, Callable[[], object]] = {
 
 
 def test_every_public_type_is_shown_here() -> None:
-    types = {name for name in symsim.__all__ if isinstance(getattr(symsim, name), type)}
+    types = {name for name in dir(symsim) if isinstance(getattr(symsim, name), type)}
     assert types == {*OBJECTS, "SymsimError"}
 
 
@@ -73,3 +75,9 @@ def test_one_line_and_a_notebook_form(name: str) -> None:
         assert text.startswith("$")
         assert text.endswith("$")
         assert text.count("{") == text.count("}")
+
+
+def test_help_of_the_package_is_a_screen_and_names_every_function() -> None:
+    assert len(pydoc.plain(pydoc.render_doc(symsim)).splitlines()) < 60
+    functions = {name for name in dir(symsim) if name.islower()}
+    assert functions <= set(re.findall(r"\w+", symsim.__doc__ or ""))
