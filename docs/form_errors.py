@@ -16,7 +16,7 @@ from matplotlib import pyplot
 
 from symsim import serving
 from symsim.serving import StepTime
-from symsim.serving.engines import Engine
+from symsim.serving.engines import ServingEngine
 from symsim.serving.lengths import length
 from symsim.serving.workload import Workload
 
@@ -65,7 +65,7 @@ def across(case: Mapping[str, Any]) -> float:
         acceptance=given.get("alpha", 0.0),
     )
     apart = given["kind"] == "disagg"
-    letters = Engine.of(StepTime(**given["decode_step" if apart else "step"]), work).letters
+    letters = ServingEngine.of(StepTime(**given["decode_step" if apart else "step"]), work).letters
     rate = given["lam"] / (given["y"] if apart else 1)
     return rate * (letters["N"] * letters["tau"] + (0.0 if apart else letters["alpha_1"]))
 

@@ -21,7 +21,7 @@ from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import is_signed
 
-MOST_POWER = 4
+_MOST_POWER = 4
 """Sums are multiplied out up to this power."""
 
 
@@ -415,7 +415,7 @@ def _raised(form: Sum, power: Fraction) -> Sum:
         return ()
     if len(form) == 1 and form[0].coefficient > 0:
         return (_monomial(form[0], power),)
-    if power.denominator == 1 and 0 < power <= MOST_POWER:
+    if power.denominator == 1 and 0 < power <= _MOST_POWER:
         product = form
         for _ in range(int(power) - 1):
             product = _times(product, form)

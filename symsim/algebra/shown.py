@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-LONGEST = 240
+_LONGEST = 240
 """Characters of one line at the most."""
 
 
@@ -16,7 +16,7 @@ def one_line(value: object, facts: str) -> str:
     '<int: less than four>'
     """
     text = f"{type(value).__name__}: {' '.join(facts.split())}"
-    return f"<{text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'}>"
+    return f"<{text if len(text) <= _LONGEST else text[: _LONGEST - 3] + '...'}>"
 
 
 def html_table(title: str, rows: Mapping[str, object]) -> str:

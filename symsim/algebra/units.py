@@ -64,7 +64,7 @@ _NUMBER = re.compile(r"\s*([-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*(.*?)
 MAGNITUDE = 60
 """Every quantity but zero is between 10 to the power of minus this and of this: products of a few stay floats."""
 
-LONGEST = 400
+_LONGEST = 400
 """Letters of a number at the most."""
 
 
@@ -76,7 +76,7 @@ def exact_number(text: str) -> Fraction:
     (Fraction(1500, 1), Fraction(1, 10))
     """
     exponent = text.lower().partition("e")[2] or "0"
-    if len(text) <= LONGEST and abs(int(exponent)) <= LONGEST:
+    if len(text) <= _LONGEST and abs(int(exponent)) <= _LONGEST:
         value = Fraction(text)
         if value == 0 or Fraction(1, 10**MAGNITUDE) <= abs(value) <= 10**MAGNITUDE:
             return value

@@ -19,7 +19,7 @@ from symsim.formula.program import program
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.written import Written
 
-LONGEST = 2**18
+_LONGEST = 2**18
 """Crossings are looked for at every whole number up to here, which is beyond every measured row."""
 
 
@@ -156,10 +156,10 @@ def crossings_of(one: ClosedForm, other: ClosedForm, variable: str, **at: int) -
         workload = {name for name in known if is_symbol(name) and symbol_info(name).kind == "workload"}
         raise SymsimError(f"{one.name} has no crossing in {variable}; {did_you_mean(variable, workload)}")
     fixed = {name: value for name, value in at.items() if name in known and name != variable}
-    points = {variable: np.arange(1, LONGEST + 1, dtype=float), **fixed}
+    points = {variable: np.arange(1, _LONGEST + 1, dtype=float), **fixed}
     own = [{name: at for name, at in points.items() if name in form.symbols} for form in (one, other)]
     curves = [
-        np.broadcast_to(form.function(list(held))(*held.values()), (LONGEST,))
+        np.broadcast_to(form.function(list(held))(*held.values()), (_LONGEST,))
         for form, held in zip((one, other), own, strict=True)
     ]
     smaller = curves[1] < curves[0]

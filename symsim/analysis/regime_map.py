@@ -25,10 +25,10 @@ from symsim.formula.scan import Scan, scanned
 from symsim.notation.layout import laid_out
 from symsim.notation.written import Written
 
-FINENESS = 96
+_FINENESS = 96
 """Points of the map along each symbol, spaced by equal ratios."""
 
-Ends = tuple[float | None, float | None]
+AxisEnds = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,9 @@ class RegimeMap:
         }
 
 
-def map_regimes(whole: ClosedForm, variables: tuple[str, str], ranges: tuple[Ends, Ends], **at: float) -> RegimeMap:
+def map_regimes(
+    whole: ClosedForm, variables: tuple[str, str], ranges: tuple[AxisEnds, AxisEnds], **at: float
+) -> RegimeMap:
     """The regime map of a metric in two symbols, as `regimes_along` has it in one.
 
     ranges: from where to where along each; None as in `regimes_along`. at: the point, which fixes all other symbols.
@@ -172,7 +174,7 @@ def map_regimes(whole: ClosedForm, variables: tuple[str, str], ranges: tuple[End
 
 
 def _of_one_count(
-    whole: ClosedForm, variables: tuple[str, str], ranges: tuple[Ends, Ends], at: Mapping[str, float]
+    whole: ClosedForm, variables: tuple[str, str], ranges: tuple[AxisEnds, AxisEnds], at: Mapping[str, float]
 ) -> ClosedForm:
     """The metric of prompts that take as many chunks all over the map. Raises SymsimError where they do not."""
     ends = dict(zip(variables, ranges, strict=True))
@@ -193,7 +195,7 @@ def _grid(name: str, here: float, low: float | None, high: float | None) -> NDAr
     whole = symbol_info(name).integer
     usual = symbol_info(name).range or (here / SPAN, here * SPAN)
     ends = low or usual[0], high or usual[1]
-    spaced = np.geomspace(*ends, FINENESS)
+    spaced = np.geomspace(*ends, _FINENESS)
     return np.unique(np.rint(spaced)) if whole else spaced
 
 

@@ -25,10 +25,10 @@ from symsim.formula.scan import Scan, scanned
 from symsim.notation.layout import laid_out
 from symsim.notation.written import Written
 
-FINENESS = 4001
+_FINENESS = 4001
 """Points between the ends of a real symbol's range, spaced by equal ratios; borders between them are then bisected."""
 
-LONGEST = 2**20
+_LONGEST = 2**20
 """Whole numbers that are looked at, one by one, at the most."""
 
 SPAN = 64.0
@@ -204,12 +204,12 @@ def _whole(variable: str) -> bool:
 
 def _grid(variable: str, here: float, low: float | None, high: float | None) -> NDArray[np.float64]:
     if _whole(variable):
-        first, last = symbol_info(variable).range or (1, LONGEST)
+        first, last = symbol_info(variable).range or (1, _LONGEST)
         ends = low or first, high or max(last, here)
-        if any(end != int(end) for end in ends) or ends[1] - ends[0] >= LONGEST:
-            raise SymsimError(f"{variable} is looked at from one whole number to another, at most {LONGEST:,} of them")
+        if any(end != int(end) for end in ends) or ends[1] - ends[0] >= _LONGEST:
+            raise SymsimError(f"{variable} is looked at from one whole number to another, at most {_LONGEST:,} of them")
         return np.arange(int(ends[0]), int(ends[1]) + 1, dtype=float)
-    return np.geomspace(low or here / SPAN, high or here * SPAN, FINENESS)
+    return np.geomspace(low or here / SPAN, high or here * SPAN, _FINENESS)
 
 
 def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int, stop: int) -> Piece:

@@ -31,7 +31,7 @@ from symsim.tables.table import TableContext, signatures
 STEP = 1e-9
 """How far to either side of a point, relative, its pieces are looked for."""
 
-KINDS = ("workload", "hardware", "convention", "engine")
+_KINDS = ("workload", "hardware", "convention", "engine")
 """Kinds of symbols that are inputs unless others are asked for; sizes of models and deployments are whole numbers."""
 
 
@@ -88,7 +88,7 @@ def ranked_inputs(form: ClosedForm, names: Sequence[str] = (), **at: float) -> t
     missing = [name for name in form.symbols if name not in values]
     if missing:
         raise SymsimError(f"{form.name} needs a value for {', '.join(missing)}")
-    usual = [name for name, info in form.symbols.items() if info.kind in KINDS and name in values]
+    usual = [name for name, info in form.symbols.items() if info.kind in _KINDS and name in values]
     usual += ["default_mfu"] if "default_mfu" not in usual and _defaults(form, values) else []
     known = {**dict.fromkeys([*form.symbols, *usual]), **tables}
     names = [form.bound.same.get(name, name) for name in names]

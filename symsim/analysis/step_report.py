@@ -15,8 +15,8 @@ from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.memory_parts import MemoryParts, memory_parts, shortage
 from symsim.pipeline.replicas import batch_in_words
 
-TIMES = ("ttft", "tpot")
-_FIGURES = (*TIMES, "tgs_prefill", "tgs_decode", "max_batch")
+_TIMES = ("ttft", "tpot")
+_FIGURES = (*_TIMES, "tgs_prefill", "tgs_decode", "max_batch")
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -51,7 +51,7 @@ class StepReport:
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON types, seconds and bytes."""
         told = {**asdict(self), "intervals": {name: [*ends] for name, ends in self.intervals.items()}}
-        return {**told, "binding": {time: self.binding(time) for time in TIMES}}
+        return {**told, "binding": {time: self.binding(time) for time in _TIMES}}
 
 
 def step_report(compiled: Compiled, level: float = 0.9, **at: float) -> StepReport:
@@ -68,7 +68,7 @@ def step_report(compiled: Compiled, level: float = 0.9, **at: float) -> StepRepo
         at={name: used[name] for name in point if name in used},
         figures={name: float(form.evaluate(**points[name])) for name, form in forms.items()},
         intervals={name: ends for name, ends in known.items() if ends is not None},
-        bound={name: _bound(compiled, forms[name], points[name]) for name in TIMES},
+        bound={name: _bound(compiled, forms[name], points[name]) for name in _TIMES},
         memory=memory_parts(compiled, used),
         sentences=tuple(sentence for sentence in told if sentence),
     )

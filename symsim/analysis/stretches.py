@@ -10,7 +10,7 @@ from symsim.algebra.symbols import symbol_info
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 
-MOST = 2
+_MOST = 2
 """Chunks that a prompt is followed to where no range is asked for."""
 
 WRITTEN = 256
@@ -43,11 +43,11 @@ def stretches(
     first, last = symbol_info(variable).range or (1, 2**17)
     if variable == "S":
         size = int(at["T"]) * ranks
-        low, high = int(low or first), int(high or max(at.get(variable, 1), min(last, MOST * size)))
+        low, high = int(low or first), int(high or max(at.get(variable, 1), min(last, _MOST * size)))
         ends = {n: ((n - 1) * size + 1, n * size) for n in range(math.ceil(low / size), math.ceil(high / size) + 1)}
     else:
         length = int(at["S"])
-        fewest = max(first, math.ceil(length / (ranks * MOST)))
+        fewest = max(first, math.ceil(length / (ranks * _MOST)))
         low = int(low or min(at.get(variable, fewest), fewest))
         high = int(high or max(at.get(variable, 1), last))
         most, least = (max(1, math.ceil(length / (ranks * end))) for end in (low, high))

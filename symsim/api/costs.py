@@ -12,7 +12,7 @@ import networkx as nx
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.analysis.comparison import Comparison, Crossing, compare_forms, crossings_of
-from symsim.analysis.regime_map import Ends, RegimeMap, map_regimes
+from symsim.analysis.regime_map import AxisEnds, RegimeMap, map_regimes
 from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity, ranked_inputs
 from symsim.analysis.step_report import StepReport, step_report
@@ -137,7 +137,9 @@ class Costs:
         all. at: `S`, `O`, `budget`, ... as questions name them."""
         return regimes_of_load(self.compiled, variable, low, high, **at)
 
-    def regime_map(self, metric: str, variables: tuple[str, str], ranges: tuple[Ends, Ends], **at: float) -> RegimeMap:
+    def regime_map(
+        self, metric: str, variables: tuple[str, str], ranges: tuple[AxisEnds, AxisEnds], **at: float
+    ) -> RegimeMap:
         """The regime map of a metric in two symbols; see `symsim.regime_map`."""
         return map_regimes(self.compiled.form(metric), variables, ranges, **at)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from symsim.analysis.comparison import Comparison, Crossing
-from symsim.analysis.regime_map import Ends, RegimeMap, map_regimes
+from symsim.analysis.regime_map import AxisEnds, RegimeMap, map_regimes
 from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity
 from symsim.api.costs import Costs
@@ -26,7 +26,9 @@ def regimes(
     return regimes_along(formula.form, variable, low, high, **at)
 
 
-def regime_map(formula: Formula, variables: tuple[str, str], ranges: tuple[Ends, Ends], **at: float) -> RegimeMap:
+def regime_map(
+    formula: Formula, variables: tuple[str, str], ranges: tuple[AxisEnds, AxisEnds], **at: float
+) -> RegimeMap:
     """The regime map of a metric in two symbols, as `regimes` has it in one.
 
     ranges: from where to where along each; None as in `regimes`. at: the point, which fixes all other symbols.

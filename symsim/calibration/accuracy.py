@@ -22,7 +22,7 @@ from symsim.pipeline.pipeline import compile_model
 from symsim.serving.ask import asked
 from symsim.serving.prediction import predicted
 
-PHASES: Mapping[str, str] = {"tpot_s": "decode", "ttft_s": "prefill", "output_tok_s_per_gpu": "both"}
+_PHASES: Mapping[str, str] = {"tpot_s": "decode", "ttft_s": "prefill", "output_tok_s_per_gpu": "both"}
 """Metric -> the phase that it is mostly of."""
 
 _FIGURES = {
@@ -31,12 +31,12 @@ _FIGURES = {
     "output_tok_s_per_gpu": "output_tok_per_s_per_gpu",
 }
 
-KEYS = ("table", "device", "engine", "model", "phase", "split")
+GROUP_KEYS = ("table", "device", "engine", "model", "phase", "split")
 """What a summary may be by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RunRow:
     """A metric of a run, measured and predicted. low, high: the interval, None where nothing is known of it;
     saturated: what is loaded beyond 0.95 of what it can take: its queue, and the time to first token, are not to be
     trusted there."""
@@ -60,12 +60,12 @@ class Row:
         return None if self.low is None or self.high is None else self.low <= self.measured <= self.high
 
     def key(self, name: str) -> str:
-        return PHASES[self.metric] if name == "phase" else str(getattr(self.run, name))
+        return _PHASES[self.metric] if name == "phase" else str(getattr(self.run, name))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         file, _, number = self.run.place.rpartition(":")
-        about = {name: self.key(name) for name in KEYS}
+        about = {name: self.key(name) for name in GROUP_KEYS}
         named = {"file": file, "row": int(number), "metric": self.metric, **about}
         return {
             **named,
@@ -74,7 +74,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class RunSummary:
     """Rows that are alike. median, p90: of abs(predicted/measured - 1); bias: its median with its sign; inside: the
     share of measured values in their interval; width: median of high/low."""
 
@@ -97,7 +97,7 @@ class Summary:
 class Accuracy:
     """rows: of all that could be predicted; refused: why others could not -> how many runs."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[RunRow, ...]
     refused: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __repr__(self) -> str:
@@ -107,25 +107,25 @@ class Accuracy:
         errors = {one.metric: f"{one.median:.1%} in the median, p90 {one.p90:.1%}" for one in self.summary(())}
         return html_table(f"{len(self.rows)} measured figures", errors)
 
-    def summary(self, by: Sequence[str] = KEYS) -> tuple[Summary, ...]:
+    def summary(self, by: Sequence[str] = GROUP_KEYS) -> tuple[RunSummary, ...]:
         """By these of table, device, engine, model, phase and split, each metric apart."""
-        groups: dict[tuple[str, ...], list[Row]] = {}
+        groups: dict[tuple[str, ...], list[RunRow]] = {}
         for row in self.rows:
             groups.setdefault((row.metric, *(row.key(name) for name in by)), []).append(row)
         return tuple(
             _summary(key[0], dict(zip(by, key[1:], strict=True)), rows) for key, rows in sorted(groups.items())
         )
 
-    def as_dict(self, by: Sequence[str] = KEYS) -> dict[str, Any]:
+    def as_dict(self, by: Sequence[str] = GROUP_KEYS) -> dict[str, Any]:
         """Plain JSON types."""
         summary = [one.as_dict() for one in self.summary(by)]
         return {"rows": [row.as_dict() for row in self.rows], "summary": summary, "refused": dict(self.refused)}
 
 
-def _summary(metric: str, key: Mapping[str, str], rows: Sequence[Row]) -> Summary:
+def _summary(metric: str, key: Mapping[str, str], rows: Sequence[RunRow]) -> RunSummary:
     errors = np.array([row.error for row in rows])
     known = [row for row in rows if row.inside is not None]
-    return Summary(
+    return RunSummary(
         key=key,
         metric=metric,
         rows=len(rows),
@@ -148,7 +148,7 @@ def accuracy(files: Sequence[str | Path] = (), *, cost_model: str = "calibrated"
     Raises DataError for a file that is no table of runs.
     """
     paths = [Path(file) for file in files] or shipped_runs()
-    rows: list[Row] = []
+    rows: list[RunRow] = []
     refused: dict[str, int] = {}
     for run in newest(run for path in paths for run in (*read_runs(path), *read_served(path))):
         try:
@@ -158,7 +158,7 @@ def accuracy(files: Sequence[str | Path] = (), *, cost_model: str = "calibrated"
     return Accuracy(rows=tuple(rows), refused=refused)
 
 
-def _rows(run: Run, cost_model: str, level: float) -> Iterable[Row]:
+def _rows(run: Run, cost_model: str, level: float) -> Iterable[RunRow]:
     compiled = _compiled(run.model, run.device, Deployment(**dict(run.deployment), engine=run.engine), cost_model)
     load = {name: value for name, value in run.load.items() if name != DECODE_GPUS}
     figures = predicted(compiled, asked(**load, interval=level))
@@ -170,7 +170,7 @@ def _rows(run: Run, cost_model: str, level: float) -> Iterable[Row]:
     for metric, value in known.items():
         if value is not None and metric in run.measured:
             low, high = figures.intervals.get(_FIGURES[metric], (None, None))
-            yield Row(
+            yield RunRow(
                 run=run,
                 metric=metric,
                 measured=run.measured[metric],

@@ -16,8 +16,8 @@ from symsim.calibration.measured import Array
 from symsim.cost.forms import named_form, numeric_slopes
 from symsim.inputs.extras import load_extra
 
-FOLDS = 4
-MOST = 1000
+_FOLDS = 4
+_MOST = 1000
 """Rows that one fit sees; further ones of the same shapes tell little."""
 
 FEWEST = 3
@@ -95,7 +95,7 @@ def group_quantiles(residual: Array, group: NDArray[np.int64]) -> tuple[float, f
 def _folds(group: NDArray[np.int64]) -> NDArray[np.int64]:
     """Whole groups, dealt over folds in an order drawn once; one group has no fold that leaves it out."""
     names, index = np.unique(group, return_inverse=True)
-    dealt = np.random.default_rng(0).permutation(len(names)) % FOLDS
+    dealt = np.random.default_rng(0).permutation(len(names)) % _FOLDS
     return dealt[index]
 
 
@@ -129,8 +129,8 @@ class _Rows:
 
     def fitted(self, rows: NDArray[np.int64], starts: tuple[Mapping[str, float], ...], extra: int = 1) -> Array:
         """The best point from the form's own start, `starts`, and `extra` drawn ones."""
-        if len(rows) > MOST:
-            rows = np.sort(np.random.default_rng(1).choice(rows, MOST, replace=False))
+        if len(rows) > _MOST:
+            rows = np.sort(np.random.default_rng(1).choice(rows, _MOST, replace=False))
         points = [self.start] if extra or not starts else []
         points += [np.log([start[row.name] for row in self.coefficients]) for start in starts]
         drawn = np.random.default_rng(2)

@@ -16,7 +16,7 @@ from symsim.tables.coefficients import spellings
 
 Array = NDArray[np.float64]
 
-FORMS: Mapping[str, tuple[str, ...]] = {
+KERNEL_FORMS: Mapping[str, tuple[str, ...]] = {
     "gemm": ("gemm", "gemm_quantised", "gemm_quantised_blocks"),
     "attention_prefill": ("attention_prefill",),
     "attention_decode": ("attention_decode",),

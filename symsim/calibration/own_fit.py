@@ -33,7 +33,7 @@ _NINE_OF_TEN = 1.645
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coefficient:
+class OwnCoefficient:
     """value, low, high: nine in ten, SI; before: what it was without the runs; told: whether they tell it."""
 
     name: str
@@ -55,7 +55,7 @@ class OwnFit:
     nine of ten of them; next_run: what to measure next, in words; refused: why runs could not be predicted -> how many.
     """
 
-    coefficients: tuple[Coefficient, ...]
+    coefficients: tuple[OwnCoefficient, ...]
     together: tuple[tuple[str, str], ...]
     errors: Mapping[str, tuple[float, float]]
     ends: Mapping[str, tuple[float, float]]
@@ -162,11 +162,11 @@ def _priors(models: Sequence[Predicted]) -> Mapping[str, Prior]:
     }
 
 
-def _coefficient(name: str, fit: RunFit, before: Prior) -> Coefficient:
+def _coefficient(name: str, fit: RunFit, before: Prior) -> OwnCoefficient:
     reach = np.exp(_NINE_OF_TEN * fit.spread[name])
     value = fit.values[name]
     told = fit.spread[name] < _TOLD * before.spread
-    return Coefficient(
+    return OwnCoefficient(
         name=name, value=value, low=value / reach, high=value * reach, before=before.usual, told=bool(told)
     )
 

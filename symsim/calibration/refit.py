@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from symsim.calibration.fitting import Fit, fit_form
-from symsim.calibration.measured import FORMS, device_numbers, size_arguments, skewed_loads
+from symsim.calibration.measured import KERNEL_FORMS, device_numbers, size_arguments, skewed_loads
 from symsim.inputs.extras import load_extra
 from symsim.paths import CALIBRATION
 from symsim.tables.coefficients import Coefficients, write_coefficients
@@ -45,15 +45,15 @@ def candidates(op: str, case: Mapping[str, str]) -> tuple[str, ...]:
     """The forms that may describe a case; the one with the smallest held-out error is taken."""
     match op:
         case "gemm":
-            return FORMS[op][:1] if case["dtype"] in ("bfloat16", "int8_wo", "int4_wo") else FORMS[op][1:]
+            return KERNEL_FORMS[op][:1] if case["dtype"] in ("bfloat16", "int8_wo", "int4_wo") else KERNEL_FORMS[op][1:]
         case "moe":
-            return FORMS[op] if case["device"] in ("l40s", "rtx_pro_6000_server") else FORMS[op][:1]
+            return KERNEL_FORMS[op] if case["device"] in ("l40s", "rtx_pro_6000_server") else KERNEL_FORMS[op][:1]
         case "gdn":
-            return FORMS[op][1:] if case["op"].startswith("conv") else FORMS[op][:1]
+            return KERNEL_FORMS[op][1:] if case["op"].startswith("conv") else KERNEL_FORMS[op][:1]
         case "collectives":
-            return FORMS[op][:1] if case["op"] == "all_reduce" else FORMS[op][1:]
+            return KERNEL_FORMS[op][:1] if case["op"] == "all_reduce" else KERNEL_FORMS[op][1:]
         case _:
-            return FORMS[op]
+            return KERNEL_FORMS[op]
 
 
 def pandas() -> Any:
@@ -137,10 +137,10 @@ def main(words: list[str] | None = None) -> int:
     """Refit every table of a folder, or one."""
     parser = argparse.ArgumentParser(prog="python -m symsim.calibration.refit", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--op", choices=tuple(FORMS))
+    parser.add_argument("--op", choices=tuple(KERNEL_FORMS))
     parser.add_argument("--out", type=Path, default=CALIBRATION)
     options = parser.parse_args(words)
-    for op in FORMS if options.op is None else (options.op,):
+    for op in KERNEL_FORMS if options.op is None else (options.op,):
         path = next((path for path in options.folder.glob(f"{op}.csv*")), None)
         if path is None:
             continue

@@ -22,7 +22,7 @@ from symsim.paths import CALIBRATION
 from symsim.tables.coefficients import spellings
 from symsim.tables.engine_times import EngineTimes, architecture_of, read_times, write_times
 
-HEADER = """\
+_HEADER = """\
 # Times of engines, written by `python -m symsim.calibration.refit_runs`; README.md explains each figure. Fitted on
 # runs published by SemiAnalysis InferenceX, inference-sim and gpustack (both Apache-2.0): those with `split` = fit."""
 
@@ -62,7 +62,7 @@ def times_of(engine: str, architecture: str, fit: RunFit, every: Sequence[RunFit
     """A fit with its errors on set-ups that were left out; every: fits of all engines, within whose ends together one
     of few set-ups cannot be told to be."""
     ends = {metric: _ends([fit], metric) for metric in ERRORS}
-    if len(set(fit.setups)) < FEW:
+    if len(set(fit.setups)) < _FEW:
         pooled = {metric: _ends(every, metric) for metric in ERRORS}
         ends = {
             metric: (min(low, pooled[metric][0]), max(high, pooled[metric][1])) for metric, (low, high) in ends.items()
@@ -87,7 +87,7 @@ def times_of(engine: str, architecture: str, fit: RunFit, every: Sequence[RunFit
     )
 
 
-FEW = 5
+_FEW = 5
 """Set-ups below which what was left out says little about others."""
 
 
@@ -125,7 +125,7 @@ def main(words: list[str] | None = None) -> int:
             f"{one.engine} {one.architecture}: {one.rows} runs of {one.setups} set-ups; left out: median "
             f"{one.median:.1%}, p90 {one.p90:.1%}; {one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}"
         )
-    write_times(options.out, [*(one for one in kept if one.engine != options.only), *own], HEADER)
+    write_times(options.out, [*(one for one in kept if one.engine != options.only), *own], _HEADER)
     return 0
 
 

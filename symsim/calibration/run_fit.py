@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from symsim.calibration.run_model import Predicted, Values
+from symsim.calibration.measured import Array
+from symsim.calibration.run_model import Predicted, RunValues
 from symsim.calibration.runs import Run
 from symsim.inputs.extras import load_extra
 from symsim.serving.model_step import HOST
 
-Array = NDArray[np.float64]
-
-FOLDS = 5
+_FOLDS = 5
 
 ERRORS: Mapping[str, float] = {"tpot_s": 0.06, "ttft_s": 0.2}
 """Metric -> log error that counts as one standard deviation; beyond it a run counts for less and less."""
@@ -74,7 +72,7 @@ PRIORS: Mapping[str, Prior] = {
 measured alone on the device are within what forms leave, and row-wise ones are often fused. What a collective waits
 besides and launches without a graph cannot be told from these by runs, and are zero unless stated."""
 
-WIDE = 0.6
+_WIDE = 0.6
 """Spread of the logarithm of how much slower kernels are where another device's stand in for all of them."""
 
 
@@ -100,7 +98,7 @@ def priors(
         usual = _fitted(others, PRIORS, rounds=_ROUNDS - 1)[0]
         known |= {name: _borrowed(name, usual[name], alike=alike) for name in known if name not in LOCAL}
     if not measured:
-        known |= {name: Prior(one.usual, WIDE) for name, one in known.items() if name.startswith("slow")}
+        known |= {name: Prior(one.usual, _WIDE) for name, one in known.items() if name.startswith("slow")}
         known["launch_gap"] = Prior(2e-6, 1.5)
     return known
 
@@ -120,14 +118,14 @@ class RunFit:
     correlation: of those logarithms, in the order of values; errors: metric -> log of measured over predicted of the
     runs of set-ups that were left out, of which setups is the set-up of each."""
 
-    values: Values
-    spread: Values
+    values: RunValues
+    spread: RunValues
     correlation: Array
     errors: Mapping[str, Array]
     setups: tuple[str, ...]
 
 
-def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: int = FOLDS) -> RunFit:
+def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: int = _FOLDS) -> RunFit:
     """Fit the coefficients of one engine on one architecture."""
     setups = [one.run.setup for one in runs]
     values, hessian = _fitted(runs, known)
@@ -161,8 +159,8 @@ def _folds(setups: Sequence[str], folds: int) -> list[int]:
 
 
 def _fitted(
-    runs: Sequence[Predicted], known: Mapping[str, Prior], weighed: Values | None = None, rounds: int = _ROUNDS
-) -> tuple[Values, Array]:
+    runs: Sequence[Predicted], known: Mapping[str, Prior], weighed: RunValues | None = None, rounds: int = _ROUNDS
+) -> tuple[RunValues, Array]:
     """The coefficients, and the second derivative of half the squares by their logarithms.
 
     weighed: coefficients by which runs that are far off count for less; by those of a first round unless given.

@@ -19,7 +19,7 @@ from symsim.serving.aggregated import deployed, served
 from symsim.serving.ask import asked
 from symsim.serving.model_step import HOST, Host, engine_of
 
-Values = Mapping[str, float]
+RunValues = Mapping[str, float]
 
 _TANGENT = 256.0
 
@@ -29,7 +29,7 @@ class Predicted:
     """A run, and its metrics at coefficients; those that are not measured are left out."""
 
     run: Run
-    at: Callable[[Values], Mapping[str, float]]
+    at: Callable[[RunValues], Mapping[str, float]]
 
 
 def run_models(runs: Iterable[Run]) -> tuple[list[Predicted], dict[str, int]]:
@@ -66,14 +66,14 @@ def _unit(name: str) -> str:
     return " s" if TIMES[name] == "s" else ""
 
 
-def _metrics(compiled: Compiled, run: Run) -> Callable[[Values], Mapping[str, float]]:
+def _metrics(compiled: Compiled, run: Run) -> Callable[[RunValues], Mapping[str, float]]:
     ask = asked(**run.load)
     first = deployed(compiled, ask)
     if first.places < 1:
         raise SymsimError(served(first).sentence)
     engines, gpus = first.layout.engines, compiled.deployment.world_size
 
-    def at(values: Values) -> Mapping[str, float]:
+    def at(values: RunValues) -> Mapping[str, float]:
         times = {name: value for name, value in values.items() if name not in HOST}
         step = replace(first.step, iteration=partial(first.step.iteration, **times), host=Host.of(values))
         batch = min(first.places, _TANGENT * first.layout.replicas)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from symsim.errors import DataError
 from symsim.paths import display_path, read_text
 
-METRICS = ("tpot_s", "ttft_s", "output_tok_s_per_gpu")
+_METRICS = ("tpot_s", "ttft_s", "output_tok_s_per_gpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +172,10 @@ def _plain(rows: Iterable[Mapping[str, str]], path: Path, stated: Mapping[str, A
     for number, row in enumerate(rows, 2):
         place = f"{display_path(path)}:{number}"
         load = {name: kind(float(row[name])) for name, kind in _LOAD.items() if row.get(name)}
-        measured = {name: float(row[name]) for name in METRICS if row.get(name)}
+        measured = {name: float(row[name]) for name in _METRICS if row.get(name)}
         if not {"isl", "osl"} <= set(load) or len({"concurrency", "rate"} & set(load)) != 1 or not measured:
             raise DataError(
-                f"{place}: a run has isl, osl, one of concurrency and rate, and one of {', '.join(METRICS)}"
+                f"{place}: a run has isl, osl, one of concurrency and rate, and one of {', '.join(_METRICS)}"
             )
         yield _run(place, load, measured, stated)
 

@@ -24,8 +24,8 @@ _ENGINES = {
 }
 """Engines of the table -> whose times and kernels stand for theirs."""
 
-EXPERTS = 256
-WIDE = 16
+_EXPERTS = 256
+_WIDE = 16
 """GPUs that share experts, from which engines send tokens to them one by one (DeepEP, NVLink all-to-all)."""
 
 DECODE_GPUS = "decode_gpus"
@@ -128,7 +128,7 @@ def _workers(row: Mapping[str, str], side: str) -> str:
     if row[f"{side}_dp_attention"] == "1":
         replicas = gpus or max(tp, ep)
         ep = replicas if ep == 1 else ep
-        wide = f",comm=deepep,redundant_experts={-EXPERTS % ep}" if ep >= WIDE else ""
+        wide = f",comm=deepep,redundant_experts={-_EXPERTS % ep}" if ep >= _WIDE else ""
         return f"{count} x tp=1,dp={replicas},ep={ep}{wide}"
     return f"{count} x tp={tp},ep={ep}" if ep <= tp else f"{count} x tp={tp},dp={ep // tp},ep={ep}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symsim.calibration.accuracy import KEYS, Accuracy, accuracy
+from symsim.calibration.accuracy import GROUP_KEYS, Accuracy, accuracy
 from symsim.command.flags import add_json, add_plot, note, write_json
 from symsim.errors import SymsimError, did_you_mean
 from symsim.inputs.cost_model import COST_MODELS
@@ -15,7 +15,7 @@ from symsim.render.terminal import write_table
 def add(commands: Any) -> None:
     ask = commands.add_parser("accuracy", help="predictions beside measured runs: how far off, how sure")
     ask.add_argument("files", metavar="FILE", nargs="*", help="tables of measured runs (default: those that ship)")
-    ask.add_argument("--by", default="table,device,engine", metavar="NAMES", help=f"of {', '.join(KEYS)}")
+    ask.add_argument("--by", default="table,device,engine", metavar="NAMES", help=f"of {', '.join(GROUP_KEYS)}")
     ask.add_argument("--cost-model", default="calibrated", choices=sorted(set(COST_MODELS) - {"infersim"}))
     ask.add_argument("--interval", type=float, default=0.9, metavar="0.9", help="level of intervals")
     add_plot(ask, "predicted against measured")
@@ -35,8 +35,8 @@ def _accuracy(
 ) -> int:
     names = tuple(filter(None, by.split(",")))
     for name in names:
-        if name not in KEYS:
-            raise SymsimError(f"--by: there is no {name}; {did_you_mean(name, KEYS)}")
+        if name not in GROUP_KEYS:
+            raise SymsimError(f"--by: there is no {name}; {did_you_mean(name, GROUP_KEYS)}")
     found = accuracy(files, cost_model=cost_model, level=interval)
     if plot is not None:
         from symsim.render.accuracy import save_accuracy

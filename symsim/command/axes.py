@@ -11,7 +11,7 @@ from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError
 from symsim.serving.points import LOADS
 
-LONGEST = 10**6
+_LONGEST = 10**6
 """Values of one axis at the most; a range with more is taken for a slip."""
 
 
@@ -40,8 +40,8 @@ def _range(name: str, values: str, text: str) -> Any:
     if len(step) > 1 or not low <= high or not by > (1 if factor else 0):
         raise SymsimError(f"--over {text!r}: expected low:high, low:high:step or low:high:*factor, low not above high")
     count = np.log(high / low) / np.log(by) if factor else (high - low) / by
-    if count > LONGEST:
-        raise SymsimError(f"--over {text!r} has {count + 1:,.0f} values, more than {LONGEST:,}; give a step")
+    if count > _LONGEST:
+        raise SymsimError(f"--over {text!r} has {count + 1:,.0f} values, more than {_LONGEST:,}; give a step")
     steps = np.arange(int(count + 1e-9) + 1)
     found = low * np.power(float(by), steps) if factor else low + steps * by
     return np.unique(np.rint(found).astype(int)) if _whole(name) else found

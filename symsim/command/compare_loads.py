@@ -65,10 +65,10 @@ def compare_loads(
     return 1 if all(one.sentence for one in figures) else 0
 
 
-Served = Callable[[Mapping[str, float]], Figures]
+_Served = Callable[[Mapping[str, float]], Figures]
 
 
-def _served(name: str, asked: Mapping[str, Any], subjects: Callable[[str], dict[str, Any]]) -> Served:
+def _served(name: str, asked: Mapping[str, Any], subjects: Callable[[str], dict[str, Any]]) -> _Served:
     """Figures of one side at other values of the load."""
     ways, queues = name in WAYS, alternatives("wait")
     costs: Costs = compiled(subjects("" if ways or name in queues else name))
@@ -115,7 +115,7 @@ def _gpus(costs: Costs, asked: Mapping[str, Any], given: Mapping[str, Any]) -> i
 _FLAGS = {"S": "isl", "O": "osl", "hit": "prefix_hit"}
 
 
-def _crossed(served: list[Served], variable: str, metric: str, asked: Mapping[str, Any]) -> list[tuple[float, str]]:
+def _crossed(served: list[_Served], variable: str, metric: str, asked: Mapping[str, Any]) -> list[tuple[float, str]]:
     if key(metric) not in METRICS:
         raise SymsimError(f"requests have no metric {metric}; {did_you_mean(key(metric), METRICS)}")
     if variable not in UNKNOWNS or variable in ("B", "x", "y", "world_size"):

@@ -21,14 +21,14 @@ from symsim.serving.forms import Check, all_forms
 from symsim.tables.table import rows, signatures
 
 
-class Quantity(NamedTuple):
+class _Quantity(NamedTuple):
     """An amount in SI units: a number in JSON, with a prefix and its unit in a table."""
 
     amount: Fraction
     unit: str
 
 
-Cell = str | int | Quantity | None
+Cell = str | int | _Quantity | None
 Listed = tuple[tuple[str, ...], Sequence[tuple[Cell, ...]]]
 """Head and rows."""
 
@@ -51,7 +51,7 @@ def _list(*, what: str, json: bool) -> int:
 
 
 def _plain(cell: Cell) -> str | int | float | None:
-    if not isinstance(cell, Quantity):
+    if not isinstance(cell, _Quantity):
         return cell
     return int(cell.amount) if cell.amount.denominator == 1 else float(cell.amount)
 
@@ -60,7 +60,7 @@ def _shown(cell: Cell) -> str:
     match cell:
         case None:
             return ""
-        case Quantity(amount, unit):
+        case _Quantity(amount, unit):
             return format_quantity(amount, unit)
         case int():
             return f"{cell:,}"
@@ -95,7 +95,7 @@ def _devices() -> Listed:
     found: list[tuple[Cell, ...]] = []
     for name in bundled_devices():
         device = load_device(name)
-        figures = [Quantity(device.figures[f], unit) if f in device.figures else None for f, unit in fields]
+        figures = [_Quantity(device.figures[f], unit) if f in device.figures else None for f, unit in fields]
         found.append((name, device.name, *figures, " ".join(device.precisions), device.source))
     return head, found
 
@@ -104,7 +104,7 @@ def _engines() -> Listed:
     found: list[tuple[Cell, ...]] = []
     for name in bundled_engines():
         engine = load_engine(name)
-        figures = [Quantity(engine.figures[field], unit) for field, unit in FIELDS.items()]
+        figures = [_Quantity(engine.figures[field], unit) for field, unit in FIELDS.items()]
         found.append((name, engine.name, engine.version, *figures, engine.unused, engine.source))
     return ("engine", "name", "version", *FIELDS, "leaves unused", "source"), found
 

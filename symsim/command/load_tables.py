@@ -46,7 +46,7 @@ def _cell(value: float | None, unit: str) -> str:
     return "" if value is None else format_quantity(value, unit, 4)
 
 
-PRINTED = 60
+_PRINTED = 60
 """Points of a sweep that are printed."""
 
 
@@ -59,11 +59,11 @@ def write_load_sweep(found: LoadSweep, front: Sequence[FrontPoint] | None) -> No
             *(_cell(row.values[name], unit) for name, unit in found.units.items()),
             row.reason,
         ]
-        for row in found.rows[:PRINTED]
+        for row in found.rows[:_PRINTED]
     ]
     write_table((*found.axes, *found.units, "reason"), rows)
-    if len(found.rows) > PRINTED:
-        print(f"... {len(found.rows) - PRINTED:,} more; write them all with --out FILE.parquet")
+    if len(found.rows) > _PRINTED:
+        print(f"... {len(found.rows) - _PRINTED:,} more; write them all with --out FILE.parquet")
     if front is not None:
         print("\nPareto front")
         points = [

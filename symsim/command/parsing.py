@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from symsim.command.examples import EXAMPLES
 from symsim.errors import SymsimError, did_you_mean
 
-GROUPS: Mapping[str, tuple[str, ...]] = {
+COMMAND_GROUPS: Mapping[str, tuple[str, ...]] = {
     "choose and size a deployment": ("recommend", "report", "predict", "solve", "sweep", "compare", "simulate"),
     "read the formula": ("formula", "regimes", "sensitivity", "verify", "graph", "kernel"),
     "look at a model": ("params", "flops", "cache", "new-model", "check-model"),
@@ -20,7 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 
 COMMANDS: Mapping[str, str] = {
-    name: "listing" if name == "list" else name.replace("-", "_") for group in GROUPS.values() for name in group
+    name: "listing" if name == "list" else name.replace("-", "_") for group in COMMAND_GROUPS.values() for name in group
 }
 """What is typed -> its module in symsim/command. Only the one that is asked for is imported: that starts sooner."""
 
@@ -93,6 +93,6 @@ def _parsers(
 
 def _overview(lines: Mapping[str, str]) -> str:
     said = ["A symbolic cost-model compiler for LLM inference."]
-    for group, names in GROUPS.items():
+    for group, names in COMMAND_GROUPS.items():
         said += ["", f"{group}:", *(f"  {name:<12} {lines[name]}" for name in names if name in lines)]
     return "\n".join(said)

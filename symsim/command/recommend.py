@@ -15,7 +15,7 @@ from symsim.render.fronts import save_front
 from symsim.render.style import check_ending
 from symsim.render.terminal import table_text, write_front
 from symsim.search.recommend import MODES, Recommendation, recommend
-from symsim.search.rows import Row
+from symsim.search.rows import RecommendedRow
 
 _ASKED = ("gpus", "ttft", "tpot", "rate", "users", "mode", "top")
 _WORKLOAD = ("isl", "osl", "budget", "prefix_hit", "drafts", "acceptance", "max_running", "price")
@@ -82,7 +82,7 @@ def screen(found: Recommendation, *, launch: bool = False) -> Iterator[str]:
 _HEAD = ("", "deployment", "x", "users", "tok/s/GPU", "TTFT", "TPOT", "free", "$/Mtok", "binds")
 
 
-def _cells(number: int, row: Row) -> tuple[str, ...]:
+def _cells(number: int, row: RecommendedRow) -> tuple[str, ...]:
     figures, free = row.figures, row.figures.memory["free"]
     return (
         str(number),

@@ -21,7 +21,7 @@ from symsim.command.subject import add_at, add_metric, add_subject, compiled, no
 from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
 from symsim.pipeline.memory_parts import shortage
-from symsim.render.curves import Band, save_plane, save_regimes
+from symsim.render.curves import IntervalBand, save_plane, save_regimes
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, others_text, point_text, told_regions
 from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, range_text
 from symsim.render.roofline import save_roofline
@@ -29,7 +29,7 @@ from symsim.render.style import check_ending
 from symsim.render.terminal import write_table
 from symsim.serving.points import LOADS, SYNONYMS
 
-LONGEST = 120
+_LONGEST = 120
 """Characters of a formula in a table; one of measured rows has fewer, one of fitted times may have thousands."""
 
 
@@ -114,14 +114,14 @@ def _fits(costs: Costs, found: Regimes) -> float | None:
     return costs.max_batch.evaluate(**{name: int(found.at[name]) for name in lengths}) if whole else None
 
 
-def _band(formula: Formula, found: Regimes) -> Band | None:
+def _band(formula: Formula, found: Regimes) -> IntervalBand | None:
     """The interval of a workload symbol's points, where there is one."""
     if found.variable not in INPUTS or formula.interval(**_own(formula, found.at)) is None:
         return None
     low, high = found.pieces[0].low, found.pieces[-1].high
     points = [float(x) for x in np.unique(np.rint(np.geomspace(low, high, 16)))]
     ends = [formula.interval(**_own(formula, {**found.at, found.variable: int(x)})) or (math.nan,) * 2 for x in points]
-    return Band(at=points, low=[end[0] for end in ends], high=[end[1] for end in ends])
+    return IntervalBand(at=points, low=[end[0] for end in ends], high=[end[1] for end in ends])
 
 
 def _own(formula: Formula, at: Mapping[str, float]) -> Mapping[str, float]:
@@ -226,7 +226,7 @@ def _write_map(found: RegimeMap) -> None:
 
 def _short(formula: str) -> str:
     """What fits in a table; `--format json` and `latex` have the whole."""
-    return formula if len(formula) <= LONGEST else f"{formula[:LONGEST].rsplit(' ', 1)[0]} ..."
+    return formula if len(formula) <= _LONGEST else f"{formula[:_LONGEST].rsplit(' ', 1)[0]} ..."
 
 
 def _distance(found: Regimes) -> str:

@@ -19,7 +19,7 @@ from symsim.pipeline.pipeline import STEPS
 from symsim.pipeline.replicas import replicas_in_words
 from symsim.quantization.kv_cache import kv_layouts
 
-PRECISIONS = get_args(Precision)
+_PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
 _ENGINE = f"serving engine that plans the memory: {', '.join(bundled_engines())}, or a TOML"
 GEMM_HELP = f"bf16, fp8, fp4, int8 or `weights x activations` as `mxfp4 x mxfp8`{_DEFAULT}"

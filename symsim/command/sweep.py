@@ -26,15 +26,15 @@ from symsim.render.fronts import save_front
 from symsim.render.latex_tables import tabular
 from symsim.render.style import check_ending as check_picture
 from symsim.render.terminal import write_table
-from symsim.search.blocks import FEASIBLE, Block
+from symsim.search.blocks import FEASIBLE, SweepBlock
 from symsim.search.files import check_ending, write
 from symsim.search.load_sweep import is_of_load, sweep_loads, write_rows
 from symsim.search.pareto import NEEDS, FrontPoint
-from symsim.search.plan import Plan, plan_sweep, stand_ins
-from symsim.search.run import Summary, blocks_of, rows_of, run_blocks, summary_of
+from symsim.search.plan import SweepPlan, plan_sweep, stand_ins
+from symsim.search.run import SweepSummary, blocks_of, rows_of, run_blocks, summary_of
 from symsim.serving.points import SYNONYMS, key
 
-PRINTED = 40
+_PRINTED = 40
 """Points of a sweep that are printed one by one; larger ones are summed up."""
 
 FRONT = 25
@@ -95,7 +95,7 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
         if out is not None:
             write(plan, blocks, out)
         for block in blocks:  # what is not written is gone through for the summary, and kept where it is printed
-            rows += rows_of(plan, block) if options["json"] or plan.points <= PRINTED else []
+            rows += rows_of(plan, block) if options["json"] or plan.points <= _PRINTED else []
     front = summary.front.points if wants_front and summary.front is not None else []
     if options["plot"] is not None:
         fronts = {} if summary.fronts is None else {name: one.points for name, one in summary.fronts.items()}
@@ -120,9 +120,9 @@ def _latex(over: Sequence[str], names: Sequence[str], options: Mapping[str, Any]
     if others := [f"--{name}" for name in ("json", "plot", "pareto") if options[name]]:
         raise SymsimError(f"--format latex prints a table alone; ask for {' and '.join(others)} apart")
     plans = [_planned(_axes(over), names, {**options, "model": model}) for model in options["model"].split(",")]
-    if (points := sum(plan.points for plan in plans)) > PRINTED:
+    if (points := sum(plan.points for plan in plans)) > _PRINTED:
         raise SymsimError(
-            f"--format latex: a table of {points:,} points is too long for a page; ask for {PRINTED} at most"
+            f"--format latex: a table of {points:,} points is too long for a page; ask for {_PRINTED} at most"
         )
     dims = [name for name in plans[0].dims if name not in plans[0].scalars]
     rows = [
@@ -140,7 +140,7 @@ def _latex(over: Sequence[str], names: Sequence[str], options: Mapping[str, Any]
     return 0
 
 
-def _in_latex(plan: Plan, row: Mapping[str, Any]) -> list[str]:
+def _in_latex(plan: SweepPlan, row: Mapping[str, Any]) -> list[str]:
     """Metrics of a point with three digits, enough to compare."""
     return ["--" if row[name] is None else f"${quantity(row[name], unit, 3)}$" for name, unit in plan.units.items()]
 
@@ -168,7 +168,7 @@ def _of_load(axes: Mapping[str, Any], metrics: str, out: str | None, options: Ma
 LOAD_METRICS = "ttft,tpot,requests/s,tokens/s/user,tokens/s/gpu,cost"
 
 
-def _planned(grid: Mapping[str, Any], metrics: Sequence[str], options: Mapping[str, Any]) -> Plan:
+def _planned(grid: Mapping[str, Any], metrics: Sequence[str], options: Mapping[str, Any]) -> SweepPlan:
     chosen: Any = {
         name: options[name] for name in ("subject_to", "cost_model", "tables", "fallback", "graphs", "backend")
     }
@@ -201,7 +201,7 @@ def _executor(dask: str | None) -> Generator[Executor | None]:
         yield client.get_executor()
 
 
-def _with_progress(plan: Plan, blocks: Iterator[Block]) -> Iterator[Block]:
+def _with_progress(plan: SweepPlan, blocks: Iterator[SweepBlock]) -> Iterator[SweepBlock]:
     """A progress bar on a terminal."""
     if not sys.stderr.isatty():
         yield from blocks
@@ -214,14 +214,16 @@ def _with_progress(plan: Plan, blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 def _document(
-    plan: Plan, summary: Summary, rows: Sequence[Mapping[str, Any]], front: Sequence[FrontPoint]
+    plan: SweepPlan, summary: SweepSummary, rows: Sequence[Mapping[str, Any]], front: Sequence[FrontPoint]
 ) -> dict[str, Any]:
     counts = {plan.reasons[code]: count for code, count in sorted(summary.counts.items())}
     head = {"subject": plan.subject, "units": dict(plan.units), "assumed": dict(plan.assumed), "points": plan.points}
     return {**head, "counts": counts, "rows": list(rows), "front": [asdict(point) for point in front]}
 
 
-def _print(plan: Plan, summary: Summary, rows: Sequence[Mapping[str, Any]], front: Sequence[FrontPoint]) -> None:
+def _print(
+    plan: SweepPlan, summary: SweepSummary, rows: Sequence[Mapping[str, Any]], front: Sequence[FrontPoint]
+) -> None:
     feasible = summary.counts.get(FEASIBLE, 0)
     print(f"{plan.subject}: {feasible:,} of {plan.points:,} points are feasible")
     for code, count in sorted(summary.counts.items()):
@@ -249,7 +251,7 @@ def _print(plan: Plan, summary: Summary, rows: Sequence[Mapping[str, Any]], fron
         write_table(("tokens/s of a user", "tokens/s of a GPU", *dims), rates)
 
 
-def _values(plan: Plan, row: Mapping[str, Any]) -> list[str]:
+def _values(plan: SweepPlan, row: Mapping[str, Any]) -> list[str]:
     return ["" if row[name] is None else format_quantity(row[name], unit, 6) for name, unit in plan.units.items()]
 
 

@@ -10,7 +10,7 @@ from sympy import Expr
 
 from symsim.algebra.symbols import coefficient_symbol, symbol
 from symsim.cost.engine_terms import EngineTerms
-from symsim.cost.forms import HARDWARE, named_form
+from symsim.cost.forms import HARDWARE_NAMES, named_form
 from symsim.cost.kernel_cost import Cost, in_bytes
 from symsim.cost.operators import Operator, dtypes_of, operators
 from symsim.language.symbolic import Scope, expression
@@ -48,7 +48,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class KernelPlan:
     """kinds: the fitted kernels of a device and an engine by what they are; gemm: what weights of the deployment's own
     precision are multiplied in; engine: what it adds to them, None where every constant of an engine is zero."""
 
@@ -72,7 +72,7 @@ def key_of(row: Operator, dtype: str) -> Key:
     return row.table, "/".join(filter(None, (row.phase, *row.operations))), dtype
 
 
-def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: Plan) -> Mapping[str, tuple[Expr, Fitted]]:
+def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) -> Mapping[str, tuple[Expr, Fitted]]:
     """Operator -> seconds of one execution, and the kernel that stands in for it.
 
     Raises UndefinedName at its place in the text of a form or of the table of operators.
@@ -116,7 +116,7 @@ def seconds(
 ) -> Expr:
     """One execution of an operator. scope: sizes of its kernel and its step; coefficients: symbols, or numbers;
     optional: the iteration may hold none of its step, where sizes are zero and forms would divide by them."""
-    hardware = {**{name: symbol(name) for name in HARDWARE}, **dict(fitted.numbers)}
+    hardware = {**{name: symbol(name) for name in HARDWARE_NAMES}, **dict(fitted.numbers)}
     sizes = {name: expression(size, scope) for name, size in row.sizes.items()}
     amounts: dict[str, Expr] = {
         "flops": cost.total_flops,

@@ -15,7 +15,7 @@ from symsim.cost.metrics import PricedStep, derivation
 from symsim.model.op_graph import Guard
 
 TOKENS, LENGTH, PAST = symbol("T"), symbol("S"), symbol_or_zero("past")
-LAST = step_symbol("T_last")
+_LAST = step_symbol("T_last")
 """The tokens of the last chunk, a step of the metric with its chunks written out."""
 
 
@@ -50,11 +50,11 @@ class Chunks:
 
         Chunks share the steps in which they are alike: full ones all that does not see the tokens before them.
         """
-        last = Step(LAST, LENGTH / self.ranks - (count - 1) * TOKENS, "tokens", "tokens of the last chunk", _LATEX)
+        last = Step(_LAST, LENGTH / self.ranks - (count - 1) * TOKENS, "tokens", "tokens of the last chunk", _LATEX)
         steps: dict[tuple[Symbol, Expr], Step] = {}
         times: list[Expr] = []
         for number in range(1, count + 1):
-            tokens = LAST if number == count else TOKENS
+            tokens = _LAST if number == count else TOKENS
             values: dict[Expr, Expr] = {PAST: (number - 1) * self.ranks * TOKENS, TOKENS: tokens}
             for step in self.chunk.steps:
                 expr = substitute(step.expr, values)

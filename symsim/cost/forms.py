@@ -18,11 +18,11 @@ from sympy import Expr, Rational, Symbol
 from symsim.algebra.symbols import power, symbol
 from symsim.errors import DataError, did_you_mean
 from symsim.inputs.kept import kept
-from symsim.language.form_text import NORM, Coefficient, FormText, parse_forms
+from symsim.language.form_text import NORM, Coefficient, KernelFormText, parse_kernel_forms
 from symsim.language.symbolic import Scope, expression
 from symsim.paths import CALIBRATION, display_path, read_text
 
-HARDWARE = ("hbm_bandwidth", "nvlink_bandwidth", "sm_count")
+HARDWARE_NAMES = ("hbm_bandwidth", "nvlink_bandwidth", "sm_count")
 """Symbols of the table that forms may name."""
 
 OF_A_KERNEL = ("peak", "l2", "b_w", "b_a", "b_kv")
@@ -37,10 +37,10 @@ _ROOFLINE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class KernelForm:
     """A form, by its text."""
 
-    text: FormText
+    text: KernelFormText
 
     @property
     def name(self) -> str:
@@ -81,7 +81,10 @@ class Form:
     def names(self) -> Mapping[str, Symbol]:
         """A positive Symbol for every size, coefficient and number of the device."""
         own = (*self.text.sizes, *self.coefficients, *OF_A_KERNEL)
-        return {**{name: symbol(name) for name in HARDWARE}, **{name: Symbol(name, positive=True) for name in own}}
+        return {
+            **{name: symbol(name) for name in HARDWARE_NAMES},
+            **{name: Symbol(name, positive=True) for name in own},
+        }
 
 
 def _number(value: object) -> Expr:
@@ -102,23 +105,23 @@ def _pnorm(exponent: Expr, *terms: Expr) -> Expr:
 
 
 @cache
-def forms() -> Mapping[str, Form]:
+def forms() -> Mapping[str, KernelForm]:
     """Name -> form, of every file in calibration/forms."""
-    found: dict[str, Form] = {}
+    found: dict[str, KernelForm] = {}
     for path in sorted((CALIBRATION / "forms").glob("*.form")):
         for text in _parsed(read_text(path), display_path(path)):
             if text.name in found:
                 raise DataError(f"{text.span}: form {text.name} is also in {found[text.name].text.span}")
-            found[text.name] = Form(text)
+            found[text.name] = KernelForm(text)
     return found
 
 
-def _parsed(text: str, path: str) -> tuple[FormText, ...]:
+def _parsed(text: str, path: str) -> tuple[KernelFormText, ...]:
     """Kept between processes, as graphs are."""
-    return kept(("kernel forms", text, path), lambda: parse_forms(text, path))
+    return kept(("kernel forms", text, path), lambda: parse_kernel_forms(text, path))
 
 
-def named_form(name: str) -> Form:
+def named_form(name: str) -> KernelForm:
     """A form. Raises DataError with the nearest known names."""
     if name not in forms():
         raise DataError(f"there is no form {name}; {did_you_mean(name, forms())}")

@@ -10,7 +10,7 @@ from sympy import Expr
 
 from symsim.algebra.symbols import LINKS, symbol, weight_symbol
 from symsim.errors import Span, UndefinedName, did_you_mean
-from symsim.language.symbolic import Priced, Scope, condition, expression, priced
+from symsim.language.symbolic import Amounts, Scope, condition, expression, priced
 from symsim.language.tree import Clause, Kernel, Let, Library, Part, When
 from symsim.model.lower import Facts, decide, work_of
 from symsim.model.op_graph import Guard, Op, OpGraph
@@ -24,14 +24,14 @@ _NUMBERS = ("shard", "mfu", "touch", "time", "latency")
 COUNTED = ("linear", "attention", "convolution", "routed_experts")
 """What matrix-product FLOPs are counted as."""
 
-PLAIN = ("bf16", "fp8", "fp32", "kv", *PARTS)
+_PLAIN = ("bf16", "fp8", "fp32", "kv", *PARTS)
 QUANTISABLE: tuple[str, ...] = ("w", "listed")
 """Weights at the precision of the deployment; those that stay in bf16 unless the checkpoint lists them."""
 
 ATTENTION = "attention"
 """At which queries, keys and values are multiplied: fp8 where the cache is and the device has such units, else bf16."""
 
-NAMED = (*PLAIN, *QUANTISABLE, ATTENTION)
+NAMED = (*_PLAIN, *QUANTISABLE, ATTENTION)
 """The precisions that a graph may name."""
 
 Rates = Mapping[LayerFormat, str]
@@ -50,14 +50,14 @@ class Cost:
     kernel's weights are always listed; clauses: clause name -> its graph line.
     """
 
-    flops: Priced = field(default_factory=dict[str | None, Expr])
-    read: Priced = field(default_factory=dict[str | None, Expr])
-    write: Priced = field(default_factory=dict[str | None, Expr])
-    weight: Priced = field(default_factory=dict[str | None, Expr])
+    flops: Amounts = field(default_factory=dict[str | None, Expr])
+    read: Amounts = field(default_factory=dict[str | None, Expr])
+    write: Amounts = field(default_factory=dict[str | None, Expr])
+    weight: Amounts = field(default_factory=dict[str | None, Expr])
     touch: Expr = sympy.S.One
-    scales: Priced = field(default_factory=dict[str | None, Expr])
+    scales: Amounts = field(default_factory=dict[str | None, Expr])
     shard: Expr | None = None
-    send: Mapping[str, Priced] = field(default_factory=dict[str, Priced])
+    send: Mapping[str, Amounts] = field(default_factory=dict[str, Amounts])
     mfu: Expr | None = None
     time: Expr = sympy.S.Zero
     latency: Expr = sympy.S.Zero
@@ -81,7 +81,7 @@ class Cost:
         return sympy.Add(*(in_bytes(amount) for amount in self.send.values()))
 
 
-def in_bytes(amount: Priced) -> Expr:
+def in_bytes(amount: Amounts) -> Expr:
     """Elements at each precision -> bytes."""
     return sympy.Add(*(symbol(weight_symbol(str(precision))) * elements for precision, elements in amount.items()))
 
@@ -153,7 +153,7 @@ def _stored(cost: Cost, op: Op, rates: Rates | None) -> Cost:
     return replace(cost, flops=_renamed(cost.flops, peaks), **moved)
 
 
-def _scales(mixture: Mixture, sides: Priced) -> Priced:
+def _scales(mixture: Mixture, sides: Amounts) -> Amounts:
     """What formats keep once for each output or input of the weights, in 32-bit words; scales of groups are bytes of
     the weights themselves, and those of whole matrices are too few to count."""
     words = sympy.S.Zero
@@ -165,7 +165,7 @@ def _scales(mixture: Mixture, sides: Priced) -> Priced:
     return {"fp32": words} if words != 0 else {}
 
 
-def _sum(amounts: Priced, others: Priced) -> Priced:
+def _sum(amounts: Amounts, others: Amounts) -> Amounts:
     return {name: amounts.get(name, sympy.S.Zero) + others.get(name, sympy.S.Zero) for name in {**amounts, **others}}
 
 
@@ -177,7 +177,7 @@ def _shares(mixture: Mixture, named: Callable[[LayerFormat], str]) -> Mapping[st
     return found
 
 
-def _renamed(amounts: Priced, names: Mapping[str, Mapping[str, Expr]]) -> Priced:
+def _renamed(amounts: Amounts, names: Mapping[str, Mapping[str, Expr]]) -> Amounts:
     """Amounts shared out under other names of their precisions, summed where two become one."""
     found: dict[str | None, Expr] = {}
     for precision, amount in amounts.items():
@@ -224,7 +224,7 @@ def _check_clause(clause: Clause, keyed: Mapping[str, object]) -> None:
         raise UndefinedName(clause.span, f"a kernel has no clause {clause.name}; {did_you_mean(clause.name, known)}")
 
 
-def _known_precisions(clause: Clause, amount: Priced, names: Sequence[str] = NAMED) -> Priced:
+def _known_precisions(clause: Clause, amount: Amounts, names: Sequence[str] = NAMED) -> Amounts:
     for precision in amount:
         if precision not in names:
             known = did_you_mean(str(precision), names)

@@ -10,7 +10,7 @@ from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import KNOWN, step_symbol, symbol
 from symsim.cost.activations import activations
-from symsim.cost.calibrated import Fitted, Plan, fitted_times
+from symsim.cost.calibrated import Fitted, KernelPlan, fitted_times
 from symsim.cost.derivation import Derivation, Step
 from symsim.cost.engine_terms import EngineTerms, engine_time
 from symsim.cost.kernel_cost import Cost
@@ -63,7 +63,11 @@ class MemoryPlan:
 
 
 def priced_phase(
-    graph: OpGraph, costs: Mapping[str, Cost], decided: tuple[Guard, ...], two_batches: bool, plan: Plan | None = None
+    graph: OpGraph,
+    costs: Mapping[str, Cost],
+    decided: tuple[Guard, ...],
+    two_batches: bool,
+    plan: KernelPlan | None = None,
 ) -> PricedStep:
     """A phase, overlapped when asked and when its layers can be. decided: what pricing the kernels decided; plan: the
     measured kernels that stand in for its operators, where they do."""

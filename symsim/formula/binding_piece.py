@@ -17,7 +17,7 @@ from symsim.tables.table import TableContext
 
 Extreme = sympy.Max | sympy.Min
 
-LONGEST = 150
+_LONGEST = 150
 """Operations of an expression that is put over one denominator at most; a longer one would take minutes."""
 
 
@@ -61,7 +61,7 @@ def root(expr: Expr, variable: Symbol, near: float, values: Mapping[str, Any], c
     back = {dummy: call for call, dummy in calls.items()}
     held = sympy.expand(substitute(expr, calls))
     parts = _powers(held, variable)
-    if parts is None and sympy.count_ops(held) <= LONGEST:
+    if parts is None and sympy.count_ops(held) <= _LONGEST:
         held = sympy.fraction(sympy.together(held))[0]
         parts = _powers(sympy.expand(held), variable)
     found = [cast(Expr, answer.xreplace(back)) for answer in ([] if parts is None else _roots(parts))]

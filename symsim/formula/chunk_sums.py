@@ -14,19 +14,19 @@ from symsim.errors import SymsimError
 from symsim.formula.program import Program
 from symsim.tables.table import TableContext
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+_Rows = NDArray[np.int64]
 
-ChunkTime = Callable[[Floats, Floats, Rows], Floats]
+ChunkTime = Callable[[_Floats, _Floats, _Rows], _Floats]
 """(tokens of a chunk, tokens before it, which of the points it is of) -> its time."""
 
-MOST = 2**22
+_MOST = 2**22
 """Chunks of one prompt at the most."""
 
-BLOCK = 2**19
+_BLOCK = 2**19
 """Chunks that are timed at once."""
 
-FEW = 64
+_FEW = 64
 """Chunks of one prompt that are timed one by one."""
 
 
@@ -44,7 +44,7 @@ class ChunkSum:
         """The metric at a point whose prompt is cut. Raises EmptyTable where a measured row cannot be used."""
         length, tokens, ranks = (values[name] for name in ("S", "T", "cp"))
         check(math.ceil(length / (tokens * ranks)))
-        if length > FEW * tokens * ranks:
+        if length > _FEW * tokens * ranks:
             found = float(self.over({name: np.array([float(values[name])]) for name in ("S", "T")}, values, context)[0])
             if not math.isnan(found):
                 return found
@@ -54,11 +54,11 @@ class ChunkSum:
         ]
         return float(self._metric({**values, self.total: math.fsum(times)}))
 
-    def over(self, points: Mapping[str, Floats], values: Mapping[str, Any], context: TableContext) -> Floats:
+    def over(self, points: Mapping[str, _Floats], values: Mapping[str, Any], context: TableContext) -> _Floats:
         """The metric at points whose prompts are cut. points: name -> one number for each, or one for all."""
         count = max(map(len, points.values()))
 
-        def time(tokens: Floats, before: Floats, rows: Rows) -> Floats:
+        def time(tokens: _Floats, before: _Floats, rows: _Rows) -> _Floats:
             own = {name: column if len(column) == 1 else column[rows] for name, column in points.items()}
             found = self.at_points.over({**values, **own, "T": tokens, "past": before}, context)[0]
             return np.broadcast_to(found, tokens.shape)
@@ -70,7 +70,7 @@ class ChunkSum:
         return np.broadcast_to(self._metric({**known, self.total: total}), (count,))
 
     def fill(
-        self, answer: Floats, points: Mapping[str, Floats], values: Mapping[str, Any], context: TableContext
+        self, answer: _Floats, points: Mapping[str, _Floats], values: Mapping[str, Any], context: TableContext
     ) -> None:
         """Put the metric where prompts are cut into an array over points, which broadcast to it."""
         cut = are_cut(answer.shape, {**values, **points})
@@ -90,7 +90,7 @@ def are_cut(shape: tuple[int, ...], values: Mapping[str, Any]) -> NDArray[np.boo
     return length > tokens * ranks
 
 
-def counts(length: Floats, tokens: Floats) -> Floats:
+def counts(length: _Floats, tokens: _Floats) -> _Floats:
     """Chunks of prompts of so many tokens, of at most so many each; one for a prompt that fits an iteration."""
     return np.maximum(np.ceil(length / tokens), 1.0)
 
@@ -110,13 +110,13 @@ def chunks_of(length: float, tokens: float, ranks: float) -> Iterator[tuple[floa
 
 def check(most: float) -> None:
     """Raise SymsimError for prompts of too many chunks."""
-    if most > MOST:
+    if most > _MOST:
         raise SymsimError(
-            f"a prompt of S tokens in chunks of T is {most:,.0f} iterations, more than {MOST:,}; choose a larger T"
+            f"a prompt of S tokens in chunks of T is {most:,.0f} iterations, more than {_MOST:,}; choose a larger T"
         )
 
 
-def summed(length: Floats, tokens: Floats, ranks: Floats, time: ChunkTime, *, alike: bool) -> Floats:
+def summed(length: _Floats, tokens: _Floats, ranks: _Floats, time: ChunkTime, *, alike: bool) -> _Floats:
     """The sum over the chunks of each prompt. alike: whether points differ in nothing but the length."""
     number = counts(length, tokens * ranks).astype(np.int64)
     if not len(number):
@@ -127,7 +127,7 @@ def summed(length: Floats, tokens: Floats, ranks: Floats, time: ChunkTime, *, al
     )
 
 
-def _from_starts(length: Floats, tokens: Floats, ranks: Floats, number: Rows, time: ChunkTime) -> Floats:
+def _from_starts(length: _Floats, tokens: _Floats, ranks: _Floats, number: _Rows, time: ChunkTime) -> _Floats:
     """Prompts begin alike: full chunks are timed once, the last one of each prompt by itself."""
     full = np.arange(number.max() - 1, dtype=float)
     first = np.zeros(len(full), dtype=np.int64)
@@ -136,20 +136,20 @@ def _from_starts(length: Floats, tokens: Floats, ranks: Floats, number: Rows, ti
     return begun[number - 1] + time(length / ranks - before, before * ranks, np.arange(len(length)))
 
 
-def _one_by_one(length: Floats, tokens: Floats, ranks: Floats, number: Rows, time: ChunkTime) -> Floats:
+def _one_by_one(length: _Floats, tokens: _Floats, ranks: _Floats, number: _Rows, time: ChunkTime) -> _Floats:
     """Every chunk of every prompt, blocks of prompts at a time."""
     found = np.empty(len(length))
     ends = np.cumsum(number)
     start = 0
     while start < len(length):
-        reached = ends[start] - number[start] + BLOCK
+        reached = ends[start] - number[start] + _BLOCK
         stop = max(start + 1, int(np.searchsorted(ends, reached, side="right")))
         found[start:stop] = _block(length, tokens, ranks, number, time, np.arange(start, stop))
         start = stop
     return found
 
 
-def _block(length: Floats, tokens: Floats, ranks: Floats, number: Rows, time: ChunkTime, rows: Rows) -> Floats:
+def _block(length: _Floats, tokens: _Floats, ranks: _Floats, number: _Rows, time: ChunkTime, rows: _Rows) -> _Floats:
     own = number[rows]
     starts = np.cumsum(own) - own
     of = np.repeat(rows, own)

@@ -13,19 +13,19 @@ from symsim.cost.derivation import Derivation, Step
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.interval import Ends
 
-END = "end"
+ENDS_OF = "end"
 
 
 def with_ends(form: ClosedForm) -> ClosedForm:
     """The metric in `end` besides, which is 0 unless stated; the same metric where no time of it was fitted."""
     if not form.ends:
         return form
-    end = Symbol(END, real=True)
+    end = Symbol(ENDS_OF, real=True)
 
     def moved(derivation: Derivation) -> Derivation:
         return derivation.keeping(tuple(_moved(step, end, form.ends) for step in derivation.steps))
 
-    bound = replace(form.bound, values={**form.bound.values, END: Fraction(0)})
+    bound = replace(form.bound, values={**form.bound.values, ENDS_OF: Fraction(0)})
     return replace(form, bound=bound).changed(moved)
 
 

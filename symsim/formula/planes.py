@@ -11,13 +11,13 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from symsim.formula.program import positions
-from symsim.tables.forms import Nearest, Steps
+from symsim.tables.forms import Nearest, StepTable
 from symsim.tables.lookup import bind
 from symsim.tables.nearest import CELLS, sides
 from symsim.tables.table import TableContext
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+_Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -28,14 +28,14 @@ class Plane:
     the value grows with an input, times the factor of that place. Empty arrays: one value a cell, no factor.
     """
 
-    row: Indices
-    column: Indices
-    ends: Indices
-    lower: Floats
-    upper: Floats
-    factor: Floats
+    row: _Indices
+    column: _Indices
+    ends: _Indices
+    lower: _Floats
+    upper: _Floats
+    factor: _Floats
 
-    def values(self, i: Indices, j: Indices) -> Floats:
+    def values(self, i: _Indices, j: _Indices) -> _Floats:
         """The values at these places; NaN where a measured row cannot be used."""
         cell = self.row[i] + self.column[j]
         if not self.ends.size:
@@ -44,7 +44,7 @@ class Plane:
         return found * self.factor[j] if self.factor.size else found
 
 
-def plane(call: AppliedUndef, x: Floats, y: Floats, context: TableContext, default: float) -> Plane | None:
+def plane(call: AppliedUndef, x: _Floats, y: _Floats, context: TableContext, default: float) -> Plane | None:
     """The look-up at all x and y, whose shape is numbers; None where it has too many cells, or y does not rise.
 
     Raises EmptyTable as `bind` does.
@@ -52,7 +52,7 @@ def plane(call: AppliedUndef, x: Floats, y: Floats, context: TableContext, defau
     name = str(call.func)
     shape = tuple(float(cast(Expr, call.args[i])) for i in positions(name)[0])
     table = bind(name, shape, context).filled(default)
-    if isinstance(table, Steps):
+    if isinstance(table, StepTable):
         row, column = (np.searchsorted(b, v, side="right") for b, v in zip(table.edges, (x, y), strict=True))
         row, values = row * (len(table.edges[1]) + 1), np.array(table.values)
         return Plane(row=row, column=column, ends=_NO_ENDS, lower=values, upper=_NONE, factor=_NONE)
@@ -64,7 +64,7 @@ def plane(call: AppliedUndef, x: Floats, y: Floats, context: TableContext, defau
 _NONE, _NO_ENDS = np.zeros(0), np.zeros(0, dtype=np.int64)
 
 
-def _nearest(table: Nearest, x: Floats, y: Floats) -> Plane:
+def _nearest(table: Nearest, x: _Floats, y: _Floats) -> Plane:
     found = sides(table.points, x)
     values, factor, rows = np.array(table.values), _NONE, np.ones((len(x), 1))
     if table.scale is not None:

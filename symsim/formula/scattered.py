@@ -27,13 +27,13 @@ from symsim.formula.numba_backend import PLANE, numba_function, point_kernel
 from symsim.formula.planes import Plane, plane
 from symsim.formula.program import Program, Steps, array_tables, positions, program
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 Backend = Literal["numpy", "numba"]
 
-FEW = 2**14
+_FEW = 2**14
 """Up to so many points are evaluated as they come."""
 
-BLOCK = 2**15
+_BLOCK = 2**15
 """Points of one block: a dozen arrays of them fit into a core's cache."""
 
 
@@ -53,7 +53,7 @@ def compiled_function(form: ClosedForm, names: Sequence[str], backend: Backend =
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
         size = int(np.prod(shape))
         outer = size == np.prod([array.size for array in arrays])
-        if size <= FEW or outer or ready.mixed is None:
+        if size <= _FEW or outer or ready.mixed is None:
             return direct(*points)
         flat = [np.broadcast_to(array, shape).reshape(-1) for array in arrays]
         given = dict(zip(names, flat, strict=True))
@@ -71,9 +71,9 @@ class Dense:
     """The whole numbers that an input takes, from `low` on; arrays of parts are indexed by value - low."""
 
     low: float
-    values: Floats
+    values: _Floats
 
-    def at(self, block: Floats) -> NDArray[np.int64]:
+    def at(self, block: _Floats) -> NDArray[np.int64]:
         return (block - self.low).astype(np.int64)
 
 
@@ -166,9 +166,9 @@ class _Scattered:
     def mixed(self) -> Mixed | None:
         return mixed_steps(self.split) if self.split.axes else None
 
-    def values(self, points: Mapping[str, Floats], mixed: Mixed, size: int) -> Floats | None:
+    def values(self, points: Mapping[str, _Floats], mixed: Mixed, size: int) -> _Floats | None:
         """The metric at every point; None where an input is no whole number, or its range is wider than the points."""
-        blocks = [slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
+        blocks = [slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             spans = np.array(list(pool.map(lambda block: self._extent(points, block), blocks)))
             low, high = spans[:, :, 0].min(axis=0), spans[:, :, 1].max(axis=0)
@@ -188,7 +188,7 @@ class _Scattered:
             list(pool.map(fill, blocks))
         return out
 
-    def _inner(self, points: Mapping[str, Floats], block: slice) -> dict[str, Floats]:
+    def _inner(self, points: Mapping[str, _Floats], block: slice) -> dict[str, _Floats]:
         """The inputs of a block of points, the shared step in place of those that enter through it."""
         given = {name: points[name][block] for name in self.split.axes}
         if self.split.shared is not None:
@@ -196,12 +196,14 @@ class _Scattered:
             given[name] = program((self.split.shared,), (name,), "numpy").run(given, {})[0]
         return {axis: given[axis] for axis in self.split.inner}
 
-    def _extent(self, points: Mapping[str, Floats], block: slice) -> list[tuple[float, float, bool]]:
+    def _extent(self, points: Mapping[str, _Floats], block: slice) -> list[tuple[float, float, bool]]:
         """Least, greatest and whether whole, of each inner axis."""
         inner = self._inner(points, block).values()
         return [(float(x.min()), float(x.max()), bool((x == np.floor(x)).all())) for x in inner]
 
-    def _fill(self, points: Mapping[str, Floats], mixed: Mixed, prepared: Prepared, out: Floats, block: slice) -> None:
+    def _fill(
+        self, points: Mapping[str, _Floats], mixed: Mixed, prepared: Prepared, out: _Floats, block: slice
+    ) -> None:
         """One block with NumPy."""
         known: dict[str, Any] = self._inner(points, block)
         at = {axis: prepared.dense[axis].at(values) for axis, values in known.items()}
@@ -216,7 +218,7 @@ class _Scattered:
             (out[block],) = program(mixed.steps, (last,), "numpy").run(known, {})
 
     def _compiled(
-        self, points: Mapping[str, Floats], mixed: Mixed, prepared: Prepared, out: Floats
+        self, points: Mapping[str, _Floats], mixed: Mixed, prepared: Prepared, out: _Floats
     ) -> Callable[[slice], None]:
         """What fills a block with numba, everything that all blocks read laid out."""
         shared = () if self.split.shared is None else (self.split.shared,)
@@ -236,7 +238,7 @@ class Prepared:
     """Arrays over the whole numbers of each input: the parts of one input, and the cells of look-ups along two."""
 
     dense: Mapping[str, Dense]
-    parts: Mapping[str, Floats]
+    parts: Mapping[str, _Floats]
     planes: Mapping[str, Plane]
 
     def for_loop(self, reads: Sequence[tuple[str, str | None]], inner: Sequence[str]) -> list[Any]:
@@ -252,7 +254,7 @@ class Prepared:
 
 def _prepared(mixed: Mixed, dense: Mapping[str, Dense], form: ClosedForm) -> Prepared | None:
     """None where a look-up has too many cells."""
-    parts: dict[str, Floats] = {}
+    parts: dict[str, _Floats] = {}
     default = float(form.bound.values["default_mfu"])
     for axis, first in mixed.first.items():
         given = {} if axis is None else {axis: dense[axis].values}

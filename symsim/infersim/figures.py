@@ -22,17 +22,17 @@ from symsim.language.symbolic import expression
 from symsim.pipeline.compiled import Compiled
 from symsim.tables.lookup import bind
 
-Figures = dict[str, float | int]
+ReportFigures = dict[str, float | int]
 
 _REPORTED = ("attention_weight", "linear_weight", "expert_weight", "core_flops", "ffn_flops", "others_flops")
 _UNITS = {"MiB": sympy.Integer(2**20), "GiB": sympy.Integer(GIB)}
 
 
-def static_figures(phase: PricedStep, values: Mapping[str, Any]) -> tuple[Mapping[str, Figures], tuple[str, ...]]:
+def static_figures(phase: PricedStep, values: Mapping[str, Any]) -> tuple[Mapping[str, ReportFigures], tuple[str, ...]]:
     """Section -> its figures, of weights, cache and FLOPs, which do not depend on tables; and the flags raised."""
     compiled = _static_program(phase)
     found = dict(zip(compiled.outputs, compiled.run(values, {}), strict=True))
-    figures: dict[str, Figures] = {}
+    figures: dict[str, ReportFigures] = {}
     for name, section in sections().items():
         there = [
             line
@@ -106,7 +106,7 @@ def _figure(line: Timed, cost: Cost, time: Time) -> Expr:
             return time.link * 10**6
 
 
-def phase_figures(costs: Compiled, phase: PricedStep, values: Mapping[str, Any]) -> Figures:
+def phase_figures(costs: Compiled, phase: PricedStep, values: Mapping[str, Any]) -> ReportFigures:
     """The lines of a phase: tokens where they are printed, operators, time (ms) and rate."""
     shown, lines = phase_lines(phase.graph.step.name), _phase_terms(phase)
     rate = costs.form("tgs_prefill" if shown.tokens else "tgs_decode")
@@ -115,7 +115,7 @@ def phase_figures(costs: Compiled, phase: PricedStep, values: Mapping[str, Any])
     terms = (*steps, *((name, expr) for name, (_, expr) in zip(names, lines, strict=True)))
     compiled = program(terms, (*names, shown.metric, "TGS"), "python")
     *figures, time, tokens = compiled.at(values, costs.context)
-    head: Figures = {shown.tokens.label: values["T"]} if shown.tokens else {}
+    head: ReportFigures = {shown.tokens.label: values["T"]} if shown.tokens else {}
     body = dict(zip((label for label, _ in lines), map(float, figures), strict=True))
     return {**head, **body, shown.time.label: time * 1000, shown.rate.label: tokens}
 

@@ -57,7 +57,7 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class ReportSection:
     """A part of the report. over: the flag is raised where it is above zero."""
 
     title: str
@@ -78,11 +78,11 @@ class Phase:
 
 
 @cache
-def sections() -> Mapping[str, Section]:
+def sections() -> Mapping[str, ReportSection]:
     """Name -> what of it is no line of a phase."""
     rows = {name: _table()[name] for name in SECTIONS}
     return {
-        name: Section(
+        name: ReportSection(
             title=row["title"],
             flag=Flag(**row["flag"]) if "flag" in row else None,
             static=tuple(_static(line) for line in row.get("lines", ())),

@@ -11,7 +11,7 @@ from symsim.paths import PUBLISHED
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PublishedFigure:
     """One published set-up, tokens per GPU and second; error is ours against the measurement."""
 
     name: str
@@ -32,13 +32,13 @@ class Comparison:
         return {**asdict(self), "error": self.error, "same": self.same}
 
 
-def compare_published() -> tuple[Comparison, ...]:
+def compare_published() -> tuple[PublishedFigure, ...]:
     """All set-ups of examples/published.toml, in the vintage in which they were published (2025-10)."""
     setups: list[dict[str, Any]] = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))["setup"]
     return tuple(_compare(setup) for setup in setups)
 
 
-def _compare(setup: dict[str, Any]) -> Comparison:
+def _compare(setup: dict[str, Any]) -> PublishedFigure:
     report = simulate(**setup["flags"], tables="2025-10")
     figures = report.prefilling if setup["phase"] == "prefill" else report.decoding
-    return Comparison(setup["name"], figures["Throughput (TGS)"], setup["reference"], setup["measured"])
+    return PublishedFigure(setup["name"], figures["Throughput (TGS)"], setup["reference"], setup["measured"])

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.errors import DeploymentError
-from symsim.infersim.figures import Figures, defaults_used, phase_figures, static_figures
+from symsim.infersim.figures import ReportFigures, defaults_used, phase_figures, static_figures
 from symsim.infersim.layout import SECTIONS, header, phase_lines, sections
 from symsim.inputs.cost_model import INFERSIM, LATEST
 from symsim.inputs.deployment import SM_RATIO, Deployment, positive_integer
@@ -27,11 +27,11 @@ class Report:
     """
 
     header: Mapping[str, str | int]
-    model_weights: Figures
-    kv_cache: Figures
-    flops: Figures
-    prefilling: Figures
-    decoding: Figures
+    model_weights: ReportFigures
+    kv_cache: ReportFigures
+    flops: ReportFigures
+    prefilling: ReportFigures
+    decoding: ReportFigures
     flags: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]

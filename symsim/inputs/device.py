@@ -18,7 +18,7 @@ from symsim.inputs.device_names import Change, bundled_name, changes_in, split_c
 from symsim.inputs.expenses import Power, Price, read_power, read_price
 from symsim.paths import HARDWARE, display_path, is_file
 
-FIELDS: Mapping[str, str] = {
+_FIELDS: Mapping[str, str] = {
     **{f"peak_{precision}": "FLOP/s" for precision in PRECISIONS},
     "hbm_capacity": "B",
     "hbm_bandwidth": "B/s",
@@ -140,7 +140,7 @@ def _bundled(name: str) -> Device:
 def _changed(asked: str, words: str) -> Device:
     """A device with changes; measured shares of peak and bandwidth stay what they are."""
     device = load_device(asked)
-    for change in changes_in(words, FIELDS):
+    for change in changes_in(words, _FIELDS):
         device = _with(device, change)
     return replace(device, name=f"{device.name} with {words.strip()}", asked=f"{device.asked} with {words.strip()}")
 
@@ -153,7 +153,7 @@ def _with(device: Device, change: Change) -> Device:
     assert value is not None
     if field in _COUNTS and value.denominator != 1:
         raise DataError(f"with {change.words!r}: {field} = {float(value):g} must be a whole number")
-    told = "as asked" if was is None else f"as asked; {format_quantity(was, FIELDS[field])} otherwise"
+    told = "as asked" if was is None else f"as asked; {format_quantity(was, _FIELDS[field])} otherwise"
     scaled = {
         model: {name: figure * (change.factor or 1) if name == field else figure for name, figure in rows.items()}
         for model, rows in device.overrides.items()
@@ -205,10 +205,10 @@ def _read(path: Path) -> Device:
     file, data = read_data(path)
     file.check(data, _SECTIONS)
     data, base = _based(file, data, path)
-    printed = file.quantities("datasheet", data, FIELDS) | file.quantities("conversion", data, _CYCLES)
+    printed = file.quantities("datasheet", data, _FIELDS) | file.quantities("conversion", data, _CYCLES)
     driver = file.quantities("driver", data, _DRIVER, apart="source")
     reached = file.quantities("achievable", data, _SHARES)
-    assume = file.quantities("assume", data, {**FIELDS, "mfu": "1"}, apart="achievable")
+    assume = file.quantities("assume", data, {**_FIELDS, "mfu": "1"}, apart="achievable")
     for field in _REQUIRED:
         if field not in printed | driver | assume:
             raise DataError(f"{file.path}: [datasheet] has no {field}, which every device needs")
@@ -219,7 +219,7 @@ def _read(path: Path) -> Device:
     assumed = frozenset((*usual, *(f"{field} achievable" for field in guessed)))
     stated = file.section("cost_model", data)
     file.check(stated, COST_MODELS, "cost_model")
-    overrides = {model: file.quantities(f"cost_model.{model}", data, FIELDS) for model in stated}
+    overrides = {model: file.quantities(f"cost_model.{model}", data, _FIELDS) for model in stated}
     reporter = file.line("source", file.section("driver", data), "as its driver reports it")
     return Device(
         name=file.line("name", data, path.stem),

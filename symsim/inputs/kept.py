@@ -21,7 +21,7 @@ from typing import TypeVar, cast
 
 from symsim.paths import CONFIGS, GRAMMAR, GRAPHS, QUANTIZATION
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 INSTALLATIONS = 8
 """Folders of as many installations stay; the least recently made goes first."""
@@ -31,7 +31,7 @@ _FAULTS = (OSError, pickle.UnpicklingError, EOFError, AttributeError, ImportErro
 """What reading or writing a damaged, foreign or full cache may raise."""
 
 
-def kept(key: object, make: Callable[[], T]) -> T:
+def kept(key: object, make: Callable[[], _T]) -> _T:
     """What `make` gives for a key of plain values: read where an earlier process has kept it, else made and kept.
 
     Errors of `make` go through; trouble with the folder only means that it is made again.
@@ -41,7 +41,7 @@ def kept(key: object, make: Callable[[], T]) -> T:
         return make()
     path = folder / hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()[:40]
     with suppress(*_FAULTS):
-        return cast(T, pickle.loads(path.read_bytes()))  # a folder that only its owner can write
+        return cast(_T, pickle.loads(path.read_bytes()))  # a folder that only its owner can write
     made = make()
     with suppress(*_FAULTS):
         _write(path, pickle.dumps(made, protocol=pickle.HIGHEST_PROTOCOL))

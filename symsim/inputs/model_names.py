@@ -54,7 +54,7 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class _Words:
     """The words of an id: whose, what it is, how it was tuned, its number format."""
 
     vendor: str
@@ -127,7 +127,7 @@ _OPTIONAL = re.compile(r"a\d+b|\d+e")
 """Sizes that an id may leave out: active parameters and the number of experts."""
 
 
-def words(id: str) -> Words:
+def words(id: str) -> _Words:
     """Split an id.
 
     >>> words("RedHatAI/Llama-4-Scout-17B-16E-Instruct-FP8-dynamic").model
@@ -150,7 +150,7 @@ def words(id: str) -> Words:
         else:
             model.append(part)
         glue = letters
-    return Words(vendor=vendor.rpartition("/")[2], model=tuple(model), tuned=tuned, formats=formats)
+    return _Words(vendor=vendor.rpartition("/")[2], model=tuple(model), tuned=tuned, formats=formats)
 
 
 def _parts(chunk: str) -> list[str]:
@@ -165,7 +165,7 @@ def _version(run: str) -> list[str]:
 
 
 @cache
-def _spellings() -> Sequence[tuple[Words, Bundled]]:
+def _spellings() -> Sequence[tuple[_Words, Bundled]]:
     """Every checkpoint under its name, its id and the ids of its variants."""
     variants: Mapping[str, Sequence[str]] = _rules()["variants"]
     return [
@@ -175,7 +175,7 @@ def _spellings() -> Sequence[tuple[Words, Bundled]]:
     ]
 
 
-def _of_the_same_sizes(asked: Words) -> list[tuple[Words, Bundled]]:
+def _of_the_same_sizes(asked: _Words) -> list[tuple[_Words, Bundled]]:
     """Those that the words name whole; else those that have them and a size or version that may be left out."""
     whole = [(spelled, found) for spelled, found in _spellings() if spelled.model == asked.model]
     return whole or [(spelled, found) for spelled, found in _spellings() if asked.model in _shorter(spelled.model)]
@@ -190,7 +190,7 @@ def _shorter(model: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             yield spelled[: spelled.index("v", 2)]
 
 
-def _in_the_format(asked: Words, same: list[tuple[Words, Bundled]]) -> Iterator[Resolved]:
+def _in_the_format(asked: _Words, same: list[tuple[_Words, Bundled]]) -> Iterator[Resolved]:
     """The nearest of the same sizes that are in the format of the id, or that a recipe puts in it."""
     plain = frozenset(("bf16", "fp16"))
     own = [(spelled, found) for spelled, found in same if spelled.formats - plain == asked.formats - plain]
@@ -213,17 +213,17 @@ def _in_the_format(asked: Words, same: list[tuple[Words, Bundled]]) -> Iterator[
         yield from (Resolved(checkpoint=found, recipe=recipe) for found in _closest(asked, ours))
 
 
-def _writes(row: Mapping[str, Any], asked: Words, spelled: Words, found: Bundled) -> bool:
+def _writes(row: Mapping[str, Any], asked: _Words, spelled: _Words, found: Bundled) -> bool:
     """Whether the publisher writes this model so: one in bf16, and dense where the recipe is for those."""
     vendor = asked.vendor or found.id.partition("/")[0].lower()
     whose = "vendors" not in row or vendor in row["vendors"]
     return whose and found.format.startswith("bf16") and (found.total == found.active or not row.get("dense", False))
 
 
-def _closest(asked: Words, found: list[tuple[Words, Bundled]]) -> Iterator[Bundled]:
+def _closest(asked: _Words, found: list[tuple[_Words, Bundled]]) -> Iterator[Bundled]:
     """Those whose vendor and tuning differ least from what is asked; any of them if they differ alike."""
 
-    def distance(spelled: Words) -> tuple[int, bool]:
+    def distance(spelled: _Words) -> tuple[int, bool]:
         return len(spelled.tuned ^ asked.tuned), bool(asked.vendor) and spelled.vendor != asked.vendor
 
     least = min((distance(spelled) for spelled, _ in found), default=None)

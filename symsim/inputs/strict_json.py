@@ -93,12 +93,12 @@ class _Odd(Exception):
 
 
 def _whole(text: str) -> int:
-    if len(text) > DIGITS:
-        raise _Odd(f"{shortened(text, 20)} has {len(text)} digits; expected numbers of up to {DIGITS}")
+    if len(text) > _DIGITS:
+        raise _Odd(f"{shortened(text, 20)} has {len(text)} digits; expected numbers of up to {_DIGITS}")
     return int(text)
 
 
-DIGITS = 100
+_DIGITS = 100
 """Of a whole number in a config; 10^30 stands in some for `no limit`."""
 
 

@@ -46,7 +46,7 @@ class Coefficient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FormText:
+class KernelFormText:
     """One form as it is written."""
 
     name: str
@@ -94,11 +94,11 @@ class _Forms(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
             name=str(name), unit="1", ideal=ideal, start=known, within=(known, known), meaning=str(meaning)[1:-1]
         )
 
-    def form(self, name: Token, sizes: tuple[str, ...], meaning: Token | None, *rows: Any) -> FormText:
+    def form(self, name: Token, sizes: tuple[str, ...], meaning: Token | None, *rows: Any) -> KernelFormText:
         amounts = tuple(row for row in rows if isinstance(row, AmountText))
         if not amounts or amounts[-1].name != "time":
             raise GraphSyntaxError(self.places.of(name), f"form {name} must end with `time = ...`, in seconds")
-        return FormText(
+        return KernelFormText(
             name=str(name),
             sizes=sizes,
             meaning="" if meaning is None else str(meaning)[1:-1],
@@ -107,7 +107,7 @@ class _Forms(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
             span=self.places.of(name),
         )
 
-    def start(self, *forms: FormText) -> tuple[FormText, ...]:
+    def start(self, *forms: KernelFormText) -> tuple[KernelFormText, ...]:
         return forms
 
 
@@ -120,7 +120,7 @@ class _Joined:
         return joined(stream)
 
 
-def parse_forms(text: str, path: str) -> tuple[FormText, ...]:
+def parse_kernel_forms(text: str, path: str) -> tuple[KernelFormText, ...]:
     """The forms of one file. Raises GraphSyntaxError with its place and what was expected."""
     places = Places(path, text)
     try:

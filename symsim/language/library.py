@@ -20,7 +20,7 @@ from symsim.language.source import Line, code, file_lines, is_blank, items
 from symsim.language.tree import Block, Kernel, Library, Model, Renames, StepRule, Words
 from symsim.paths import GRAPHS, display_path
 
-T = TypeVar("T", Kernel, Block, Model, StepRule)
+_T = TypeVar("_T", Kernel, Block, Model, StepRule)
 
 _HEADING = re.compile(r"(kernel|block|model|step) +(\w+)(?: +like +(\w+))?(?: +for +([\w, ]+):)?")
 
@@ -41,14 +41,14 @@ class _Chunk:
 
 
 @dataclass(frozen=True, eq=False)
-class _Parsed(Mapping[str, T], Generic[T]):
+class _Parsed(Mapping[str, _T], Generic[_T]):
     """Name -> its syntax tree, parsed when it is first asked for."""
 
     chunks: Mapping[str, _Chunk]
     words: Mapping[str, int]
-    done: dict[str, T] = field(default_factory=dict[str, T])
+    done: dict[str, _T] = field(default_factory=dict[str, _T])
 
-    def __getitem__(self, name: str) -> T:
+    def __getitem__(self, name: str) -> _T:
         if name not in self.done:
             (self.done[name],) = _parsed(self.lines(name), self.words)
         return self.done[name]
@@ -67,10 +67,10 @@ class _Parsed(Mapping[str, T], Generic[T]):
         return name in self.chunks
 
 
-ENDS = ("score_by_two", "score", "hidden_states", "logits")
+_ENDS = ("score_by_two", "score", "hidden_states", "logits")
 """Blocks with which an architecture ends that no model is stated for, by its name, the most special first."""
 
-STEPS = GRAPHS / "common" / "steps.graph"
+_STEPS = GRAPHS / "common" / "steps.graph"
 """The steps of a library whose folders state none."""
 
 
@@ -88,15 +88,15 @@ def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     listed = [item for item in rest if isinstance(item, tuple)]
     stated = {
         wanted: frozenset[str]().union(*(found for kind, found in listed if kind == wanted))
-        for wanted in (*kinds, *ENDS)
+        for wanted in (*kinds, *_ENDS)
     }
-    keys, ends = (stated[kind] for kind in kinds), {block: stated[block] for block in ENDS}
+    keys, ends = (stated[kind] for kind in kinds), {block: stated[block] for block in _ENDS}
     renames = {path: to for item in rest if isinstance(item, Renames) for path, to in item.paths.items()}
     serving = {served: chunk.name for chunk in chunks for served in chunk.serves}
     kernels: _Parsed[Kernel] = _Parsed(_named(chunks, "kernel"), words)
     blocks: _Parsed[Block] = _Parsed(_named(chunks, "block"), words)
     models: _Parsed[Model] = _Parsed(_named(chunks, "model"), words)
-    steps: _Parsed[StepRule] = _Parsed(_named(chunks, "step") or _named([*_chunks(STEPS)], "step"), words)
+    steps: _Parsed[StepRule] = _Parsed(_named(chunks, "step") or _named([*_chunks(_STEPS)], "step"), words)
     return Library(name, kernels, blocks, models, steps, serving, *keys, ends=ends, renames=renames)
 
 

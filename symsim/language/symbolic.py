@@ -18,7 +18,7 @@ from symsim.tables.table import signatures
 
 Scope = Mapping[str, Expr]
 """Names to expressions; `name()` is a function of the scope, a sympy Lambda."""
-Priced = Mapping[str | None, Expr]
+Amounts = Mapping[str | None, Expr]
 """Elements or FLOPs at each precision; None is a plain count."""
 
 _RELATIONS: Mapping[str, Callable[..., Any]] = {
@@ -93,7 +93,7 @@ def condition(node: Expression, scope: Scope) -> Boolean:
             return cast(Boolean, sympy.Ne(expression(node, scope), 0))
 
 
-def priced(clause: Clause, scope: Scope, *, count: bool = False) -> Priced:
+def priced(clause: Clause, scope: Scope, *, count: bool = False) -> Amounts:
     """The clause's amounts, summed by precision. Raises PrecisionMissing unless plain counts are meant."""
     amounts: dict[str | None, Expr] = {}
     for part in clause.cost:

@@ -97,7 +97,7 @@ class Places:
         return self.at(token.line or 1, token.column or 1)
 
 
-DIGITS = 300
+_DIGITS = 300
 """Of a number, and its decimal exponent."""
 
 LARGEST_EXPONENT = 64
@@ -113,8 +113,8 @@ class Arithmetic(Transformer[Token, Any]):
 
     def number(self, token: Token) -> Number:
         exponent = str(token).lower().partition("e")[2]
-        if len(token) > DIGITS or abs(int(exponent or 0)) > DIGITS:
-            raise GraphSyntaxError(self.places.of(token), f"a number out of range; expected at most {DIGITS} digits")
+        if len(token) > _DIGITS or abs(int(exponent or 0)) > _DIGITS:
+            raise GraphSyntaxError(self.places.of(token), f"a number out of range; expected at most {_DIGITS} digits")
         return Number(Fraction(str(token)), self.places.of(token))
 
     def text(self, token: Token) -> Text:

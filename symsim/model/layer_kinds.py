@@ -107,7 +107,7 @@ def _count(statement: Layers, values: Mapping[str, int]) -> int:
 
 
 def _kinds(
-    statement: Layers, values: Mapping[str, int], layers: Mapping[str, Sequence[Any]], named: Mapping[str, Names]
+    statement: Layers, values: Mapping[str, int], layers: Mapping[str, Sequence[Any]], named: Mapping[str, _Names]
 ) -> Iterator[LayerKind]:
     count = _count(statement, values)
     alike: dict[tuple[_Decided, ...], list[int]] = {}
@@ -136,7 +136,7 @@ def _kinds(
         )
 
 
-Names = tuple[str | None, str | None]
+_Names = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class _Layer:
 
     known: Mapping[str, Any]
     index: str
-    named: Mapping[str, Names]
+    named: Mapping[str, _Names]
     decided: dict[Span | str, _Decided] = field(default_factory=dict[Span | str, _Decided])
     mentioned: dict[str, None] = field(default_factory=dict[str, None])
 
@@ -200,7 +200,7 @@ class _Layer:
             self.mentioned[fact.name.name] = None
             self.decided[name] = _Decided(name, Fraction(value), word)
 
-    def branch(self, condition: Expression, words: Names, outcome: bool) -> str | None:
+    def branch(self, condition: Expression, words: _Names, outcome: bool) -> str | None:
         """What a branch calls layers; without a name of its own, what the fact does that alone decides it."""
         if any(words) or not isinstance(condition, Index) or condition.name.name in self.mentioned:
             return words[0 if outcome else 1]

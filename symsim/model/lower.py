@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import KNOWN, architecture_symbol, is_symbol, symbol, symbol_info
 from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
-from symsim.language.symbolic import Priced, Scope, condition, expression, priced
+from symsim.language.symbolic import Amounts, Scope, condition, expression, priced
 from symsim.language.tree import (
     Alias,
     Block,
@@ -339,7 +339,7 @@ def _op(name: str, node: Node, shape: Mapping[str, Expr], env: Env) -> Op:
 
 def _resident(clause: Clause, env: Env) -> Resident:
     place = env.place
-    amount: Priced = priced(clause, env.scope, count=clause.name in ("report", "reserve"))
+    amount: Amounts = priced(clause, env.scope, count=clause.name in ("report", "reserve"))
     stored = env.format(place.stage, tuple(place.inside + module for module in clause.modules))
     if stored is not None:
         whole = sympy.Add(*amount.values())

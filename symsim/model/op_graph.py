@@ -13,7 +13,7 @@ from sympy.printing.str import sstr
 
 from symsim.algebra.symbols import substitute
 from symsim.errors import InternalError, Span
-from symsim.language.symbolic import Priced
+from symsim.language.symbolic import Amounts
 from symsim.model.step import EngineStep
 from symsim.quantization.layers import Mixture
 
@@ -97,7 +97,7 @@ class Resident:
     key: str | None
     body: str
     stage: str
-    amount: Priced
+    amount: Amounts
     repeat: Expr
     body_repeat: Expr
     origin: Span

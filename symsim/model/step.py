@@ -115,16 +115,18 @@ def _step(rule: StepRule, given: Mapping[str, Expr], library: Library, known: Sc
     return replace(step, parts={"": step})
 
 
-Stated = dict[str, tuple[StepFact, Mapping[str, Expr]]]
+StatedFact = dict[str, tuple[StepFact, Mapping[str, Expr]]]
 """Key of a fact -> its line, and the parameters that it speaks of."""
 
 
-def _stated(rule: StepRule, given: Mapping[str, Expr], library: Library, known: Scope) -> tuple[Stated, frozenset[str]]:
+def _stated(
+    rule: StepRule, given: Mapping[str, Expr], library: Library, known: Scope
+) -> tuple[StatedFact, frozenset[str]]:
     """The facts of a step and of those that it is like, its own in the place of theirs; and the names of all."""
     own = dict(given)
     for size, default in rule.defaults.items():
         own.setdefault(size, expression(default, {**known, **own}))
-    facts: Stated = {}
+    facts: StatedFact = {}
     kinds = frozenset[str]()
     if rule.like is not None:
         base = _rule(rule.like, library)

@@ -137,7 +137,7 @@ def _overridden(family: Family, deployment: Deployment) -> tuple[str, ...]:
     )
 
 
-EXPERTS = "E"
+_EXPERTS = "E"
 """The letter of families for how many experts `*` in a path stands for."""
 
 
@@ -145,7 +145,7 @@ def _formats(
     paths: Iterable[str], family: Family, found: Quantization, layer: int | None
 ) -> Iterator[tuple[str, Mixture]]:
     """Module path of the graph text -> its formats, sorted; a module that is stored as several has those of all."""
-    experts = family.sizes.values.get(EXPERTS)
+    experts = family.sizes.values.get(_EXPERTS)
     for path in sorted(set(paths)):
         stored = stored_as(path, family.model, family.library, in_layer=layer is not None)
         kinds = {name: found.mixture(name, layer, experts) for name in stored}

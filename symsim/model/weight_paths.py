@@ -31,15 +31,15 @@ def modules(
                 pass
 
 
-MOST = 20_000
+_MOST = 20_000
 """Nodes of a model with all blocks put in; the largest family that is described has some hundreds."""
 
 
 def refuse_large(model: Model, library: Library) -> None:
     """Raises GraphSyntaxError for a model whose blocks, put in one another, are too many to work out."""
     nodes = _nodes(model.body, library, {})
-    if nodes > MOST:
-        raise GraphSyntaxError(model.span, f"{nodes:,} nodes with all blocks put in, expected at most {MOST:,}")
+    if nodes > _MOST:
+        raise GraphSyntaxError(model.span, f"{nodes:,} nodes with all blocks put in, expected at most {_MOST:,}")
 
 
 def _nodes(body: Sequence[Statement], library: Library, known: dict[str, int]) -> int:

@@ -13,7 +13,7 @@ from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.bound_tables import CarriedChunks
 from symsim.formula.closed_form import ClosedForm
 from symsim.notation.program_parts import comment, listed, meanings, program_parts, scaled
-from symsim.tables.forms import Nearest, Steps, Table
+from symsim.tables.forms import Nearest, StepTable, Table
 
 
 def c_function(form: ClosedForm, subject: str) -> str:
@@ -75,7 +75,7 @@ _C_EXTREMES = {  # unlike fmax and fmin these pass NaN on
 def _c_table(name: str, table: Table) -> str:
     arguments = ", ".join(f"double {axis}" for axis in table.axes)
     lines = [f"\nstatic double {name}({arguments}) {{"]
-    if isinstance(table, Steps):
+    if isinstance(table, StepTable):
         lines.append(f"    static const double grid[] = {{{listed(table.values, 'NAN')}}};")
         index = "0"
         for axis, edges in zip(table.axes, table.edges, strict=True):

@@ -15,12 +15,12 @@ from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import DEFAULTS, is_symbol, symbol_info
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.ends import END, with_ends
+from symsim.formula.ends import ENDS_OF, with_ends
 from symsim.formula.interval import RUNNING, widened
 from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
 
-POINTS = 200
+_POINTS = 200
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
@@ -61,9 +61,9 @@ def drawn_along(
     point = {**usual, **at}
     xs = _points(form, variable, low, high)
     moved = with_ends(form)
-    names = (variable, *point, *([END] if END in moved.symbols else []))
+    names = (variable, *point, *([ENDS_OF] if ENDS_OF in moved.symbols else []))
     function = moved.function(names)
-    ends = (0.0, -1.0, 1.0) if END in names else ()
+    ends = (0.0, -1.0, 1.0) if ENDS_OF in names else ()
     middle, *band = [function(xs, *point.values(), *[end] * bool(ends)) for end in ends or (0.0,)]
     if band:
         running = form.ends.get(RUNNING, (1.0, 1.0))
@@ -95,7 +95,7 @@ def _points(form: ClosedForm, variable: str, low: float | None, high: float | No
     first, last = usual[0] if low is None else low, usual[1] if high is None else high
     if not 0 < first < last:
         raise SymsimError(f"{variable} from {first:g} to {last:g}: expected two numbers above zero, the smaller first")
-    xs = np.geomspace(first, last, POINTS)
+    xs = np.geomspace(first, last, _POINTS)
     return np.unique(np.round(xs)) if form.symbols[variable].integer else xs
 
 

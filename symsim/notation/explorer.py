@@ -13,11 +13,11 @@ from symsim.inputs.extras import load_extra
 from symsim.notation.javascript import javascript_function
 from symsim.paths import read_text
 
-Chosen = Mapping[str, "float | tuple[float, float]"]
+_Chosen = Mapping[str, "float | tuple[float, float]"]
 """Symbol -> a number that stays, or from where to where its slider goes."""
 
 
-def explorer(form: ClosedForm, chosen: Chosen) -> Any:
+def explorer(form: ClosedForm, chosen: _Chosen) -> Any:
     """A widget with a slider for each symbol that has a range; its curve is along the first of them.
 
     Its `values` are those of the sliders, kept in step with the notebook. Raises SymsimError for a symbol that the

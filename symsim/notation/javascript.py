@@ -15,7 +15,7 @@ from symsim.formula.bound_tables import CarriedChunks
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.overrides import following_sizes
 from symsim.notation.program_parts import ProgramParts, comment, listed, meanings, program_parts
-from symsim.tables.forms import Steps, Table
+from symsim.tables.forms import StepTable, Table
 
 
 def javascript_function(form: ClosedForm, subject: str, inputs: Collection[str] = (), *, steps: bool = False) -> str:
@@ -97,7 +97,7 @@ def _javascript_longer(chunks: CarriedChunks, named: str) -> list[str]:
 
 def _javascript_table(name: str, table: Table) -> str:
     arguments = ", ".join(table.axes)
-    if isinstance(table, Steps):
+    if isinstance(table, StepTable):
         index = "0"
         for axis, edges in zip(table.axes, table.edges, strict=True):
             if edges:

@@ -17,14 +17,14 @@ from symsim.errors import printable
 from symsim.notation.cut import cut_latex
 from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, decimal, fractional, ordered
 
-BUDGET = 92.0
+_BUDGET = 92.0
 """Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
 
 
 NUMBER = 10.0
 """Letters that the number of an equation takes from a line."""
 
-END = "end of what symsim derived"
+END_MARK = "end of what symsim derived"
 """Closes what a comment with a command opens."""
 
 
@@ -122,7 +122,7 @@ def _names(layout: Layout) -> Mapping[str, str]:
     }
 
 
-def equations(layout: Layout, budget: float = BUDGET) -> list[tuple[str, list[str]]]:
+def equations(layout: Layout, budget: float = _BUDGET) -> list[tuple[str, list[str]]]:
     """Left side and lines of the right side of every step, from the metric down."""
     return [(step.latex, Lines(layout, step.unit).of(step.expr, budget)) for step in layout.steps]
 
@@ -266,13 +266,13 @@ def longer_prompts(layout: Layout) -> str:
 def numbered_latex(layout: Layout, label: str) -> str:
     """The equations in an `align` whose first line is numbered and labelled, with the same marks."""
     rows: list[str] = []
-    for left, lines in equations(layout, BUDGET - NUMBER):
+    for left, lines in equations(layout, _BUDGET - NUMBER):
         first, *more = lines
         tag = "\\notag" if rows else f"\\label{{{label}}}"
         rows += [f"  {left} &= {first} {tag}", *(f"  &\\quad {line} \\notag" for line in more)]
     body = " \\\\\n".join(rows)
     aligned = f"\\begin{{align}}\n{body}\n\\end{{align}}"
-    marked = f"% {layout.origin}\n{aligned}\n% {END}" if layout.origin else aligned
+    marked = f"% {layout.origin}\n{aligned}\n% {END_MARK}" if layout.origin else aligned
     return f"\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
 
 
@@ -284,7 +284,7 @@ def derivation_latex(layout: Layout) -> str:
     if layout.level == "numeric":
         head += f"\n% {ROUNDED}"
     aligned = f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
-    marked = f"% {layout.origin}\n{aligned}\n% {END}" if layout.origin else aligned
+    marked = f"% {layout.origin}\n{aligned}\n% {END_MARK}" if layout.origin else aligned
     return f"{head}\n\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
 
 
@@ -297,11 +297,11 @@ def _symbol_table(layout: Layout) -> str:
     for table in layout.tables:
         arguments = escaped(", ".join(table.args).replace("_", " "))
         lines.append(f"${table.latex}$ & {escaped(table.meaning)}, of {arguments} & measured \\\\")
-    tables = [_tabular(lines[start : start + ROWS]) for start in range(0, len(lines), ROWS)]
+    tables = [_tabular(lines[start : start + _ROWS]) for start in range(0, len(lines), _ROWS)]
     return "\n\n".join(tables)
 
 
-ROWS = 40
+_ROWS = 40
 """Rows of a table that fit a page, some of them of two lines."""
 
 

@@ -40,7 +40,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SymbolRow:
     """One line of the symbol table. value is exact and in SI units; None is left to the reader to choose."""
 
     info: SymbolInfo
@@ -61,7 +61,7 @@ class Layout:
     level: Level
     derivation: Derivation
     steps: tuple[Step, ...]
-    symbols: tuple[Row, ...] = ()
+    symbols: tuple[SymbolRow, ...] = ()
     tables: tuple[Signature, ...] = ()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     conditions: tuple[str, ...] = ()
@@ -164,8 +164,8 @@ def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational,
     return number, rest
 
 
-def _row(name: str, form: ClosedForm) -> Row:
-    return Row(form.symbols[name], form.bound.values.get(name), form.bound.sources.get(name, YOURS))
+def _row(name: str, form: ClosedForm) -> SymbolRow:
+    return SymbolRow(form.symbols[name], form.bound.values.get(name), form.bound.sources.get(name, YOURS))
 
 
 def _tables(derivation: Derivation) -> tuple[Signature, ...]:

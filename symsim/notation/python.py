@@ -11,7 +11,7 @@ from symsim.cost.derivation import Derivation
 from symsim.errors import printable
 from symsim.formula.bound_tables import Carried, CarriedChunks, bound_tables, carried_chunks
 from symsim.formula.closed_form import ClosedForm
-from symsim.tables.forms import Nearest, Steps
+from symsim.tables.forms import Nearest, StepTable
 
 _STEPS = '''
 def _steps(edges, *point):
@@ -45,10 +45,10 @@ def python_module(form: ClosedForm, subject: str) -> str:
     head = [f'"""{_quotable(f"{derivation.meaning} of {subject}")}.', "", f"Unit: {form.unit}. Derived by symsim."]
     head += ["", "In place of tables:", *map(_quotable, form.stand_ins)] if form.stand_ins else []
     head += ['"""', ""]
-    head += ["from bisect import bisect_right"] if Steps in kinds else []
+    head += ["from bisect import bisect_right"] if StepTable in kinds else []
     sums = "fsum, " if chunks is not None else ""
     head += [f"from math import ceil, floor, {sums}isnan, nan  # noqa: F401"]
-    shared = [text for kind, text in ((Steps, _STEPS), (Nearest, _NEAREST)) if kind in kinds]
+    shared = [text for kind, text in ((StepTable, _STEPS), (Nearest, _NEAREST)) if kind in kinds]
     tables = [_table(name, one) for name, one in carried.items()]
     cut = [] if chunks is None else [_chunk(chunks)]
     return "\n".join([*head, *shared, *tables, *cut, _metric(form, replaced, inputs, chunks)]) + "\n"
@@ -63,7 +63,7 @@ def _table(name: str, carried: Carried) -> str:
     table, arguments = carried.table, ", ".join(carried.table.axes)
     head = f'\ndef {name}({arguments}):\n    """{_quotable(carried.source)}."""\n'
     values = ", ".join(map(repr, table.values))
-    if isinstance(table, Steps):
+    if isinstance(table, StepTable):
         find = f"    at = _steps({table.edges!r}, {arguments})\n"
     else:
         find = f"    points = {table.points!r}\n    at = _nearest(points, {arguments})\n"

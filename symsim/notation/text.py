@@ -9,7 +9,7 @@ from symsim.algebra.symbols import terms_of_norm
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_text
-from symsim.notation.layout import DIGITS, ROUNDED, Layout, Row, as_quantity, decimal, fractional, ordered
+from symsim.notation.layout import DIGITS, ROUNDED, Layout, SymbolRow, as_quantity, decimal, fractional, ordered
 
 
 class _Text(StrPrinter):
@@ -101,7 +101,7 @@ def plain_text(layout: Layout) -> str:
     return "\n".join(lines)
 
 
-def _symbol_cells(row: Row) -> tuple[str, str, str, str]:
+def _symbol_cells(row: SymbolRow) -> tuple[str, str, str, str]:
     value = "" if row.value is None else format_quantity(row.value, row.info.unit, 6)
     unit = "" if row.info.unit == "1" or value else f" [{row.info.unit}]"
     return row.info.name, f"{row.info.meaning}{unit}", value, printable(str(row.source))

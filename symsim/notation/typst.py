@@ -16,7 +16,7 @@ from symsim.notation.cut import cut_typst
 from symsim.notation.latex import Math, width
 from symsim.notation.layout import DIGITS, Layout, as_quantity, decimal, fractional, ordered
 
-BUDGET = 62.0
+_BUDGET = 62.0
 """Letters that fit a line of an A4 page beside the left side; wider formulas break over lines."""
 
 
@@ -24,7 +24,7 @@ def typst_text(layout: Layout) -> str:
     """A heading, the equations, and the symbols as a table; it compiles by itself and inside any document."""
     names = _names(layout)
     rows = [
-        f"  {name(step.latex)} &= " + " \\\n  & quad ".join(_Math(layout, step.unit, names).lines(step.expr, BUDGET))
+        f"  {name(step.latex)} &= " + " \\\n  & quad ".join(_Math(layout, step.unit, names).lines(step.expr, _BUDGET))
         for step in layout.steps
     ]
     symbols = [

@@ -14,7 +14,7 @@ from symsim.formula.binding import bind_model
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import COUNTING, named_cost_model
 from symsim.inputs.deployment import Deployment
-from symsim.language.symbolic import Priced
+from symsim.language.symbolic import Amounts
 from symsim.model.family import Family
 from symsim.model.op_graph import SHARED
 from symsim.model.stored_formats import serve
@@ -47,7 +47,7 @@ def checkpoint_bytes(family: Family) -> Mapping[str, int]:
     return dict(sorted(whole.items(), key=lambda item: -item[1]))
 
 
-def _weights(phased: PricedStep) -> Iterator[Priced]:
+def _weights(phased: PricedStep) -> Iterator[Amounts]:
     """Elements of weights at each precision, of all layers: what kernels stream, and what blocks state apart."""
     for op in phased.graph.ops:
         if op.part != SHARED:

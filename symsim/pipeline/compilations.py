@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 import sympy
 
 from symsim.algebra.symbols import symbol
-from symsim.cost.calibrated import Plan
+from symsim.cost.calibrated import KernelPlan
 from symsim.cost.chunks import Chunks, in_chunks
 from symsim.cost.derivation import Derivation
 from symsim.cost.kernel_cost import Rates, costs
@@ -32,7 +32,7 @@ class Guarded(Protocol):
     def guards(self) -> tuple[Guard, ...]: ...
 
 
-Found = TypeVar("Found", bound=Guarded)
+_Found = TypeVar("_Found", bound=Guarded)
 
 
 class Compilations:
@@ -63,7 +63,7 @@ class Compilations:
             known = self._kept.get(key, ())
             self._kept[key] = (*(other for other in known if other is not value), value)
 
-    def keep(self, key: Hashable, value: Found) -> Found:
+    def keep(self, key: Hashable, value: _Found) -> _Found:
         """Keep a value; where another thread kept one for the same conditions meanwhile, that one is it."""
         with self._lock:
             known = self._kept.setdefault(key, ())
@@ -71,14 +71,14 @@ class Compilations:
             if same is None:
                 self._kept[key] = (*known, value)[-self._most :]
                 self._shrink()
-        return value if same is None else cast(Found, same)
+        return value if same is None else cast(_Found, same)
 
     def _shrink(self) -> None:
         while sum(map(len, self._kept.values())) > self._most:
             self._kept.popitem(last=False)
 
 
-PHASES = Compilations(most=1024)
+_PHASES = Compilations(most=1024)
 DERIVATIONS = Compilations(most=4096)
 
 _TWO_BATCH = symbol("two_batch")
@@ -89,7 +89,7 @@ def phase_of(
     step: str,
     numbers: Numbers,
     rates: Rates | None = None,
-    plan: Plan | None = None,
+    plan: KernelPlan | None = None,
     *,
     pad: bool = False,
     attention: str = "bf16",
@@ -103,9 +103,9 @@ def phase_of(
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
     key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats, _told_apart(served), plan)
     key = (*key, attention)
-    found = PHASES.find(key, values)
+    found = _PHASES.find(key, values)
     facts = deciding_numbers(numbers)
-    return found or PHASES.keep(key, _priced(served, step, facts, rates, plan, pad=pad, attention=attention))
+    return found or _PHASES.keep(key, _priced(served, step, facts, rates, plan, pad=pad, attention=attention))
 
 
 @lru_cache(maxsize=1024)
@@ -114,7 +114,14 @@ def _decision(guarded: Guarded) -> Decision:
 
 
 def _priced(
-    served: ServedModel, step: str, facts: Facts, rates: Rates | None, plan: Plan | None, *, pad: bool, attention: str
+    served: ServedModel,
+    step: str,
+    facts: Facts,
+    rates: Rates | None,
+    plan: KernelPlan | None,
+    *,
+    pad: bool,
+    attention: str,
 ) -> PricedStep:
     family = served.family
     layers = served.deployment.pp_layers

@@ -33,7 +33,7 @@ from symsim.quantization.kv_cache import PARTS as KV_PARTS
 from symsim.quantization.kv_cache import kv_layout as layout_of
 from symsim.tables.table import TableContext
 
-PARTS = ("attention", "ffn", "norm")
+_PARTS = ("attention", "ffn", "norm")
 """What the weights of a layer are listed under; graph text says which with `part`."""
 
 _BF16 = Deployment(num_nodes=1, gemm="bf16", kv="bf16")
@@ -298,7 +298,7 @@ def _in_order(
     family: Family, phased: PricedStep, bodies: Mapping[str, Mapping[str, int]], values: Mapping[Any, Expr]
 ) -> tuple[Mapping[str, int], ...]:
     """Every layer's parts, first to last."""
-    listed = {name: {part: held.get(part, 0) for part in PARTS} | dict(held) for name, held in bodies.items()}
+    listed = {name: {part: held.get(part, 0) for part in _PARTS} | dict(held) for name, held in bodies.items()}
     placed = {index: listed.get(kind.name, {}) for kind in family.sizes.kinds for index in kind.layers}
     apart = [name for name in listed if name not in {kind.name for kind in family.sizes.kinds}]
     repeated = [listed[name] for name in apart for _ in range(_times(phased, name, values))]

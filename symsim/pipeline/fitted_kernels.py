@@ -12,7 +12,7 @@ from sympy import Expr, Integer, Rational
 
 from symsim.algebra.symbols import coefficient_symbol
 from symsim.algebra.units import parse_quantity
-from symsim.cost.calibrated import Fitted, Key, Plan, key_of
+from symsim.cost.calibrated import Fitted, KernelPlan, Key, key_of
 from symsim.cost.operators import Operator, all_dtypes, operators
 from symsim.errors import DataError
 from symsim.inputs.device import Device
@@ -23,7 +23,7 @@ from symsim.pipeline.engine_times import FittedEngine, fitted_engine
 from symsim.tables.coefficients import Coefficients, coefficients_of, own_coefficients, spellings
 from symsim.tables.engine_times import architecture_of, shipped_times
 
-ENGINES = ("vllm", "sglang", "trtllm", "infersim", "nccl")
+_ENGINES = ("vllm", "sglang", "trtllm", "infersim", "nccl")
 """Whose kernels stand in where an engine has none of a kind, in this order; NCCL's collectives are everybody's."""
 
 _FACTOR = 1.5
@@ -46,7 +46,7 @@ class FittedKernels:
     """plan: what stands in for which kernels; numbers: symbol -> its value and where it is from; sentences: what was
     not measured on this device with this engine; engine: its times, None where every constant of it is zero."""
 
-    plan: Plan
+    plan: KernelPlan
     numbers: Mapping[str, tuple[Fraction, Source]]
     sentences: tuple[str, ...]
     engine: FittedEngine | None = None
@@ -116,7 +116,7 @@ def _chosen_kernels(device: Device, engine: str, gemm: str, kv: str, every: Sequ
         tables = ", ".join(table for table, other in lent.items() if other == lender)
         sentences.append(f"of {device.name} no {tables} was measured: {lender}'s coefficients stand in")
     return FittedKernels(
-        plan=Plan(frozenset(kinds.items()), gemm),
+        plan=KernelPlan(frozenset(kinds.items()), gemm),
         numbers=numbers,
         sentences=tuple(sentences),
     )
@@ -168,7 +168,7 @@ def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str, table:
     if used := [one for one in every if (one.kernel, one.dtype) == known]:
         return used[-1]
     sets = [one for one in every if one.dtype in _MESSAGES.get(row.table, (dtype,))]
-    for name in dict.fromkeys((engine, *ENGINES)):
+    for name in dict.fromkeys((engine, *_ENGINES)):
         own = [one for one in sets if one.engine == name and "eager" not in one.kernel]
         if own:
             return max(own, key=lambda one: (one.groups, one.rows, one.version, one.kernel))

@@ -30,7 +30,7 @@ from symsim.model.op_graph import Guard, Op, OpGraph
 from symsim.model.step import EngineStep, step_named
 from symsim.paths import GRAPHS
 
-PARTS = {
+_PARTS = {
     "compute": "multiplying, or a measured or modelled time",
     "memory": "moving bytes through HBM",
     "link": "sending",
@@ -96,9 +96,9 @@ def _derivations(
 
 def _time_steps(name: str, spent: Time) -> tuple[Step, ...]:
     """A step for each part of a time, where there are several; then the time."""
-    parts = {part: getattr(spent, part) for part in PARTS}
+    parts = {part: getattr(spent, part) for part in _PARTS}
     steps = [
-        Step(step_symbol(f"t_{part}"), expr, "s", PARTS[part], f"t_{{\\mathrm{{{part}}}}}")
+        Step(step_symbol(f"t_{part}"), expr, "s", _PARTS[part], f"t_{{\\mathrm{{{part}}}}}")
         for part, expr in parts.items()
         if expr != 0
     ]

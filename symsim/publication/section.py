@@ -17,10 +17,10 @@ from symsim.cost.metric_table import metrics_of
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.breakdown import defaults_at, found_at
 from symsim.formula.closed_form import Level
-from symsim.notation.layout import Layout, Row
+from symsim.notation.layout import Layout, SymbolRow
 from symsim.publication.bibliography import cited
 from symsim.publication.short_form import ShortForm, short_form
-from symsim.publication.worked_example import Check, worked
+from symsim.publication.worked_example import WorkedCheck, worked
 from symsim.tables.table import Signature, rows_of, signatures
 
 
@@ -48,13 +48,13 @@ class Section:
     costs: Costs
     point: Mapping[str, int]
     sheets: Mapping[str, Layout]
-    checks: Mapping[str, Check]
+    checks: Mapping[str, WorkedCheck]
     map: Regimes | None
     spans: tuple[tuple[Piece, ...], ...]
     tables: tuple[Dated, ...]
     cites: Mapping[str, tuple[str, ...]]
     remarks: tuple[str, ...]
-    assumed: tuple[Row, ...]
+    assumed: tuple[SymbolRow, ...]
     columns: int
     short: Mapping[str, ShortForm]
     printed: Mapping[str, Layout]
@@ -67,7 +67,7 @@ CHECKED = ("tpot", "ttft", "memory")
 """Metrics that are worked out by hand."""
 
 
-LAST = 1024
+_LAST = 1024
 """Regimes are followed up to the largest batch in memory, or this."""
 
 
@@ -116,7 +116,7 @@ def compose(
 
 def _along(costs: Costs, point: Mapping[str, int]) -> Regimes:
     fits = costs.max_batch.evaluate(**workload_of(costs.max_batch, point))
-    last = max(2 * point["B"], min(fits, LAST))
+    last = max(2 * point["B"], min(fits, _LAST))
     return costs.regimes("tpot", "B", 1, last, **{name: point[name] for name in ("B", "S", "O")})
 
 
@@ -132,7 +132,7 @@ def _measured(forms: Mapping[str, Formula], point: Mapping[str, int]) -> list[st
     return sorted(set(libraries))
 
 
-def _assumed(forms: Mapping[str, Formula]) -> tuple[Row, ...]:
+def _assumed(forms: Mapping[str, Formula]) -> tuple[SymbolRow, ...]:
     """Figures that stand in where no table answers."""
     rows = {row.info.name: row for formula in forms.values() for row in formula.layout("model").symbols}
     return tuple(row for name, row in sorted(rows.items()) if name.startswith("default_"))

@@ -12,7 +12,7 @@ from sympy import Symbol
 from symsim.algebra.symbols import symbol_info
 from symsim.inputs.extras import load_extra
 from symsim.notation.latex import grouped, longer_prompts, numbered_latex, quantity
-from symsim.notation.layout import KINDS, Row
+from symsim.notation.layout import KINDS, SymbolRow
 from symsim.paths import read_text
 from symsim.publication.regimes_latex import regimes_latex
 from symsim.publication.section import Section
@@ -185,7 +185,7 @@ def _formulas(section: Section) -> str:
 
 def _symbols(section: Section) -> str:
     """Every symbol of all formulas, and what every step stands for."""
-    rows: dict[str, Row] = {row.info.name: row for layout in section.sheets.values() for row in layout.symbols}
+    rows: dict[str, SymbolRow] = {row.info.name: row for layout in section.sheets.values() for row in layout.symbols}
     ordered = sorted(rows.values(), key=lambda row: (KINDS[row.info.kind], row.info.name))
     lines = [_symbol_row(row, section.point) for row in ordered]
     steps: dict[tuple[str, str], str] = {}
@@ -216,7 +216,7 @@ def _symbols(section: Section) -> str:
     )
 
 
-def _symbol_row(row: Row, point: Mapping[str, int]) -> str:
+def _symbol_row(row: SymbolRow, point: Mapping[str, int]) -> str:
     info = row.info
     unit = f" [{info.unit}]" if info.unit != "1" else ""
     if row.value is not None:

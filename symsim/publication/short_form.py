@@ -28,7 +28,7 @@ TERMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class ShortTerm:
     """One term. sum: over the steps of its operators; closed: in the symbols alone, with the arms of maxima that bind
     at the point, or None where it has fractional powers or look-ups; value: at the point, in SI units."""
 
@@ -44,7 +44,7 @@ class ShortForm:
 
     metric: str
     derivation: Derivation
-    terms: tuple[Term, ...]
+    terms: tuple[ShortTerm, ...]
     value: float
     values: Mapping[str, float]
 
@@ -77,7 +77,7 @@ def _values(form: ClosedForm, derivation: Derivation, workload: Mapping[str, int
 
 def _terms(
     form: ClosedForm, derivation: Derivation, at: Mapping[str, Any], costs: Mapping[str, Cost]
-) -> tuple[Term, ...]:
+) -> tuple[ShortTerm, ...]:
     operators = {step.symbol: step for step in derivation.steps if step.op is not None}
     inlined: dict[Expr, Expr] = {}
     for step in derivation.steps:
@@ -92,7 +92,7 @@ def _terms(
     arms = {symbol: _bound(step.expr, at, form) for symbol, step in operators.items()}
     figures = numbers(tuple(sums.values()), at, form.context)
     return tuple(
-        Term(name, part, _closed(substitute(part, arms)), value)
+        ShortTerm(name, part, _closed(substitute(part, arms)), value)
         for (name, part), value in zip(sums.items(), figures, strict=True)
         if value
     )

@@ -11,10 +11,10 @@ from sympy import Expr, Symbol
 from symsim.algebra.symbols import WORKLOAD, substitute, symbol_info
 from symsim.cost.derivation import Step
 from symsim.notation.latex import Lines, expression_latex, filled, grouped
-from symsim.notation.layout import KINDS, Layout, Row
+from symsim.notation.layout import KINDS, Layout, SymbolRow
 from symsim.notation.terms import terms_latex
 from symsim.publication.section import Section
-from symsim.publication.short_form import TERMS, ShortForm, Term
+from symsim.publication.short_form import TERMS, ShortForm, ShortTerm
 from symsim.render.latex_tables import breakable, setting, table
 
 WIDE, NARROW = 80.0, 33.0
@@ -53,7 +53,7 @@ def _equations(form: ShortForm, layout: Layout, budget: float) -> Iterator[tuple
         yield name, _term_lines(form, term, layout, budget)
 
 
-def _term_lines(form: ShortForm, term: Term, layout: Layout, budget: float) -> list[str]:
+def _term_lines(form: ShortForm, term: ShortTerm, layout: Layout, budget: float) -> list[str]:
     if term.closed is not None:
         parts = list(_fractions(term.closed, layout))
         return filled([[part] for part in parts], budget, _added)
@@ -96,7 +96,7 @@ def _fractions(expr: Expr, layout: Layout) -> Iterator[str]:
         yield above if below == 1 else f"\\frac{{{above}}}{{{expression_latex(below, layout)}}}"
 
 
-def _sign(form: ShortForm, term: Term) -> str:
+def _sign(form: ShortForm, term: ShortTerm) -> str:
     return f"{PREFILL if form.metric == 'ttft' else 't'}_{{\\mathrm{{{term.name}}}}}"
 
 
@@ -122,7 +122,7 @@ def _shown(form: ShortForm) -> set[str]:
 def symbols(section: Section) -> str:
     """The terms with their values and shares, and every symbol that occurs."""
     lines = [line for form in section.short.values() for line in _term_rows(form)]
-    rows: dict[str, Row] = {}
+    rows: dict[str, SymbolRow] = {}
     for name, form in section.short.items():
         wanted = _shown(form) | ({"S", "O"} if "C" in _shown(form) else set())
         rows |= {row.info.name: row for row in section.printed[name].symbols if row.info.name in wanted}
@@ -159,7 +159,7 @@ def _step_rows(form: ShortForm, layout: Layout) -> list[str]:
     ]
 
 
-def _symbol_row(row: Row, section: Section) -> str:
+def _symbol_row(row: SymbolRow, section: Section) -> str:
     info = row.info
     value = section.point.get(info.name) if row.value is None else float(row.value)
     return f"${info.latex}$ & {breakable(info.meaning)} & {'' if value is None else setting(value, info.unit)}"

@@ -44,7 +44,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class WorkedCheck:
     """steps in order of evaluation, the metric last; measured: the look-ups they use; values: of every other symbol."""
 
     formula: Formula
@@ -53,7 +53,7 @@ class Check:
     measured: tuple[Measured, ...]
 
 
-def worked(formula: Formula, workload: Mapping[str, int]) -> Check:
+def worked(formula: Formula, workload: Mapping[str, int]) -> WorkedCheck:
     """Every step of a formula at a workload point. Raises EmptyTable where a measured row cannot be used."""
     form = formula.form.in_chunks(workload)
     values = form.values({name: v for name, v in workload.items() if name in form.symbols})
@@ -63,7 +63,7 @@ def worked(formula: Formula, workload: Mapping[str, int]) -> Check:
     results = compiled.at(values, form.context)
     at = {**values, **dict(zip(compiled.outputs, results, strict=True))}
     rows = tuple(Worked(step, float(value), _arms(step, at, form)) for step, value in zip(steps, results, strict=True))
-    return Check(formula, {name: values[name] for name in form.symbols}, rows, _measured(steps, at, form))
+    return WorkedCheck(formula, {name: values[name] for name in form.symbols}, rows, _measured(steps, at, form))
 
 
 def _arms(step: Step, at: Mapping[str, Any], form: ClosedForm) -> tuple[Expr, Mapping[Symbol, float]] | None:

@@ -9,9 +9,9 @@ from sympy import Expr, Symbol
 from symsim.algebra.units import format_quantity
 from symsim.notation.latex import Lines, Math, grouped, quantity, width
 from symsim.notation.layout import Layout, laid_out
-from symsim.publication.worked_example import Check, Worked
+from symsim.publication.worked_example import Worked, WorkedCheck
 
-BUDGET = 84.0
+_BUDGET = 84.0
 """Letters of numbers that fit a line beside the left side."""
 
 
@@ -37,7 +37,7 @@ class Filled(Math):
         return call if exp is None else f"{call}^{{{exp}}}"
 
 
-def worked_latex(check: Check) -> str:
+def worked_latex(check: WorkedCheck) -> str:
     """An align* from the operators up to the metric."""
     form = check.formula.form
     printed = laid_out(form, "symbolic", check.formula.subject)
@@ -62,7 +62,7 @@ def _rows(row: Worked, printed: Layout, values: Mapping[str, str]) -> list[str]:
     lines = [f"  {row.step.latex} &= {chain[0][0]}", *(f"  &\\quad {line}" for line in chain[0][1:])]
     for part in chain[1:]:
         first = f"= {part[0]}"
-        if len(part) == 1 and width(lines[-1]) + width(first) <= BUDGET:
+        if len(part) == 1 and width(lines[-1]) + width(first) <= _BUDGET:
             lines[-1] += f" {first}"
         else:
             lines += [f"  &{first}", *(f"  &\\quad {line}" for line in part[1:])]
@@ -71,7 +71,7 @@ def _rows(row: Worked, printed: Layout, values: Mapping[str, str]) -> list[str]:
 
 def _lines(expr: Expr, row: Worked, printed: Layout, values: Mapping[str, str]) -> list[str]:
     lines = Lines(printed, row.step.unit, lambda found, unit: Filled(found, unit, values))
-    return lines.of(expr, BUDGET)
+    return lines.of(expr, _BUDGET)
 
 
 def _number(value: float, unit: str) -> str:

@@ -18,7 +18,7 @@ elements with a rotary position."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class CacheLayout:
     """parts: part of a row -> bytes of an element, when the cache is in `format`; others are as the cache is."""
 
     name: str
@@ -49,10 +49,10 @@ def kv_formats() -> Mapping[str, Fraction]:
 
 
 @cache
-def kv_layouts() -> Mapping[str, Layout]:
+def kv_layouts() -> Mapping[str, CacheLayout]:
     """The layouts there are by name, the default first."""
     return {
-        name: Layout(
+        name: CacheLayout(
             name,
             row.get("format"),
             {part: _bytes(of) for part, of in row.get("parts", {}).items()},
@@ -63,7 +63,7 @@ def kv_layouts() -> Mapping[str, Layout]:
     }
 
 
-def kv_layout(name: str | None, kv: str) -> Layout:
+def kv_layout(name: str | None, kv: str) -> CacheLayout:
     """The layout of a cache in the format `kv`: as named, else the default where it is of this format, else plain.
 
     Raises DeploymentError for a name that is not there, or of another format.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from symsim.calibration.accuracy import Accuracy, Row
+from symsim.calibration.accuracy import Accuracy, RunRow
 from symsim.render.style import COLUMN, save, styled
 
 _TITLES = {"tpot_s": "TPOT [s]", "ttft_s": "TTFT [s]", "output_tok_s_per_gpu": "output tokens/s a GPU"}
@@ -24,7 +24,7 @@ def save_accuracy(found: Accuracy, file: str | Path, style: str = "screen") -> N
         save(figure, file)
 
 
-def _panel(panel: Any, rows: Sequence[Row], title: str) -> None:
+def _panel(panel: Any, rows: Sequence[RunRow], title: str) -> None:
     for device in sorted({row.run.device for row in rows}):
         own = [row for row in rows if row.run.device == device]
         measured, predicted = [row.measured for row in own], [row.predicted for row in own]

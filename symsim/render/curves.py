@@ -19,7 +19,7 @@ from symsim.render.regime_map import binding_text, others_text, told_regions
 from symsim.render.regimes import is_smooth
 from symsim.render.style import plain_text, prefixed, save, scale, set_title, size, styled, title_of, told_apart
 
-KINDS = ("compute", "memory", "link", "latency")
+_KINDS = ("compute", "memory", "link", "latency")
 """What limits an operator."""
 
 MOST_STEPS = 8
@@ -27,7 +27,7 @@ MOST_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
+class IntervalBand:
     """Between which values a metric is expected at points, in SI units."""
 
     at: Sequence[float]
@@ -42,7 +42,7 @@ def save_regimes(
     file: str | Path,
     note: str = "",
     style: str = "screen",
-    band: Band | None = None,
+    band: IntervalBand | None = None,
 ) -> None:
     """The metric along the symbol, with the limit, the largest batch in memory and the band of its interval; under it a
     strip for each step whose limit changes, coloured by what limits it."""
@@ -65,7 +65,7 @@ def save_regimes(
         save(figure, file, note)
 
 
-def _curve(axes: Any, found: Regimes, band: Band | None) -> tuple[str, float]:
+def _curve(axes: Any, found: Regimes, band: IntervalBand | None) -> tuple[str, float]:
     unit, factor = prefixed(found.pieces[-1].value_high, found.unit)
     for run in [found.pieces] if is_smooth(found.pieces[0].expression) else [(piece,) for piece in found.pieces]:
         points = [(at, piece.value(at) / factor) for piece in run for at in _points(piece)]
@@ -98,7 +98,7 @@ def _lines(axes: Any, found: Regimes, limit: float | None, fits: float | None, u
 
 def _changing(pieces: Sequence[Piece]) -> list[str]:
     """The steps that tell pieces apart, those that change first on top; all of them where none changes."""
-    known = [step for step in pieces[0].binds if pieces[0].binds[step] in KINDS]
+    known = [step for step in pieces[0].binds if pieces[0].binds[step] in _KINDS]
     changes = {step: len({piece.binds[step] for piece in pieces}) > 1 for step in known}
     chosen = [step for step in known if changes[step]] or known
 
@@ -120,7 +120,7 @@ def _strip(axes: Any, pieces: Sequence[Piece], steps: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
-    met = [kind for kind in KINDS if any(kind in piece.binds.values() for piece in pieces)]
+    met = [kind for kind in _KINDS if any(kind in piece.binds.values() for piece in pieces)]
     handles = [axes.barh(0, 0, color=colours()[kind]) for kind in met]
     words = {"ncols": max(len(met), 1), "fontsize": "x-small", "handlelength": 0.8, "columnspacing": 1.2}
     axes.legend(handles, met, loc="upper right", bbox_to_anchor=(1.0, -0.5 - 1.2 / max(len(steps), 1)), **words)

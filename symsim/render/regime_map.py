@@ -11,13 +11,13 @@ from symsim.notation.latex import escaped, quantity
 from symsim.notation.terms import terms_latex
 from symsim.render.regimes import is_smooth
 
-LARGEST = 8
+_LARGEST = 8
 """Regions that are told one by one; the others, and there may be many of fitted times, are summed up."""
 
 
 def told_regions(found: RegimeMap) -> dict[int, Region]:
     """The largest regions, and the one of the point, by their place in the map's index."""
-    return {i: region for i, region in enumerate(found.regions) if i < LARGEST or i == found.here}
+    return {i: region for i, region in enumerate(found.regions) if i < _LARGEST or i == found.here}
 
 
 def others_text(found: RegimeMap) -> str:

@@ -10,7 +10,7 @@ from symsim.analysis.regimes import Piece, Regimes
 from symsim.notation.latex import quantity
 from symsim.notation.terms import terms_latex, terms_text
 
-ROWS = 25
+_ROWS = 25
 """Pieces in one block of cases; more would not fit a page."""
 
 
@@ -36,7 +36,7 @@ def range_text(piece: Piece, found: Regimes) -> str:
 def latex_cases(found: Regimes) -> str:
     """One `cases` environment (several when there are many pieces), then each border in closed form."""
     name, variable = found.latex, symbol_info(found.variable).latex
-    blocks = [found.pieces[i : i + ROWS] for i in range(0, len(found.pieces), ROWS)]
+    blocks = [found.pieces[i : i + _ROWS] for i in range(0, len(found.pieces), _ROWS)]
     lines = [f"% {found.metric} of {found.subject}"]
     for block in blocks:
         rows = [f"  {case_row(piece, found)}" for piece in block]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from symsim.search.candidates import Candidate
+from symsim.search.candidates import DeploymentCandidate
 from symsim.search.largest_load import MOST, Reached, most_requests
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed
@@ -50,13 +50,15 @@ class Pair:
         return Disaggregated(x=self.x, y=self.y, prefill=self.prefill.of, decode=self.decode.of)
 
 
-def apart(engines: Sequence[Deployed], target: Target, top: int, together: Sequence[Candidate] = ()) -> list[Candidate]:
+def apart(
+    engines: Sequence[Deployed], target: Target, top: int, together: Sequence[DeploymentCandidate] = ()
+) -> list[DeploymentCandidate]:
     """The best pair of each engine that decodes, of as many as may be among the `top`: a pair is worked out only where
     its bound is above what was found already. together: what engines that do both serve."""
     prefills = [side for of in engines if (side := _prefill(of, target)) is not None]
     decodes = [side for of in engines if (side := _decode(of, target)) is not None]
     pairs = sorted(_pairs(prefills, decodes, target), key=lambda pair: _order(pair, target))
-    best: dict[int, Candidate] = {}
+    best: dict[int, DeploymentCandidate] = {}
     others = [_score(one, target) for one in together]
     leading = heapq.nlargest(top, others)[::-1]
     for pair in pairs:
@@ -78,7 +80,7 @@ def _order(pair: Pair, target: Target) -> float:
     return float(pair.gpus) if target.load is not None else -pair.bound / pair.gpus
 
 
-def _score(one: Candidate, target: Target) -> float:
+def _score(one: DeploymentCandidate, target: Target) -> float:
     return -float(one.gpus) if target.load is not None else one.output_rate / one.gpus / one.of.ask.osl.mean
 
 
@@ -137,7 +139,7 @@ def _needed(prefill: Side, decode: Side, target: Target) -> list[tuple[int, int]
     return [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)]
 
 
-def _candidate(pair: Pair, target: Target) -> Candidate | None:
+def _candidate(pair: Pair, target: Target) -> DeploymentCandidate | None:
     """The largest load of a pair within the limits, or the one that is asked for; None where that is not within."""
     of = pair.deployed()
     if target.load is not None:
@@ -147,7 +149,7 @@ def _candidate(pair: Pair, target: Target) -> Candidate | None:
         if target.limits.failing(_stalled(found)):
             return None
         most = Reached(load=target.load, found=found, stopped=())
-        return Candidate(of=of.decode, apart=of, replicas=1, load=target.load, found=found, most=most)
+        return DeploymentCandidate(of=of.decode, apart=of, replicas=1, load=target.load, found=found, most=most)
     most = most_requests(_with_stall(at_rates(of)), target.limits, pair.bound)
     if most is None or (users := math.floor(most.found.values["users"] + 1e-9)) < 1:
         return None
@@ -156,7 +158,7 @@ def _candidate(pair: Pair, target: Target) -> Candidate | None:
     most = replace(
         most, load=users, stopped=tuple(full if name == "load" else name for name in most.stopped or ("load",))
     )
-    return Candidate(of=of.decode, apart=of, replicas=1, load=users, found=most.found, most=most)
+    return DeploymentCandidate(of=of.decode, apart=of, replicas=1, load=users, found=most.found, most=most)
 
 
 def _with_stall(at: Callable[[float], Served]) -> Callable[[float], Served]:

@@ -27,7 +27,7 @@ Slices = tuple[slice, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class SweepCase:
     """What is compiled for one device and deployment; plain data, so that it travels to workers."""
 
     model: str
@@ -41,7 +41,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class SweepBlock:
     """Part of a sweep: where it is, its metrics in SI units (NaN where masked), and the code of the reason."""
 
     place: tuple[int, ...]
@@ -55,13 +55,13 @@ class Block:
         return (*self.place, *self.slices)
 
 
-Places = tuple[tuple[int, ...], ...]
+_Places = tuple[tuple[int, ...], ...]
 """Where each of several cases is in the dimensions of devices and deployments."""
 
 
 def evaluate_blocks(
-    cases: tuple[Case, ...], names: tuple[str, ...], limits: str, places: Places, slices: Slices, axes: Axes
-) -> list[Block]:
+    cases: tuple[SweepCase, ...], names: tuple[str, ...], limits: str, places: _Places, slices: Slices, axes: Axes
+) -> list[SweepBlock]:
     """The metrics of cases that are one formula (`formula_of`) over an outer product of axes; one block for each.
 
     Raises EmptyTable where a table refuses to answer one of them at all.
@@ -82,25 +82,27 @@ def evaluate_blocks(
     if masked.any():
         values = {name: np.where(masked, np.nan, found) for name, found in values.items()}
     return [
-        Block(place, slices, {name: found[i] for name, found in values.items()}, codes[i])
+        SweepBlock(place, slices, {name: found[i] for name, found in values.items()}, codes[i])
         for i, place in enumerate(places)
     ]
 
 
-def refused_block(code: int, names: tuple[str, ...], place: tuple[int, ...], slices: Slices, axes: Axes) -> Block:
+def refused_block(code: int, names: tuple[str, ...], place: tuple[int, ...], slices: Slices, axes: Axes) -> SweepBlock:
     """A block without values."""
     shape = tuple(map(len, axes.values()))
-    return Block(place, slices, {name: np.full(shape, np.nan) for name in names}, np.full(shape, code, dtype=np.int16))
+    return SweepBlock(
+        place, slices, {name: np.full(shape, np.nan) for name in names}, np.full(shape, code, dtype=np.int16)
+    )
 
 
-def formula_of(case: Case, names: tuple[str, ...], limits: str) -> Hashable:
+def formula_of(case: SweepCase, names: tuple[str, ...], limits: str) -> Hashable:
     """Equal for cases whose metrics and constraints are the same derivations with the same tables."""
     costs = compiled(case)
     forms = [*map(costs.form, names), *(form_of(constraint, costs.forms) for constraint in parse_limits(limits))]
     return costs.context, tuple(costs.numbers.same.items()), tuple(form.applied for form in forms)
 
 
-def _met(cases: tuple[Case, ...], constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:
+def _met(cases: tuple[SweepCase, ...], constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:
     """Where a constraint holds; its bound may be an axis of its own."""
     forms = [form_of(constraint, compiled(case).forms) for case in cases]
     own = (-1, *(1 for _ in axes))
@@ -114,7 +116,9 @@ def _met(cases: tuple[Case, ...], constraint: Constraint, axes: Axes) -> NDArray
         return found >= bound if constraint.relation == ">=" else ~(found > bound)
 
 
-def _over(cases: tuple[Case, ...], host: str, names: tuple[str, ...], axes: Axes) -> dict[str, NDArray[np.float64]]:
+def _over(
+    cases: tuple[SweepCase, ...], host: str, names: tuple[str, ...], axes: Axes
+) -> dict[str, NDArray[np.float64]]:
     """A metric, and those that it contains, of every case along all axes of the sweep, also those it does not have."""
     found, outputs = _gridded(cases, host, names, tuple(axes))
     own = [len(cases), *(len(axes[name]) if name in found.axes else 1 for name in axes)]
@@ -124,18 +128,18 @@ def _over(cases: tuple[Case, ...], host: str, names: tuple[str, ...], axes: Axes
     return {name: np.broadcast_to(values[step].reshape(own), shape) for name, step in outputs.items()}
 
 
-def _hosts(case: Case, names: tuple[str, ...]) -> list[str]:
+def _hosts(case: SweepCase, names: tuple[str, ...]) -> list[str]:
     """Metrics that no other one contains: TGS is derived through TPOT, so both are had at once."""
     return [name for name in names if not any(other != name and _contains(case, other, name) for other in names)]
 
 
-def _contains(case: Case, host: str, name: str) -> bool:
+def _contains(case: SweepCase, host: str, name: str) -> bool:
     steps = compiled(case).form(host).applied.steps
     return compiled(case).form(name).applied.result in steps
 
 
 @lru_cache(maxsize=4096)
-def compiled(case: Case) -> Compiled:
+def compiled(case: SweepCase) -> Compiled:
     """Compiled once on every process that evaluates blocks of it."""
     words = (case.deployment, case.cost_model, case.tables)
     return compile_model(case.model, case.device, *words, fallback=case.fallback, graphs=case.graphs)
@@ -143,7 +147,7 @@ def compiled(case: Case) -> Compiled:
 
 @lru_cache(maxsize=1024)
 def _gridded(
-    cases: tuple[Case, ...], host: str, names: tuple[str, ...], axes: tuple[str, ...]
+    cases: tuple[SweepCase, ...], host: str, names: tuple[str, ...], axes: tuple[str, ...]
 ) -> tuple[Gridded, Mapping[str, str]]:
     """A metric made ready, and metric -> output for it and those of `names` that it contains."""
     case = cases[0]

@@ -24,7 +24,7 @@ from symsim.serving.memory_use import memory_of_stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class DeploymentCandidate:
     """Replicas of one engine. load: users or requests per second of all of them; found: what one of them serves then;
     most: the largest load of one of them. apart: workers for prefill and decode, where they are: then `of` decodes, and
     all are one replica."""
@@ -63,7 +63,7 @@ class Miss:
 
 
 @dataclass(slots=True, kw_only=True)
-class Refused:
+class RefusedCandidate:
     """Reason -> how many deployments; nearest: the one that misses by the least."""
 
     reasons: Counter[str] = field(default_factory=Counter[str])
@@ -75,7 +75,7 @@ class Refused:
             self.nearest = miss
 
 
-def engines(base: Compiled, target: Target, size: int, refused: Refused) -> Iterator[Deployed]:
+def engines(base: Compiled, target: Target, size: int, refused: RefusedCandidate) -> Iterator[Deployed]:
     """Every engine of so many GPUs that holds a sequence beside the weights. base: the model on one GPU; where its
     weights do not even fit when all GPUs share them evenly, nothing is compiled."""
     known, per_node = base.sizes.values, base.device.gpus_per_node
@@ -117,7 +117,7 @@ def largest(of: Deployed, target: Target) -> Reached | None:
     return most_requests(lambda rate: at_load(of, rate), target.limits, target.rate)
 
 
-def candidate(of: Deployed, target: Target, refused: Refused) -> Candidate | None:
+def candidate(of: Deployed, target: Target, refused: RefusedCandidate) -> DeploymentCandidate | None:
     """As many replicas as there is room for, or as the load needs; None, counted, where that cannot be."""
     most = largest(of, target)
     if most is None:
@@ -127,7 +127,7 @@ def candidate(of: Deployed, target: Target, refused: Refused) -> Candidate | Non
     room = math.inf if target.gpus is None else target.gpus[1] // size
     if load is None:
         replicas = int(room)
-        return Candidate(of=of, replicas=replicas, load=most.load * replicas, found=most.found, most=most)
+        return DeploymentCandidate(of=of, replicas=replicas, load=most.load * replicas, found=most.found, most=most)
     replicas = max(math.ceil(load / most.load - 1e-9), 1 if target.gpus is None else math.ceil(target.gpus[0] / size))
     if replicas > room:
         served = f"{most.load * room:.4g} {_unit(target)}"
@@ -135,7 +135,7 @@ def candidate(of: Deployed, target: Target, refused: Refused) -> Candidate | Non
         refused.add(f"{_unit(target)} are more than its replicas serve", miss)
         return None
     found = most.found if load == most.load * replicas else at_load(of, load / replicas)
-    return Candidate(of=of, replicas=replicas, load=load, found=found, most=most)
+    return DeploymentCandidate(of=of, replicas=replicas, load=load, found=found, most=most)
 
 
 def _unit(target: Target) -> str:
@@ -179,7 +179,7 @@ def _kind(sentence: str) -> str:
     return re.sub(r" = [\w.]+|\s*\([^)]*\)", "", first)
 
 
-def of_ask(ask: Ask, one: Candidate, target: Target) -> Ask:
+def of_ask(ask: Ask, one: DeploymentCandidate, target: Target) -> Ask:
     """What a prediction of a candidate is asked."""
     load = {"rate": one.load} if target.rate is not None else {"concurrency": one.load}
     return replace(ask, **{"rate": None, "concurrency": None, **load, "copies": one.replicas})

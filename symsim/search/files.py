@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from symsim.errors import SymsimError
 from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
-from symsim.search.blocks import FEASIBLE, Block
-from symsim.search.plan import Plan, attributes, coordinates, is_text, is_whole
+from symsim.search.blocks import FEASIBLE, SweepBlock
+from symsim.search.plan import SweepPlan, attributes, coordinates, is_text, is_whole
 
 
 def check_ending(file: str | Path) -> None:
@@ -27,7 +27,7 @@ def check_ending(file: str | Path) -> None:
         load_extra(name, "sweep", "files of sweeps need")
 
 
-def write(plan: Plan, blocks: Iterable[Block], file: str | Path) -> None:
+def write(plan: SweepPlan, blocks: Iterable[SweepBlock], file: str | Path) -> None:
     """Write blocks as they come; the ending chooses Parquet (a row a point) or NetCDF (labelled arrays).
 
     Nothing is left behind when a block fails. Raises SymsimError for an ending that is neither.
@@ -37,7 +37,7 @@ def write(plan: Plan, blocks: Iterable[Block], file: str | Path) -> None:
         _WRITERS[Path(file).suffix][0](plan, blocks, unfinished)
 
 
-def _write_parquet(plan: Plan, blocks: Iterable[Block], file: Path) -> None:
+def _write_parquet(plan: SweepPlan, blocks: Iterable[SweepBlock], file: Path) -> None:
     """One row a point: its labels, its metrics, and the reason where it has none."""
     arrow, parquet = (load_extra(name, "sweep", "Parquet files need") for name in ("pyarrow", "pyarrow.parquet"))
     labels = arrow.dictionary(arrow.int32(), arrow.string())
@@ -55,7 +55,7 @@ def _write_parquet(plan: Plan, blocks: Iterable[Block], file: Path) -> None:
             writer.write_table(arrow.Table.from_arrays(columns, schema=schema), row_group_size=len(codes))
 
 
-def _label_columns(arrow: Any, plan: Plan, block: Block, schema: Any) -> Iterator[Any]:
+def _label_columns(arrow: Any, plan: SweepPlan, block: SweepBlock, schema: Any) -> Iterator[Any]:
     shape = block.codes.shape
     for (name, found), at in zip(plan.outer.items(), block.place, strict=True):
         if is_text(found):
@@ -69,7 +69,7 @@ def _label_columns(arrow: Any, plan: Plan, block: Block, schema: Any) -> Iterato
         yield arrow.array(np.broadcast_to(spread, shape).ravel())
 
 
-def _write_netcdf(plan: Plan, blocks: Iterable[Block], file: Path) -> None:
+def _write_netcdf(plan: SweepPlan, blocks: Iterable[SweepBlock], file: Path) -> None:
     netcdf = load_extra("h5netcdf", "sweep", "NetCDF files need")
     with netcdf.File(file, "w") as target:
         target.dimensions = dict(zip(plan.dims, plan.shape, strict=True))
@@ -96,7 +96,7 @@ def _described(variable: Any, attributes: Mapping[str, Any]) -> None:
         variable.attrs[name] = value
 
 
-def _metadata(plan: Plan, name: str) -> dict[str, str]:
+def _metadata(plan: SweepPlan, name: str) -> dict[str, str]:
     return {key: str(value) for key, value in attributes(plan, name).items()}
 
 
@@ -108,7 +108,7 @@ def _flat(arrays: Iterable[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     return [array.ravel() for array in arrays]
 
 
-_WRITERS: Mapping[str, tuple[Callable[[Plan, Iterable[Block], Path], None], tuple[str, ...]]] = {
+_WRITERS: Mapping[str, tuple[Callable[[SweepPlan, Iterable[SweepBlock], Path], None], tuple[str, ...]]] = {
     ".parquet": (_write_parquet, ("pyarrow",)),
     ".nc": (_write_netcdf, ("h5netcdf", "h5py")),
 }

@@ -18,7 +18,7 @@ from symsim.pipeline.compiled import Compiled
 from symsim.search.pareto import FrontPoint, best
 from symsim.serving.points import LOADS, UNKNOWNS, failing, figures_at, metric_of
 
-MOST = 20_000
+_MOST = 20_000
 """Points of a grid; each takes some milliseconds."""
 
 
@@ -68,8 +68,8 @@ def sweep_loads(
     if len(compiled) > 1:
         lists = {"device": list(compiled), **lists}
     size = int(np.prod([len(values) for values in lists.values()]))
-    if size > MOST:
-        raise SymsimError(f"{size:,} points of requests are too many; at most {MOST:,}")
+    if size > _MOST:
+        raise SymsimError(f"{size:,} points of requests are too many; at most {_MOST:,}")
     units = {name: metric_of(name)[0] for name in metrics}
     fixed = {name: values[0] for name, values in lists.items() if len(values) == 1}
     first, rows = next(iter(compiled.values())), list[LoadRow]()

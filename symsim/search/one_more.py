@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from symsim.search.candidates import Candidate
+from symsim.search.candidates import DeploymentCandidate
 from symsim.search.largest_load import at_load
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed
@@ -13,11 +13,11 @@ from symsim.serving.model_step import engine_of
 from symsim.serving.resources import RESOURCES, shares_of_time
 from symsim.solve.bisection import last_holding
 
-MOST = 2.0
+_MOST = 2.0
 """More than twice of anything is no small change."""
 
 
-def one_more(one: Candidate, target: Target) -> str:
+def one_more(one: DeploymentCandidate, target: Target) -> str:
     """`4 % more HBM bandwidth buys one user more`; empty where no figure does by itself."""
     if target.load is not None or one.apart is not None or not one.most.stopped:
         return ""
@@ -31,7 +31,7 @@ def one_more(one: Candidate, target: Target) -> str:
     return f"{100 * (more - 1):.2g} % more {name} buys one user more"
 
 
-def _resources(one: Candidate) -> list[str]:
+def _resources(one: DeploymentCandidate) -> list[str]:
     """Those that the time depends on at all, the most first."""
     shares = shares_of_time(one.of, one.found)
     return sorted((name for name in shares if name in RESOURCES and shares[name] > _LITTLE), key=lambda n: -shares[n])
@@ -40,15 +40,15 @@ def _resources(one: Candidate) -> list[str]:
 _LITTLE = 0.02
 
 
-def _needed(one: Candidate, target: Target, resource: str) -> float | None:
+def _needed(one: DeploymentCandidate, target: Target, resource: str) -> float | None:
     """How many times as much of a resource serves one user more; None where twice as much does not."""
 
     def fails(times: float) -> bool:
         return bool(target.limits.failing(at_load(_with(one.of, resource, times), one.most.load + 1)))
 
-    if fails(MOST):
+    if fails(_MOST):
         return None
-    return last_holding(fails, 1.0, MOST, _middle)[1]
+    return last_holding(fails, 1.0, _MOST, _middle)[1]
 
 
 def _middle(low: float, high: float) -> float | None:

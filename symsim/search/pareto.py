@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.errors import SymsimError
-from symsim.search.blocks import Block
+from symsim.search.blocks import SweepBlock
 
 NEEDS = ("tpot", "tgs_decode")
 """Metrics that a front is drawn from."""
@@ -39,7 +39,7 @@ class Front:
 
     points: list[FrontPoint] = field(default_factory=list[FrontPoint])
 
-    def add(self, block: Block, labels: Callable[[int], Mapping[str, Any]]) -> None:
+    def add(self, block: SweepBlock, labels: Callable[[int], Mapping[str, Any]]) -> None:
         """Merge a block's points. labels: flat position -> the label of every dimension there."""
         per_user, per_gpu = (1 / block.values["tpot"]).ravel(), block.values["tgs_decode"].ravel()
         inside = self._beaten(per_user, per_gpu)

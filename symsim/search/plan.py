@@ -23,7 +23,7 @@ from symsim.inputs.device import load_device
 from symsim.inputs.space import resized
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
-from symsim.search.blocks import Case, compiled, evaluate_blocks, formula_of
+from symsim.search.blocks import SweepCase, compiled, evaluate_blocks, formula_of
 from symsim.solve.limits import form_of
 
 SWEPT = ("tpot", "tgs_decode")
@@ -33,7 +33,7 @@ _FIELDS = (*field_names(), "nodes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SweepPlan:
     """A sweep laid out. outer: device and deployment dimensions with their labels; inner: symbols with their values.
 
     cases: one for each combination of outer labels, in order; refused: combination -> code of why it has no values;
@@ -44,7 +44,7 @@ class Plan:
 
     outer: Mapping[str, tuple[Any, ...]]
     inner: Axes
-    cases: tuple[Case, ...]
+    cases: tuple[SweepCase, ...]
     refused: Mapping[int, int]
     formulas: Mapping[int, int]
     metrics: tuple[str, ...]
@@ -103,7 +103,7 @@ def plan_sweep(
     devices: str | Path | Sequence[str | Path],
     grid: Mapping[str, Any],
     **options: Unpack[Options],
-) -> Plan:
+) -> SweepPlan:
     """Compile every combination of device and deployment, and lay out the axes.
 
     Raises SymsimError for a name that is no symbol or field, a value that it cannot take, or when nothing can be
@@ -128,7 +128,7 @@ def plan_sweep(
     codes = {i: len(reasons) + sentences.index(sentence) for i, sentence in refusals.items()}
     notes = tuple(dict.fromkeys(note for found in costs.values() for note in (*found.notes, *found.assumptions)))
     head = f"{first.config.path}, {first.cost_model.name} cost model, tables {first.context.vintage}"
-    return Plan(
+    return SweepPlan(
         outer=outer,
         inner=inner,
         cases=tuple(cases),
@@ -145,7 +145,7 @@ def plan_sweep(
     )
 
 
-def stand_ins(plan: Plan) -> tuple[str, ...]:
+def stand_ins(plan: SweepPlan) -> tuple[str, ...]:
     """What is used in place of tables that do not answer by rows of their own, in any combination."""
     made = (compiled(case) for i, case in enumerate(plan.cases) if i not in plan.refused)
     found = (sentence for costs in made for name in plan.metrics for sentence in costs.form(name).stand_ins)
@@ -157,7 +157,7 @@ def stand_ins(plan: Plan) -> tuple[str, ...]:
 
 def _compile_all(
     model: str | Path, built: Sequence[tuple[str, Deployment | SymsimError]], options: Options
-) -> tuple[list[Case], dict[int, Compiled], dict[int, str]]:
+) -> tuple[list[SweepCase], dict[int, Compiled], dict[int, str]]:
     """A case for every combination; what could be compiled, and the sentences of what could not.
 
     Raises SymsimError when nothing could.
@@ -168,11 +168,13 @@ def _compile_all(
         options.get("backend") == "numba",
         tuple(map(str, options.get("graphs", ()))),
     )
-    cases: list[Case] = []
+    cases: list[SweepCase] = []
     costs: dict[int, Compiled] = {}
     refusals: dict[int, str] = {}
     for i, (device, made) in enumerate(built):
-        cases.append(Case(str(model), device, made if isinstance(made, Deployment) else Deployment(), *words, *flags))
+        cases.append(
+            SweepCase(str(model), device, made if isinstance(made, Deployment) else Deployment(), *words, *flags)
+        )
         try:
             if isinstance(made, SymsimError):
                 raise made
@@ -252,7 +254,7 @@ def _forms(costs: Compiled, names: Sequence[str], constraints: Sequence[Constrai
 
 
 def _formulas(
-    cases: Mapping[int, Case], names: tuple[str, ...], limits: str, grid: Mapping[str, Any]
+    cases: Mapping[int, SweepCase], names: tuple[str, ...], limits: str, grid: Mapping[str, Any]
 ) -> dict[int, int]:
     """Combination -> which formula it is. Apart where an axis is a size of the model, which each case may refuse."""
     apart = any(name == "default_mfu" or not (is_symbol(name) or name in _FIELDS) for name in grid)
@@ -273,7 +275,7 @@ def together(formulas: Mapping[int, int]) -> list[list[int]]:
 
 
 def _without_tables(
-    cases: Sequence[Case], group: Sequence[int], names: tuple[str, ...], limits: str, point: Axes
+    cases: Sequence[SweepCase], group: Sequence[int], names: tuple[str, ...], limits: str, point: Axes
 ) -> dict[int, str]:
     """Combinations of one formula for which a table refuses to answer at all, with its sentence."""
     try:
@@ -298,7 +300,7 @@ def _listed(values: Any) -> tuple[Any, ...]:
 # ---------------------------------------------------------------- labels
 
 
-def coordinates(plan: Plan) -> dict[str, tuple[str, Any, Mapping[str, str]]]:
+def coordinates(plan: SweepPlan) -> dict[str, tuple[str, Any, Mapping[str, str]]]:
     outer = {name: (name, list(labels), {}) for name, labels in plan.outer.items()}
     inner = {
         name: (name, values.astype(np.int64) if is_whole(name) else values, attributes(plan, name))
@@ -307,7 +309,7 @@ def coordinates(plan: Plan) -> dict[str, tuple[str, Any, Mapping[str, str]]]:
     return {**outer, **inner}
 
 
-def attributes(plan: Plan, name: str) -> dict[str, Any]:
+def attributes(plan: SweepPlan, name: str) -> dict[str, Any]:
     """Unit and meaning, as CF conventions name them."""
     if name == "reason":
         codes = np.arange(len(plan.reasons), dtype=np.int16)

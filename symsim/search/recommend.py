@@ -17,10 +17,10 @@ from symsim.inputs.space import engine_sizes
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 from symsim.search.apart import apart
-from symsim.search.candidates import Candidate, Refused, candidate, engines
+from symsim.search.candidates import DeploymentCandidate, RefusedCandidate, candidate, engines
 from symsim.search.load_front import front_of
 from symsim.search.pareto import FrontPoint
-from symsim.search.rows import Row, row_of, verdict
+from symsim.search.rows import RecommendedRow, row_of, verdict
 from symsim.search.target import Gpus, Target, target_of
 from symsim.serving.aggregated import Deployed
 
@@ -33,12 +33,12 @@ class Recommendation:
     candidates: the rows as they were found."""
 
     verdict: str
-    rows: tuple[Row, ...]
+    rows: tuple[RecommendedRow, ...]
     searched: int
     refused: Mapping[str, int]
     notes: tuple[str, ...]
     seconds: float = 0.0
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[DeploymentCandidate, ...] = ()
 
     def __repr__(self) -> str:
         return one_line(self, self.verdict)
@@ -55,7 +55,7 @@ class Recommendation:
     @property
     def fronts(self) -> Mapping[str, list[FrontPoint]]:
         """The same of each device, prefill and decode together and apart."""
-        groups: dict[str, list[Candidate]] = {}
+        groups: dict[str, list[DeploymentCandidate]] = {}
         for one in self.candidates:
             how = "aggregated" if one.apart is None else "disaggregated"
             groups.setdefault(f"{one.of.compiled.device.name}, {how}", []).append(one)
@@ -120,7 +120,7 @@ def _mode(mode: str | None, target: Target) -> str:
 
 
 def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommendation:
-    refused = Refused()
+    refused = RefusedCandidate()
     every = [one for base in bases for one in _candidates(base, target, refused, top)]
     ranked = sorted(every, key=lambda one: _rank(one, target, len(bases)))
     shown = [(one, row_of(one, target)) for one in ranked[:top]]
@@ -144,11 +144,11 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
 OUTDONE = "they do, and others do better"
 
 
-def _candidates(base: Compiled, target: Target, refused: Refused, top: int) -> list[Candidate]:
+def _candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
     """All of a device: of engines of every size that the GPUs allow. For the fewest GPUs, sizes go up until an engine
     alone has more than replicas of a smaller one need."""
     sizes = engine_sizes(*target.gpus) if target.gpus else engine_sizes(1, max(_LARGEST, base.device.gpus_per_node))
-    every, together = list[Deployed](), list[Candidate]()
+    every, together = list[Deployed](), list[DeploymentCandidate]()
     for size in sizes:
         if target.gpus is None and size > min((one.gpus for one in together), default=math.inf):
             break
@@ -171,7 +171,7 @@ def _base(model: str | Path, device: str | Path, asked_for: Deployment, *words: 
     return compile_model(model, device, one, *words, **how)
 
 
-def _rank(one: Candidate, target: Target, devices: int) -> tuple[float, float]:
+def _rank(one: DeploymentCandidate, target: Target, devices: int) -> tuple[float, float]:
     """Less is better. For a load: GPUs, or their rent where several devices are compared; of as many, the soonest
     answers. Else tokens per second of them, the most first."""
     price = one.of.compiled.device.price
@@ -182,7 +182,7 @@ def _rank(one: Candidate, target: Target, devices: int) -> tuple[float, float]:
     return one.gpus * rent, values["ttft_mean"] + one.of.ask.osl.mean * values.get("tpot_mean", 0.0)
 
 
-def _none(refused: Refused) -> str:
+def _none(refused: RefusedCandidate) -> str:
     nearest = "" if refused.nearest is None else f"; the nearest is {refused.nearest.sentence}"
     tried = sum(refused.reasons.values())
     return f"no deployment: none of {tried} does{nearest}."

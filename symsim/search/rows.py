@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from symsim.inputs.deployment import Deployment
-from symsim.search.candidates import Candidate, of_ask, words
+from symsim.search.candidates import DeploymentCandidate, of_ask, words
 from symsim.search.launch import launch_lines
 from symsim.search.one_more import one_more
 from symsim.search.target import Target
@@ -18,7 +18,7 @@ from symsim.serving.prediction import Figures, predicted, predicted_apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RecommendedRow:
     """A deployment that does. load: users or requests per second of all replicas; users: at once, of all; stopped: what
     one more would fail."""
 
@@ -60,14 +60,14 @@ class Row:
         }
 
 
-def row_of(one: Candidate, target: Target) -> Row:
+def row_of(one: DeploymentCandidate, target: Target) -> RecommendedRow:
     """The row of a candidate, its figures with intervals."""
     compiled, pair = one.of.compiled, one.apart
     figures = predicted(compiled, of_ask(target.ask, one, target)) if pair is None else predicted_apart(pair)
     at = f"B={max(1, round(one.found.values.get('rows', 1.0) / one.of.layout.replicas))}"
     lengths = f"S={one.of.ask.isl.mean:g},O={one.of.ask.osl.mean:g}"
     users = one.load if target.rate is None else figures.users or 0.0
-    return Row(
+    return RecommendedRow(
         device=compiled.device.asked,
         deployment=_sizes(compiled.deployment) if pair is None else _of_pair(pair),
         words=words_of(one),
@@ -83,7 +83,7 @@ def row_of(one: Candidate, target: Target) -> Row:
     )
 
 
-def words_of(one: Candidate) -> str:
+def words_of(one: DeploymentCandidate) -> str:
     """`tp 4`, or `3 x tp 2 + 1 x tp 8`: prefill, then decode."""
     pair = one.apart
     if pair is None:
@@ -111,7 +111,7 @@ def _of_pair(pair: Disaggregated) -> dict[str, Any]:
     }
 
 
-def _launch(one: Candidate, users: float) -> dict[str, str]:
+def _launch(one: DeploymentCandidate, users: float) -> dict[str, str]:
     """Lines of a replica; of a worker of each kind, one below the other, where they are apart."""
     of, pair, ask = one.of, one.apart, one.of.ask
     model = of.compiled.config.name or str(of.compiled.config.path)
@@ -125,7 +125,7 @@ def _launch(one: Candidate, users: float) -> dict[str, str]:
     return {name: f"{line}\n{second[name]}" for name, line in first.items()}
 
 
-def verdict(one: Candidate, target: Target, figures: Figures) -> str:
+def verdict(one: DeploymentCandidate, target: Target, figures: Figures) -> str:
     """What is best, in one sentence."""
     unit = "requests/s" if target.rate is not None else "users"
     each = f"{one.load / one.replicas:.4g} {unit}"

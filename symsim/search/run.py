@@ -19,12 +19,12 @@ import numpy as np
 
 from symsim.formula.grid import Axes
 from symsim.inputs.extras import load_extra
-from symsim.search.blocks import FEASIBLE, Block, Slices, evaluate_blocks, refused_block
+from symsim.search.blocks import FEASIBLE, Slices, SweepBlock, evaluate_blocks, refused_block
 from symsim.search.files import write
 from symsim.search.pareto import NEEDS, Front, merged
-from symsim.search.plan import Options, Plan, attributes, coordinates, is_whole, plan_sweep, together
+from symsim.search.plan import Options, SweepPlan, attributes, coordinates, is_whole, plan_sweep, together
 
-BLOCK = 2**20
+_BLOCK = 2**20
 """Points of one block at most: 8 MiB a metric."""
 
 
@@ -56,7 +56,7 @@ def sweep_to_file(
     *,
     executor: Executor | None = None,
     **options: Unpack[Options],
-) -> Summary:
+) -> SweepSummary:
     """The same into a Parquet (.parquet, a row a point) or a NetCDF file (.nc), block by block in bounded memory."""
     plan = plan_sweep(model, devices, grid, **options)
     summary = summary_of(plan)
@@ -64,7 +64,7 @@ def sweep_to_file(
     return summary
 
 
-def dataset(plan: Plan, blocks: Iterable[Block]) -> Any:
+def dataset(plan: SweepPlan, blocks: Iterable[SweepBlock]) -> Any:
     """All blocks as an xarray.Dataset; dimensions that were given as one value become scalar coordinates."""
     xarray = load_extra("xarray", "sweep", "labelled results need")
     values = {name: np.full(plan.shape, np.nan) for name in plan.metrics}
@@ -80,26 +80,26 @@ def dataset(plan: Plan, blocks: Iterable[Block]) -> Any:
 
 
 @dataclass(slots=True)
-class Summary:
+class SweepSummary:
     """What a sweep came to, gathered block by block.
 
     counts: reason code -> points; least, most: metric -> (value, label of every dimension); fronts: device -> its
     Pareto front, where the metrics of one are swept.
     """
 
-    plan: Plan
+    plan: SweepPlan
     fronts: dict[str, Front] | None = None
     counts: dict[int, int] = field(default_factory=dict[int, int])
     least: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict[str, Any])
     most: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict[str, Any])
 
-    def watched(self, blocks: Iterable[Block]) -> Iterator[Block]:
+    def watched(self, blocks: Iterable[SweepBlock]) -> Iterator[SweepBlock]:
         """The same blocks, summed up on their way."""
         for block in blocks:
             self.add(block)
             yield block
 
-    def add(self, block: Block) -> None:
+    def add(self, block: SweepBlock) -> None:
         codes, counts = np.unique(block.codes, return_counts=True)
         for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
             self.counts[code] = self.counts.get(code, 0) + count
@@ -121,12 +121,12 @@ class Summary:
         return None if self.fronts is None else merged(self.fronts.values())
 
 
-def summary_of(plan: Plan) -> Summary:
+def summary_of(plan: SweepPlan) -> SweepSummary:
     """An empty summary; with a Pareto front where its metrics are swept."""
-    return Summary(plan, {} if set(NEEDS) <= set(plan.metrics) else None)
+    return SweepSummary(plan, {} if set(NEEDS) <= set(plan.metrics) else None)
 
 
-def labels_at(plan: Plan, block: Block, at: int) -> Mapping[str, Any]:
+def labels_at(plan: SweepPlan, block: SweepBlock, at: int) -> Mapping[str, Any]:
     """The label of every dimension at a flat position of a block."""
     outer = {name: labels[i] for (name, labels), i in zip(plan.outer.items(), block.place, strict=True)}
     inside = np.unravel_index(at, block.codes.shape)
@@ -134,7 +134,7 @@ def labels_at(plan: Plan, block: Block, at: int) -> Mapping[str, Any]:
     return outer | {name: _plain(name, float(values[cut.start + i])) for (name, values), cut, i in cuts}
 
 
-def rows_of(plan: Plan, block: Block) -> Iterator[dict[str, Any]]:
+def rows_of(plan: SweepPlan, block: SweepBlock) -> Iterator[dict[str, Any]]:
     """Every point of a block by itself: labels, metrics in SI units (None where masked), and the reason if masked."""
     columns = {name: values.ravel().tolist() for name, values in block.values.items()}
     for at, code in enumerate(block.codes.ravel().tolist()):
@@ -146,7 +146,7 @@ def _plain(name: str, value: float) -> float:
     return int(value) if is_whole(name) else value
 
 
-def run_blocks(plan: Plan, executor: Executor | None = None, size: int = BLOCK) -> Iterator[Block]:
+def run_blocks(plan: SweepPlan, executor: Executor | None = None, size: int = _BLOCK) -> Iterator[SweepBlock]:
     """All blocks of a sweep in order, a few under way at a time.
 
     executor: None computes in threads of this process; a Dask client's `get_executor()` on its cluster.
@@ -155,7 +155,7 @@ def run_blocks(plan: Plan, executor: Executor | None = None, size: int = BLOCK) 
     pool = executor or own
     assert pool is not None
     ahead = 2 * (getattr(pool, "_max_workers", None) or 16)
-    waiting: deque[tuple[_Window, list[Future[list[Block]]]]] = deque()
+    waiting: deque[tuple[_Window, list[Future[list[SweepBlock]]]]] = deque()
     try:
         for window in _windows(plan, size):
             waiting.append((window, [pool.submit(evaluate_blocks, *task) for task in _tasks(plan, window)]))
@@ -170,7 +170,7 @@ def run_blocks(plan: Plan, executor: Executor | None = None, size: int = BLOCK) 
             own.shutdown()
 
 
-def blocks_of(plan: Plan, size: int = BLOCK) -> int:
+def blocks_of(plan: SweepPlan, size: int = _BLOCK) -> int:
     """How many blocks a sweep has."""
     return len(plan.cases) * sum(1 for _ in _slices(plan.shape[len(plan.outer) :], size))
 
@@ -184,7 +184,7 @@ class _Window:
     axes: Axes
 
 
-def _windows(plan: Plan, size: int) -> Iterator[_Window]:
+def _windows(plan: SweepPlan, size: int) -> Iterator[_Window]:
     """As many cases at a time as have no more points than a block; of one that has more, a part at a time."""
     inner = plan.shape[len(plan.outer) :]
     count = max(1, size // max(1, prod(inner)))
@@ -195,14 +195,14 @@ def _windows(plan: Plan, size: int) -> Iterator[_Window]:
             yield _Window(cases, slices, axes)
 
 
-def _tasks(plan: Plan, window: _Window) -> Iterator[tuple[Any, ...]]:
+def _tasks(plan: SweepPlan, window: _Window) -> Iterator[tuple[Any, ...]]:
     """What is evaluated of a window: the cases of each formula together."""
     for group in together({i: plan.formulas[i] for i in window.cases if i not in plan.refused}):
         places = tuple(_place(plan, i) for i in group)
         yield tuple(plan.cases[i] for i in group), plan.metrics, plan.limits, places, window.slices, window.axes
 
 
-def _in_order(plan: Plan, window: _Window, futures: Sequence[Future[list[Block]]]) -> Iterator[Block]:
+def _in_order(plan: SweepPlan, window: _Window, futures: Sequence[Future[list[SweepBlock]]]) -> Iterator[SweepBlock]:
     blocks = {block.place: block for future in futures for block in future.result()}
     for i in window.cases:
         place = _place(plan, i)
@@ -214,7 +214,7 @@ def _in_order(plan: Plan, window: _Window, futures: Sequence[Future[list[Block]]
         )
 
 
-def _place(plan: Plan, case: int) -> tuple[int, ...]:
+def _place(plan: SweepPlan, case: int) -> tuple[int, ...]:
     """Where a case is in the dimensions of devices and deployments."""
     return tuple(map(int, np.unravel_index(case, tuple(map(len, plan.outer.values())))))
 

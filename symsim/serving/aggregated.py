@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.ask import Ask
-from symsim.serving.engines import Engine, Served, exclusive_engine, mixed_engine
+from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixed_engine
 from symsim.serving.loops import clients_of, rate_of_clients
 from symsim.serving.memory_use import Room, room_of
-from symsim.serving.model_step import Host, Layout, ModelStep, engine_of, step_of
+from symsim.serving.model_step import EngineLayout, Host, ModelStep, engine_of, step_of
 from symsim.serving.workload import decoding
 
-BUDGET = 8192
+_BUDGET = 8192
 """Tokens of an iteration where neither an engine nor the user states them: `vllm serve` on GPUs of 70 GiB and more."""
 
 _TANGENT = 256.0
@@ -25,9 +25,9 @@ class Deployed:
 
     compiled: Compiled
     ask: Ask
-    layout: Layout
+    layout: EngineLayout
     step: ModelStep
-    engine: Engine
+    engine: ServingEngine
     room: Room
     budget: float
     places: float
@@ -47,7 +47,7 @@ def deployed(compiled: Compiled, ask: Ask) -> Deployed:
     """A compiled model with the requests that it is to serve."""
     step, work = step_of(compiled, ask.work), ask.work
     layout, stated = step.layout, compiled.numbers.values
-    budget = float(ask.budget or stated.get("max_tokens", 0) or BUDGET)
+    budget = float(ask.budget or stated.get("max_tokens", 0) or _BUDGET)
     room = room_of(compiled, decoding(work), layout)
     limit = ask.max_running or float(stated.get("max_sequences", 0) or math.inf) * layout.replicas
     places = min(math.floor(room.sequences) if math.isfinite(room.sequences) else math.inf, limit)

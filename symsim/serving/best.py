@@ -20,7 +20,7 @@ from symsim.serving.inverses import matched_workers
 from symsim.serving.points import COPIES, ISL, OSL, UNKNOWNS, Point, failing, figures_at, metric_of, shown, slack
 from symsim.solve.answer import Answer, Status
 
-Values = tuple[float, ...]
+_Values = tuple[float, ...]
 
 _POWERS = tuple(2.0**i for i in range(14))
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -62,19 +62,19 @@ class _Search:
     query: Query
     fixed: Mapping[str, float]
     over: tuple[str, ...]
-    seen: dict[Values, Point | None] = field(default_factory=dict[Values, Point | None])
+    seen: dict[_Values, Point | None] = field(default_factory=dict[_Values, Point | None])
 
     @property
     def metric(self) -> Callable[[Point], float | None]:
         return metric_of(self.query.variable)[1]
 
-    def at(self, values: Values) -> Point | None:
+    def at(self, values: _Values) -> Point | None:
         """None where the deployment cannot be."""
         if values not in self.seen:
             self.seen[values] = self._at(values)
         return self.seen[values]
 
-    def _at(self, values: Values) -> Point | None:
+    def _at(self, values: _Values) -> Point | None:
         named = {COPIES if n == "world_size" else n: v for n, v in zip(self.over, values, strict=True)}
         metrics = [self.query.variable, *(one.metric for one in self.query.constraints)]
         try:
@@ -84,7 +84,7 @@ class _Search:
                 raise
             return None
 
-    def score(self, values: Values) -> float:
+    def score(self, values: _Values) -> float:
         """More is better; minus infinity where a constraint fails or nothing is served."""
         at = self.at(values)
         if at is None or at.figures.sentence or failing(self.query.constraints, at):
@@ -92,11 +92,11 @@ class _Search:
         value = self.metric(at)
         return -math.inf if value is None else value if self.query.goal == "max" else -value
 
-    def coarse(self) -> Values:
+    def coarse(self) -> _Values:
         grids = [_GRIDS.get(name) or SIZES[name][:8] for name in self.over]
         return max(itertools.product(*grids), key=self.score)
 
-    def refined(self, values: Values) -> Values:
+    def refined(self, values: _Values) -> _Values:
         """The best of the neighbours, again and again; closer where none is better."""
         factor = 2**0.5
         while factor > _CLOSE:
@@ -107,7 +107,7 @@ class _Search:
                 factor = factor**0.5
         return values
 
-    def _neighbours(self, values: Values, factor: float) -> Iterator[Values]:
+    def _neighbours(self, values: _Values, factor: float) -> Iterator[_Values]:
         """Each unknown as it is, somewhat less and somewhat more."""
         sides = [self._sides(name, value, factor) for name, value in zip(self.over, values, strict=True)]
         return (one for one in itertools.product(*sides) if one != values)
@@ -121,7 +121,7 @@ class _Search:
             less, more = min(value - 1, round(less)), max(value + 1, round(more))
         return [one for one in (value, less, more) if known.low <= one <= known.high]
 
-    def answer(self, values: Values) -> Answer:
+    def answer(self, values: _Values) -> Answer:
         at, unit = self.at(values), metric_of(self.query.variable)[0]
         name, goal = self.query.variable, f"{self.query.goal} {self.query.variable}"
         assumed = {n: v for n, v in (("S", ISL), ("O", OSL)) if n not in self.fixed}
@@ -159,7 +159,7 @@ class _Search:
             warnings=at.figures.warnings,
         )
 
-    def _tight(self, values: Values) -> tuple[str, ...]:
+    def _tight(self, values: _Values) -> tuple[str, ...]:
         """Constraints that keep neighbours from being better."""
         sign = 1 if self.query.goal == "max" else -1
         own = self.score(values)

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from symsim.errors import SymsimError, did_you_mean
-from symsim.serving.engines import Engine, closed_loop, decode_engine, exclusive_engine, mixed_engine
+from symsim.serving.engines import ServingEngine, closed_loop, decode_engine, exclusive_engine, mixed_engine
 from symsim.serving.lengths import length
 from symsim.serving.outcome import applied
 from symsim.serving.pool import Pool, prefill_pool
 from symsim.serving.step_time import StepTime
 from symsim.serving.workload import Workload
 
-Case = Mapping[str, Any]
-Figures = Mapping[str, float]
+_Case = Mapping[str, Any]
+_Figures = Mapping[str, float]
 
 
-def figures(case: Case) -> dict[str, float]:
+def figures(case: _Case) -> dict[str, float]:
     """The figures that the default forms answer for a case: `ttft_mean`, `tpot_tokens_mean`, ... in seconds.
 
     Keys of a case and names of figures are those of simulated cases: kind (pool, engine, closed, disagg, routing),
@@ -30,7 +30,7 @@ def figures(case: Case) -> dict[str, float]:
     return {name: value for name, value in _KINDS[kind](case).items() if math.isfinite(value)}
 
 
-def _work(case: Case) -> Workload:
+def _work(case: _Case) -> Workload:
     hit = case.get("hit", 0)
     found, share = (hit[2], hit[1]) if isinstance(hit, (list, tuple)) else (hit, 1.0)
     return Workload(
@@ -43,7 +43,7 @@ def _work(case: Case) -> Workload:
     )
 
 
-def _pool_of(case: Case) -> Pool:
+def _pool_of(case: _Case) -> Pool:
     return Pool(
         rate=case["lam"],
         workers=case.get("x", 1),
@@ -53,15 +53,15 @@ def _pool_of(case: Case) -> Pool:
     )
 
 
-def _engine_of(case: Case, step: str = "step") -> Engine:
-    return Engine.of(StepTime(**case[step]), _work(case))
+def _engine_of(case: _Case, step: str = "step") -> ServingEngine:
+    return ServingEngine.of(StepTime(**case[step]), _work(case))
 
 
-def _pool(case: Case) -> Figures:
+def _pool(case: _Case) -> _Figures:
     return prefill_pool(_pool_of(case), StepTime(**case["step"]), _work(case)).values
 
 
-def _engine(case: Case) -> Figures:
+def _engine(case: _Case) -> _Figures:
     engine, rate, budget = _engine_of(case), case["lam"], case.get("T")
     if case.get("mode") == "exclusive":
         return exclusive_engine(engine, rate).values
@@ -69,7 +69,7 @@ def _engine(case: Case) -> Figures:
     return mixed_engine(engine, rate, budget=budget, places=places).values
 
 
-def _places(case: Case, engine: Engine) -> float:
+def _places(case: _Case, engine: ServingEngine) -> float:
     """Most sequences at once: a limit of its own, or room for input and output of each in the cache."""
     limit = float(case.get("Bmax", math.inf))
     if "kv" in case:
@@ -78,11 +78,11 @@ def _places(case: Case, engine: Engine) -> float:
     return limit
 
 
-def _closed(case: Case) -> Figures:
+def _closed(case: _Case) -> _Figures:
     return closed_loop(_engine_of(case), case["N"], budget=case.get("T")).values
 
 
-def _disaggregated(case: Case) -> Figures:
+def _disaggregated(case: _Case) -> _Figures:
     work = _work(case)
     pool = prefill_pool(_pool_of(case), StepTime(**case["step"]), work)
     rate, prompt = case["lam"], work.input.mean
@@ -106,7 +106,7 @@ def _disaggregated(case: Case) -> Figures:
     return {name: value for name, value in found.items() if not name.startswith("wait") and name != "service"}
 
 
-def _routing(case: Case) -> Figures:
+def _routing(case: _Case) -> _Figures:
     experts, chosen, gpus, tokens = case["E"], case["k"], case["G"], case["m"]
     popularity = [(rank + 1) ** -float(case.get("zipf", 0)) for rank in range(experts)]
     mean = sum(popularity) / experts
@@ -116,7 +116,7 @@ def _routing(case: Case) -> Figures:
     return {"max_over_mean": applied("expert_imbalance", known).value or math.nan, "experts_hit_per_gpu": hits}
 
 
-_KINDS: Mapping[str, Callable[[Case], Figures]] = {
+_KINDS: Mapping[str, Callable[[_Case], _Figures]] = {
     "pool": _pool,
     "engine": _engine,
     "closed": _closed,

@@ -14,7 +14,7 @@ from symsim.serving.workload import Letters, Workload, decoding, prompts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class ServingEngine:
     """What steps together. letters: all that its forms take but the rate; time: of a step.
 
     affine: whether mean values may be put into it.
@@ -26,7 +26,7 @@ class Engine:
     affine: bool
 
     @classmethod
-    def of(cls, step: StepTime, work: Workload) -> Engine:
+    def of(cls, step: StepTime, work: Workload) -> ServingEngine:
         """An engine whose step is affine but for its weights; t_0 then counts them in full."""
         answers = decoding(work)
         tau = answers["Q"] * step.a + step.d * answers["C"]
@@ -61,7 +61,7 @@ def refused(outcome: Outcome) -> Served:
 
 
 def mixed_engine(
-    engine: Engine,
+    engine: ServingEngine,
     rate: float,
     *,
     budget: float | None = None,
@@ -94,7 +94,7 @@ def mixed_engine(
     return Served(values=values, letters={**letters, **slots, "ttft": ttft}, load=load, forms=found)
 
 
-def _ttft_form(engine: Engine, budget: float | None) -> str:
+def _ttft_form(engine: ServingEngine, budget: float | None) -> str:
     bound = budget is not None and math.isfinite(budget)
     if not engine.affine:
         return "conditioned-budget" if bound else "conditioned"
@@ -117,7 +117,7 @@ def _itl(letters: Letters) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _ttft_quantiles(engine: Engine, letters: Letters, mean: float) -> dict[str, float]:
+def _ttft_quantiles(engine: ServingEngine, letters: Letters, mean: float) -> dict[str, float]:
     """Constant prompts: a gamma law above the least value (n steps, a prompt's work); else a lognormal one above D."""
     least = letters.get("chunks", 1) * letters["D"] + letters["alpha_1"]
     constant = engine.work.is_constant
@@ -126,7 +126,7 @@ def _ttft_quantiles(engine: Engine, letters: Letters, mean: float) -> dict[str, 
     return {f"ttft_{name}": value for name, value in found.items()}
 
 
-def exclusive_engine(engine: Engine, rate: float, *, form: str | None = None) -> Served:
+def exclusive_engine(engine: ServingEngine, rate: float, *, form: str | None = None) -> Served:
     """Requests at an engine whose iterations hold prompts or decodes, prompts first."""
     known = {**engine.letters, "rate": rate}
     found = applied("exclusive_tpot", known, name=form)
@@ -154,7 +154,7 @@ def _uniform(width: float) -> float:
     return width**2 / 12 + width**2 / 4
 
 
-def decode_engine(engine: Engine, rate: float, *, places: float = math.inf, form: str | None = None) -> Served:
+def decode_engine(engine: ServingEngine, rate: float, *, places: float = math.inf, form: str | None = None) -> Served:
     """Sequences that arrive at an engine which only decodes."""
     known = {**engine.letters, "rate": rate, "B_max": places}
     usual = "negative-binomial" if engine.affine and math.isinf(places) and engine.letters["tau"] > 0 else "product"
@@ -175,7 +175,9 @@ def _closed_form(letters: Letters) -> str:
     return "budget-bound" if letters["N"] * letters["budget"] < letters["concurrency"] * tokens else "conditioned"
 
 
-def closed_loop(engine: Engine, clients: float, *, budget: float | None = None, form: str | None = None) -> Served:
+def closed_loop(
+    engine: ServingEngine, clients: float, *, budget: float | None = None, form: str | None = None
+) -> Served:
     """Clients that always wait for their answer."""
     limit = budget or math.inf
     known = {**engine.letters, "concurrency": clients, "budget": limit}

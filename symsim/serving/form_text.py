@@ -15,7 +15,7 @@ from symsim.language.tree import Expression
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FormLine:
     """`name = value`; solved: the name is the smallest root of it."""
 
     name: str
@@ -51,12 +51,12 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FormText:
+class ServingFormText:
     """One form of a quantity as it is written. words: its `source`, `assumes` and `note` sentences."""
 
     name: str
     params: tuple[str, ...]
-    lines: tuple[Line | Uses | Valid, ...]
+    lines: tuple[FormLine | Uses | Valid, ...]
     bands: tuple[Band, ...]
     words: Mapping[str, str]
     span: Span
@@ -69,7 +69,7 @@ class QuantityText:
     name: str
     unit: str
     meaning: str
-    forms: Mapping[str, FormText]
+    forms: Mapping[str, ServingFormText]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,11 @@ class _Forms(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def names(self, *tokens: Token) -> tuple[str, ...]:
         return tuple(map(str, tokens))
 
-    def let(self, name: Token, value: Any) -> Line:
-        return Line(str(name), value, self.places.of(name))
+    def let(self, name: Token, value: Any) -> FormLine:
+        return FormLine(str(name), value, self.places.of(name))
 
-    def solve(self, name: Token, value: Any) -> Line:
-        return Line(str(name), value, self.places.of(name), solved=True)
+    def solve(self, name: Token, value: Any) -> FormLine:
+        return FormLine(str(name), value, self.places.of(name), solved=True)
 
     def uses(self, quantity: Token, form: Token) -> Uses:
         return Uses(str(quantity), str(form), self.places.of(quantity))
@@ -113,18 +113,18 @@ class _Forms(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
     def note(self, sentence: Token) -> tuple[str, str]:
         return "note", _text(sentence)
 
-    def form(self, name: Token, params: tuple[str, ...], time: Token | None, *items: Any) -> FormText:
-        return FormText(
+    def form(self, name: Token, params: tuple[str, ...], time: Token | None, *items: Any) -> ServingFormText:
+        return ServingFormText(
             name=str(name),
             params=params if time is None else (*params, str(time)),
-            lines=tuple(item for item in items if isinstance(item, (Line, Uses, Valid))),
+            lines=tuple(item for item in items if isinstance(item, (FormLine, Uses, Valid))),
             bands=tuple(item for item in items if isinstance(item, Band)),
             words=dict(item for item in items if isinstance(item, tuple)),
             span=self.places.of(name),
         )
 
-    def quantity(self, name: Token, _: Token, unit: Token, meaning: Token, *forms: FormText) -> QuantityText:
-        named: dict[str, FormText] = {}
+    def quantity(self, name: Token, _: Token, unit: Token, meaning: Token, *forms: ServingFormText) -> QuantityText:
+        named: dict[str, ServingFormText] = {}
         for form in forms:
             if form.name in named:
                 raise GraphSyntaxError(form.span, f"{name} has a form {form.name} already")
@@ -144,7 +144,7 @@ def _text(sentence: Token) -> str:
     return str(sentence)[1:-1]
 
 
-def parse_forms(text: str, path: str) -> FamilyText:
+def parse_serving_forms(text: str, path: str) -> FamilyText:
     """The forms of one file. Raises GraphSyntaxError with the place, a caret and what was expected."""
     places = Places(path, text)
     try:

@@ -15,7 +15,16 @@ from symsim.errors import InternalError, SymsimError, UndefinedName, did_you_mea
 from symsim.inputs.kept import kept
 from symsim.language.symbolic import condition, expression
 from symsim.paths import FORMS, display_path, read_text
-from symsim.serving.form_text import Band, FamilyText, FormText, Line, QuantityText, Uses, Valid, parse_forms
+from symsim.serving.form_text import (
+    Band,
+    FamilyText,
+    FormLine,
+    QuantityText,
+    ServingFormText,
+    Uses,
+    Valid,
+    parse_serving_forms,
+)
 from symsim.serving.functions import INDICES, STEP_TIME, SYMBOLIC
 
 
@@ -48,7 +57,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Form:
+class ServingForm:
     """One closed form of a quantity. body: steps and checks in the order of the text; the last step is the quantity.
 
     params: the letters that it is a function of; `t` among them is the time of a step as a function.
@@ -89,7 +98,7 @@ def letter(name: str) -> Symbol:
     return Symbol(name, real=True)
 
 
-def form(quantity: str, name: str | None = None) -> Form:
+def form(quantity: str, name: str | None = None) -> ServingForm:
     """A form of a quantity by name, the default without one. Raises SymsimError for unknown names.
 
     >>> form("wait", "m/d/1").params
@@ -108,7 +117,7 @@ def alternatives(quantity: str) -> tuple[str, ...]:
     return tuple(_texts()[quantity][1].forms)
 
 
-def all_forms() -> Iterator[Form]:
+def all_forms() -> Iterator[ServingForm]:
     """Every form, in the order of the files."""
     for quantity, (_, text) in _texts().items():
         yield from (form(quantity, name) for name in text.forms)
@@ -120,16 +129,16 @@ def _texts() -> Mapping[str, tuple[FamilyText, QuantityText]]:
     found: dict[str, tuple[FamilyText, QuantityText]] = {}
     for path in sorted(FORMS.glob("*.form")):
         text = read_text(path)
-        family = kept(("forms", path.name, text), partial(parse_forms, text, display_path(path)))
+        family = kept(("forms", path.name, text), partial(parse_serving_forms, text, display_path(path)))
         found.update({quantity.name: (family, quantity) for quantity in family.quantities})
     return found
 
 
 @cache
-def _form(quantity: str, name: str) -> Form:
+def _form(quantity: str, name: str) -> ServingForm:
     family, owner = _texts()[quantity]
     text = owner.forms[name]
-    return Form(
+    return ServingForm(
         family=family.name,
         quantity=quantity,
         name=name,
@@ -145,14 +154,14 @@ def _form(quantity: str, name: str) -> Form:
     )
 
 
-def _used(line: Uses) -> FormText:
+def _used(line: Uses) -> ServingFormText:
     known = _texts()
     if line.quantity not in known or line.form not in known[line.quantity][1].forms:
         raise UndefinedName(line.span, f"there is no form {line.quantity}.{line.form}")
     return known[line.quantity][1].forms[line.form]
 
 
-def _flat(text: FormText) -> Iterator[Line | Valid]:
+def _flat(text: ServingFormText) -> Iterator[FormLine | Valid]:
     """The lines of a form, those of forms that it uses in their place."""
     for line in text.lines:
         if isinstance(line, Uses):
@@ -161,14 +170,14 @@ def _flat(text: FormText) -> Iterator[Line | Valid]:
             yield line
 
 
-def _bands(text: FormText) -> tuple[Band, ...]:
+def _bands(text: ServingFormText) -> tuple[Band, ...]:
     inherited = (band for line in text.lines if isinstance(line, Uses) for band in _used(line).bands)
     return text.bands or tuple(inherited)
 
 
-def _body(text: FormText) -> Iterator[FormStep | Check]:
+def _body(text: ServingFormText) -> Iterator[FormStep | Check]:
     lines = list(_flat(text))
-    defined = {line.name for line in lines if isinstance(line, Line)}
+    defined = {line.name for line in lines if isinstance(line, FormLine)}
     known: dict[str, Expr] = {name: letter(name) for name in (*text.params, *defined) if name != STEP_TIME}
     if unknown := sorted(known.keys() - letters().keys()):
         raise InternalError("forms", f"{text.span}: forms/symbols.toml has no {', '.join(unknown)}")

@@ -23,9 +23,9 @@ from symsim.algebra.shown import one_line
 from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError
 from symsim.pipeline.compiled import Compiled
-from symsim.serving.model_step import Layout
+from symsim.serving.model_step import EngineLayout
 
-INPUTS = ("tokens", "contexts", "pairs", "rows")
+_INPUTS = ("tokens", "contexts", "pairs", "rows")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,7 +43,7 @@ class IterationTime:
     ranks: int
 
     def __repr__(self) -> str:
-        return one_line(self, f"seconds of an iteration of ({', '.join(INPUTS)}) of {self.subject}")
+        return one_line(self, f"seconds of an iteration of ({', '.join(_INPUTS)}) of {self.subject}")
 
     def __call__(self, tokens: float, contexts: float, pairs: float, rows: float) -> float:
         """Seconds of a batch with so many tokens, read context, causal pairs, and decoding sequences."""
@@ -62,13 +62,13 @@ class IterationTime:
         head = ['"""', *self._about(), '"""', "", "from math import ceil, floor, log  # noqa: F401", "", ""]
         body = [f"    {line}" for line in lines]
         return "\n".join(
-            [*head, f"def iteration({', '.join(INPUTS)}):", *body, f"    return {self._result('python')}", ""]
+            [*head, f"def iteration({', '.join(_INPUTS)}):", *body, f"    return {self._result('python')}", ""]
         )
 
     def to_c(self) -> str:
         """C99 source that needs <math.h> only: `double iteration(double tokens, double contexts, ...)`."""
         head = ["/*", *self._about(), "*/", "#include <math.h>", "", *_C_EXTREMES, ""]
-        arguments = ", ".join(f"double {name}" for name in INPUTS)
+        arguments = ", ".join(f"double {name}" for name in _INPUTS)
         body = [f"    {line}" for line in self._lines("c", "const double {} = {};")]
         return "\n".join(
             [*head, f"double iteration({arguments}) {{", *body, f"    return {self._result('c')};", "}", ""]
@@ -76,7 +76,7 @@ class IterationTime:
 
     def to_javascript(self) -> str:
         """JavaScript source of one function: `iteration({tokens, contexts, pairs, rows})`."""
-        head = ["/*", *self._about(), "*/", f"function iteration({{{', '.join(INPUTS)}}}) {{"]
+        head = ["/*", *self._about(), "*/", f"function iteration({{{', '.join(_INPUTS)}}}) {{"]
         body = [f"  {line}" for line in self._lines("javascript", "const {} = {};")]
         return "\n".join([*head, *body, f"  return {self._result('javascript')};", "}", ""])
 
@@ -153,5 +153,5 @@ def iteration_time(compiled: Compiled, drafts: int = 0) -> IterationTime:
     if "C" not in {str(s) for step in derivation.steps for s in step.expr.free_symbols}:
         of = compiled.cost_model.name
         raise SymsimError(f"the {of} cost model has no iteration of decodes and prompts together; state another")
-    layout = Layout.of(compiled)
+    layout = EngineLayout.of(compiled)
     return IterationTime(derivation, numbers, compiled.subject, drafts + 1, layout.replicas, compiled.deployment.cp)

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from symsim.serving.engines import Engine, Served, closed_loop
+from symsim.serving.engines import Served, ServingEngine, closed_loop
 from symsim.serving.quantiles import LEVELS
 from symsim.serving.workload import Letters
 
 
-def clients_of(engine: Engine, clients: float, *, budget: float, places: float) -> Served:
+def clients_of(engine: ServingEngine, clients: float, *, budget: float, places: float) -> Served:
     """Clients of one engine that always wait for their answer; those beyond its places wait for one."""
     admitted = min(clients, places)
     found = closed_loop(engine, admitted, budget=budget)
@@ -27,7 +27,7 @@ def clients_of(engine: Engine, clients: float, *, budget: float, places: float) 
     return replace(found, values=values, letters=letters, load=load)
 
 
-def _quantiles(engine: Engine, letters: Letters, mean: float) -> dict[str, float]:
+def _quantiles(engine: ServingEngine, letters: Letters, mean: float) -> dict[str, float]:
     """Of one iteration beside the others that happen to be at their prompts: a binomial number of them."""
     if "share_p" not in letters:
         return {f"ttft_{name}": mean for name in LEVELS}
@@ -43,7 +43,7 @@ def _quantiles(engine: Engine, letters: Letters, mean: float) -> dict[str, float
     return found
 
 
-def _gaps(engine: Engine, letters: Letters) -> dict[str, float]:
+def _gaps(engine: ServingEngine, letters: Letters) -> dict[str, float]:
     """Gaps between tokens: iterations beside a binomial number of prompts."""
     if "share_p" not in letters:
         return {"itl_p50": letters["X"], "itl_p99": letters["X"]}
@@ -67,7 +67,7 @@ def _binomial(count: float, chance: float, level: float) -> int:
     return n
 
 
-def _lockstep(engine: Engine, letters: Letters, budget: float) -> float:
+def _lockstep(engine: ServingEngine, letters: Letters, budget: float) -> float:
     """The time to first token of clients that start together and stay so."""
     clients = letters["concurrency"]
     tokens = min(clients * letters["S_new"], max(budget, letters["S_new"]))

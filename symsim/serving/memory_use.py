@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.draft_memory import draft_memory
-from symsim.serving.model_step import Layout, values_of
+from symsim.serving.model_step import EngineLayout, values_of
 from symsim.serving.workload import Letters
 
 
@@ -25,7 +25,7 @@ class Room:
     sequences: float
     tokens: float
 
-    def filled(self, running: float, layout: Layout) -> dict[str, float | None]:
+    def filled(self, running: float, layout: EngineLayout) -> dict[str, float | None]:
         """The parts with so many running sequences of an engine."""
         cache = min(max(0.0, self.space), running / layout.replicas * layout.held * self.sequence)
         known = self.weights + (self.activations or 0.0) + max(0.0, self.space)
@@ -39,7 +39,7 @@ class Room:
         }
 
 
-def room_of(compiled: Compiled, letters: Letters, layout: Layout) -> Room:
+def room_of(compiled: Compiled, letters: Letters, layout: EngineLayout) -> Room:
     """Room for caches, paged: a sequence holds its mean context. Of pipeline stages, that which holds the fewest;
     while drafts are asked for, the model's modules for them are held beside."""
     context = max(2.0, letters["C"])
@@ -76,7 +76,7 @@ def memory_of_stages(compiled: Compiled, context: float) -> list[dict[str, float
 _OF_A_STAGE = ("weights", "cache_space", "cache_per_sequence")
 
 
-def _held(stage: Mapping[str, float], layout: Layout) -> float:
+def _held(stage: Mapping[str, float], layout: EngineLayout) -> float:
     """Sequences whose caches a GPU of a stage holds."""
     sequence = stage["cache_per_sequence"]
     return math.inf if not sequence else max(0.0, stage["cache_space"]) / (layout.held * sequence)

@@ -12,7 +12,7 @@ from symsim.errors import DeploymentError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program, scalar_tables
 from symsim.pipeline.compiled import Compiled
-from symsim.serving.engines import Engine
+from symsim.serving.engines import ServingEngine
 from symsim.serving.outcome import applied
 from symsim.serving.workload import Letters, Workload, decoding, prompts, spread_of_contexts
 
@@ -42,7 +42,7 @@ def values_of(form: ClosedForm, at: Mapping[str, float], names: Sequence[str]) -
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class EngineLayout:
     """How the GPUs of a deployment serve. engines: that step apart; replicas: attention replicas of an engine, stages
     and overlapped batches included; gpus: of an engine; held: replicas whose caches one GPU holds."""
 
@@ -57,7 +57,7 @@ class Layout:
         return self.replicas // self.held
 
     @classmethod
-    def of(cls, compiled: Compiled) -> Layout:
+    def of(cls, compiled: Compiled) -> EngineLayout:
         """Attention replicas that share experts step together; those of a dense model by themselves."""
         deployed = compiled.deployment
         group = deployed.tp * deployed.cp
@@ -107,7 +107,7 @@ class ModelStep:
     others wait for it.
     """
 
-    layout: Layout
+    layout: EngineLayout
     ranks: int
     queries: int
     prompt: float
@@ -132,7 +132,7 @@ class ModelStep:
 def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> ModelStep:
     """The time of an iteration of an engine that serves this workload."""
     past = work.hit * work.hitting * work.input.mean
-    layout = Layout.of(compiled)
+    layout = EngineLayout.of(compiled)
     return ModelStep(
         layout=layout,
         ranks=compiled.deployment.cp,
@@ -214,7 +214,7 @@ def _outside(form: ClosedForm) -> Callable[..., float]:
     return lambda **work: float(sum(compiled.run({**known, **work}, tables)))
 
 
-def engine_of(step: ModelStep, work: Workload, *, budget: float, batch: float = 256.0) -> Engine:
+def engine_of(step: ModelStep, work: Workload, *, budget: float, batch: float = 256.0) -> ServingEngine:
     """The engine of a model. Its letters are differences of its exact step time: tau of a sequence from half a batch to
     a whole one, alpha of a prompt beside those that fill the token budget."""
     answers = decoding(work)
@@ -223,7 +223,7 @@ def engine_of(step: ModelStep, work: Workload, *, budget: float, batch: float = 
     tau = max(0.0, (full - half) / (most / 2))
     cost = _prompt_cost(step, work, answers, budget)
     letters = {**answers, **prompts(work, cost), "tau": tau, "t_0": max(0.0, half - tau * most / 2)}
-    return Engine(time=lru_cache(maxsize=2**15)(step), letters=letters, work=work, affine=False)
+    return ServingEngine(time=lru_cache(maxsize=2**15)(step), letters=letters, work=work, affine=False)
 
 
 def _decodes(step: ModelStep, answers: Letters, count: float) -> float:

@@ -10,12 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from symsim.serving.form_text import Band
-from symsim.serving.forms import Form, form
+from symsim.serving.forms import ServingForm, form
 from symsim.serving.functions import STEP_TIME, NoEquilibrium
 from symsim.serving.program import OutsideValidity, StepFunction, compiled
 
 
-class Status(Enum):
+class FormStatus(Enum):
     """How a form ended. Outside of its validity there is no number."""
 
     SOLVED = "solved"
@@ -29,8 +29,8 @@ class Outcome:
     error: measured error of the form at this load, in percent, None where none is known; warnings: sentences.
     """
 
-    form: Form
-    status: Status
+    form: ServingForm
+    status: FormStatus
     values: Mapping[str, float]
     sentence: str = ""
     error: float | None = None
@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def solved(self) -> bool:
-        return self.status is Status.SOLVED
+        return self.status is FormStatus.SOLVED
 
 
 def applied(
@@ -69,17 +69,17 @@ def applied(
         worked = compiled(found)(near=near, **given)
     except OutsideValidity as refused:
         sentence = refused.sentence.format_map({name: f"{value:.4g}" for name, value in refused.values.items()})
-        return Outcome(form=found, status=Status.UNSTABLE, values={}, sentence=sentence)
+        return Outcome(form=found, status=FormStatus.UNSTABLE, values={}, sentence=sentence)
     except NoEquilibrium as refused:
-        return Outcome(form=found, status=Status.UNSTABLE, values={}, sentence=str(refused))
+        return Outcome(form=found, status=FormStatus.UNSTABLE, values={}, sentence=str(refused))
     except (OverflowError, ZeroDivisionError):
         sentence = f"{found.meaning} has no value here: the load is at its limit"
-        return Outcome(form=found, status=Status.UNSTABLE, values={}, sentence=sentence)
+        return Outcome(form=found, status=FormStatus.UNSTABLE, values={}, sentence=sentence)
     errors = [_error(band, worked) for band in found.bands]
     warnings = tuple(sentence for band in found.bands if (sentence := _warning(found, band, worked)))
     return Outcome(
         form=found,
-        status=Status.SOLVED,
+        status=FormStatus.SOLVED,
         values=worked,
         error=max(errors) if errors else None,
         warnings=warnings,
@@ -102,7 +102,7 @@ _NEAR = 0.95
 """Share of the largest load that was measured from which an answer is near the edge."""
 
 
-def _warning(found: Form, band: Band, values: Mapping[str, float]) -> str:
+def _warning(found: ServingForm, band: Band, values: Mapping[str, float]) -> str:
     at, (edge, percent) = values[band.name], band.measured[-1]
     if at <= _NEAR * edge:
         return ""

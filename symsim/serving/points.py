@@ -15,7 +15,7 @@ from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
 from symsim.serving.ask import HOUR, Ask, asked
 from symsim.serving.fixed_batch import decoding_alone
-from symsim.serving.model_step import Layout
+from symsim.serving.model_step import EngineLayout
 from symsim.serving.prediction import Figures, predicted
 
 
@@ -194,7 +194,7 @@ def _ask(compiled: Compiled, at: Mapping[str, float], alone: int | None) -> Ask:
     if not {"rate", "concurrency"} & how.keys():
         if "B" not in at:
             raise SymsimError("a question about requests needs a rate or a concurrency, e.g. `with rate = 4`")
-        layout = Layout.of(compiled)
+        layout = EngineLayout.of(compiled)
         how["concurrency"] = at["B"] if alone is not None else at["B"] * layout.replicas * layout.engines
     return asked(at.get("S", ISL), at.get("O", OSL), **how)
 

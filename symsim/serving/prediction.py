@@ -21,7 +21,7 @@ from symsim.serving.resources import binding, shares_of_time
 from symsim.serving.sentences import assumptions, warnings
 from symsim.serving.sureness import sureness
 
-Numbers = dict[str, float | None]
+_Numbers = dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class Figures:
     time: resource -> its share of a mean iteration; served: the forms behind it; sides: the engines.
     """
 
-    ttft: Numbers
+    ttft: _Numbers
     tpot: float | None
-    itl: Numbers
+    itl: _Numbers
     e2e: float | None
     request_rate: float | None
     output_rate: float | None

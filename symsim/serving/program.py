@@ -11,7 +11,7 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.code_printer import code
-from symsim.serving.forms import Check, Form, FormStep
+from symsim.serving.forms import Check, FormStep, ServingForm
 from symsim.serving.functions import INDICES, NUMERIC, STEP_TIME
 
 StepFunction = Callable[[float, float, float, float], float]
@@ -27,7 +27,7 @@ class OutsideValidity(Exception):
 
 
 @cache
-def compiled(form: Form) -> Callable[..., dict[str, float]]:
+def compiled(form: ServingForm) -> Callable[..., dict[str, float]]:
     """The form as a function of its parameters by keyword: name -> value of every step. near: name -> where its root
     may be.
 

@@ -13,12 +13,12 @@ from symsim.serving.aggregated import Deployed
 from symsim.serving.engines import Served
 from symsim.serving.model_step import in_context
 
-Factors = tuple[float, float]
+_Factors = tuple[float, float]
 
 TIGHTER = 0.3
 """Correlation of kernels' errors: what runs of whole engines were off is counted besides."""
 
-_NONE: Factors = (1.0, 1.0)
+_NONE: _Factors = (1.0, 1.0)
 
 
 @lru_cache(maxsize=64)
@@ -28,12 +28,12 @@ def _steps(compiled: Compiled) -> tuple[ClosedForm, ClosedForm]:
     return form, replace(form, ends={name: ends for name, ends in form.ends.items() if name != RUNNING})
 
 
-def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, Factors]:
+def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, _Factors]:
     """Figure -> factors: of kernels at the mean iteration of decodes, and of runs of the engine that were left out.
 
     Nothing is known where no kernel was fitted.
     """
-    nothing: dict[str, Factors] = dict.fromkeys(("tpot_s.mean", "ttft_s.mean", "output_tok_per_s_per_gpu"), _NONE)
+    nothing: dict[str, _Factors] = dict.fromkeys(("tpot_s.mean", "ttft_s.mean", "output_tok_per_s_per_gpu"), _NONE)
     fitted = of.compiled.fitted
     if fitted is None or not found.solved or not found.values.get("rows"):
         return nothing

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
-Number = TypeVar("Number", int, float)
+_Number = TypeVar("_Number", int, float)
 
 
 def last_holding(
-    holds: Callable[[Number], bool], low: Number, high: Number, middle: Callable[[Number, Number], Number | None]
-) -> tuple[Number, Number]:
+    holds: Callable[[_Number], bool], low: _Number, high: _Number, middle: Callable[[_Number, _Number], _Number | None]
+) -> tuple[_Number, _Number]:
     """(the last value that holds, the first that does not) between low, which holds, and high, which does not.
 
     middle: a value strictly between two, or None where they are neighbours; `high` may be below `low`.
@@ -24,7 +24,7 @@ def last_holding(
     return low, high
 
 
-def whole_middle(low: Number, high: Number) -> Number | None:
+def whole_middle(low: _Number, high: _Number) -> _Number | None:
     """Of whole numbers, which may be kept as floats."""
     return None if abs(high - low) <= 1 else (low + high) // 2
 

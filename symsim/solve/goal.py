@@ -25,12 +25,12 @@ from symsim.solve.whole import feasible_ranges, solve_whole
 Reshape = Callable[[Mapping[str, int]], Forms]
 """Sizes of the deployment -> the metrics compiled for them. Raises DeploymentError where they cannot be."""
 
-MOST = 2**20
+_MOST = 2**20
 """Whole numbers that are looked at in one deployment."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class _Refused:
     """An answer without a value: of the question for the unknown alone, and its limits."""
 
     answer: Answer
@@ -52,7 +52,7 @@ class _Best:
     assumed: Mapping[str, float]
 
 
-def solve_goal(query: Query, forms: Forms, reshape: Reshape | None) -> Answer | Refused:
+def solve_goal(query: Query, forms: Forms, reshape: Reshape | None) -> Answer | _Refused:
     """The largest or smallest value of a metric over the unknowns that the question names, B where it names none.
 
     Refused where no deployment that is looked at meets the limits.
@@ -103,7 +103,7 @@ def _best(asked: Query, goal: str, forms: Forms, sizes: Mapping[str, int], state
     ranges = feasible_ranges(limits, asked.variable)
     if stated is not None:
         ranges = ((stated, stated),) if any(low <= stated <= (high or stated) for low, high in ranges) else ()
-    if any(high is None or high - low > MOST for low, high in ranges):
+    if any(high is None or high - low > _MOST for low, high in ranges):
         message = f"{asked.variable} has no bound that is any use; add one, e.g. memory <= capacity"
         raise QuerySyntaxError(asked.constraints[-1].span, message)
     if not ranges:
@@ -149,12 +149,12 @@ def _answer(query: Query, asked: Query, best: _Best, deployments: int) -> Answer
     )
 
 
-def _refused(asked: Query, forms: Forms, only: int | None) -> Refused:
+def _refused(asked: Query, forms: Forms, only: int | None) -> _Refused:
     """Why nothing is feasible in the deployment that there is."""
     limits, assumed = limits_of(asked, forms, None)
     if only is None:
-        return Refused(solve_whole(asked, limits, assumed), asked, limits)
-    return Refused(infeasible(asked, limits, only, f"at {asked.variable} = {only:,}", assumed), asked, limits)
+        return _Refused(solve_whole(asked, limits, assumed), asked, limits)
+    return _Refused(infeasible(asked, limits, only, f"at {asked.variable} = {only:,}", assumed), asked, limits)
 
 
 def _stated(point: Mapping[str, int]) -> str:

@@ -15,10 +15,10 @@ from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError
 from symsim.solve.limits import Limit
 
-MOST_TOKENS = 2**20
+_MOST_TOKENS = 2**20
 """Tokens of an iteration that are looked at one by one at the most."""
 
-LONGEST = 2**23
+_LONGEST = 2**23
 """Lengths that are looked at one by one at the most."""
 
 
@@ -33,10 +33,10 @@ def looked_at(limit: Limit, variable: str) -> int:
     if variable == "S":
         return _longest(limit, float(limit.fixed["T"]) * ranks)
     whole = math.ceil(limit.fixed["S"] / ranks)
-    if whole > MOST_TOKENS:
+    if whole > _MOST_TOKENS:
         raise SymsimError(
             f"a prompt of S = {limit.fixed['S']:,} tokens is cut in more ways than are looked at; ask for at most "
-            f"S = {MOST_TOKENS:,}"
+            f"S = {_MOST_TOKENS:,}"
         )
     return whole
 
@@ -51,7 +51,7 @@ def _longest(limit: Limit, tokens: float) -> int:
     one = limit.form.one_chunk
     given = {name: value for name, value in limit.fixed.items() if name not in ("S", "T") and one.takes(name)}
     time = one.function(["T", "past", *given])
-    most, count, spent = max(1, int(LONGEST // tokens)), 0, 0.0
+    most, count, spent = max(1, int(_LONGEST // tokens)), 0, 0.0
     while spent <= float(limit.bound):
         if count >= most:
             shown = format_quantity(limit.bound, limit.form.unit)

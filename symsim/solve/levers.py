@@ -17,7 +17,7 @@ from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.breakdown import numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.notation.latex import expression_latex
-from symsim.notation.layout import YOURS, Row, laid_out
+from symsim.notation.layout import YOURS, SymbolRow, laid_out
 from symsim.notation.text import expression_text
 from symsim.solve.answer import Answer
 from symsim.solve.bisection import last_holding, ratio_middle
@@ -79,7 +79,7 @@ def _with_formula(answer: Answer, form: ClosedForm, found: Expr, bound: Symbol, 
     limit = SymbolInfo(
         name=bound.name, kind="workload", unit=metric.unit, meaning=metric.meaning, latex=f"{metric.latex}_{{\\{end}}}"
     )
-    layout = replace(layout, symbols=(*layout.symbols, Row(limit, None, YOURS)))
+    layout = replace(layout, symbols=(*layout.symbols, SymbolRow(limit, None, YOURS)))
     sign = symbol_info(name).latex if is_symbol(name) else name
     latex = f"{sign} = {expression_latex(found, layout)}"
     known = {name: number for name, number in form.bound.values.items() if name in form.symbols}

@@ -23,16 +23,16 @@ from symsim.solve.lengths import looked_at
 from symsim.solve.limits import Limit, room_at, tightest
 from symsim.solve.movement import counted, moves, numeric, settled
 
-LARGEST = 2**50
+_LARGEST = 2**50
 """Whole numbers are looked for up to here; beyond, floats would soon skip some."""
 
-BLOCK = 2**18
+_BLOCK = 2**18
 """Points that are evaluated at once."""
 
-MOST_TOKENS = 10**12
+_MOST_TOKENS = 10**12
 """Tokens of an iteration that lengths are counted in at the most: 2 million stretches."""
 
-Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
+_Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def _course(limits: list[Limit], variable: str) -> Course:
         wall = max(wall, settled(expr, limit, variable), looked_at(limit, variable))
         tokens = max(tokens, counted(expr, variable))
         moving.append((limit, moves(expr, limit, variable)))
-    if tokens > MOST_TOKENS:
-        raise SymsimError(f"T = {tokens:,} tokens in one iteration are more than {MOST_TOKENS:,}; ask for fewer")
+    if tokens > _MOST_TOKENS:
+        raise SymsimError(f"T = {tokens:,} tokens in one iteration are more than {_MOST_TOKENS:,}; ask for fewer")
     return Course(variable, tuple(moving), wall, tokens)
 
 
@@ -107,16 +107,16 @@ def _joined(
     return ranges
 
 
-def _stretches(course: Course) -> Iterator[Ends]:
+def _stretches(course: Course) -> Iterator[_Ends]:
     """From and to of stretches on which every metric moves one way, in blocks: single numbers, then equal ceil(T/S)."""
     root = math.isqrt(course.tokens)
     single = max(course.settled, min(root, course.tokens - 1))
-    for first in range(1, single + 1, BLOCK):
-        points = np.arange(first, min(first + BLOCK, single + 1), dtype=float)
+    for first in range(1, single + 1, _BLOCK):
+        points = np.arange(first, min(first + _BLOCK, single + 1), dtype=float)
         yield points, points
     most = -(-course.tokens // (single + 1))  # inputs of an iteration just beyond
-    for last in range(most, 1, -BLOCK):
-        inputs = np.arange(last, max(last - BLOCK, 1), -1, dtype=np.int64)
+    for last in range(most, 1, -_BLOCK):
+        inputs = np.arange(last, max(last - _BLOCK, 1), -1, dtype=np.int64)
         low, high = -(-course.tokens // inputs), -(-course.tokens // (inputs - 1)) - 1
         low = np.maximum(low, single + 1)
         kept = low <= high
@@ -160,15 +160,15 @@ def _tail(course: Course) -> tuple[float, float | None] | None:
     """The feasible range of the last stretch, which has no end."""
     name, first = course.variable, course.end
     growing, shrinking = _sides(course)
-    if not _all_hold(growing, name, LARGEST):
+    if not _all_hold(growing, name, _LARGEST):
         return None
     start = first
     if not _all_hold(growing, name, first):
-        start = gallop(lambda value: not _all_hold(growing, name, value), first, LARGEST) + 1
+        start = gallop(lambda value: not _all_hold(growing, name, value), first, _LARGEST) + 1
     if not _all_hold(shrinking, name, start):
         return None
-    last = gallop(lambda value: _all_hold(shrinking, name, value), start, LARGEST)
-    return start, None if last >= LARGEST else last
+    last = gallop(lambda value: _all_hold(shrinking, name, value), start, _LARGEST)
+    return start, None if last >= _LARGEST else last
 
 
 def _sides(course: Course) -> tuple[list[Limit], list[Limit]]:

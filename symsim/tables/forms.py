@@ -21,7 +21,7 @@ UNANSWERED = math.inf
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Steps:
+class StepTable:
     """The value is values[i0 * (len(edges[1]) + 1) + i1], i counting the edges that are not above x."""
 
     axes: tuple[str, ...]
@@ -88,7 +88,7 @@ class Nearest:
         return np.array(self.points, dtype=float)
 
 
-Table = Steps | Nearest
+Table = StepTable | Nearest
 
 
 def scaled(table: Table, factor: float) -> Table:

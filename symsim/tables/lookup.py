@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import Any, cast
 
 from symsim.errors import EmptyTable
-from symsim.tables.forms import UNANSWERED, Nearest, Steps, Table, filled, scaled
+from symsim.tables.forms import UNANSWERED, Nearest, StepTable, Table, filled, scaled
 from symsim.tables.table import Policy, Row, Signature, TableContext, policy, rows, rows_by_shape, signatures
 
-FARTHEST = 1e9
+_FARTHEST = 1e9
 """A GEMM shape at this squared distance or more does not stand in for another (spec section 9)."""
 
 
@@ -208,7 +208,10 @@ def _bound(
     answers = tuple(None if pick is None else rows[pick] for pick in picks)
     figures = tuple(default if pick is None else values[pick] for pick in picks)
     return Lookup(
-        signature=signature, shape=shape, table=Steps(axes=signature.axes, edges=edges, values=figures), rows=answers
+        signature=signature,
+        shape=shape,
+        table=StepTable(axes=signature.axes, edges=edges, values=figures),
+        rows=answers,
     )
 
 
@@ -232,7 +235,7 @@ def _from_latency(row: Row, rule: Policy, context: TableContext) -> float:
 
 def _ceiling(shape: tuple[float, ...], groups: Mapping[tuple[float, ...], Any]) -> tuple[float, ...] | None:
     """The measured shape that covers the asked one and is nearest to it, the first of the file on ties."""
-    best, least = None, FARTHEST
+    best, least = None, _FARTHEST
     for measured in groups:
         if all(have >= want for have, want in zip(measured, shape, strict=True)):
             gap = sum((have - want) ** 2 for have, want in zip(measured, shape, strict=True))
@@ -287,7 +290,7 @@ def _missing(
         have = sorted({row.cells["device"] for row in rows(signature.function)})
         hint = "" if context.figures is not None else "; --fallback goes on with a stated assumption"
         raise EmptyTable(f"{why}, and nothing may stand in for it; the table has rows of {', '.join(have)}{hint}")
-    table = Steps(axes=signature.axes, edges=tuple(() for _ in signature.axes), values=(_default(stands_in),))
+    table = StepTable(axes=signature.axes, edges=tuple(() for _ in signature.axes), values=(_default(stands_in),))
     return Lookup(signature=signature, shape=shape, table=table, rows=(None,), missing=why)
 
 

@@ -20,7 +20,7 @@ Indices = NDArray[np.int64]
 CELLS = 2**22
 """Above so many cells (x by y) the rows are gone through for all points instead."""
 
-BLOCK = 2**15
+_BLOCK = 2**15
 """Points that are compared with every row at once: what fits into a core's cache."""
 
 
@@ -101,12 +101,12 @@ def _compared(points: Points, *arguments: Floats) -> Indices:
     full = np.broadcast_arrays(*arguments)
     flat = [argument.ravel() for argument in full]
     found = np.zeros(flat[0].size, dtype=np.int64)
-    for start in range(0, found.size, BLOCK):
-        block = [argument[start : start + BLOCK] for argument in flat]
+    for start in range(0, found.size, _BLOCK):
+        block = [argument[start : start + _BLOCK] for argument in flat]
         least = np.full(block[0].size, np.inf)
         for row, at in enumerate(points):
             gap = sum((np.abs(x - k) for x, k in zip(block, at, strict=True)), np.zeros(1))
             nearer = gap < least
-            found[start : start + BLOCK][nearer] = row
+            found[start : start + _BLOCK][nearer] = row
             least = np.minimum(least, gap)
     return found.reshape(full[0].shape)

@@ -24,7 +24,7 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.notation.layout import laid_out
 from symsim.pipeline.compiled import Compiled
 from symsim.verification.differences import Difference, Ground
-from symsim.verification.latex_cases import Ranges, whole_rows
+from symsim.verification.latex_cases import RowRanges, whole_rows
 from symsim.verification.read_text import ReadText, read_text
 from symsim.verification.row_check import ranges_of, wrong_rows
 from symsim.verification.step_check import Judge
@@ -108,7 +108,7 @@ def _refuse_chunks(form: ClosedForm, path: str, at: Mapping[str, float]) -> None
 
 
 def _compared_side(
-    judge: Judge, read: ReadText, ranges: Ranges, step: Step, side: Expr, span: Span
+    judge: Judge, read: ReadText, ranges: RowRanges, step: Step, side: Expr, span: Span
 ) -> tuple[list[Difference], list[Fraction], set[Symbol]]:
     """What is otherwise in one side of an equation, how far its numbers may be off, and the symbols that it names."""
     rows = whole_rows(side)

@@ -136,7 +136,7 @@ def inlined(expr: Expr, steps: Mapping[Symbol, Step]) -> Expr:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DifferenceReport:
     """Puts what is otherwise in one equation into words."""
 
     ground: Ground
@@ -220,7 +220,7 @@ class Report:
             whole = expression(derived)
             return [self.of("wrong coefficient", step, self.text(expression(yours)), self.text(whole), whole)]
         _, more, less = matched(yours, derived)
-        here = Report(self.ground, step, self.line)
+        here = DifferenceReport(self.ground, step, self.line)
         return here.differences(more, [Derived(t, (Origin(step, expression(t), sympy.S.One),)) for t in less])
 
     def missing(self, one: Derived) -> Difference:

@@ -24,18 +24,18 @@ STRICT = Rational(1, 10**9)
 SAMPLES = 80
 """Places along the symbol at which rows are compared, from 1 to LAST."""
 
-LAST = 2**20
+_LAST = 2**20
 
 EXACT, PRINTED = 1e-9, 1e-3
 """How far rows may be off another at one place, with exact numbers, and with those that are known to their digits."""
 
-Row = tuple[Expr, tuple[tuple[Expr, str, Expr], ...]]
+CaseRow = tuple[Expr, tuple[tuple[Expr, str, Expr], ...]]
 """The value of a row, and its conditions: left, sign, right; none where it holds otherwise."""
 
-Values = Callable[[tuple[Expr, ...], Mapping[str, Any], TableContext], list[float]]
+_Values = Callable[[tuple[Expr, ...], Mapping[str, Any], TableContext], list[float]]
 
 
-def regimes_of(rows: Sequence[Row]) -> Expr:
+def regimes_of(rows: Sequence[CaseRow]) -> Expr:
     """Rows on ranges as one expression."""
     parts = [part for value, conditions in rows for part in (value, _margin(conditions))]
     return REGIMES(*parts)
@@ -51,13 +51,13 @@ def _margin(conditions: Sequence[tuple[Expr, str, Expr]]) -> Expr:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranges:
+class RowRanges:
     """Decides rows by numbers: of every symbol but the workload (known), of the workload (at), and of tables."""
 
     values: Mapping[str, Any]
     literals: Mapping[Symbol, Literal]
     context: TableContext
-    numbers: Values
+    numbers: _Values
     steps: Mapping[Symbol, Expr]
 
     def decided(self, side: Expr, span: Span) -> Expr:
@@ -158,7 +158,7 @@ def _rows_in(side: Expr) -> list[Expr]:
 
 def _places() -> list[int]:
     """Whole places from 1 to LAST, all the small ones."""
-    grown = {round(LAST ** (i / SAMPLES)) for i in range(SAMPLES + 1)}
+    grown = {round(_LAST ** (i / SAMPLES)) for i in range(SAMPLES + 1)}
     return sorted(grown | set(range(1, 257)))
 
 

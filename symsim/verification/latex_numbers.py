@@ -12,10 +12,10 @@ from sympy import Expr, Rational
 from symsim.algebra.units import DIMENSIONS, exact_number
 from symsim.errors import BadUnit, LatexSyntaxError, Span
 
-DIGITS = 6
+_DIGITS = 6
 """A whole number with a unit is taken as rounded at this digit, which is how symsim prints."""
 
-MOST_POWER = 1000
+_MOST_POWER = 1000
 """The greatest exponent that is a number."""
 
 MOST_BITS = 10_000
@@ -47,7 +47,7 @@ def printed_number(text: str, unit: Token | None, span: Span) -> Fraction | Lite
     if "." in digits and len(digits.replace(".", "").lstrip("0")) > 1:
         slack = Fraction(1, 2 * 10 ** len(digits.partition(".")[2]))
     elif "." in digits or unit is not None or exponent:
-        slack = Fraction(10) ** (_places_before_point(value) - DIGITS) / 2
+        slack = Fraction(10) ** (_places_before_point(value) - _DIGITS) / 2
     else:
         return value
     return Literal(value * factor, slack / value) if value else Fraction(0)
@@ -61,8 +61,8 @@ def check_power(base: Expr, exponent: Expr, span: Span) -> None:
     if base == 0 and not exponent.is_positive:
         raise LatexSyntaxError(span, "0^0 has no value" if exponent == 0 else "divides by zero")
     longest = max((max(abs(int(n.p)), int(n.q)).bit_length() for n in numbers if abs(n) != 1), default=0)
-    if abs(exponent) > MOST_POWER or abs(exponent) * longest > MOST_BITS:
-        raise LatexSyntaxError(span, f"a power here is too large to be worked out; exponents go up to {MOST_POWER}")
+    if abs(exponent) > _MOST_POWER or abs(exponent) * longest > MOST_BITS:
+        raise LatexSyntaxError(span, f"a power here is too large to be worked out; exponents go up to {_MOST_POWER}")
 
 
 def _places_before_point(value: Fraction) -> int:

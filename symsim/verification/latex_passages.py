@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from symsim.notation.latex import END
+from symsim.notation.latex import END_MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def marked(text: str) -> list[tuple[str, str]]:
 
 
 _MARK = re.compile(r"^[ \t]*% symsim formula (.*)$", re.MULTILINE)
-_NEXT = re.compile(rf"^[ \t]*%(?: symsim formula | {END})", re.MULTILINE)
+_NEXT = re.compile(rf"^[ \t]*%(?: symsim formula | {END_MARK})", re.MULTILINE)
 
 
 def displayed(text: str) -> bool:

@@ -18,7 +18,7 @@ from symsim.algebra.symbols import architecture_symbol, substitute
 from symsim.errors import LatexSyntaxError, Span, SymsimError
 from symsim.language.syntax import Places, parser_of
 from symsim.tables.table import signatures
-from symsim.verification.latex_cases import Row, regimes_of
+from symsim.verification.latex_cases import CaseRow, regimes_of
 from symsim.verification.latex_numbers import Literal, check_power, printed_number, unit_factor
 from symsim.verification.latex_passages import LEFT_SIDE, Passage, equals_sign
 from symsim.verification.latex_sums import added_up, limits, without_index
@@ -300,12 +300,12 @@ class _Build(Transformer_NonRecursive[Token, Any]):
         ends = range(0, len(given) - 2, 2)
         return tuple((_value(given[i]), str(given[i + 1]), _value(given[i + 2])) for i in ends)
 
-    def case(self, *parts: Any) -> Row:
+    def case(self, *parts: Any) -> CaseRow:
         return _value(parts[0]), parts[-1]
 
     def cases(self, *rows: Any) -> Expr:
         """Two rows that take the larger, or the smaller, of their sides; other rows are decided by numbers."""
-        given: list[Row] = [row for row in rows if row is not None]
+        given: list[CaseRow] = [row for row in rows if row is not None]
         if len(given) == 2 and len(given[0][1]) == 1:
             (one, ((left, sign, right),)), (other, _) = given
             same = sympy.expand((left - right) / (one - other)) if one != other else None

@@ -19,7 +19,7 @@ _LIMITS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class _Limits:
     """index: its letter; low, high: what stands below and above, as LaTeX, with where each starts; None: all layers."""
 
     index: str
@@ -27,7 +27,7 @@ class Limits:
     high: tuple[str, int] | None
 
 
-def limits(sign: str) -> Limits:
+def limits(sign: str) -> _Limits:
     r"""The range of a sum's sign.
 
     >>> limits(r"\sum_{l=1}^{L}")
@@ -43,7 +43,7 @@ def limits(sign: str) -> Limits:
     name = "upper" if found["upper"] else "end"
     high = (found[name], found.start(name)) if found[name] else None
     low = (start, found.start("lower") + len(index) + 1) if start else None
-    return Limits(letter[1] if letter else index.strip(), low, high)
+    return _Limits(letter[1] if letter else index.strip(), low, high)
 
 
 def without_index(text: str) -> tuple[str, frozenset[str]]:

@@ -14,7 +14,7 @@ from sympy.core.function import AppliedUndef
 
 from symsim.verification.latex_numbers import Literal
 
-POINTS = 8
+_POINTS = 8
 """Random points at which formulas that were found equal are evaluated."""
 
 
@@ -28,7 +28,7 @@ def agree(one: Expr, other: Expr, literals: Mapping[Symbol, Literal], known: Map
     symbols = sorted({s for s in one.free_symbols | other.free_symbols if isinstance(s, Symbol)}, key=str)
     rounded = [s for s in symbols if s in literals]
     met = 0
-    for seed in range(POINTS):
+    for seed in range(_POINTS):
         values = {s: _drawn(s, draw) for s in symbols}
         if seed % 2:
             values |= {s: Fraction(int(known[s].p), int(known[s].q)) for s in symbols if s in known}  # pyright: ignore

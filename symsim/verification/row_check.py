@@ -14,17 +14,17 @@ from symsim.formula.breakdown import numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.notation.text import expression_text
 from symsim.verification.differences import Difference, Ground
-from symsim.verification.latex_cases import Ranges
+from symsim.verification.latex_cases import RowRanges
 from symsim.verification.latex_numbers import Literal
 
 
-def ranges_of(form: ClosedForm, values: Mapping[str, Any], literals: Mapping[Symbol, Literal]) -> Ranges:
+def ranges_of(form: ClosedForm, values: Mapping[str, Any], literals: Mapping[Symbol, Literal]) -> RowRanges:
     """How rows of a text about a form are decided, at a point."""
     steps = {step.symbol: step.expr for step in form.derivation.steps}
-    return Ranges(values, literals, form.context, numbers, steps)
+    return RowRanges(values, literals, form.context, numbers, steps)
 
 
-def wrong_rows(ranges: Ranges, rows: Expr, step: Step, ground: Ground, span: Span) -> list[Difference]:
+def wrong_rows(ranges: RowRanges, rows: Expr, step: Step, ground: Ground, span: Span) -> list[Difference]:
     """One difference for each row that has another value than the step somewhere on its range.
 
     Raises LatexSyntaxError where no single symbol of the workload decides which row holds.

@@ -97,17 +97,17 @@ def names_of(form: ClosedForm, derivation: Derivation) -> Names:
 @cache
 def synonyms() -> Mapping[str, tuple[str, ...]]:
     """grammar/synonyms.toml: symbol -> other ways in which papers write it."""
-    return {name: tuple(written) for name, written in _table().items() if name != COUNTED}
+    return {name: tuple(written) for name, written in _table().items() if name != _COUNTED}
 
 
 @cache
 def counted() -> Mapping[str, str]:
     """grammar/synonyms.toml: a name in normal form -> which count of the parameters it is."""
-    rows: Mapping[str, list[str]] = _table()[COUNTED]
+    rows: Mapping[str, list[str]] = _table()[_COUNTED]
     return {normal_name(name): which for which, written in rows.items() for name in written}
 
 
-COUNTED = "counted"
+_COUNTED = "counted"
 """The part of the table that is of parameters."""
 
 

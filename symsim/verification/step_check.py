@@ -28,7 +28,16 @@ from symsim.algebra.symbols import fractional_powers, is_symbol, substitute, sym
 from symsim.algebra.units import format_quantity
 from symsim.cost.derivation import Step
 from symsim.formula.closed_form import ClosedForm
-from symsim.verification.differences import Derived, Difference, Ground, Origin, Report, inlined, length, words
+from symsim.verification.differences import (
+    Derived,
+    Difference,
+    DifferenceReport,
+    Ground,
+    Origin,
+    inlined,
+    length,
+    words,
+)
 from symsim.verification.latex_numbers import Literal
 from symsim.verification.latex_reader import Equation
 from symsim.verification.random_points import agree
@@ -113,7 +122,7 @@ class Judge:
         more, less = self._mixed(more, less)
         if (not more and not less) or (exact(yours) and _vanishes((*more, *_negative(less)))):
             return []
-        report = Report(self.ground, step, line)
+        report = DifferenceReport(self.ground, step, line)
         found = report.differences(more, [one for one in derived if one.term in less])
         return found or [self._other_value(report, expression(yours))]
 
@@ -201,9 +210,9 @@ class Judge:
             if agree(side, substitute(theirs, replaced), literals, known):
                 return []
             side = substitute(side, known)
-        return [self._other_value(Report(self.ground, step, line), expression(normal(side, literals)))]
+        return [self._other_value(DifferenceReport(self.ground, step, line), expression(normal(side, literals)))]
 
-    def _other_value(self, report: Report, yours: Expr) -> Difference:
+    def _other_value(self, report: DifferenceReport, yours: Expr) -> Difference:
         derived = report.step.expr
         return report.of("other value", report.step, report.text(yours), report.text(derived), derived)
 
@@ -243,7 +252,7 @@ class Judge:
         )
 
     def missing_step(self, step: Step) -> Difference:
-        report = Report(self.ground, step, None)
+        report = DifferenceReport(self.ground, step, None)
         return report.of("missing step", step, None, report.text(step.expr), step.expr)
 
 

@@ -17,7 +17,7 @@ from symsim.cost.derivation import Derivation, Step
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import parts_of
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.ends import END, with_ends
+from symsim.formula.ends import ENDS_OF, with_ends
 from symsim.formula.interval import RUNNING
 from symsim.inputs.space import SIZES
 from symsim.notation.javascript import javascript_function
@@ -25,8 +25,8 @@ from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_for
 
 STEPWISE = ("tgs_decode", "ttft", "memory")
-PLAIN = ("tgs_prefill", "max_batch")
-METRICS = (*STEPWISE, *PLAIN)
+_PLAIN = ("tgs_prefill", "max_batch")
+_METRICS = (*STEPWISE, *_PLAIN)
 MOST_VARIANTS = 4
 
 
@@ -82,7 +82,7 @@ def _is_input(form: ClosedForm, name: str) -> bool:
 
 def forms_of(compiled: Compiled) -> list[ClosedForm]:
     """The metrics of the page, with each figure of the device under one name."""
-    return [compiled.form(metric).leading() for metric in METRICS]
+    return [compiled.form(metric).leading() for metric in _METRICS]
 
 
 def _variant(compiled: Compiled) -> Variant:
@@ -90,7 +90,7 @@ def _variant(compiled: Compiled) -> Variant:
     functions = [_function(form, steps=form.name in STEPWISE) for form in forms]
     operators, ops = _operators(compiled, forms[0])
     functions.append(_function(operators, steps=True, named="operators"))
-    names = ", ".join((*METRICS, "operators"))
+    names = ", ".join((*_METRICS, "operators"))
     deployment = compiled.deployment
     flights = deployment.pp * (2 if deployment.overlap == "two-batch" else 1)
     body = "\n".join(functions)
@@ -124,7 +124,7 @@ def _weights(derivation: Derivation) -> dict[str, float]:
 def _function(form: ClosedForm, *, steps: bool, named: str = "") -> str:
     """The source of one function, in the workload, the figures of the device and the end of the interval."""
     form = with_ends(form)
-    inputs = [*hardware_inputs([form]), *([END] if END in form.symbols else [])]
+    inputs = [*hardware_inputs([form]), *([ENDS_OF] if ENDS_OF in form.symbols else [])]
     text = javascript_function(form, form.subject, inputs, steps=steps)
     return text.replace(f"function {form.name}(", f"function {named or form.name}(", 1)
 

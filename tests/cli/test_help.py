@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from symsim.command.examples import EXAMPLES
-from symsim.command.parsing import COMMANDS, GROUPS, parsed, parser_for
+from symsim.command.parsing import COMMAND_GROUPS, COMMANDS, parsed, parser_for
 from tests.commands import run
 
 NEEDS = {"fit": "runs", "new-model": "a config", "check-model": "transformers", "accuracy": "minutes"}
@@ -26,7 +26,7 @@ def help_of(*words: str) -> str:
 
 def test_help_lists_every_command_once_below_its_group() -> None:
     listed = re.findall(r"^  ([a-z-]+)  +\S", help_of().partition("\noptions:")[0], re.MULTILINE)
-    assert listed == [name for group in GROUPS.values() for name in group]
+    assert listed == [name for group in COMMAND_GROUPS.values() for name in group]
     assert "%%" not in help_of()
 
 

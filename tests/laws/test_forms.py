@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from sympy import Rational
 
 from symsim.calibration.kernels import evaluated
-from symsim.calibration.measured import FORMS, device_numbers, size_arguments
+from symsim.calibration.measured import KERNEL_FORMS, device_numbers, size_arguments
 from symsim.cost.forms import forms, named_form, numeric
 from symsim.language.symbolic import expression
 from symsim.tables.coefficients import Coefficients, coefficients_of
 
 NAMES = tuple(sorted(forms()))
-SHIPPED = [(op, one) for op in FORMS for one in coefficients_of(op)]
+SHIPPED = [(op, one) for op in KERNEL_FORMS for one in coefficients_of(op)]
 POINT = {
     "gemm": {"m": 96, "n": 4096, "k": 5120},
     "attention_prefill": {"batch": 2, "q": 1500, "heads": 32, "kv_heads": 8, "head_dim": 128, "window": 0},
@@ -71,7 +71,7 @@ def test_seconds_are_the_only_unit_of_the_result(name: str) -> None:
     form = named_form(name)
     function, arguments = numeric(name)
     start = {row.name: float(row.start) for row in form.text.coefficients}
-    sizes = next(size_arguments(op, point) for op, point in POINT.items() if name in FORMS[op])
+    sizes = next(size_arguments(op, point) for op, point in POINT.items() if name in KERNEL_FORMS[op])
     device = {"peak": 1e15, "hbm_bandwidth": 3e12, "nvlink_bandwidth": 4e11, "sm_count": 132, "l2": 5e7}
     known = {**start, **sizes, **device, "b_w": 1, "b_a": 2, "b_kv": 2}
     seconds = {row.name for row in form.text.coefficients if row.unit == "s"}
@@ -89,7 +89,7 @@ def test_seconds_are_the_only_unit_of_the_result(name: str) -> None:
     assert found == pytest.approx(1e3, rel=1e-9)
 
 
-@pytest.mark.parametrize("op", FORMS)
+@pytest.mark.parametrize("op", KERNEL_FORMS)
 def test_no_size_makes_a_kernel_faster(op: str) -> None:
     for one in coefficients_of(op):
         for size in GROWS_WITH[op]:
@@ -99,7 +99,7 @@ def test_no_size_makes_a_kernel_faster(op: str) -> None:
             assert (np.diff(seconds) >= -1e-12 * seconds[1:]).all(), (one.key(), size)
 
 
-@pytest.mark.parametrize("op", [op for op in FORMS if op not in ("attention_decode", "mla_decode", "moe")])
+@pytest.mark.parametrize("op", [op for op in KERNEL_FORMS if op not in ("attention_decode", "mla_decode", "moe")])
 def test_no_kernel_is_faster_than_its_roofline(op: str) -> None:
     """Shares are at most 1 (what L2 keeps aside)."""
     for one in coefficients_of(op):

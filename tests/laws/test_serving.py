@@ -9,7 +9,7 @@ import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from symsim.serving.engines import Engine, closed_loop, decode_engine, exclusive_engine, mixed_engine
+from symsim.serving.engines import ServingEngine, closed_loop, decode_engine, exclusive_engine, mixed_engine
 from symsim.serving.forms import Check, all_forms, form, letters
 from symsim.serving.functions import INDICES, mean
 from symsim.serving.lengths import Length
@@ -41,7 +41,7 @@ works = st.builds(
 loads = st.floats(0.02, 0.9)
 
 
-def capacity(engine: Engine) -> float:
+def capacity(engine: ServingEngine) -> float:
     """Requests per second at a load of 1."""
     return 1 / (engine.letters["alpha_1"] + engine.letters["N"] * engine.letters["tau"])
 
@@ -49,7 +49,7 @@ def capacity(engine: Engine) -> float:
 @EXAMPLES
 @given(steps, works, loads)
 def test_little(step: StepTime, work: Workload, load: float) -> None:
-    engine = Engine.of(step, work)
+    engine = ServingEngine.of(step, work)
     rate = load / (engine.letters["N"] * engine.letters["tau"])
     decode = decode_engine(engine, rate)
     rows = rate * (engine.letters["O"] - 1) * decode.values["tpot_mean"]
@@ -59,7 +59,7 @@ def test_little(step: StepTime, work: Workload, load: float) -> None:
 @EXAMPLES
 @given(steps, works, st.floats(0.02, 0.85))
 def test_product_form_of_an_affine_step_is_negative_binomial(step: StepTime, work: Workload, load: float) -> None:
-    engine = Engine.of(step, work)
+    engine = ServingEngine.of(step, work)
     rate = load / (engine.letters["N"] * engine.letters["tau"])
     assume(rate * engine.letters["N"] * engine.letters["t_0"] < 1000)
     closed, summed = (decode_engine(engine, rate, form=name) for name in ("negative-binomial", "product"))
@@ -70,7 +70,7 @@ def test_product_form_of_an_affine_step_is_negative_binomial(step: StepTime, wor
 @EXAMPLES
 @given(st.one_of(steps, kinked, routed), works)
 def test_an_idle_engine_takes_a_step_of_one(step: StepTime, work: Workload) -> None:
-    engine = Engine.of(step, work)
+    engine = ServingEngine.of(step, work)
     known = engine.letters
     alone = step(known["Q"], known["C"]) * known["N"] / (known["O"] - 1)
     rate = 1e-7 * capacity(engine)
@@ -81,7 +81,7 @@ def test_an_idle_engine_takes_a_step_of_one(step: StepTime, work: Workload) -> N
 @EXAMPLES
 @given(st.one_of(steps, kinked, routed), works, loads, st.floats(1.01, 1.5))
 def test_figures_rise_with_the_rate(step: StepTime, work: Workload, load: float, more: float) -> None:
-    engine = Engine.of(step, work)
+    engine = ServingEngine.of(step, work)
     rate = load * capacity(engine) / more
     less, greater = mixed_engine(engine, rate), mixed_engine(engine, rate * more)
     assume(greater.solved)
@@ -94,7 +94,7 @@ def test_figures_rise_with_the_rate(step: StepTime, work: Workload, load: float,
 def test_time_in_other_units(step: StepTime, work: Workload, load: float) -> None:
     """Milliseconds in place of seconds: times are a thousandfold, counts and loads as they were."""
     longer = StepTime(**{name: 1000 * getattr(step, name) for name in ("t0", "a", "d", "p", "tw")})
-    one, other = Engine.of(step, work), Engine.of(longer, work)
+    one, other = ServingEngine.of(step, work), ServingEngine.of(longer, work)
     rate = load * capacity(one)
     seconds, milliseconds = mixed_engine(one, rate, budget=1e5), mixed_engine(other, rate / 1000, budget=1e5)
     assert seconds.solved == milliseconds.solved
@@ -108,7 +108,7 @@ def test_time_in_other_units(step: StepTime, work: Workload, load: float) -> Non
 @EXAMPLES
 @given(steps, works, loads)
 def test_an_endless_budget_is_none(step: StepTime, work: Workload, load: float) -> None:
-    engine = Engine.of(step, work)
+    engine = ServingEngine.of(step, work)
     rate = load * capacity(engine)
     without, with_one = mixed_engine(engine, rate), mixed_engine(engine, rate, budget=1e12)
     assert with_one.values["ttft_mean"] == pytest.approx(without.values["ttft_mean"], rel=1e-5)
@@ -117,7 +117,7 @@ def test_an_endless_budget_is_none(step: StepTime, work: Workload, load: float) 
 @EXAMPLES
 @given(steps, works, st.floats(0.02, 0.8))
 def test_without_prefill_work_an_engine_only_decodes(step: StepTime, work: Workload, load: float) -> None:
-    engine = Engine.of(step, work)
+    engine = ServingEngine.of(step, work)
     free = replace(engine, letters={**engine.letters, "alpha_1": 0.0, "alpha_2": 0.0, "alpha_3": 0.0})
     rate = load / (engine.letters["N"] * engine.letters["tau"])
     mixed, decode = mixed_engine(free, rate), decode_engine(engine, rate)
@@ -128,7 +128,7 @@ def test_without_prefill_work_an_engine_only_decodes(step: StepTime, work: Workl
 @given(st.one_of(steps, kinked, routed), works, st.integers(1, 300))
 def test_a_closed_loop_is_one_cycle(step: StepTime, work: Workload, clients: int) -> None:
     """Clients are as many as requests in a cycle: both sides of Little's law agree."""
-    engine = Engine.of(step, work)
+    engine = ServingEngine.of(step, work)
     found = closed_loop(engine, clients)
     cycle = found.values["ttft_mean"] + (engine.letters["O"] - 1) * found.values["tpot_mean"]
     assert found.values["rate"] * cycle == pytest.approx(clients, rel=1e-9)
@@ -137,7 +137,7 @@ def test_a_closed_loop_is_one_cycle(step: StepTime, work: Workload, clients: int
 @EXAMPLES
 @given(steps, works, st.integers(1, 300))
 def test_conditioning_of_an_affine_closed_loop_changes_nothing(step: StepTime, work: Workload, clients: int) -> None:
-    engine = Engine.of(step, replace(work, input=Length("constant", work.input.mean)))
+    engine = ServingEngine.of(step, replace(work, input=Length("constant", work.input.mean)))
     plain, conditioned = (closed_loop(engine, clients, form=name) for name in ("arrival-theorem", "conditioned"))
     for name in ("ttft_mean", "tpot_mean", "rate"):
         assert conditioned.values[name] == pytest.approx(plain.values[name], rel=1e-9)
@@ -177,7 +177,7 @@ def test_accepted_drafts(drafts: int, chance: float) -> None:
 @EXAMPLES
 @given(steps, works, loads)
 def test_mixing_is_never_slower_than_taking_turns(step: StepTime, work: Workload, load: float) -> None:
-    engine = Engine.of(step, replace(work, drafts=0))
+    engine = ServingEngine.of(step, replace(work, drafts=0))
     rate = load * capacity(engine)
     turns = exclusive_engine(engine, rate)
     assume(turns.solved)
@@ -194,7 +194,7 @@ def test_more_places_wait_less(load: float, places: int) -> None:
         StepTime(t0=0.01, a=1e-5, d=1e-8),
         Workload(input=Length("constant", 500), output=Length("geometric", 90)),
     )
-    engine = Engine.of(step, work)
+    engine = ServingEngine.of(step, work)
     rate = load * places / (engine.letters["N"] * step(places, places * engine.letters["C"]))
     some, more, all_of_them = (decode_engine(engine, rate, places=p).letters for p in (places, places + 5, math.inf))
     assert some["W_slot"] >= more["W_slot"] >= all_of_them["W_slot"] == 0

@@ -13,7 +13,7 @@ from symsim.calibration.measured import device_numbers, skewed_loads
 from symsim.cost.forms import named_form, numeric
 from symsim.errors import DataError, GraphSyntaxError, UndefinedName
 from symsim.inputs.engine import load_engine, with_times
-from symsim.language.form_text import parse_forms
+from symsim.language.form_text import parse_kernel_forms
 from symsim.tables.coefficients import coefficients_of, read_coefficients, write_coefficients
 
 GEMM = {"device": "h100_sxm", "engine": "sglang", "kernel": "sglang_torch_linear", "dtype": "bfloat16"}
@@ -98,15 +98,15 @@ def test_the_busiest_of_one_gpu_is_the_whole() -> None:
 )
 def test_a_form_that_does_not_parse_says_where(text: str, message: str) -> None:
     with pytest.raises(GraphSyntaxError, match=message) as caught:
-        parse_forms(text, "own.form")
+        parse_kernel_forms(text, "own.form")
     assert "own.form:" in str(caught.value)
 
 
 def test_a_name_that_a_form_does_not_have_is_pointed_at() -> None:
-    from symsim.cost.forms import Form
+    from symsim.cost.forms import KernelForm
 
-    (text,) = parse_forms("form f(m):\n    time = m/hbm_bandwith\n", "own.form")
-    form = Form(text)
+    (text,) = parse_kernel_forms("form f(m):\n    time = m/hbm_bandwith\n", "own.form")
+    form = KernelForm(text)
     with pytest.raises(UndefinedName, match="hbm_bandwidth"):
         form.seconds(form.names())
     with pytest.raises(DataError, match="gemm"):

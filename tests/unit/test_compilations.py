@@ -75,7 +75,7 @@ def test_two_threads_compile_to_equal_answers(monkeypatch: pytest.MonkeyPatch) -
         return [tuple(costs.metric(name).evaluate(**at) for name, at in points) for costs in found]
 
     def emptied() -> None:
-        for name in ("PHASES", "DERIVATIONS"):
+        for name in ("_PHASES", "DERIVATIONS"):
             monkeypatch.setattr(symsim.pipeline.compilations, name, Compilations(6))
 
     emptied()

@@ -9,7 +9,7 @@ import pytest
 
 import symsim
 from symsim.calibration.accuracy import Accuracy
-from symsim.calibration.own_fit import Coefficient, OwnFit
+from symsim.calibration.own_fit import OwnCoefficient, OwnFit
 
 POINT = {"B": 16, "S": 4096, "O": 512}
 WRONG = r"\mathrm{TPOT} = 35 t_{layer} + 5\,\mathrm{ms}"
@@ -24,7 +24,7 @@ def front() -> symsim.FrontPoint:
 
 
 def own_fit() -> OwnFit:
-    fitted = Coefficient(name="host_step", value=1e-3, low=9e-4, high=2e-3, before=3e-4, told=True)
+    fitted = OwnCoefficient(name="host_step", value=1e-3, low=9e-4, high=2e-3, before=3e-4, told=True)
     return OwnFit(
         coefficients=(fitted,), together=(), errors={}, ends={}, next_run="", runs=4, refused={}, engine="vllm"
     )
