@@ -40,7 +40,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     ),
     "sensitivity": ("sensitivity qwen3-8b --device h100", "sensitivity qwen3-8b --device h100 --metric ttft"),
     "verify": (
-        r"verify section.tex",
+        r"verify appendix.tex",
         r"verify 'T_{tok} = t_{embedding} + \sum_{l=1}^{L} t_{layer} + t_{logits}' --define T_{tok}=TPOT"
         " --model qwen3-8b --device h100 --cost-model roofline",
     ),

@@ -63,7 +63,11 @@ def size(style: str, height: float = 0.62, screen: float = 7.5) -> tuple[float, 
 
 
 def save(figure: Any, file: str | Path, note: str = "") -> None:
-    """Write a figure whole, in a PDF with a note of who made it; the ending chooses the format."""
+    """Write a figure whole, in a PDF with a note of who made it; the ending chooses the format.
+
+    Raises SymsimError for an ending that is no format.
+    """
+    check_ending(file)
     ending = Path(file).suffix.lstrip(".")
     about = {"Creator": note or "symsim", "CreationDate": None} if ending == "pdf" else None
     try:

@@ -19,7 +19,7 @@ _LIMITS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
+class SumLimits:
     """index: its letter; low, high: what stands below and above, as LaTeX, with where each starts; None: all layers."""
 
     index: str
@@ -27,13 +27,13 @@ class _Limits:
     high: tuple[str, int] | None
 
 
-def limits(sign: str) -> _Limits:
+def limits(sign: str) -> SumLimits:
     r"""The range of a sum's sign.
 
     >>> limits(r"\sum_{l=1}^{L}")
-    Limits(index='l', low=('1', 8), high=('L', 12))
+    SumLimits(index='l', low=('1', 8), high=('L', 12))
     >>> limits(r"\sum_{\ell \in \mathcal{L}}")
-    Limits(index='\\ell', low=None, high=None)
+    SumLimits(index='\\ell', low=None, high=None)
     """
     found = _LIMITS.fullmatch(sign.strip())
     assert found is not None, sign  # the grammar's token is no wider
@@ -43,7 +43,7 @@ def limits(sign: str) -> _Limits:
     name = "upper" if found["upper"] else "end"
     high = (found[name], found.start(name)) if found[name] else None
     low = (start, found.start("lower") + len(index) + 1) if start else None
-    return _Limits(letter[1] if letter else index.strip(), low, high)
+    return SumLimits(letter[1] if letter else index.strip(), low, high)
 
 
 def without_index(text: str) -> tuple[str, frozenset[str]]:

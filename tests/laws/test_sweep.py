@@ -101,7 +101,7 @@ def test_many_scattered_points_have_the_values_of_single_ones(
     function = formula.function(symbols, backend)
     random = np.random.default_rng(7)
     points = [random.integers(1, 700, 40_000).astype(float) * (1 if s == "B" else 11) for s in symbols]
-    with mock.patch("symsim.formula.scattered.BLOCK", 3001):
+    with mock.patch("symsim.formula.scattered._BLOCK", 3001):
         found = function(*points)
     direct = formula.form.function(symbols)(*points)  # every part at every point
     assert found == pytest.approx(direct, rel=1e-12, nan_ok=True)
