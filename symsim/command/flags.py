@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -89,6 +89,11 @@ def note_alike(sentences: Sequence[str], others: str) -> None:
 
 
 WHY = "--why"
+
+
+def write_answer(document: Mapping[str, Any], unanswered: str) -> None:
+    """A result as JSON; where the question has no answer, with the sentence that says why and the exit code."""
+    write_json(document if not unanswered else {**document, "error": unanswered, "exit": 1})
 
 
 def write_json(document: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.api.prediction import Prediction
-from symsim.command.flags import add_json, write_json
+from symsim.command.flags import add_json, write_answer
 from symsim.command.request_options import add_requests
 from symsim.command.subject import add_subject, compiled
 from symsim.errors import SymsimError
@@ -37,7 +37,7 @@ def _predict(*, json: bool, **options: Any) -> int:
         raise SymsimError("requests arrive by a rate or by a concurrency; state one of --rate and --concurrency")
     found = compiled(options).predict(**asked)
     if json:
-        write_json(found.as_dict())
+        write_answer(found.as_dict(), found.figures.sentence)
     else:
         print("\n".join(screen(found)))
     return 1 if found.figures.sentence else 0

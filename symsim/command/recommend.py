@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.command.flags import add_json, add_plot, note, write_json
+from symsim.command.flags import add_json, add_plot, note, write_answer
 from symsim.command.request_options import add_workload
 from symsim.command.subject import add_device, add_formats, deployment_of
 from symsim.render.fronts import save_front
@@ -50,7 +50,7 @@ def _recommend(*, json: bool, launch: bool, plot: str | None, **options: Any) ->
     found = recommend(options["model"], devices, deployment=deployment_of(options), **asked)
     note(found.notes)
     if json:
-        write_json(found.as_dict())
+        write_answer(found.as_dict(), "" if found.rows else found.verdict)
     else:
         print("\n".join(screen(found, launch=launch)))
         if found.rows and sys.stdout.isatty():

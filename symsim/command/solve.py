@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.command.flags import add_json, note_alike, write_json
+from symsim.command.flags import add_json, note_alike, write_answer
 from symsim.command.subject import add_subject, compiled, note_assumed
 from symsim.language.query import parse_query
 from symsim.serving.points import is_about_load, unit_of
@@ -26,7 +26,7 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
     costs = compiled(subject)
     answer, of_load = costs.solve(query), is_about_load(parse_query(query))
     if json:
-        write_json(answer.as_dict())
+        write_answer(answer.as_dict(), "" if answer.status is Status.SOLVED else answer.sentence)
     else:
         print(answer.sentence)
         if answer.batch:

@@ -15,7 +15,7 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
-from symsim.command.flags import add_json, add_plot, note, note_alike, write_json
+from symsim.command.flags import add_json, add_plot, note, note_alike, write_answer
 from symsim.command.load_tables import limits_of_load, sweep_document, write_load_sweep
 from symsim.command.subject import add_subject, compiled, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
@@ -36,6 +36,8 @@ from symsim.serving.points import SYNONYMS, key
 
 _PRINTED = 40
 """Points of a sweep that are printed one by one; larger ones are summed up."""
+
+NONE_FEASIBLE = "no point of the sweep is feasible; `reason` and `counts` say why"
 
 FRONT = 25
 """Points of a front that are printed; of a longer one evenly spaced ones."""
@@ -101,7 +103,7 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
         fronts = {} if summary.fronts is None else {name: one.points for name, one in summary.fronts.items()}
         save_front(fronts, plan.subject, options["plot"], options["style"])
     if options["json"]:
-        write_json(_document(plan, summary, rows, front))
+        write_answer(_document(plan, summary, rows, front), "" if FEASIBLE in summary.counts else NONE_FEASIBLE)
     else:
         _print(plan, summary, rows, front if options["pareto"] else [])
     return 0 if FEASIBLE in summary.counts else 1
@@ -159,7 +161,7 @@ def _of_load(axes: Mapping[str, Any], metrics: str, out: str | None, options: Ma
     if options["plot"] is not None:
         save_front({name: found.front(name) for name in subjects}, found.subject, options["plot"], options["style"])
     if options["json"]:
-        write_json(sweep_document(found, front))
+        write_answer(sweep_document(found, front), "" if found.feasible else NONE_FEASIBLE)
     else:
         write_load_sweep(found, front if options["pareto"] else None)
     return 0 if found.feasible else 1

@@ -188,11 +188,17 @@ class Judge:
         return left, [one for one, _ in theirs] if more else less
 
     def _in_numbers(self, term: Term) -> Sum:
-        """A term with every symbol that has a number replaced; what is rounded stays so."""
+        """A term with every symbol that has a number replaced; what is rounded stays so.
+
+        One that is divided by a number that is zero here stays as it is, and equals no other.
+        """
         known = self.form.bound.symbols()
         taken: dict[Symbol, Digits] = {}
         bare = expression(replace(term, coefficient=Fraction(1), slack=Fraction(0)), taken)
-        return times((Term(term.coefficient, term.slack, ()),), substitute(bare, known), taken)
+        filled = substitute(bare, known)
+        if filled.has(sympy.zoo, sympy.nan):
+            return (term,)
+        return times((Term(term.coefficient, term.slack, ()),), filled, taken)
 
     def _checked(
         self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], named: frozenset[Symbol], line: int

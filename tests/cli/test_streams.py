@@ -70,7 +70,10 @@ WITHOUT_ANSWER = [
 @pytest.mark.parametrize("words", WITHOUT_ANSWER, ids=lambda words: words[0])
 def test_a_question_without_an_answer_is_one_document_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*words, "--device", "h100", "--json"]) == 1
-    assert isinstance(json.loads(capsys.readouterr().out), dict)
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit"] == 1
+    assert len(document["error"]) > 20
+    assert set(document) > {"error", "exit"}, "what is known stands beside it"
 
 
 def test_without_json_an_error_leaves_stdout_empty(capsys: pytest.CaptureFixture[str]) -> None:

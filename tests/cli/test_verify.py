@@ -110,3 +110,11 @@ def test_a_file_of_ones_own_that_has_another_in(tmp_path: Path) -> None:
     done = run("verify", "main.tex", "--model", "qwen3-8b", *INFERSIM, folder=tmp_path)
     assert done.returncode == 2
     assert "verify one of section.tex, other.tex" in done.stderr
+
+
+def test_a_formula_of_rules_of_thumb_is_told_what_is_otherwise() -> None:
+    """With symbols that are divided by what this deployment has none of."""
+    text = r"\mathrm{TPOT} = \max(\frac{2BN}{P}, \frac{2N}{W})"
+    done = run("verify", text, "--model", "qwen3-8b", "--device", "h100", "--cost-model", "roofline")
+    assert done.returncode == 1, done.stderr
+    assert "extra" in done.stdout or "wrong" in done.stdout
