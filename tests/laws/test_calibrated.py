@@ -1,6 +1,7 @@
 """Laws of the cost model calibrated: the roofline as its ideal, levels, intervals, and what was not measured."""
 
 from functools import cache
+from itertools import pairwise
 
 import pytest
 import sympy
@@ -11,6 +12,7 @@ from symsim.algebra.symbols import symbol
 from symsim.cost.calibrated import seconds
 from symsim.cost.forms import named_form
 from symsim.cost.operators import operators
+from symsim.formula.breakdown import numbers
 from symsim.formula.program import program
 from symsim.model.lower import work_of
 
@@ -161,3 +163,16 @@ def test_an_answer_says_up_to_where_it_is_sure_and_possible() -> None:
         here, beyond = (factor * compiled.tpot.evaluate(B=b, S=1500, O=600) for b in (batch, batch + 1))
         assert here <= 0.025 < beyond
     assert not [w for w in costs("llama-3.3-70b", cost_model="roofline", tp=4).solve(query).warnings if "sure" in w]
+
+
+def test_dispatched_experts_do_not_wait_for_tokens_of_other_ranks() -> None:
+    """Per GPU, experts spread wider have fewer weights to read and as many rows: they never take much longer."""
+    times: list[float] = []
+    for ep in (8, 16, 32, 64):
+        deployment = symsim.Deployment(world_size=ep, ep=ep, comm="deepep")
+        costs = symsim.compile("deepseek-v3", "h200", deployment, "calibrated", engine="none")
+        values = costs.tpot.form.point(B=64, S=4096, O=1024)
+        steps = {step.symbol.name: step.expr for step in costs.tpot.form.derivation.steps}
+        (seconds,) = numbers((steps["t_routed"],), values, costs.tpot.form.context)
+        times.append(seconds)
+    assert all(after <= 1.05 * before for before, after in pairwise(times)), times

@@ -17,7 +17,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("found", compare_published(), ids=lambda found: found.name)
-def test_published_throughput_to_the_digit(found: symsim.infersim.published.Comparison) -> None:
+def test_published_throughput_to_the_digit(found: symsim.infersim.published.PublishedFigure) -> None:
     assert round(found.ours) == found.reference == PUBLISHED[found.name]
 
 

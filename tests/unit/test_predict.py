@@ -154,7 +154,7 @@ def test_unstable_has_no_figures_but_a_sentence(capsys: pytest.CaptureFixture[st
     found = json.loads(capsys.readouterr().out)
     assert found["ttft_s"]["mean"] is None
     assert "unstable" in found["warnings"][0]
-    assert list(found) == KEYS
+    assert list(found) == [*KEYS, "error", "exit"]
 
 
 def test_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
