@@ -178,36 +178,27 @@ def _crossing(
         binding_arms(form.level(level), {**form.values({}), **at}, form.context).inlined() for form in (one, other)
     ]
     found = root(pieces[1] - pieces[0], one.symbol_of(variable), before + 1, values, one.context)
-    letter = "B" if smaller else "A"
+    past = Crossing(
+        variable=variable,
+        before=before,
+        after=before + 1,
+        smaller_after="B" if smaller else "A",
+        value=None,
+        formula=None,
+        jump=True,
+    )
     if found is None:
-        return Crossing(
-            variable=variable,
-            before=before,
-            after=before + 1,
-            smaller_after=letter,
-            value=None,
-            formula=None,
-            jump=True,
-        )
+        return past
     terms = (("root", found),)
     compiled = program(terms, ("root",), "python")
     value = float(compiled.at(values, one.context)[0])
-    met = before <= value <= before + 1
     printed = [laid_out(form, level, "") for form in (one, other)]
     joined = replace(
         printed[0],
         symbols=(*printed[0].symbols, *printed[1].symbols),
         tables=(*printed[0].tables, *printed[1].tables),
     )
-    return Crossing(
-        variable=variable,
-        before=before,
-        after=before + 1,
-        smaller_after=letter,
-        value=value,
-        formula=Written(found, joined),
-        jump=not met,
-    )
+    return replace(past, value=value, formula=Written(found, joined), jump=not before <= value <= before + 1)
 
 
 def _without(form: ClosedForm, variable: str) -> ClosedForm:

@@ -256,27 +256,13 @@ def _curve(
     pairs: list[tuple[int, int]],
 ) -> Curve:
     """The first pair of neighbours between which the root of both arms lies; else no closed form."""
-    step, _ = scan.maxima[i]
-    places = [(float(x), float(y)) for x, y in zip(*scan.axes.values(), strict=True)]
+    near, formula = pairs[len(pairs) // 2], None
     for before, after in pairs[:: max(1, len(pairs) // 12)]:
         crossed = crossing(form, scan, i, variable, values, before, after)
         low, high = (float(scan.axes[variable][at]) for at in (before, after))
         if crossed is not None and low <= crossed[1] <= high * (1 + 1e-9):
-            formula = Written(crossed[0], laid_out(form, "symbolic", ""))
-            return Curve(
-                step=step,
-                was=scan.labels(before)[i],
-                now=scan.labels(after)[i],
-                variable=variable,
-                at=places[after],
-                formula=formula,
-            )
-    before, after = pairs[len(pairs) // 2]
-    return Curve(
-        step=step,
-        was=scan.labels(before)[i],
-        now=scan.labels(after)[i],
-        variable=variable,
-        at=places[after],
-        formula=None,
-    )
+            near, formula = (before, after), Written(crossed[0], laid_out(form, "symbolic", ""))
+            break
+    was, now = (scan.labels(at)[i] for at in near)
+    x, y = (float(points[near[1]]) for points in scan.axes.values())
+    return Curve(step=scan.maxima[i][0], was=was, now=now, variable=variable, at=(x, y), formula=formula)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy import Expr
 
-from symsim.algebra.symbols import KNOWN, coefficient_symbol, symbol, symbol_info
+from symsim.algebra.symbols import KNOWN, coefficient_symbol, symbol
 from symsim.cost.engine_terms import EngineTerms
 from symsim.cost.forms import HARDWARE_NAMES, named_form
 from symsim.cost.kernel_cost import Cost, in_bytes
@@ -77,8 +77,8 @@ def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) ->
 
     Raises UndefinedName at its place in the text of a form or of the table of operators.
     """
-    steps = {op.step for op in graph.ops}
-    work = {name: {**work_of(graph.step.part(name), graph.degrees), **_flags(graph)} for name in steps}
+    steps, flags = {op.step for op in graph.ops}, _flags(graph)
+    work = {name: {**work_of(graph.step.part(name), graph.degrees), **flags} for name in steps}
     found: dict[str, tuple[Expr, Fitted]] = {}
     for op in graph.ops:
         chosen = plan.of(op, costs[op.name])
@@ -98,7 +98,7 @@ def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) ->
 
 def _flags(graph: OpGraph) -> Mapping[str, Expr]:
     """The flags that the graph was lowered for: a guard of one alone leaves one value; 0 where nothing asked for it."""
-    flags = [s for s in map(symbol, KNOWN) if symbol_info(s.name).kind == "flag"]
+    flags = [symbol(name) for name, info in KNOWN.items() if info.kind == "flag"]
     values = (sympy.S.Zero, sympy.S.One)
     decided = {
         flag.name: next(value for value in values if guard.holds({flag: value}))

@@ -69,11 +69,10 @@ def save(figure: Any, file: str | Path, note: str = "") -> None:
     """
     check_ending(file)
     ending = Path(file).suffix.lstrip(".")
-    about = {"Creator": note or "symsim", "CreationDate": None} if ending == "pdf" else None
+    about = {"metadata": {"Creator": note or "symsim", "CreationDate": None}} if ending == "pdf" else {}
     try:
         with replacing(file) as unfinished:
-            words = {} if about is None else {"metadata": about}
-            figure.savefig(unfinished, format=ending, bbox_inches="tight", pad_inches=0.02, dpi=200, **words)
+            figure.savefig(unfinished, format=ending, bbox_inches="tight", pad_inches=0.02, dpi=200, **about)
     finally:
         importlib.import_module("matplotlib.pyplot").close(figure)
 
