@@ -14,7 +14,7 @@ from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, DataError, UnknownField, did_you_mean, shortened
 from symsim.paths import display_path, read_text
 
-_COUNTS = ("gpus_per_node", "sm_count", "page", "max_tokens", "max_sequences")
+_COUNTS = ("gpus_per_node", "gpus_per_host", "sm_count", "page", "max_tokens", "max_sequences")
 _SHARES = ("mfu", "share", "hbm", "hbm_low", "hbm_high", "links")
 _MAY_BE_NONE = (
     *("runtime", "graphs", "max_tokens", "max_sequences", "launch_gap", "launch_eager", "collective_wait"),

@@ -25,6 +25,7 @@ _FIELDS: Mapping[str, str] = {
     "nvlink_bandwidth": "B/s",
     "rdma_bandwidth": "B/s",
     "gpus_per_node": "1",
+    "gpus_per_host": "1",
     "sm_count": "1",
     "clock": "Hz",
 }
@@ -39,7 +40,7 @@ _CYCLES: Mapping[str, str] = dict.fromkeys(CONVERSIONS, "1")
 _DRIVER: Mapping[str, str] = {"hbm_capacity": "B"}
 _TABLES = ("datasheet", "driver", "conversion", "achievable", "assume", "cost_model", "price", "power")
 _SECTIONS = ("base", "name", "source", "block_scales", *_TABLES)
-_COUNTS = ("gpus_per_node", "sm_count")
+_COUNTS = ("gpus_per_node", "gpus_per_host", "sm_count")
 _PLACES = ("datasheet", "driver", "assume")
 """Sections of which one states a figure."""
 
@@ -84,6 +85,11 @@ class Device:
     def gpus_per_node(self) -> int:
         """GPUs that `nvlink_bandwidth` connects: a server, or a rack or pod whose links are one domain."""
         return int(self.figures.get("gpus_per_node", GPUS_PER_NODE))
+
+    @property
+    def gpus_per_host(self) -> int:
+        """GPUs of one machine, on which one command is started; a node holds one or more of them."""
+        return int(self.figures.get("gpus_per_host", min(self.gpus_per_node, GPUS_PER_NODE)))
 
     @property
     def precisions(self) -> tuple[str, ...]:

@@ -71,10 +71,14 @@ Conditional = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """command, options: of the line that starts an engine; cannot: what it does not run."""
+    """before, command, options: of the line that starts an engine; config: lines of a YAML file, which config_flag
+    names; cannot: what it does not run."""
 
     command: str
+    config_flag: str
+    before: tuple[Conditional, ...]
     options: tuple[Conditional, ...]
+    config: tuple[Conditional, ...]
     cannot: tuple[Conditional, ...]
 
 
@@ -197,9 +201,13 @@ def _launch(file: DataFile, data: Mapping[str, Any]) -> Launch | None:
     section = file.section("launch", data)
     if not section:
         return None
-    file.check(section, ("command", "options", "cannot"), "launch")
-    lists = (_conditionals(file, name, section.get(name, [])) for name in ("options", "cannot"))
-    return Launch(file.line("command", section, ""), *lists)
+    lists = ("before", "options", "config", "cannot")
+    file.check(section, ("command", "config_flag", *lists), "launch")
+    return Launch(
+        file.line("command", section, "no command stated"),
+        file.line("config_flag", section, "--config <worker>.yaml"),
+        *(_conditionals(file, name, section.get(name, [])) for name in lists),
+    )
 
 
 def _conditionals(file: DataFile, name: str, rows: Any) -> tuple[Conditional, ...]:

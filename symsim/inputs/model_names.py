@@ -84,6 +84,16 @@ def bundled() -> Mapping[str, Bundled]:
     return found
 
 
+def checkpoint_id(name: str) -> str:
+    """The Hugging Face id of a bundled checkpoint, its name where it is of a recipe.
+
+    >>> checkpoint_id("llama-3.3-70b-instruct")
+    'meta-llama/Llama-3.3-70B-Instruct'
+    """
+    found = bundled().get(name)
+    return name if found is None else found.id
+
+
 def resolve(id: str) -> Resolved:
     """The bundled checkpoint that an id names: in any case, with or without its vendor and how it was tuned.
 

@@ -84,7 +84,7 @@ def engines(base: Compiled, target: Target, size: int, refused: RefusedCandidate
     for deployment in engines_of(base.asked, size, **heads, per_node=per_node):
         if crowded is not None:
             refused.add(NO_ROOM, crowded)
-        elif base.engine is not None and (why := refusal(base.engine, deployment, target.ask.drafts)):
+        elif base.engine is not None and (why := refusal(base.engine, deployment, drafts=target.ask.drafts)):
             refused.add(why)
         else:
             try:

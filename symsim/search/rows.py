@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from symsim.inputs.deployment import Deployment
+from symsim.inputs.model_names import checkpoint_id
 from symsim.search.candidates import DeploymentCandidate, of_ask, words
 from symsim.search.launch import launch_lines
 from symsim.search.one_more import one_more
@@ -114,8 +115,15 @@ def _of_pair(pair: Disaggregated) -> dict[str, Any]:
 def _launch(one: DeploymentCandidate, users: float) -> dict[str, str]:
     """Lines of a replica; of a worker of each kind, one below the other, where they are apart."""
     of, pair, ask = one.of, one.apart, one.of.ask
-    model = of.compiled.config.name or str(of.compiled.config.path)
-    how: dict[str, Any] = {"budget": ask.budget or 0, "drafts": ask.drafts}
+    config, device = of.compiled.config, of.compiled.device
+    model = str(config.path) if config.name is None else checkpoint_id(config.name)
+    how: dict[str, Any] = {
+        "budget": ask.budget or 0,
+        "drafts": ask.drafts,
+        "experts": int(of.compiled.sizes.values.get("E", 0)),
+        "quantised": int("quantization_config" in config.keys),
+        "per_host": device.gpus_per_host,
+    }
     many = one.replicas if pair is None else pair.y
     decode = {"sequences": math.ceil(users / many / of.compiled.deployment.dp), **how}
     if pair is None:

@@ -1,7 +1,9 @@
 """Launch lines: what each engine's file says of a deployment, and what an engine cannot run."""
 
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,20 +13,49 @@ from symsim.inputs.engine import load_engine
 from symsim.search.launch import launch_lines, line_of, refusal
 
 WIDE = Deployment(dp=32, ep=32, moe_tp=1, comm="deepep", redundant_experts=32, num_nodes=4)
+EACH = "--data-parallel-size-local 8 --data-parallel-start-rank $((RANK*8)) --data-parallel-address $HEAD"
 
 
 def test_each_engine_names_the_degrees_as_its_own_command_line_does() -> None:
-    lines = launch_lines("m", WIDE, sequences=64, budget=4096)
+    lines = launch_lines("m", WIDE, sequences=64, budget=4096, experts=256)
     assert lines == {
         "vllm": "vllm serve m --data-parallel-size 32 --enable-expert-parallel --all2all-backend deepep_low_latency "
         """--enable-eplb --eplb-config '{"num_redundant_experts":32}' --max-num-seqs 64 """
-        "--max-num-batched-tokens 4096",
+        f"--max-num-batched-tokens 4096 {EACH} --data-parallel-rpc-port 13345 $([ $RANK = 0 ] || echo --headless)",
         "sglang": "python -m sglang.launch_server --model-path m --tp-size 32 --dp-size 32 --enable-dp-attention "
-        "--ep-size 32 --moe-a2a-backend deepep --ep-num-redundant-experts 32 --max-running-requests 2048 "
-        "--chunked-prefill-size 4096 --nnodes 4 --node-rank $RANK --dist-init-addr $HEAD:5000",
-        "trtllm": "trtllm-serve m --tp_size 32 --ep_size 32 --max_batch_size 64 --max_num_tokens 4096 "
-        "--extra_llm_api_options <(echo 'enable_attention_dp: true')",
+        "--ep-size 32 --moe-a2a-backend deepep --enable-eplb --ep-num-redundant-experts 32 "
+        "--max-running-requests 2048 --chunked-prefill-size 131072 --nnodes 4 --node-rank $RANK "
+        "--dist-init-addr $HEAD:5000",
+        "trtllm": "echo '{enable_attention_dp: true, moe_config: {backend: WIDEEP, load_balancer: slots.yaml}}' > "
+        "engine.yaml && echo '{num_slots: 288, layer_updates_per_iter: 1}' > slots.yaml && "
+        "mpirun -n 32 --map-by ppr:8:node trtllm-llmapi-launch trtllm-serve m --tp_size 32 --ep_size 32 "
+        "--gpus_per_node 8 --max_batch_size 64 --max_num_tokens 4096 --enable_chunked_prefill "
+        "--extra_llm_api_options engine.yaml",
     }
+
+
+@pytest.mark.parametrize("words", ["tp 4", "tp 8, pp 2", "dp 8, ep 8", "dp 16, ep 16", "tp 4, dp 8, ep 32"])
+@pytest.mark.parametrize("worker", ["", "prefill", "decode"])
+def test_a_line_is_one_that_a_shell_reads_and_its_yaml_is_a_mapping(words: str, worker: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    sizes: dict[str, Any] = {name: int(size) for name, size in (one.split() for one in words.split(", "))}
+    deployment = Deployment(**sizes, kv="fp8").placed(8)
+    lines = launch_lines("m", deployment, sequences=8, budget=2048, drafts=2, worker=worker)
+    for line in lines.values():
+        assert subprocess.run(["bash", "-n", "-c", line], check=False).returncode == 0
+        assert "<" not in line
+        for text in re.findall(r"echo '([^']*)' >", line):
+            assert isinstance(yaml.safe_load(text), dict)
+
+
+def test_an_engine_is_started_on_every_machine_that_holds_a_part_of_it() -> None:
+    over = {"per_host": 4, "sequences": 8}
+    racks = launch_lines("m", Deployment(dp=16, ep=16, num_nodes=1), **over)
+    assert "--data-parallel-size-local 4" in racks["vllm"]
+    assert "--nnodes 4" in racks["sglang"]
+    wide = launch_lines("m", Deployment(tp=8, num_nodes=1), **over)["vllm"]
+    assert "--nnodes 2 --node-rank $RANK --master-addr $HEAD $([ $RANK = 0 ] || echo --headless)" in wide
+    assert "RANK" not in launch_lines("m", Deployment(tp=4), **over)["vllm"]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +66,12 @@ def test_each_engine_names_the_degrees_as_its_own_command_line_does() -> None:
         ({"tp": 4, "kv": "fp8"}, "", "sglang", "--kv-cache-dtype fp8_e4m3"),
         ({"tp": 4}, "prefill", "sglang", "--disaggregation-mode prefill"),
         ({"dp": 8, "ep": 8, "comm": "deepep"}, "prefill", "vllm", "--all2all-backend deepep_high_throughput"),
+        ({"tp": 4, "gemm": "fp8"}, "", "vllm", "--quantization fp8"),
+        ({"dp": 8, "ep": 8, "comm": "deepep"}, "decode", "sglang", "--deepep-mode low_latency"),
+        ({"dp": 8, "ep": 8}, "prefill", "trtllm", "disable_overlap_scheduler: true}' > prefill.yaml && trtllm-serve"),
+        ({"tp": 8, "dcp": 2}, "", "trtllm", "# TensorRT-LLM cannot share a cache"),
+        ({"tp": 2, "dp": 4, "ep": 4, "moe_tp": 1}, "", "vllm", "# vLLM cannot spread whole experts over some"),
+        ({"tp": 2, "dp": 4, "ep": 4, "comm": "deepep"}, "", "sglang", "# SGLang cannot reach experts by DeepEP"),
         ({"tp": 8, "dcp": 2}, "", "sglang", "# SGLang cannot share a cache"),
         ({"tp": 2, "dp": 4, "ep": 4, "moe_tp": 2}, "", "vllm", "# vLLM cannot hold whole experts and split them"),
     ],
