@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import sympy
-from sympy import Expr, Symbol
+from sympy import Expr, Integer, Symbol
 
 from symsim.algebra.symbols import step_symbol, substitute, symbol, symbol_or_zero
 from symsim.cost.derivation import Derivation, Step
@@ -19,16 +19,17 @@ _LAST = step_symbol("T_last")
 """The tokens of the last chunk, a step of the metric with its chunks written out."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Chunks:
     """A metric of prompts of S > ranks*T tokens, which are cut into chunks of T tokens of each rank.
 
-    chunk: the time of one, of T tokens of each rank after `past`; ranks: that share a prompt; then: from the sum of the
-    chunks' times, which is under the name of the time of one, to the metric.
+    chunk: the time of one, of T tokens of each rank after `past`; ranks: that share a prompt; cached: tokens before the
+    first; then: from the sum of the chunks' times, which is under the name of the time of one, to the metric.
     """
 
     chunk: Derivation
     ranks: Expr
+    cached: Expr
     then: tuple[Step, ...]
 
     @property
@@ -55,7 +56,7 @@ class Chunks:
         times: list[Expr] = []
         for number in range(1, count + 1):
             tokens = _LAST if number == count else TOKENS
-            values: dict[Expr, Expr] = {PAST: (number - 1) * self.ranks * TOKENS, TOKENS: tokens}
+            values: dict[Expr, Expr] = {PAST: self.cached + (number - 1) * self.ranks * TOKENS, TOKENS: tokens}
             for step in self.chunk.steps:
                 expr = substitute(step.expr, values)
                 if (step.symbol, expr) not in steps:
@@ -82,8 +83,9 @@ def _of_chunk(step: Step, expr: Expr, number: int, *, whole: bool) -> Step:
     )
 
 
-def in_chunks(metric: Metric, phase: PricedStep) -> Chunks:
-    """A metric of prompts that are cut into chunks. phase: the priced step of one chunk."""
+def in_chunks(metric: Metric, phase: PricedStep, *, after: bool) -> Chunks:
+    """A metric of prompts that are cut into chunks. phase: the priced step of one chunk; after: whether tokens before
+    the prompt may be cached."""
     *rows, first = timed(metric)
     ranks = phase.graph.degrees["cp"]
     found = chunk = derivation(first, phase)
@@ -91,4 +93,5 @@ def in_chunks(metric: Metric, phase: PricedStep) -> Chunks:
     whole = replace(phase, graph=replace(phase.graph, step=step))
     for row in reversed(rows):
         found = derivation(row, whole, found)
-    return Chunks(chunk, ranks, found.steps[len(chunk.steps) :])
+    cached = PAST if after else Integer(0)
+    return Chunks(chunk=chunk, ranks=ranks, cached=cached, then=found.steps[len(chunk.steps) :])

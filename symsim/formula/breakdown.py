@@ -136,7 +136,7 @@ def defaults_at(form: ClosedForm, workload: Mapping[str, int]) -> tuple[str, ...
 
 def chunk_values(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The numbers of every chunk of a prompt, in place of those of the whole."""
-    chunks = chunks_of(values["S"], values["T"], values["cp"])
+    chunks = chunks_of(values["S"], values["T"], values["cp"], values.get("past", 0))
     return [{**values, "T": tokens, "past": before} for tokens, before in chunks]
 
 

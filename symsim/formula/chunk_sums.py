@@ -50,7 +50,7 @@ class ChunkSum:
                 return found
         times = [
             self.at_point.at({**values, "T": own, "past": before}, context)[0]
-            for own, before in chunks_of(length, tokens, ranks)
+            for own, before in chunks_of(length, tokens, ranks, values.get("past", 0))
         ]
         return float(self._metric({**values, self.total: math.fsum(times)}))
 
@@ -60,7 +60,8 @@ class ChunkSum:
 
         def time(tokens: _Floats, before: _Floats, rows: _Rows) -> _Floats:
             own = {name: column if len(column) == 1 else column[rows] for name, column in points.items()}
-            found = self.at_points.over({**values, **own, "T": tokens, "past": before}, context)[0]
+            cached = {**values, **own}.get("past", 0)
+            found = self.at_points.over({**values, **own, "T": tokens, "past": cached + before}, context)[0]
             return np.broadcast_to(found, tokens.shape)
 
         known = {**values, **points}
@@ -95,16 +96,16 @@ def counts(length: _Floats, tokens: _Floats) -> _Floats:
     return np.maximum(np.ceil(length / tokens), 1.0)
 
 
-def chunks_of(length: float, tokens: float, ranks: float) -> Iterator[tuple[float, float]]:
-    """The tokens that each of the ranks has of a chunk, and those before it, chunk after chunk.
+def chunks_of(length: float, tokens: float, ranks: float, cached: float = 0) -> Iterator[tuple[float, float]]:
+    """The tokens that each of the ranks has of a chunk, and those before it, chunk after chunk, `cached` tokens later.
 
-    >>> list(chunks_of(10, 4, 1)), list(chunks_of(10, 2, 2))
-    ([(4, 0), (4, 4), (2, 8)], [(2, 0), (2, 4), (1.0, 8)])
+    >>> list(chunks_of(10, 4, 1)), list(chunks_of(10, 2, 2, 50))
+    ([(4, 0), (4, 4), (2, 8)], [(2, 50), (2, 54), (1.0, 58)])
     """
     before = 0
     while before < length:
         left = (length - before) / ranks if ranks > 1 else length - before
-        yield min(tokens, left), before
+        yield min(tokens, left), cached + before
         before += tokens * ranks
 
 

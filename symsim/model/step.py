@@ -67,7 +67,7 @@ def _spoken_of(library: Library) -> frozenset[str]:
 def _step_named(name: str, library: Library, spoken: tuple[tuple[str, Expr], ...]) -> EngineStep:
     """Cached: of all degrees that deployments differ in, steps speak of few."""
     rule, degrees = library.steps[name], dict(spoken)
-    known = {**{word: symbol(word) for word in KNOWN}, **degrees}
+    known = {**{word: _own(word) for word in KNOWN}, **degrees}
     if not rule.parts:
         own = {size: _own(size) for size in rule.params if size not in rule.defaults}
         return _step(rule, own, library, known)
@@ -75,7 +75,9 @@ def _step_named(name: str, library: Library, spoken: tuple[tuple[str, Expr], ...
         known = {**{word: symbol_or_zero(word) for word in KNOWN}, **degrees}
     parts = {call.name: _called(call, library, known) for call in rule.parts}
     if len(parts) == 1:
-        return next(iter(parts.values()))
+        (part,) = parts.values()
+        kinds = part.kinds | {name}
+        return replace(part, kinds=kinds, facts={**part.facts, **_flags(kinds, library)})
     totals = {fact: sympy.Add(*(part.facts[fact] for part in parts.values())) for fact in TOTALS}
     kinds = frozenset({name})
     return EngineStep(name=name, kinds=kinds, facts={**_flags(kinds, library), **totals}, parts=parts)

@@ -59,7 +59,7 @@ def _c_longer(chunks: CarriedChunks) -> list[str]:
         f"    if (S > {ranks} * T) {{",
         f"        double {chunks.total} = 0.0;",
         f"        for (double i = 0.0; i * {ranks} * T < S; i++)",
-        f"            {chunks.total} += chunk(smaller(T, S / {ranks} - i * T), i * {ranks} * T);",
+        f"            {chunks.total} += chunk(smaller(T, S / {ranks} - i * T), {chunks.cached}i * {ranks} * T);",
         *(f"        const double {step.symbol.name} = {code(step.expr, 'c')};" for step in chunks.then),
         f"        return {result};",
         "    }",

@@ -33,7 +33,9 @@ def cut_of(chunks: Chunks) -> Cut:
     """In the symbols of the chunks."""
     fitting = chunks.ranks * TOKENS
     tokens = Min(TOKENS, LENGTH / chunks.ranks - INDEX * TOKENS)
-    return Cut(fitting, ceiling(LENGTH / fitting), tokens, INDEX * fitting, chunks.chunk.result, chunks.then)
+    return Cut(
+        fitting, ceiling(LENGTH / fitting), tokens, chunks.cached + INDEX * fitting, chunks.chunk.result, chunks.then
+    )
 
 
 def cut_text(cut: Cut, show: Show) -> list[str]:

@@ -88,7 +88,7 @@ def _javascript_longer(chunks: CarriedChunks, named: str) -> list[str]:
         "    };",
         f"    let {chunks.total} = 0;",
         f"    for (let i = 0; i * {ranks} * T < S; i++)",
-        f"      {chunks.total} += chunk(Math.min(T, S / {ranks} - i * T), i * {ranks} * T);",
+        f"      {chunks.total} += chunk(Math.min(T, S / {ranks} - i * T), {chunks.cached}i * {ranks} * T);",
         *(f"    const {step.symbol.name} = {_code(step.expr)};" for step in chunks.then),
         f"    return {result};" if not named else f"    return {{{named}: {result}}};",
         "  }",

@@ -101,7 +101,7 @@ def _longer(chunks: CarriedChunks) -> list[str]:
     """What a prompt that is longer than an iteration is: its chunks, one after another."""
     ranks = code(chunks.ranks, "python")
     share = "S" if ranks == "1" else f"S / {ranks}"
-    tokens = f"min(T, {share} - i*T), i*{ranks}*T"
+    tokens = f"min(T, {share} - i*T), {chunks.cached}i*{ranks}*T"
     lines = [
         f"    if S > {ranks}*T:  # a longer prompt takes several iterations, one after another",
         f"        {chunks.total} = fsum(_chunk({tokens}) for i in range(ceil(S / ({ranks}*T))))",

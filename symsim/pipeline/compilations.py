@@ -150,7 +150,7 @@ def derived(metric: Metric, phase: PricedStep, plan: MemoryPlan | None = None) -
     return kept
 
 
-def cut(metric: Metric, phase: PricedStep) -> Chunks:
-    """A metric of prompts that are cut into chunks, each such a step."""
+def cut(metric: Metric, phase: PricedStep, *, after: bool) -> Chunks:
+    """A metric of prompts that are cut into chunks, each such a step; after: whether tokens before may be cached."""
     key = (metric.name, "chunks", phase)
-    return DERIVATIONS.find(key) or DERIVATIONS.keep(key, in_chunks(metric, phase))
+    return DERIVATIONS.find(key) or DERIVATIONS.keep(key, in_chunks(metric, phase, after=after))

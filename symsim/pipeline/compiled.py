@@ -11,7 +11,8 @@ import sympy
 
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import symbol
-from symsim.cost.chunks import Chunks
+from symsim.cost.chunks import PAST, Chunks
+from symsim.cost.derivation import Derivation
 from symsim.cost.kernel_cost import Rates, attends
 from symsim.cost.metric_table import Metric, metrics, named_metric, timed
 from symsim.cost.metrics import MemoryPlan, PricedStep
@@ -120,15 +121,17 @@ class Compiled:
                 running = self.fitted.engine.ends
                 ends[RUNNING] = running if row.unit == "s" else (1 / running[1], 1 / running[0])
             words = self.subject, self.origin
-            self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, *words, ends, self._chunks(row))
+            chunks = self._chunks(row, derivation)
+            self._forms[row.name] = ClosedForm(derivation, self.numbers, self.context, *words, ends, chunks)
         return self._forms[row.name]
 
-    def _chunks(self, row: Metric) -> Callable[[], Chunks] | None:
+    def _chunks(self, row: Metric, derivation: Derivation) -> Callable[[], Chunks] | None:
         """What a metric is for prompts that are longer than an iteration, worked out where one is."""
         step = timed(row)[-1].chunks
         if step is None or not self.cost_model.cuts_prompts:
             return None
-        return lambda: cut(row, self.step(step))
+        after = any(PAST in step.expr.free_symbols for step in derivation.steps)
+        return lambda: cut(row, self.step(step), after=after)
 
     def phase_at(self, metric: str, count: int) -> PricedStep:
         """The priced step whose costs add up to a metric where a prompt takes so many iterations."""

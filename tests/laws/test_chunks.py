@@ -48,6 +48,24 @@ def test_it_is_the_sum_of_the_steps_of_its_chunks(family: str, length: int, size
 
 
 @EXAMPLES
+@given(families, lengths, sizes, st.integers(1, 9))
+def test_a_cached_prefix_saves_the_time_of_its_chunks(family: str, length: int, size: int, cached: int) -> None:
+    costs, longer = costs_of(family), length + size
+    rest = {"S": longer, "T": size, "past": cached * size}
+    found = costs.ttft_cached.evaluate(**rest)
+    saved = chunk_by_chunk(costs, cached * size, size)
+    assert found == pytest.approx(costs.ttft.evaluate(S=cached * size + longer, T=size) - saved, rel=1e-9)
+    if longer < 64 * size:
+        assert costs.ttft_cached.form.in_chunks(rest).evaluate(**rest) == pytest.approx(found, rel=1e-12)
+    assert costs.ttft_cached.function(["S", "past", "T"])([longer] * 2, [cached * size, 0], size) == pytest.approx(
+        [found, costs.ttft.evaluate(S=longer, T=size)], rel=1e-12
+    )
+    scope: dict[str, object] = {}
+    exec(costs.ttft_cached.to_python(), scope)
+    assert scope["ttft_cached"](**rest) == pytest.approx(found, rel=1e-12)  # type: ignore[operator]
+
+
+@EXAMPLES
 @given(families, st.lists(lengths, min_size=1, max_size=3), st.lists(sizes, min_size=1, max_size=3))
 def test_arrays_and_programs_give_what_points_give(family: str, many: list[int], few: list[int]) -> None:
     formula = costs_of(family).ttft
