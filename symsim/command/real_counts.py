@@ -75,9 +75,13 @@ def _model(config: ModelConfig) -> Any:
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(stated, attn_implementation="eager")
     for module in model.modules():
-        if type(module).__name__.endswith("Experts"):  # they choose by value, which the meta device does not have
+        if _is_routed(type(module).__name__):  # they choose by value, which the meta device does not have
             module.forward = _no_experts
     return model.eval()
+
+
+def _is_routed(name: str) -> bool:
+    return name.endswith("Experts") and not name.endswith("SharedExperts")
 
 
 def _no_experts(hidden: Any, *_: Any, **__: Any) -> Any:

@@ -8,7 +8,7 @@ import sympy
 from sympy import Expr
 
 from symsim.cost.kernel_cost import Cost, in_bytes
-from symsim.model.op_graph import SHARED, UNUSED, Op, OpGraph, Resident
+from symsim.model.op_graph import HELD_ALREADY, UNUSED, Op, OpGraph, Resident
 
 
 def weights(graph: OpGraph, costs: Mapping[str, Cost]) -> Expr:
@@ -56,7 +56,7 @@ def resident(graph: OpGraph, kind: str) -> Expr:
 
 
 def _held(weights: Op | Resident) -> bool:
-    return weights.part not in (SHARED, UNUSED)
+    return weights.part not in HELD_ALREADY | {UNUSED}
 
 
 def windowed(graph: OpGraph) -> Mapping[Expr, Expr]:

@@ -66,6 +66,16 @@ def _listed(stated: Any, index: Any) -> bool:
     return int(index) in [int(part) for part in parts if str(part).strip()]
 
 
+def _of_layer(stated: Any, index: Any, key: Any, otherwise: Any) -> Any:
+    """What a layer has of its own in a section of such layers, by their numbers (`"02"`); else what all have."""
+    if not isinstance(stated, dict) or not all(str(number).isdecimal() for number in cast(dict[Any, Any], stated)):
+        raise TypeError(f"{stated!r} is no section of layers by their numbers")
+    own = {int(number): keys for number, keys in cast(dict[Any, Any], stated).items()}.get(int(index), {})
+    if not isinstance(own, dict):
+        raise TypeError(f"{own!r} is no section of what layer {index} has of its own")
+    return cast(dict[str, Any], own).get(key, otherwise)
+
+
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "ceil": math.ceil,
     "count": lambda items, value, before=None: list(items)[:before].count(value),
@@ -75,6 +85,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "listed": _listed,
     "max": max,
     "min": min,
+    "of_layer": _of_layer,
 }
 
 
@@ -180,3 +191,13 @@ def indexed(node: Expression) -> Iterator[Index]:
         case _:
             for part in children(node):
                 yield from indexed(part)
+
+
+def of_layer_calls(node: Expression) -> Iterator[tuple[str, str]]:
+    """Section and key of every `of_layer(section, i, "key", ...)` in an expression."""
+    match node:
+        case Call("of_layer", (Name(section, _), _, Text(key, _), *_), _):
+            yield section, key
+        case _:
+            for part in children(node):
+                yield from of_layer_calls(part)

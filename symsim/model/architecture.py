@@ -15,7 +15,7 @@ from typing import Any, cast
 from symsim.errors import ConfigError, MissingConfigKey, did_you_mean
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.source import Source
-from symsim.language.decide import NULL, Absent, Look, evaluate, indexed, names
+from symsim.language.decide import NULL, Absent, Look, evaluate, indexed, names, of_layer_calls
 from symsim.language.tree import Binding, Expression, Library, Model, Name, Number
 from symsim.model.layer_kinds import LayerKind, kinds, layer_counts
 from symsim.model.match import keys_in, section_of
@@ -56,13 +56,13 @@ def read_architecture(config: ModelConfig, model: Model, library: Library) -> Ar
     count = max(layer_counts(model, read.values), default=0)
     check_lists(config.path, model, keys, count)
     layers: dict[str, tuple[Any, ...]] = {}
-    of_layers: dict[str, Source] = {}
+    each = replace(read, values=dict(read.values), sources=dict(read.sources))
     for binding in model.bindings:
         if binding.layer is not None:
-            readings = [_chosen(binding, read, i) for i in range(count)]
-            layers[binding.symbol] = tuple(reading.value for reading in readings)
-            of_layers[binding.symbol] = joined([reading.source for reading in readings])
-    values, sources = dict(read.values), {**read.sources, **of_layers}
+            readings = [_chosen(binding, each, i) for i in range(count)]
+            layers[binding.symbol] = each.values[binding.symbol] = tuple(reading.value for reading in readings)
+            each.sources[binding.symbol] = joined([reading.source for reading in readings])
+    values, sources = dict(read.values), each.sources
     alike = kinds(model, values, layers)
     for kind in alike:
         if kind.symbol is not None:
@@ -75,12 +75,12 @@ def read_architecture(config: ModelConfig, model: Model, library: Library) -> Ar
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A config being read. path: the file as shown; values, sources: of the sizes that were read before."""
+    """A config being read. path: the file as shown; values, sources: of what was read before, sizes and then layers."""
 
     path: str
     keys: Mapping[str, Any]
     model: Model
-    values: dict[str, int]
+    values: dict[str, Any]
     sources: dict[str, Source]
 
 
@@ -151,12 +151,26 @@ def _unread(
         if key not in known and value is not None and not (key in library.off and not value)
     ]
     by_rule = sorted(key for key in unknown if library.neutral_by_rule(key))
-    unknown = [key for key in unknown if key not in by_rule]
+    unknown = [key for key in unknown if key not in by_rule] + _of_single_layers(keys, model, library)
     stated = tuple(f"{key} = {_short(_key(key, keys))}" for key in sorted({*odd, *unknown}))
     stated += _contradicted(read - model.ignores, config, library)
     around = {**config.keys, **keys}
     omitted = sorted(key for key in library.omitted - read if around.get(key))
     return stated, tuple(omitted), tuple(by_rule)
+
+
+def _of_single_layers(keys: Mapping[str, Any], model: Model, library: Library) -> list[str]:
+    """`section.02.key` of what single layers have of their own and no `of_layer` reads, once each."""
+    read: dict[str, set[str]] = {}
+    for binding in model.bindings:
+        for section, key in (call for choice in _written(binding) for call in of_layer_calls(choice)):
+            read.setdefault(section, set()).add(key)
+    found: dict[str, str] = {}
+    for section, known in read.items():
+        for layer, own in (keys.get(section) or {}).items():
+            for key in set(own) - known - model.ignores - library.neutral:
+                found.setdefault(key, f"{section}.{layer}.{key}")
+    return list(found.values())
 
 
 _OF_ALL = frozenset(("vocab_size", "tie_word_embeddings"))
@@ -217,7 +231,7 @@ def _has(name: str, keys: Mapping[str, Any]) -> bool:
     return isinstance(holder, Mapping) and last in holder
 
 
-def _look(keys: Mapping[str, Any], values: Mapping[str, int], layer: tuple[str, int] | None) -> Look:
+def _look(keys: Mapping[str, Any], values: Mapping[str, Any], layer: tuple[str, int] | None) -> Look:
     """Names of a `config:` line: the layer's index, sizes read before, else keys of the config."""
 
     def look(name: Name) -> Any:
@@ -328,7 +342,7 @@ def _keys_behind(expression: Expression, read: _Read, index: tuple[str, int] | N
     return tuple(found)
 
 
-def _text(choice: Expression, values: Mapping[str, int], index: tuple[str, int] | None) -> str:
+def _text(choice: Expression, values: Mapping[str, Any], index: tuple[str, int] | None) -> str:
     """The config keys that a choice reads; the sizes it uses where it reads none."""
     found = [name.name for name in names(choice) if index is None or name.name != index[0]]
     read = [name for name in found if name not in values]

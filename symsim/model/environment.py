@@ -19,7 +19,8 @@ class Place:
 
     path: names of the nodes and bodies around it; repeat: how often one step executes it, body_repeat: the body of
     layers it is in; blocks: the blocks around it; part: under what weights are listed; inside: the module around it;
-    step: which of the steps that an iteration holds, where it does something else in each.
+    step: which of the steps that an iteration holds, where it does something else in each; around: how many names of
+    the path are those of bodies.
     """
 
     path: tuple[str, ...] = ()
@@ -31,21 +32,22 @@ class Place:
     part: str = ""
     inside: str = ""
     step: str = ""
+    around: int = 0
 
     def of_node(self, name: str) -> Place:
         return replace(self, path=(*self.path, name), stage=self.stage or name)
 
     def of_stage(self, name: str) -> Place:
         """A stage that a block names itself stands where the node that calls the block does."""
-        around = self.path[: self.path.index(self.body) + 1] if self.body else ()
-        return replace(self, path=(*around, name), stage=name)
+        return replace(self, path=(*self.path[: self.around], name), stage=name)
 
     def repeated(self, name: str, count: Expr) -> Place:
-        """A repeat of the model is a body of layers; one inside a block repeats part of a layer."""
+        """A repeat of the model is a body of layers; one inside of a layer or a block repeats part of a layer."""
         times = self.repeat * count
         if self.blocks:
             return replace(self, repeat=times)
-        return replace(self, path=(*self.path, name), body=name, repeat=times, body_repeat=times)
+        inner = replace(self, path=(*self.path, name), repeat=times, around=len(self.path) + 1)
+        return inner if self.body else replace(inner, body=name, body_repeat=times)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

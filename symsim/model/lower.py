@@ -35,7 +35,7 @@ from symsim.language.tree import (
 )
 from symsim.model.environment import Env
 from symsim.model.layer_kinds import LayerKind
-from symsim.model.op_graph import DEGREES, SHARED, Guard, Op, OpGraph, Refusal, Resident, Whole, verify
+from symsim.model.op_graph import DEGREES, HELD_ALREADY, Guard, Op, OpGraph, Refusal, Resident, Whole, verify
 from symsim.model.pipeline_stages import fullest_stages
 from symsim.model.step import EngineStep, step_named
 from symsim.model.weight_paths import refuse_large, within
@@ -202,7 +202,7 @@ class _Lowering:
             case Let(name, value, _):
                 return env.defining(name, expression(value, env.scope))
             case Part(name):
-                listed = env.place.part == SHARED
+                listed = env.place.part in HELD_ALREADY
                 return env if listed else replace(env, place=replace(env.place, part=name))
             case When():
                 return self.when(statement, env)

@@ -53,6 +53,11 @@ class Guard:
 SHARED = "shared"
 """Listed under this, whatever blocks and kernels say below, is what an earlier layer holds: read again, held once."""
 
+AGAIN = "again"
+"""Listed under this is what the layer itself holds already, and goes through once more."""
+
+HELD_ALREADY = frozenset((SHARED, AGAIN))
+
 UNUSED = "unused"
 """Listed under this are parameters of the published class that nothing reads: counted, but not held."""
 

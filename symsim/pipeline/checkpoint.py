@@ -16,7 +16,7 @@ from symsim.inputs.cost_model import COUNTING, named_cost_model
 from symsim.inputs.deployment import Deployment
 from symsim.language.symbolic import Amounts
 from symsim.model.family import Family
-from symsim.model.op_graph import SHARED
+from symsim.model.op_graph import HELD_ALREADY
 from symsim.model.stored_formats import serve
 from symsim.pipeline.compilations import phase_of
 
@@ -50,10 +50,10 @@ def checkpoint_bytes(family: Family) -> Mapping[str, int]:
 def _weights(phased: PricedStep) -> Iterator[Amounts]:
     """Elements of weights at each precision, of all layers: what kernels stream, and what blocks state apart."""
     for op in phased.graph.ops:
-        if op.part != SHARED:
+        if op.part not in HELD_ALREADY:
             yield {name: op.repeat * amount for name, amount in phased.costs[op.name].weight.items()}
     for item in phased.graph.residents:
-        if item.kind == "weight" and item.part != SHARED:
+        if item.kind == "weight" and item.part not in HELD_ALREADY:
             yield {name: item.repeat * amount for name, amount in item.amount.items()}
 
 

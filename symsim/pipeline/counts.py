@@ -24,7 +24,7 @@ from symsim.inputs.deployment import Deployment
 from symsim.model.drafter import drafter_of
 from symsim.model.family import Family, find_family
 from symsim.model.lower import lower
-from symsim.model.op_graph import SHARED, UNUSED
+from symsim.model.op_graph import AGAIN, HELD_ALREADY, SHARED, UNUSED
 from symsim.model.stored_formats import ServedModel, serve
 from symsim.pipeline.checkpoint import checkpoint_bytes
 from symsim.pipeline.compilations import phase_of
@@ -105,7 +105,7 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
     bodies: dict[str, dict[str, int]] = {}
     active = 0
     for body, part, weight, touch in _weights(phased):
-        if part == BUFFER or weight == 0:
+        if part in (BUFFER, AGAIN) or weight == 0:
             continue
         held = bodies.setdefault(body, {}) if body else outside
         amount = _whole(weight, values)
@@ -285,7 +285,7 @@ def _weights(phased: PricedStep) -> list[tuple[str, str, Expr, Expr]]:
     for op in phased.graph.ops:
         cost = phased.costs[op.name]
         elements = op.repeat / op.body_repeat * sympy.Add(*cost.weight.values())
-        part = op.part if op.part == SHARED else cost.part or op.part
+        part = op.part if op.part in HELD_ALREADY else cost.part or op.part
         found.append((op.body, part, elements, cost.touch))
     for item in phased.graph.residents:
         if item.kind == "weight":
