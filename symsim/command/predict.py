@@ -70,11 +70,11 @@ def screen(found: Prediction) -> Iterator[str]:
 def _served(found: Prediction) -> Iterator[str]:
     figures = found.figures
     ttft = {name: _time(value) for name, value in figures.ttft.items()}
-    low_high = figures.intervals.get("ttft_s.mean")
-    reach = "" if low_high is None else f"  ({_time(low_high[0])} to {_time(low_high[1])})"
+    reach = _reach(figures, "ttft_s.mean")
     yield f"TTFT   {ttft['mean']} mean{reach}, p50 {ttft['p50']}, p90 {ttft['p90']}, p99 {ttft['p99']}"
     if figures.tpot is not None:
-        yield f"TPOT   {_time(figures.tpot)} mean: {1 / figures.tpot:.4g} tokens/s a user"
+        reach = _reach(figures, "tpot_s.mean")
+        yield f"TPOT   {_time(figures.tpot)} mean{reach}: {1 / figures.tpot:.4g} tokens/s a user"
         yield f"ITL    p50 {_time(figures.itl['p50'])}, p99 {_time(figures.itl['p99'])}"
     yield f"whole  {_time(figures.e2e)} from request to last token"
     yield (
@@ -90,6 +90,12 @@ def _served(found: Prediction) -> Iterator[str]:
         yield f"power  {watts}; {_ends(figures, 'joule_per_output_token', 'J')} an output token"
     if figures.cost is not None:
         yield f"cost   {_ends(figures, 'cost_per_million_output_tokens', '$')} a million output tokens"
+
+
+def _reach(figures: Figures, name: str) -> str:
+    """Between which times a figure is, at the level that was asked for; empty where nothing is known of it."""
+    low, high = figures.intervals.get(name, (None, None))
+    return "" if low is None else f" ({_time(low)} to {_time(high)}, {figures.level:.0%})"
 
 
 def _ends(figures: Figures, name: str, unit: str) -> str:

@@ -15,7 +15,7 @@ from symsim.algebra.units import exact_number, parse_quantity
 from symsim.errors import BadUnit, QuerySyntaxError, Span
 from symsim.language.syntax import Places, expectation, parser_of
 
-_SHORT = {"capacity": "hbm_capacity"}
+_SHORT = {"capacity": "hbm_capacity", "isl": "S", "ISL": "S", "osl": "O", "OSL": "O"}
 """What people write -> the symbol that they mean."""
 
 _INVERSE = {"TPOT": "tokens/s/user"}
@@ -137,7 +137,7 @@ class _Question(Transformer[Token, Any]):
         return Constraint(rate, _RELATIONS[str(relation)], _of_rate(bound, rate), self.places.of(one))
 
     def binding(self, name: Token, value: Quantity) -> tuple[str, Quantity, Span]:
-        return str(name), value, self.places.of(name)
+        return _SHORT.get(str(name), str(name)), value, self.places.of(name)
 
     def bindings(self, *rows: tuple[str, Quantity, Span]) -> dict[str, Quantity]:
         fixed: dict[str, Quantity] = {}
@@ -157,7 +157,7 @@ class _Question(Transformer[Token, Any]):
         return "min", "GPUs", self.places.of(first), kept, (str(first), str(second))
 
     def over(self, *names: Token) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(map(str, names)))
+        return tuple(dict.fromkeys(_SHORT.get(str(name), str(name)) for name in names))
 
     def solve(self, metric: Token, value: Quantity, variable: Token) -> Any:
         equation = Constraint(str(metric), "=", value, self.places.of(metric))
