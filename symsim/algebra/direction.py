@@ -22,6 +22,8 @@ def direction(expr: Expr, variable: Symbol) -> Direction | None:
     >>> b, w = sympy.symbols("b w", positive=True)
     >>> direction(sympy.Max(3 * b / w, 5 / w), b), direction(b / w, w), direction(b - 1 / b, b)
     (1, -1, 1)
+    >>> direction((b + 2) / (b + 3), b), direction((sympy.floor(b / 2) + 3) / (2 * sympy.floor(b / 2) + 3), b)
+    (1, -1)
     """
     if variable not in expr.free_symbols or isinstance(expr, AppliedUndef):
         return 0
@@ -40,7 +42,7 @@ def direction(expr: Expr, variable: Symbol) -> Direction | None:
             return power if power is None or expr.args[0] > 1 else _turned(power)  # pyright: ignore
         case sympy.Pow() if expr.args[1].is_number:
             inner = direction(expr.args[0], variable)  # pyright: ignore
-            if inner is None or not expr.args[0].is_nonnegative:
+            if inner is None or not _nonnegative(expr.args[0]):
                 return None
             return inner if expr.args[1].is_positive else _turned(inner)
         case _:
@@ -67,6 +69,8 @@ def _product(expr: Expr, variable: Symbol) -> Direction | None:
         moved = _spread(factors, variable)  # pyright: ignore[reportArgumentType]
     if moved is None:
         moved = _quotient(factors, variable)  # pyright: ignore[reportArgumentType]
+    if moved is None:
+        moved = _of_affine(factors, variable)  # pyright: ignore[reportArgumentType]
     return moved if moved is None or number.is_positive else _turned(moved)
 
 
@@ -87,6 +91,34 @@ def _quotient(factors: tuple[Expr, ...], variable: Symbol) -> Direction | None:
     above = sympy.Mul(*(factor for factor in factors if factor is not below[0]))
     whole = direction(_pushed(below[0].args[0], 1 / above), variable)  # pyright: ignore[reportArgumentType]
     return None if whole is None else _turned(whole)
+
+
+def _of_affine(factors: tuple[Expr, ...], variable: Symbol) -> Direction | None:
+    """(a + b x)/(c + d x) moves as b c - a d has its sign; with a rounded number for x, as that moves."""
+    rounded = {part for factor in factors for part in factor.atoms(sympy.floor, sympy.ceiling) if part.has(variable)}
+    if len(rounded) == 1:
+        (whole,) = rounded
+        x = sympy.Dummy(positive=True)
+        swapped = tuple(factor.xreplace({whole: x}) for factor in factors)
+        if any(factor.has(variable) for factor in swapped):
+            return None
+        moved, inner = _of_affine(swapped, x), direction(whole, variable)  # pyright: ignore
+        return None if moved is None or inner is None else moved if inner == 1 else _turned(moved)
+    moving = [factor for factor in factors if variable in factor.free_symbols]
+    above = [factor for factor in moving if isinstance(factor, sympy.Add)]
+    below = [factor.args[0] for factor in moving if isinstance(factor, sympy.Pow) and factor.args[1] == -1]
+    if len(above) != 1 or len(below) != 1 or len(moving) != 2:
+        return None
+    (a, b), (c, d) = (_affine(sums, variable) for sums in (above[0], below[0]))  # pyright: ignore[reportArgumentType]
+    turn = sympy.expand(b * c - a * d)
+    return 1 if turn.is_nonnegative else -1 if turn.is_nonpositive else None
+
+
+def _affine(expr: Expr, variable: Symbol) -> tuple[Expr, Expr]:
+    """(a, b) of a + b x; not a number where it is no such sum."""
+    b = sympy.diff(expr, variable)
+    a = expr.xreplace({variable: sympy.S.Zero})
+    return (a, b) if variable not in b.free_symbols else (sympy.nan, sympy.nan)  # pyright: ignore
 
 
 def _is_inverse_sum(factor: Expr) -> bool:

@@ -166,18 +166,22 @@ class Costs:
 
     def _others(self) -> Iterator[Candidate]:
         """Every other deployment of as many GPUs or more."""
-        asked, steps = self.compiled.asked, {True: STEPS, False: ("decode",)}
+        asked = self.compiled.asked
         for other in deployments(asked):
             if sizes := differences(asked, other):
-                yield sizes, lambda whole, other=other: compiled_as(self.compiled, other, steps[whole]).forms
+                yield sizes, lambda whole, other=other: compiled_as(self.compiled, other, _STEPS[whole]).forms
 
-    def _forms_in(self, sizes: Mapping[str, int]) -> Mapping[str, ClosedForm]:
-        """The metrics with other sizes of the deployment."""
-        return compiled_as(self.compiled, resized(self.compiled.asked, sizes)).forms
+    def _forms_in(self, sizes: Mapping[str, int], whole: bool) -> Mapping[str, ClosedForm]:
+        """The metrics with other sizes of the deployment, checked by all steps, or by a decode step alone."""
+        return compiled_as(self.compiled, resized(self.compiled.asked, sizes), _STEPS[whole]).forms
 
     def _forms_with(self, size: str, value: int) -> Mapping[str, ClosedForm]:
         """The metrics with another size of the deployment."""
         return compiled_for(self.compiled, size, value).forms
+
+
+_STEPS: Mapping[bool, Sequence[str]] = {True: STEPS, False: ("decode",)}
+"""The steps that a deployment is checked by: all of them, or at first."""
 
 
 def _not_asked(compiled: Compiled, query: Query, answer: Answer) -> tuple[str, ...]:

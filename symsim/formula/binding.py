@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from statistics import NormalDist
 
 from sympy import Expr, Rational, Symbol
@@ -30,7 +30,7 @@ Rows = dict[str, tuple[Fraction, Source]]
 """name -> its value, and where it is from."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Numbers:
     """name -> exact value in SI units, and where it is from. same: name -> the one whose figure it is."""
 
@@ -46,6 +46,12 @@ class Numbers:
     def symbols(self) -> Mapping[Symbol, Expr]:
         """The same values keyed by Symbol, as exact Rationals."""
         return {named_symbol(name): Rational(value.numerator, value.denominator) for name, value in self.values.items()}
+
+    @cached_property
+    def deciding(self) -> Mapping[str, Fraction]:
+        """The integers that decide conditions of the graph text."""
+        whole = {name: value for name, value in self.values.items() if value.denominator == 1 and name not in _RATES}
+        return {name: value for name, value in whole.items() if self.sources.get(name, _UNSTATED).how != "fitted"}
 
 
 def bind_model(
@@ -141,14 +147,8 @@ def _bound(rows: Rows) -> Numbers:
 
 
 def deciding_numbers(bound: Numbers) -> Facts:
-    """The integers that decide conditions of the graph text."""
-    return Numbers(deciding_values(bound), {}).symbols()
-
-
-def deciding_values(bound: Numbers) -> Mapping[str, Fraction]:
-    """The same by name."""
-    whole = {name: value for name, value in bound.values.items() if value.denominator == 1 and name not in _RATES}
-    return {name: value for name, value in whole.items() if bound.sources.get(name, _UNSTATED).how != "fitted"}
+    """The integers that decide conditions of the graph text, by symbol."""
+    return Numbers(bound.deciding, {}).symbols()
 
 
 def table_context(

@@ -17,7 +17,7 @@ from symsim.cost.derivation import Derivation
 from symsim.cost.kernel_cost import Rates, costs
 from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.metrics import MemoryPlan, PricedStep, derivation, priced_phase
-from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
+from symsim.formula.binding import Numbers, deciding_numbers
 from symsim.model.lower import Facts, lower
 from symsim.model.op_graph import Guard
 from symsim.model.pipeline_stages import fullest_stages
@@ -98,14 +98,15 @@ def phase_of(
 
     So do configs, if they have the same kinds of layers too, however many of each.
     """
-    family, values = served.family, deciding_values(numbers)
+    family = served.family
     kinds = tuple(kind.form for kind in family.sizes.kinds)
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
     key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats, _told_apart(served), plan)
     key = (*key, attention)
-    found = _PHASES.find(key, values)
+    if (found := _PHASES.find(key, numbers.deciding)) is not None:
+        return found
     facts = deciding_numbers(numbers)
-    return found or _PHASES.keep(key, _priced(served, step, facts, rates, plan, pad=pad, attention=attention))
+    return _PHASES.keep(key, _priced(served, step, facts, rates, plan, pad=pad, attention=attention))
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ import sympy
 from symsim.algebra.symbols import KNOWN, symbol
 from symsim.cost.metrics import PricedStep
 from symsim.errors import DeploymentError
-from symsim.formula.binding import Numbers, deciding_numbers, deciding_values
+from symsim.formula.binding import Numbers, deciding_numbers
 from symsim.inputs.deployment import Deployment
 from symsim.model.op_graph import Guard
 from symsim.model.predicates import no_refusal, shards_are_whole
@@ -23,7 +23,7 @@ def check_deployment(deployment: Deployment, phases: Iterable[PricedStep], numbe
     """Raise DeploymentError for a deployment that the graph text refuses, or that makes no sense for the model."""
     every = tuple(phases)
     for phase in every:
-        if _none_refused(phase.graph)(deciding_values(numbers)):
+        if _none_refused(phase.graph)(numbers.deciding):
             continue
         facts = deciding_numbers(numbers)
         for refusal in phase.graph.refusals:
@@ -57,7 +57,7 @@ def _fixed(guard: Guard) -> bool:
 
 def whole_shards(phase: PricedStep, numbers: Numbers, *, pad: bool) -> list[str]:
     """What is padded so that shards are whole. Raises DeploymentError where they are not and nothing may be padded."""
-    if _all_whole(phase.graph)(deciding_values(numbers)):
+    if _all_whole(phase.graph)(numbers.deciding):
         return []
     facts = deciding_numbers(numbers)
     sources = {name: str(source) for name, source in numbers.sources.items()}

@@ -207,11 +207,15 @@ def infeasible(query: Query, limits: list[Limit], best: float, where: str, assum
     )
 
 
-def unbounded(query: Query, limits: list[Limit], ranges: Ranges, assumed: Mapping[str, float]) -> Answer:
+def unbounded(
+    query: Query, limits: list[Limit], ranges: Ranges, assumed: Mapping[str, float], at: int | None = None
+) -> Answer:
+    """at: the last number that was looked at, where nothing certifies what is beyond."""
     name = query.variable
     stated = ", ".join(limit.text for limit in limits)
     status = Status.INFEASIBLE if query.goal == "solve" else Status.UNBOUNDED
-    sentence = f"{query.goal} {name} has no bound that was found: {stated} still met far beyond use."
+    where = "far beyond use" if at is None else f"at {name} = {at:,}, the last that is looked at"
+    sentence = f"{query.goal} {name} has no bound that was found: {stated} still met {where}."
     if query.goal == "solve":
         sentence = f"{stated} for no {name}: it stays on one side however far {name} goes."
     return replace(_answer(query, status, sentence, assumed), certificate=Certificate(None, None, ranges))

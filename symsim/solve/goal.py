@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,10 +21,12 @@ from symsim.inputs.space import SIZES
 from symsim.language.query import Constraint, Quantity, Query
 from symsim.solve.answer import Answer, Ranges, infeasible, solved
 from symsim.solve.limits import Forms, Limit, form_of, limits_of
+from symsim.solve.scan import Case, Search, best_of_each
 from symsim.solve.whole import feasible_ranges, solve_whole
 
-Reshape = Callable[[Mapping[str, int]], Forms]
-"""Sizes of the deployment -> the metrics compiled for them. Raises DeploymentError where they cannot be."""
+Reshape = Callable[[Mapping[str, int], bool], Forms]
+"""Sizes of the deployment -> the metrics compiled for them, of all steps that it is checked by, or of a decode step
+alone. Raises DeploymentError where they cannot be."""
 
 _MOST = 2**20
 """Whole numbers that are looked at in one deployment."""
@@ -70,17 +73,52 @@ def solve_goal(query: Query, forms: Forms, reshape: Reshape | None) -> Answer | 
         fixed={name: quantity for name, quantity in query.fixed.items() if quantity is not stated},
     )
     only = None if stated is None else int(stated.value(symbol_info(unknown).unit))
-    found: list[_Best] = []
-    for combination in itertools.product(*(SIZES[name] for name in sizes)):
-        point = dict(zip(sizes, combination, strict=True))
-        try:
-            found += _best(asked, query.goal, reshape(point) if point and reshape else forms, point, only)
-        except DeploymentError:
-            continue
+    cases = [*_cases(sizes, forms, reshape)]
+    if query.constraints and cases:
+        found, feasible = _scanned(asked, _search(query, asked, cases[0], only), cases, reshape)
+    else:
+        found = [best for case in cases for best in _best(asked, query.goal, case, only)]
+        feasible = len(found)
     if not found:
         return _refused(replace(asked, constraints=query.constraints), forms, only)
     best = (max if query.goal == "max" else min)(found, key=lambda one: one.value)
-    return _answer(query, asked, best, len(found))
+    return _answer(query, asked, best, feasible)
+
+
+def _cases(sizes: list[str], forms: Forms, reshape: Reshape | None) -> Iterator[Case]:
+    """Every deployment of these sizes that can be, checked by its decode step."""
+    for place, combination in enumerate(itertools.product(*(SIZES[name] for name in sizes))):
+        point = dict(zip(sizes, combination, strict=True))
+        with suppress(DeploymentError):
+            yield Case(place=place, sizes=point, forms=reshape(point, False) if point and reshape else forms)
+
+
+def _search(query: Query, asked: Query, case: Case, stated: int | None) -> Search:
+    limits, assumed = limits_of(asked, case.forms, None)
+    point = {**assumed, **{name: value for limit in limits for name, value in limit.fixed.items()}}
+    sense = 1 if query.goal == "max" else -1
+    return Search(query=query, unknown=asked.variable, point=point, sense=sense, stated=stated)
+
+
+def _scanned(asked: Query, search: Search, cases: list[Case], reshape: Reshape | None) -> tuple[list[_Best], int]:
+    """The best deployment, looked at exactly, and those for which a scan knows no end; in how many it is feasible."""
+    scanned, unsure = best_of_each(cases, search)
+    goal, stated = search.query.goal, search.stated
+    found = [best for case in unsure for best in _best(asked, goal, case, stated)]
+    feasible = len(scanned) + len(found)
+    while scanned:
+        top = max(scanned.values())
+        first = min(place for place, value in scanned.items() if value >= top - _SAME * abs(top))
+        winner = next(case for case in cases if case.place == first)
+        with suppress(DeploymentError):
+            whole = reshape(winner.sizes, True) if winner.sizes and reshape else winner.forms
+            return [*_best(asked, goal, replace(winner, forms=whole), stated), *found], feasible
+        del scanned[first]
+    return found, feasible
+
+
+_SAME = 1e-12
+"""Relative difference of values that are one, but for rounding."""
 
 
 def _unknowns(query: Query, form: ClosedForm, reshape: Reshape | None) -> tuple[list[str], str]:
@@ -97,9 +135,9 @@ def _unknowns(query: Query, form: ClosedForm, reshape: Reshape | None) -> tuple[
     return sizes, unknown
 
 
-def _best(asked: Query, goal: str, forms: Forms, sizes: Mapping[str, int], stated: int | None) -> Iterator[_Best]:
+def _best(asked: Query, goal: str, case: Case, stated: int | None) -> Iterator[_Best]:
     """The best of one deployment, where anything is feasible there; stated: the one value that is looked at."""
-    *limits, metric = limits_of(asked, forms, None)[0]
+    (*limits, metric), assumed = limits_of(asked, case.forms, None)
     ranges = feasible_ranges(limits, asked.variable)
     if stated is not None:
         ranges = ((stated, stated),) if any(low <= stated <= (high or stated) for low, high in ranges) else ()
@@ -116,14 +154,14 @@ def _best(asked: Query, goal: str, forms: Forms, sizes: Mapping[str, int], state
     at = int(np.nanargmax(values) if goal == "max" else np.nanargmin(values))
     beside = {int(points[i]): float(values[i]) for i in (at - 1, at + 1) if 0 <= i < points.size}
     yield _Best(
-        sizes=sizes,
+        sizes=case.sizes,
         value=float(values[at]),
         unit=metric.form.unit,
         unknown=int(points[at]),
         ranges=ranges,
         limits=limits,
         beside={point: value for point, value in beside.items() if abs(point - points[at]) == 1},
-        assumed=limits_of(asked, forms, None)[1],
+        assumed=assumed,
     )
 
 

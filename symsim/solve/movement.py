@@ -61,11 +61,10 @@ def _counts(expr: Expr, unknown: Symbol) -> list[Expr]:
     return [part for part in found if direction(part, unknown) != 1]
 
 
-def moves(expr: Expr, limit: Limit, variable: str) -> int:
-    """Certified direction of metric - bound in the variable, tables and the count of inputs held.
+def moves(expr: Expr, limit: Limit, variable: str) -> int | None:
+    """Certified direction of metric - bound in the variable, tables and the count of inputs held; None without one.
 
     Where prompts are cut into chunks, along S: whether it stays above the bound from a length on (`lengths`).
-    Raises SymsimError without one.
     """
     if limit.form.cut is not None and variable == "S":
         return 1
@@ -76,10 +75,7 @@ def moves(expr: Expr, limit: Limit, variable: str) -> int:
         expr = substitute(expr, {part: Rational(1) for part in _counts(expr, unknown)})
     expr = substitute(expr, {call: grown for call in expr.atoms(AppliedUndef) if (grown := _scaled(call)) is not None})
     unknown = _unknown(expr, variable)
-    found = 0 if unknown is None else direction(expr, unknown)
-    if found is None:
-        raise SymsimError(f"cannot certify how {limit.form.name} moves with {variable}; ask for another variable")
-    return found
+    return 0 if unknown is None else direction(expr, unknown)
 
 
 def _unknown(expr: Expr, variable: str) -> Symbol | None:
@@ -93,8 +89,8 @@ def _scaled(call: AppliedUndef) -> Expr | None:
     return None if argument is None else cast(Expr, call.args[argument])
 
 
-def direction_of(limit: Limit, variable: str) -> int:
-    """The certified direction of a limit's metric; 0 where it does not depend on the variable."""
+def direction_of(limit: Limit, variable: str) -> int | None:
+    """The certified direction of a limit's metric, None without one; 0 where it does not depend on the variable."""
     if variable not in limit.form.symbols and variable != limit.bound_name:
         return 0
     return moves(numeric(limit, variable), limit, variable)

@@ -16,7 +16,10 @@ from symsim.tables.table import signatures
 def solve_real(query: Query, limits: list[Limit], assumed: Mapping[str, float]) -> Answer:
     """The value of a real symbol at which a limit just holds; every limit must move the same way."""
     name, kept = query.variable, tightest(limits)
-    moves = {direction_of(limit, name) * limit.sense for limit in kept} - {0}
+    certified = {limit.metric: direction_of(limit, name) for limit in kept}
+    if unsure := [metric for metric, move in certified.items() if move is None]:
+        raise SymsimError(f"nothing certifies how {unsure[0]} moves with {name}; evaluate it at some values instead")
+    moves = {(certified[limit.metric] or 0) * limit.sense for limit in kept} - {0}
 
     def inside(value: float) -> bool:
         return all(room_at(limit, name, value) >= 0 for limit in kept)

@@ -25,11 +25,11 @@ from symsim.language.query import Query, parse_query
 from symsim.solve.answer import Answer
 from symsim.solve.goal import Reshape, solve_goal
 from symsim.solve.levers import factors_at, levers_of, with_closed_form
-from symsim.solve.limits import Forms, Limit, Resize, form_of, is_metric, limits_of
+from symsim.solve.limits import Forms, Limit, Resize, form_of, is_metric, limits_of, room_at
 from symsim.solve.movement import direction_of
 from symsim.solve.real import solve_real
 from symsim.solve.size import Candidate, feasible_sizes, solve_size
-from symsim.solve.whole import solve_whole
+from symsim.solve.whole import LOOKED_AT, solve_whole
 from symsim.tables.table import signatures
 
 
@@ -88,8 +88,8 @@ def _sizes(query: Query) -> Mapping[str, int]:
 def _reshaped(reshape: Reshape, sizes: Mapping[str, int]) -> tuple[Forms, Resize, Reshape]:
     """The metrics with sizes of the deployment as a question states them; and with one of them more, or several."""
 
-    def further(more: Mapping[str, int]) -> Forms:
-        return reshape({**sizes, **more})
+    def further(more: Mapping[str, int], whole: bool = True) -> Forms:
+        return reshape({**sizes, **more}, whole)
 
     return further({}), lambda size, value: further({size: value}), further
 
@@ -105,7 +105,7 @@ def _what_helps(answer: Answer, query: Query, limits: list[Limit], candidates: I
 def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Answer:
     if query.variable in SIZES:
         return solve_size(query, limits, assumed)
-    if query.goal == "solve" and direction_of(limits[0], query.variable) == -1:
+    if query.goal == "solve" and _falls(limits[0], query.variable):
         limits = [replace(limits[0], sense=-1)]
     info = symbol_info(query.variable) if is_symbol(query.variable) else None
     if query.variable in INPUTS or (info is not None and info.kind == "engine" and info.integer):
@@ -114,6 +114,12 @@ def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Ans
         message = f"{query.variable} is a size of the model; compile another model and compare"
         raise QuerySyntaxError(query.span, message)
     return solve_real(query, limits, assumed)
+
+
+def _falls(limit: Limit, variable: str) -> bool:
+    """Whether a metric falls with the variable; where nothing certifies it, from one value to a large one."""
+    move = direction_of(limit, variable)
+    return move == -1 if move is not None else room_at(limit, variable, 1) < room_at(limit, variable, LOOKED_AT)
 
 
 def _asked_in(forms: Forms, query: Query) -> Forms:

@@ -26,8 +26,14 @@ from symsim.solve.movement import counted, moves, numeric, settled
 _LARGEST = 2**50
 """Whole numbers are looked for up to here; beyond, floats would soon skip some."""
 
+LOOKED_AT = 2**18
+"""Whole numbers that are looked at one by one where nothing certifies how a metric moves."""
+
 _BLOCK = 2**18
 """Points that are evaluated at once."""
+
+_FIRST_BLOCK = 2**12
+"""Where a limit may end the search soon."""
 
 _MOST_TOKENS = 10**12
 """Tokens of an iteration that lengths are counted in at the most: 2 million stretches."""
@@ -38,12 +44,14 @@ _Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
 @dataclass(frozen=True, slots=True)
 class Course:
     """How limits go along a variable. limits: with the certified direction of each metric; settled: from where on no
-    table changes; tokens: from where on the number of inputs is one."""
+    table changes; tokens: from where on the number of inputs is one; open: whether nothing certifies how one of them
+    goes on from there, so that nothing is said of what is beyond."""
 
     variable: str
     limits: tuple[tuple[Limit, int], ...]
     settled: int
     tokens: int
+    open: bool = False
 
     @property
     def end(self) -> int:
@@ -62,7 +70,7 @@ def solve_whole(query: Query, limits: list[Limit], assumed: Mapping[str, float])
     if query.goal == "min":
         return solved(query, limits, int(low), int(low) - 1, ranges, assumed)
     if high is None:
-        return unbounded(query, limits, ranges, assumed)
+        return unbounded(query, limits, ranges, assumed, at=course.settled if course.open else None)
     return solved(query, limits, int(high), int(high) + 1, ranges, assumed)
 
 
@@ -73,7 +81,7 @@ def feasible_ranges(limits: list[Limit], variable: str) -> Ranges:
 
 def _course(limits: list[Limit], variable: str) -> Course:
     moving: list[tuple[Limit, int]] = []
-    wall, tokens = 1, 1
+    wall, tokens, unsure = 1, 1, False
     for limit in limits:
         if variable not in limit.form.symbols and variable != limit.bound_name:
             moving.append((limit, 0))
@@ -81,18 +89,27 @@ def _course(limits: list[Limit], variable: str) -> Course:
         expr = numeric(limit, variable)
         wall = max(wall, settled(expr, limit, variable), looked_at(limit, variable))
         tokens = max(tokens, counted(expr, variable))
-        moving.append((limit, moves(expr, limit, variable)))
+        move = moves(expr, limit, variable)
+        moving.append((limit, move or 0))
+        if move is None:
+            wall, unsure = max(wall, LOOKED_AT), True
     if tokens > _MOST_TOKENS:
         raise SymsimError(f"T = {tokens:,} tokens in one iteration are more than {_MOST_TOKENS:,}; ask for fewer")
-    return Course(variable, tuple(moving), wall, tokens)
+    return Course(variable, tuple(moving), wall, min(tokens, wall) if unsure else tokens, unsure)
 
 
 def _feasible(course: Course) -> Ranges:
     """Maximal ranges of whole numbers >= 1 that meet all limits."""
     found: list[tuple[float, float | None]] = []
+    ending = [limit for limit, move in course.limits if move * limit.sense > 0]
     for low, high in _stretches(course):
         for part in _inside(course, low, high):
             found = _joined(found, part)
+        if course.open and not _all_hold(ending, course.variable, int(high[-1])):
+            return tuple(found)
+    if course.open:
+        ends = found and found[-1][1] == course.settled
+        return (*found[:-1], (found[-1][0], None)) if ends else tuple(found)
     tail = _tail(course)
     return tuple(found if tail is None else _joined(found, tail))
 
@@ -111,9 +128,11 @@ def _stretches(course: Course) -> Iterator[_Ends]:
     """From and to of stretches on which every metric moves one way, in blocks: single numbers, then equal ceil(T/S)."""
     root = math.isqrt(course.tokens)
     single = max(course.settled, min(root, course.tokens - 1))
-    for first in range(1, single + 1, _BLOCK):
-        points = np.arange(first, min(first + _BLOCK, single + 1), dtype=float)
+    first, size = 1, _BLOCK if not course.open else _FIRST_BLOCK
+    while first <= single:
+        points = np.arange(first, min(first + size, single + 1), dtype=float)
         yield points, points
+        first, size = first + size, min(4 * size, _BLOCK)
     most = -(-course.tokens // (single + 1))  # inputs of an iteration just beyond
     for last in range(most, 1, -_BLOCK):
         inputs = np.arange(last, max(last - _BLOCK, 1), -1, dtype=np.int64)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import symsim
 from symsim.errors import DeploymentError, QuerySyntaxError
+from symsim.solve import movement, whole
 from symsim.solve.answer import Status
 
 COSTS = symsim.compile("qwen3-8b", "h20", cost_model="roofline")
@@ -92,3 +93,50 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(question: str, said: str)
     with pytest.raises(QuerySyntaxError, match="query:1:") as caught:
         COSTS.solve(question)
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("model", "question"),
+    [
+        ("qwen3-30b-a3b", "max B subject to TPOT <= 30 ms, memory <= capacity with S = 4096, O = 512"),
+        ("qwen3-30b-a3b", "max S subject to TPOT <= 30 ms with B = 8, O = 512"),
+        ("gpt-oss-120b", "min B subject to tok/s/GPU >= 200 tok/s with S = 9000, O = 512"),
+        ("qwen3-8b", "max O subject to TPOT <= 20 ms with B = 8, S = 4096"),
+    ],
+)
+def test_batches_and_lengths_of_fitted_models_are_certified(model: str, question: str) -> None:
+    """Fitted steps grow with the batch and with contexts, also where experts are touched and pages are counted."""
+    answer = symsim.compile(model, "h200", symsim.Deployment(tp=2)).solve(question)
+    assert answer.status is Status.SOLVED
+    assert answer.binding
+
+
+def test_what_nothing_certifies_is_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = symsim.compile("qwen3-30b-a3b", "h100", symsim.Deployment(tp=2))
+    questions = [
+        "max B subject to TPOT <= 30 ms, memory <= capacity with S = 4096, O = 512",
+        "min B subject to tok/s/GPU >= 800 tok/s with S = 1024, O = 512",
+        "solve TPOT = 30 ms for B with S = 4096, O = 512",
+        "max B subject to TPOT <= 1 ms with S = 4096, O = 512",
+    ]
+    certified = [costs.solve(question) for question in questions]
+    monkeypatch.setattr(movement, "direction", lambda *_: None)
+    monkeypatch.setattr(whole, "LOOKED_AT", 2**13)
+    for question, known in zip(questions, certified, strict=True):
+        found = costs.solve(question)
+        assert (found.status, found.value, found.binding) == (known.status, known.value, known.binding)
+    assert costs.solve("max B subject to TPOT >= 1 ms").status is Status.UNBOUNDED
+
+
+@pytest.mark.parametrize("limits", ["TPOT <= 30 ms, memory <= capacity", "TPOT <= 30 ms"])
+def test_a_scan_of_deployments_finds_what_each_by_itself_has(limits: str) -> None:
+    costs = symsim.compile("qwen3-30b-a3b", "h100")
+    given = f"subject to {limits} with S = 4096, O = 512"
+    answer = costs.solve(f"max tokens/s/GPU over B, tp, ep {given}")
+    each = [
+        costs.solve(f"max tokens/s/GPU {given}, tp = {tp}, ep = {ep}").value
+        for tp, ep in ((1, 1), (1, 8), (2, 2), (4, 1), (4, 4), (8, 8), (2, 16))
+    ]
+    assert answer.value == pytest.approx(max(value for value in each if value), rel=1e-12)
+    alone = costs.solve(f"max tokens/s/GPU {given}, tp = {answer.at['tp']}, ep = {answer.at['ep']}")
+    assert (alone.value, alone.at["B"]) == (answer.value, answer.at["B"])
