@@ -25,7 +25,7 @@ KERNEL_FORMS: Mapping[str, tuple[str, ...]] = {
     "moe": ("experts", "experts_in_cache"),
     "gdn": ("delta_rule", "stream"),
     "collectives": ("all_reduce", "scatter_gather"),
-    "all_to_all": ("expert_messages",),
+    "all_to_all": ("expert_messages", "expert_messages_low_latency"),
 }
 """Table of measured kernels -> the forms that may describe its rows."""
 

@@ -52,6 +52,8 @@ def candidates(op: str, case: Mapping[str, str]) -> tuple[str, ...]:
             return KERNEL_FORMS[op][1:] if case["op"].startswith("conv") else KERNEL_FORMS[op][:1]
         case "collectives":
             return KERNEL_FORMS[op][:1] if case["op"] == "all_reduce" else KERNEL_FORMS[op][1:]
+        case "all_to_all":
+            return KERNEL_FORMS[op][1:] if case["op"].endswith("_ll") else KERNEL_FORMS[op][:1]
         case _:
             return KERNEL_FORMS[op]
 

@@ -76,6 +76,7 @@ def times_of(engine: str, architecture: str, fit: RunFit, every: Sequence[RunFit
         architecture=architecture,
         rows=len(tpot),
         setups=len(set(fit.setups)),
+        ranks=fit.ranks,
         median=float(np.median(error)),
         p90=float(np.quantile(error, 0.9)),
         low=float(np.exp(low)),

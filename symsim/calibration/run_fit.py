@@ -116,13 +116,15 @@ def _borrowed(name: str, usual: float, *, alike: bool) -> Prior:
 class RunFit:
     """values: coefficients on all runs; spread: standard deviation of the logarithm of each, prior included;
     correlation: of those logarithms, in the order of values; errors: metric -> log of measured over predicted of the
-    runs of set-ups that were left out, of which setups is the set-up of each."""
+    runs of set-ups that were left out, of which setups is the set-up of each; ranks: the most GPUs that shared tensors
+    or experts."""
 
     values: RunValues
     spread: RunValues
     correlation: Array
     errors: Mapping[str, Array]
     setups: tuple[str, ...]
+    ranks: int
 
 
 def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: int = _FOLDS) -> RunFit:
@@ -148,6 +150,7 @@ def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: in
         correlation=covariance / np.outer(spread, spread),
         errors=errors,
         setups=tuple(setups),
+        ranks=max([1, *(int(dict(one.run.deployment).get(name, 1)) for one in runs for name in ("tp", "ep"))]),
     )
 
 

@@ -19,7 +19,7 @@ from symsim.inputs.device import Device
 from symsim.inputs.engine import Engine
 from symsim.inputs.source import Source
 from symsim.paths import display_path
-from symsim.pipeline.engine_times import FittedEngine, fitted_engine
+from symsim.pipeline.engine_times import FittedEngine, beyond, fitted_engine
 from symsim.tables.coefficients import Coefficients, coefficients_of, own_coefficients, spellings
 from symsim.tables.engine_times import architecture_of, shipped_times
 
@@ -35,7 +35,10 @@ _BY_RUNS = 2.0
 
 _HOST = 50e-6
 """A constant above it is time of the host, which a captured graph does not take: vLLM's block-quantised GEMMs were
-measured without one, 80 to 190 us."""
+measured without one, 80 to 190 us, and so were the messages of TensorRT-LLM and vLLM between experts, 50 to 400 us."""
+
+_ONE_NODE = 8
+"""GPUs between which messages were measured."""
 
 _MESSAGES = {"collectives": ("bfloat16", "half"), "all_to_all": ("default", "bfloat16")}
 """Number formats of messages, as tables that do not tell them by the format of weights spell them."""
@@ -51,13 +54,22 @@ class FittedKernels:
     sentences: tuple[str, ...]
     engine: FittedEngine | None = None
 
-    def served_by(self, device: Device, engine: Engine) -> FittedKernels:
-        """The same with what an engine adds."""
-        times = fitted_engine(device, engine)
+    def served_by(self, device: Device, engine: Engine, ranks: int) -> FittedKernels:
+        """The same with what an engine adds. ranks: GPUs that share tensors or experts."""
+        times = fitted_engine(device, engine, ranks)
         if times is None:
             return self
-        plan, numbers = replace(self.plan, engine=times.terms), {**self.numbers, **times.numbers}
+        kinds = frozenset(
+            (key, _among(ranks, kernel) if key[0] in _MESSAGES else kernel) for key, kernel in self.plan.kinds
+        )
+        plan, numbers = replace(self.plan, kinds=kinds, engine=times.terms), {**self.numbers, **times.numbers}
         return FittedKernels(plan, numbers, (*self.sentences, *times.sentences), times)
+
+
+def _among(ranks: int, kernel: Fitted) -> Fitted:
+    """A kernel of messages between more GPUs than were measured."""
+    wider = beyond(ranks, _ONE_NODE)
+    return kernel if wider == 1 else replace(kernel, low=kernel.low**wider, high=kernel.high**wider)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +174,7 @@ def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str, table:
         and one.operation in row.operations
         and one.phase == row.phase
         and one.kv_dtype in ("", kv)
-        and one.values.get("t0", 0) <= _HOST
+        and one.values.get("t0", one.values.get("a0", 0)) <= _HOST
     ]
     known = _known_kernel(row.table, dtype, card, engine)
     if used := [one for one in every if (one.kernel, one.dtype) == known]:

@@ -115,7 +115,7 @@ def _fitted(
     name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
     own = None if engine is None else engine.kernels
     kernels = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own)
-    return kernels if engine is None else kernels.served_by(device, engine)
+    return kernels if engine is None else kernels.served_by(device, engine, max(deployment.tp, deployment.ep or 1))
 
 
 def _convertible(asked: Deployment, device: Device, cost_model: CostModel) -> Deployment:

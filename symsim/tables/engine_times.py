@@ -32,7 +32,7 @@ OF_THE_HOST = ("launch_eager", "host_step", "host_sequence", "host_request", "po
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTimes:
     """One engine on one architecture. rows, setups: runs and set-ups (device, model, deployment, lengths) that chose
-    the values; median, p90: |predicted/measured - 1| of the time per output token on set-ups that were left out;
+    the values; ranks: the most GPUs that shared tensors or experts in them; median, p90: |predicted/measured - 1| of the time per output token on set-ups that were left out;
     low, high: measured times are within these times the predicted ones in nine of ten set-ups left out; ttft_low,
     ttft_high: of the time to first token; inside: the share of runs left out that the first interval holds."""
 
@@ -40,6 +40,7 @@ class EngineTimes:
     architecture: str
     rows: int
     setups: int
+    ranks: int
     median: float
     p90: float
     low: float
@@ -77,7 +78,7 @@ _ERRORS = ("median", "p90", "low", "high", "ttft_low", "ttft_high", "inside")
 
 def _line(one: EngineTimes) -> str:
     parts = [f'engine = "{one.engine}"', f'architecture = "{one.architecture}"']
-    parts += [f"{name} = {getattr(one, name)}" for name in ("rows", "setups")]
+    parts += [f"{name} = {getattr(one, name)}" for name in ("rows", "setups", "ranks")]
     parts += [f"{name} = {getattr(one, name):.3g}" for name in _ERRORS]
     values = ", ".join(f"{name} = {value:.4g}" for name, value in one.values.items())
     return "{ " + ", ".join(parts) + ", values = { " + values + " } }"
