@@ -123,7 +123,8 @@ def test_more_gpus_than_runs_had_widen_the_interval_and_say_so() -> None:
     assert many > 1.1 * few
     assert not [note for note in wide(8).notes if "extrapolation" in note]
     (note,) = [note for note in wide(64).notes if "extrapolation" in note]
-    assert "at most 8 GPUs" in note and "those of 64" in note
+    assert "at most 8 GPUs" in note
+    assert "those of 64" in note
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
@@ -133,7 +134,8 @@ def test_messages_between_experts_hold_no_time_of_a_host(engine: str) -> None:
     assert costs.compiled.fitted is not None
     messages = [name for name in costs.tpot.symbols if name.startswith("a0_expert_messages")]
     constants = [costs.compiled.fitted.numbers[name][0] for name in messages]
-    assert len(constants) == 2 and max(constants) < 50e-6
+    assert len(constants) == 2
+    assert max(constants) < 50e-6
 
 
 def test_own_runs_are_read_from_csv_and_from_what_benchmarks_write(tmp_path: Path) -> None:
