@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import log2
 from fractions import Fraction
+from math import log2
 
 from symsim.cost.engine_terms import EngineTerms
 from symsim.inputs.device import Device
