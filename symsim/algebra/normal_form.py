@@ -151,15 +151,17 @@ def _deviation_of_parts(one: Atom, other: Atom) -> Fraction:
     return found
 
 
-def exact(form: Sum) -> bool:
+def is_exact(form: Sum) -> bool:
     """Whether no rounded number is in it."""
-    return all(term.slack == 0 and all(exact(part) for atom, _ in term.factors for part in atom.parts) for term in form)
+    return all(
+        term.slack == 0 and all(is_exact(part) for atom, _ in term.factors for part in atom.parts) for term in form
+    )
 
 
-def expression(form: Sum | Term, taken: dict[Symbol, Digits] | None = None) -> Expr:
+def expression_of(form: Sum | Term, taken: dict[Symbol, Digits] | None = None) -> Expr:
     """The normal form as sympy, rounded numbers as they were printed; or as symbols, which are then put in `taken`."""
     if isinstance(form, tuple):
-        return sympy.Add(*(expression(term, taken) for term in form))
+        return sympy.Add(*(expression_of(term, taken) for term in form))
     number: Expr = Rational(form.coefficient.numerator, form.coefficient.denominator)
     if taken is not None and form.slack:
         digits = Symbol(f"digits_{len(taken)}", positive=True)
@@ -172,7 +174,7 @@ def expression(form: Sum | Term, taken: dict[Symbol, Digits] | None = None) -> E
 def _atom_expression(atom: Atom, taken: dict[Symbol, Digits] | None) -> Expr:
     if atom.symbol is not None:
         return atom.symbol
-    parts = [expression(part, taken) for part in atom.parts]
+    parts = [expression_of(part, taken) for part in atom.parts]
     match atom.head:
         case "max":
             return cast(Expr, sympy.Max(*parts, evaluate=False))

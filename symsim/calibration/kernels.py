@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symsim.calibration.measured import Array, device_numbers, size_arguments
-from symsim.cost.forms import named_form, numeric
+from symsim.cost.forms import array_form, named_form
 from symsim.errors import did_you_mean
 from symsim.tables.coefficients import KEYS, Coefficients, coefficients_of
 
@@ -46,7 +46,7 @@ def kernel_seconds(
 def evaluated(found: Coefficients, sizes: Mapping[str, Array]) -> Array:
     """The form with its coefficients, the numbers of its device, and these sizes. Raises TypeError for one missing."""
     loads = tuple(name for name in ("rows", "hit") if name in sizes)
-    function, arguments = numeric(found.form, loads)
+    function, arguments = array_form(found.form, loads)
     numbers = device_numbers(found.device, found.dtype, found.kv_dtype or None, found.phase or None)
     known = {**numbers, **found.values, **sizes}
     missing = [name for name in arguments if name not in known]

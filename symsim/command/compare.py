@@ -19,7 +19,7 @@ from symsim.inputs.device import is_device
 from symsim.notation.written import Written
 from symsim.pipeline.memory_parts import shortage
 from symsim.render.roofline import save_roofline
-from symsim.render.style import check_ending
+from symsim.render.style import check_picture
 from symsim.render.terminal import write_table
 
 
@@ -73,7 +73,7 @@ def _compare(
     found = one.compare(other, metric, **point)
     crossed = one.crossings(other, metric, crossover, **point) if crossover else None
     for file in filter(None, (plot, roofline)):
-        check_ending(file)
+        check_picture(file)
     if roofline is not None:  # it shows operators of both steps, of all that they depend on
         save_roofline([one, other], ["tpot", "ttft"], workload_point(at), roofline, style=style)
     if plot is not None:

@@ -13,7 +13,7 @@ from symsim.command.request_options import add_requests
 from symsim.command.subject import compiled
 from symsim.errors import SymsimError, did_you_mean
 from symsim.render.terminal import write_table
-from symsim.serving.differences import LoadComparison, crossings, differences_of
+from symsim.serving.differences import LoadComparison, differences_of, load_crossings
 from symsim.serving.forms import alternatives
 from symsim.serving.points import METRICS, UNKNOWNS, key
 from symsim.serving.prediction import Figures
@@ -126,7 +126,7 @@ def _crossed(served: list[_Served], variable: str, metric: str, asked: Mapping[s
     low, high = max(unknown.low, here / 32, 1e-3), min(unknown.high, here * 32)
     grid = [low * (high / low) ** (i / 40) for i in range(41)]
     whole = sorted({float(round(x)) for x in grid}) if unknown.whole else grid
-    return crossings(lambda x: served[0]({variable: x}), lambda x: served[1]({variable: x}), key(metric), whole)
+    return load_crossings(lambda x: served[0]({variable: x}), lambda x: served[1]({variable: x}), key(metric), whole)
 
 
 def _write(found: LoadComparison) -> None:

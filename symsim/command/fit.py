@@ -40,7 +40,7 @@ def _fit(*, json: bool, **options: Any) -> int:
     if json:
         write_json(found.as_dict())
     else:
-        print("\n".join(screen(found, options["out"])))
+        print("\n".join(_screen(found, options["out"])))
     return 0
 
 
@@ -51,7 +51,7 @@ def _kernels(options: dict[str, Any]) -> int:
     return refit_kernels([folder, "--out", options["out"]])
 
 
-def screen(found: OwnFit, out: str | None) -> Iterator[str]:
+def _screen(found: OwnFit, out: str | None) -> Iterator[str]:
     """What a person reads."""
     yield f"{found.runs} runs of {found.engine}"
     yield ""

@@ -39,14 +39,14 @@ def _predict(*, json: bool, **options: Any) -> int:
     if json:
         write_answer(found.as_dict(), found.figures.sentence)
     else:
-        print("\n".join(screen(found)))
+        print("\n".join(_screen(found)))
     return 1 if found.figures.sentence else 0
 
 
 _BAR = 30
 
 
-def screen(found: Prediction) -> Iterator[str]:
+def _screen(found: Prediction) -> Iterator[str]:
     """What a person reads: figures, what limits, where time and memory go, what was assumed."""
     figures = found.figures
     yield found.compiled.subject

@@ -12,7 +12,7 @@ from symsim.command.flags import add_json, add_plot, note, write_answer
 from symsim.command.request_options import add_workload
 from symsim.command.subject import add_device, add_formats, deployment_of
 from symsim.render.fronts import save_front
-from symsim.render.style import check_ending
+from symsim.render.style import check_picture
 from symsim.render.terminal import table_text, write_front
 from symsim.search.recommend import MODES, Recommendation, recommend
 from symsim.search.rows import RecommendedRow
@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
 
 def _recommend(*, json: bool, launch: bool, plot: str | None, **options: Any) -> int:
     if plot is not None:
-        check_ending(plot)
+        check_picture(plot)
     asked = {name: options[name] for name in (*_ASKED, *_WORKLOAD, *_MODEL)}
     devices = options["device"].split(",")
     found = recommend(options["model"], devices, deployment=deployment_of(options), **asked)
@@ -52,7 +52,7 @@ def _recommend(*, json: bool, launch: bool, plot: str | None, **options: Any) ->
     if json:
         write_answer(found.as_dict(), "" if found.rows else found.verdict)
     else:
-        print("\n".join(screen(found, launch=launch)))
+        print("\n".join(_screen(found, launch=launch)))
         if found.rows and sys.stdout.isatty():
             write_front(found.front)
     if plot is not None and found.rows:
@@ -61,7 +61,7 @@ def _recommend(*, json: bool, launch: bool, plot: str | None, **options: Any) ->
     return 0 if found.rows else 1
 
 
-def screen(found: Recommendation, *, launch: bool = False) -> Iterator[str]:
+def _screen(found: Recommendation, *, launch: bool = False) -> Iterator[str]:
     """The verdict, a table of 80 columns, what was refused and why, and how to go on with the first row, or all."""
     yield found.verdict
     if found.rows:

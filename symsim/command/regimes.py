@@ -25,7 +25,7 @@ from symsim.render.curves import IntervalBand, save_plane, save_regimes
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, others_text, point_text, told_regions
 from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, range_text
 from symsim.render.roofline import save_roofline
-from symsim.render.style import check_ending
+from symsim.render.style import check_picture
 from symsim.render.terminal import write_table
 from symsim.serving.points import LOADS, SYNONYMS
 
@@ -66,7 +66,7 @@ def _regimes(
     **subject: Any,
 ) -> int:
     for file in filter(None, (plot, roofline)):
-        check_ending(file)
+        check_picture(file)
     costs = compiled(subject)
     if SYNONYMS.get(along, along) in LOADS:
         return _of_load(costs, SYNONYMS.get(along, along), range, at, format)

@@ -35,7 +35,7 @@ def _report(*, at: str, plot: str | None, style: str, json: bool, **subject: Any
     if json:
         write_json(told.as_dict())
     else:
-        print("\n".join(screen(told)))
+        print("\n".join(_screen(told)))
     note_defaults(costs.ttft.form, costs.tpot.form)
     return 0
 
@@ -46,7 +46,7 @@ def _stated(at: str) -> dict[str, int]:
     return {name: value for name, value in workload_point(at).items() if name in names}
 
 
-def screen(told: StepReport) -> Iterator[str]:
+def _screen(told: StepReport) -> Iterator[str]:
     """What a person reads, in lines of 80 columns at the most."""
     yield from textwrap.wrap(told.subject, WIDTH)
     yield f"at {', '.join(f'{name} = {value:g}' for name, value in told.at.items())}"

@@ -24,14 +24,14 @@ from symsim.inputs.extras import load_extra
 from symsim.notation.latex import quantity
 from symsim.render.fronts import save_front
 from symsim.render.latex_tables import tabular
-from symsim.render.style import check_ending as check_picture
+from symsim.render.style import check_picture
 from symsim.render.terminal import write_table
 from symsim.search.blocks import FEASIBLE, SweepBlock
 from symsim.search.files import check_ending, write
 from symsim.search.load_sweep import is_of_load, sweep_loads, write_rows
 from symsim.search.pareto import NEEDS, FrontPoint
 from symsim.search.plan import SweepPlan, plan_sweep, stand_ins
-from symsim.search.run import SweepSummary, blocks_of, rows_of, run_blocks, summary_of
+from symsim.search.run import SweepSummary, block_rows, blocks_of, run_blocks, summary_of
 from symsim.serving.points import SYNONYMS, key
 
 _PRINTED = 40
@@ -97,7 +97,7 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
         if out is not None:
             write(plan, blocks, out)
         for block in blocks:  # what is not written is gone through for the summary, and kept where it is printed
-            rows += rows_of(plan, block) if options["json"] or plan.points <= _PRINTED else []
+            rows += block_rows(plan, block) if options["json"] or plan.points <= _PRINTED else []
     front = summary.front.points if wants_front and summary.front is not None else []
     if options["plot"] is not None:
         fronts = {} if summary.fronts is None else {name: one.points for name, one in summary.fronts.items()}
@@ -135,7 +135,7 @@ def _latex(over: Sequence[str], names: Sequence[str], options: Mapping[str, Any]
         ]
         for plan in plans
         for block in run_blocks(plan)
-        for row in rows_of(plan, block)
+        for row in block_rows(plan, block)
     ]
     print(f"% {'; '.join(plan.subject for plan in plans)}")
     print(tabular(("model", *dims, *plans[0].metrics), rows, right=len(plans[0].metrics)))

@@ -16,7 +16,7 @@ from symsim.errors import SymsimError
 from symsim.paths import is_file, read_text
 from symsim.verification.check import Verdict
 from symsim.verification.latex_passages import displayed, inputs, marked
-from symsim.verification.read_text import metric_of
+from symsim.verification.read_text import metric_in
 
 
 def add(commands: Any) -> None:
@@ -54,7 +54,7 @@ def _verify(
     for words, path, part in parts:
         asked = words.pop("metric")
         costs = found[str(words)] = found.get(str(words)) or compiled(words)
-        asked = asked or metric_of(part, costs.compiled, path)
+        asked = asked or metric_in(part, costs.compiled, path)
         note_defaults(costs.metric(asked).form)
         used = {name: value for name, value in point.items() if name in costs.metric(asked).symbols}
         given = [step for verdict in verdicts for step in verdict.steps]

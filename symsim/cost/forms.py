@@ -129,7 +129,7 @@ def named_form(name: str) -> KernelForm:
 
 
 @cache
-def numeric(name: str, free: tuple[str, ...] = ()) -> tuple[Callable[..., object], tuple[str, ...]]:
+def array_form(name: str, free: tuple[str, ...] = ()) -> tuple[Callable[..., object], tuple[str, ...]]:
     """A form over NumPy arrays, and the names of its arguments. free: own amounts that are arguments as well."""
     expr, used = _free(name, free)
     return sympy.lambdify(list(used.values()), expr, modules="numpy", cse=True), tuple(used)

@@ -186,7 +186,7 @@ def _served(phase: PricedStep) -> Mapping[str, Expr]:
     return {"batches": batches(phase.overlapped), "tokens": tokens, "in_flight": degrees["pp"]}
 
 
-def cache(phase: PricedStep) -> Derivation:
+def cache_derivation(phase: PricedStep) -> Derivation:
     """Bytes of KV cache and state of one sequence of S + O tokens."""
     caches, each = _cache_steps(phase.graph, paged=False)
     return Derivation("cache", each.meaning, (*caches, each), phase.guards)

@@ -43,7 +43,7 @@ class ChunkSum:
     def at(self, values: Mapping[str, Any], context: TableContext) -> float:
         """The metric at a point whose prompt is cut. Raises EmptyTable where a measured row cannot be used."""
         length, tokens, ranks = (values[name] for name in ("S", "T", "cp"))
-        check(math.ceil(length / (tokens * ranks)))
+        check_chunks(math.ceil(length / (tokens * ranks)))
         if length > _FEW * tokens * ranks:
             found = float(self.over({name: np.array([float(values[name])]) for name in ("S", "T")}, values, context)[0])
             if not math.isnan(found):
@@ -109,7 +109,7 @@ def chunks_of(length: float, tokens: float, ranks: float, cached: float = 0) -> 
         before += tokens * ranks
 
 
-def check(most: float) -> None:
+def check_chunks(most: float) -> None:
     """Raise SymsimError for prompts of too many chunks."""
     if most > _MOST:
         raise SymsimError(
@@ -122,7 +122,7 @@ def summed(length: _Floats, tokens: _Floats, ranks: _Floats, time: ChunkTime, *,
     number = counts(length, tokens * ranks).astype(np.int64)
     if not len(number):
         return np.zeros(0)
-    check(float(number.max()))
+    check_chunks(float(number.max()))
     return (
         _from_starts(length, tokens, ranks, number, time) if alike else _one_by_one(length, tokens, ranks, number, time)
     )

@@ -395,7 +395,7 @@ class ClosedForm:
         numbers = dict(self._fixed)
         for name, value in values.items():
             numbers[self.check_known(name)] = self._checked(name, value)
-        overrides.check(self.bound, self.rewriting.columns, values)
+        overrides.check_values(self.bound, self.rewriting.columns, values)
         numbers |= {name: numbers[leader] for name, leader in overrides.followers(self.bound, values).items()}
         if {"world_size", "tp", "pp", "cp"} & set(values):
             following = _following(numbers, self._fixed)

@@ -24,7 +24,7 @@ def followers(bound: Numbers, names: Collection[str]) -> Mapping[str, str]:
     return found
 
 
-def check(bound: Numbers, columns: frozenset[str], values: Mapping[str, float]) -> None:
+def check_values(bound: Numbers, columns: frozenset[str], values: Mapping[str, float]) -> None:
     """Raise DeploymentError for a number that only compiling can change. columns: figures that choose rows."""
     changed = [name for name, value in values.items() if bound.values.get(name, value) != value]
     for name in changed:

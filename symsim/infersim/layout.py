@@ -111,7 +111,7 @@ def header() -> Mapping[str, str]:
 
 
 @cache
-def shown(section: str) -> Mapping[str, Shown]:
+def printed_lines(section: str) -> Mapping[str, Shown]:
     """Label -> how it is printed, of every line that a section may have."""
     step = _table()[section].get("step")
     if step is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symsim.infersim.layout import sections, shown
+from symsim.infersim.layout import printed_lines, sections
 from symsim.infersim.report import Report
 
 LABEL_WIDTH = 40
@@ -17,7 +17,7 @@ def report_text(report: Report) -> str:
         figures = getattr(report, name)
         if figures:
             lines.append(section.title.center(RULE_WIDTH, "-"))
-            rows = [(shown(name)[label], value) for label, value in figures.items()]
+            rows = [(printed_lines(name)[label], value) for label, value in figures.items()]
             lines += [_line(row.words, f"{value:.{row.digits}f}") for row, value in rows]
         if section.flag is not None and section.flag.name in report.flags:
             lines.append(section.flag.sentence)

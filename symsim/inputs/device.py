@@ -14,7 +14,7 @@ from symsim.algebra.units import format_quantity
 from symsim.errors import DataError, did_you_mean, shortened
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.data_file import DataFile, read_data
-from symsim.inputs.device_names import Change, bundled_name, changes_in, split_changes
+from symsim.inputs.device_names import Change, bundled_device, changes_in, split_changes
 from symsim.inputs.expenses import Power, Price, read_power, read_price
 from symsim.paths import HARDWARE, display_path, is_file
 
@@ -121,7 +121,7 @@ def load_device(device: str | Path) -> Device:
     asked, changes = split_changes(str(device))
     if changes is not None and not is_file(Path(device)):
         return _changed(asked, changes)
-    name = bundled_name(str(device), bundled_devices())
+    name = bundled_device(str(device), bundled_devices())
     if name is not None:
         return _bundled(name)
     path = Path(device)
@@ -134,7 +134,7 @@ def load_device(device: str | Path) -> Device:
 def is_device(name: str) -> bool:
     """Whether a name is read as a device's, not a model's: a bundled one, or a file, with changes or without."""
     asked, _ = split_changes(name)
-    return bundled_name(asked, bundled_devices()) is not None or asked.endswith(".toml")
+    return bundled_device(asked, bundled_devices()) is not None or asked.endswith(".toml")
 
 
 @cache
@@ -183,7 +183,7 @@ def _based(file: DataFile, data: Mapping[str, Any], path: Path) -> tuple[Mapping
     if not isinstance(base, str):
         raise DataError(f"{file.at('base')}: base = {base!r} must be a device: a bundled name, or a file beside it")
     near = path.parent / base
-    name = bundled_name(base, bundled_devices())
+    name = bundled_device(base, bundled_devices())
     other = near if is_file(near) else HARDWARE / f"{name}.toml" if name is not None else Path(base)
     if is_file(other) and other.resolve() == path.resolve():
         raise DataError(f"{file.at('base')}: {base} is this file; expected another device")

@@ -23,12 +23,12 @@ def _words() -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(words) for name, words in found.items()}
 
 
-def bundled_name(asked: str, bundled: Iterable[str]) -> str | None:
+def bundled_device(asked: str, bundled: Iterable[str]) -> str | None:
     """The bundled device that a name in any common spelling means; None where none is, or several could be.
 
-    >>> bundled_name("NVIDIA H100_SXM 80GB", ["h100", "h100-pcie"])
+    >>> bundled_device("NVIDIA H100_SXM 80GB", ["h100", "h100-pcie"])
     'h100'
-    >>> bundled_name("A100-SXM4-40GB", ["a100-40", "a100-80"])
+    >>> bundled_device("A100-SXM4-40GB", ["a100-40", "a100-80"])
     'a100-40'
     """
     names = {_joined(name.split("-")): name for name in bundled}

@@ -104,7 +104,7 @@ def resolve(id: str) -> Resolved:
     """
     if id.lower() in bundled():
         return Resolved(checkpoint=bundled()[id.lower()])
-    asked, id = words(id), shortened(id)
+    asked, id = id_words(id), shortened(id)
     same = _of_the_same_sizes(asked)
     if not same:
         raise ConfigError(f"no model {id!r}: neither a bundled name nor a file ({_nearest(id)})")
@@ -137,12 +137,12 @@ _OPTIONAL = re.compile(r"a\d+b|\d+e")
 """Sizes that an id may leave out: active parameters and the number of experts."""
 
 
-def words(id: str) -> _Words:
+def id_words(id: str) -> _Words:
     """Split an id.
 
-    >>> words("RedHatAI/Llama-4-Scout-17B-16E-Instruct-FP8-dynamic").model
+    >>> id_words("RedHatAI/Llama-4-Scout-17B-16E-Instruct-FP8-dynamic").model
     ('llama', '4', 'scout', '17b', '16e')
-    >>> words("llama3_3-70B").model == words("Llama-3.3-70b").model, sorted(words("Qwen3-32B-FP8").formats)
+    >>> id_words("llama3_3-70B").model == id_words("Llama-3.3-70b").model, sorted(id_words("Qwen3-32B-FP8").formats)
     (True, ['fp8'])
     """
     vendor, _, own = id.lower().rpartition("/")
@@ -179,7 +179,7 @@ def _spellings() -> Sequence[tuple[_Words, Bundled]]:
     """Every checkpoint under its name, its id and the ids of its variants."""
     variants: Mapping[str, Sequence[str]] = _rules()["variants"]
     return [
-        (words(spelled), checkpoint)
+        (id_words(spelled), checkpoint)
         for checkpoint in bundled().values()
         for spelled in dict.fromkeys((checkpoint.id, checkpoint.name, *variants.get(checkpoint.name, ())))
     ]

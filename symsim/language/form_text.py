@@ -11,7 +11,7 @@ from lark import Token, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from symsim.errors import GraphSyntaxError, Span, SymsimError
-from symsim.language.syntax import Arithmetic, Places, expectation, joined, parser_of
+from symsim.language.syntax import Arithmetic, Places, expectation, joined_lines, parser_of
 from symsim.language.tree import Call, Expression
 
 NORM = "pnorm"
@@ -117,7 +117,7 @@ class _Joined:
     always_accept = ("_NL",)
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        return joined(stream)
+        return joined_lines(stream)
 
 
 def parse_kernel_forms(text: str, path: str) -> tuple[KernelFormText, ...]:

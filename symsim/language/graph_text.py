@@ -14,7 +14,7 @@ from lark.exceptions import VisitError
 
 from symsim.errors import GraphSyntaxError, SymsimError
 from symsim.inputs.kept import kept
-from symsim.language.source import LONGEST, Line, code, goes_on
+from symsim.language.source import LONGEST, Line, goes_on, without_comment
 from symsim.language.syntax import Arithmetic, Indentation, LessIndented, Places, expectation, parser_of, span_of
 from symsim.language.tree import (
     Alias,
@@ -311,7 +311,7 @@ def _expression(text: str, path: str, start: str) -> Expression:
 def _short_enough(lines: Sequence[Line]) -> None:
     length = 0
     for line in lines:
-        text = code(line.text)
+        text = without_comment(line.text)
         length += len(text)
         if length > LONGEST:
             raise GraphSyntaxError(line.span(1), f"a statement of {length} characters, expected at most {LONGEST}")

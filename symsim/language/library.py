@@ -16,7 +16,7 @@ from symsim.errors import DataError, GraphSyntaxError, Span, UndefinedName, did_
 from symsim.inputs.kept import kept
 from symsim.language.graph_text import parse_graph
 from symsim.language.like import DEEPEST, completed
-from symsim.language.source import Line, code, file_lines, is_blank, items
+from symsim.language.source import Line, file_lines, is_blank, items, without_comment
 from symsim.language.tree import Block, Kernel, Library, Model, Renames, StepRule, Words
 from symsim.paths import GRAPHS, display_path
 
@@ -174,7 +174,9 @@ def _chunk(library: Library, name: str) -> _Chunk:
 def model_text(library: Library, name: str) -> str:
     """The text of a model in full, which reads back to the same model."""
     assert isinstance(library.models, _Parsed)
-    return "\n".join(code(line.text) if is_blank(line) else line.text for line in library.models.lines(name)).rstrip()
+    return "\n".join(
+        without_comment(line.text) if is_blank(line) else line.text for line in library.models.lines(name)
+    ).rstrip()
 
 
 def _named(chunks: list[_Chunk], kind: str) -> dict[str, _Chunk]:

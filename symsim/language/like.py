@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from symsim.errors import GraphSyntaxError, Span, did_you_mean
-from symsim.language.source import Item, Line, code, indent, items
+from symsim.language.source import Item, Line, indent, items, without_comment
 
 DEEPEST = 2
 """How many models a text may go back: further, and no one reads it without a tool."""
@@ -233,7 +233,9 @@ def _called(item: Item, there: Item) -> Item:
         lines[at], text=text, written=lines[at].text, start=dots, inserted=len(inherited), removed=len("...")
     )
     if call[3] and " of " not in item.code:
-        lines[-1] = replace(lines[-1], text=code(lines[-1].text) + call[3], written=lines[-1].written or lines[-1].text)
+        lines[-1] = replace(
+            lines[-1], text=without_comment(lines[-1].text) + call[3], written=lines[-1].written or lines[-1].text
+        )
     return replace(item, lines=tuple(lines))
 
 
@@ -258,7 +260,7 @@ def _split(text: str) -> list[str]:
 def _line(item: Item, place: int) -> tuple[Line, int]:
     """The line, and the column from 0, of a place in the code of a statement."""
     for line in item.lines:
-        length = len(code(line.text).strip()) + 1
+        length = len(without_comment(line.text).strip()) + 1
         if place < length:
             return line, indent(line) + place
         place -= length

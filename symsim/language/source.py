@@ -56,7 +56,7 @@ def file_lines(path: Path) -> tuple[Line, ...]:
     return lines_of(read_text(path), display_path(path))
 
 
-def code(line: str) -> str:
+def without_comment(line: str) -> str:
     """A line without its comment; `#` within a text in quotes begins none."""
     quoted = False
     for i, character in enumerate(line):
@@ -91,7 +91,7 @@ class Item:
     @property
     def code(self) -> str:
         """The statement in one line, without comments and indentation."""
-        return " ".join(code(line.text).strip() for line in self.lines)
+        return " ".join(without_comment(line.text).strip() for line in self.lines)
 
     def everything(self) -> Iterator[Line]:
         yield from self.lines
@@ -106,7 +106,7 @@ def items(lines: Sequence[Line]) -> tuple[Item, ...]:
     at = 0
     while at < len(kept):
         end = at + 1
-        while end < len(kept) and goes_on(code(kept[end - 1].text)):
+        while end < len(kept) and goes_on(without_comment(kept[end - 1].text)):
             end += 1
         below = end
         while below < len(kept) and indent(kept[below]) > indent(kept[at]):

@@ -60,7 +60,7 @@ class Indentation(Indenter):  # lark declares these as properties and documents 
     tab_len = 4  # pyright: ignore
 
     def process(self, stream: Iterator[Token]) -> Generator[Token]:
-        return super().process(joined(stream))
+        return super().process(joined_lines(stream))
 
     def handle_NL(self, token: Token) -> Iterator[Token]:
         try:
@@ -73,7 +73,7 @@ class LessIndented(Exception):
     """A line that is indented less than the one before it, and as none above it."""
 
 
-def joined(stream: Iterator[Token]) -> Iterator[Token]:
+def joined_lines(stream: Iterator[Token]) -> Iterator[Token]:
     """Without the ends of lines that go on in the next one."""
     last = ""
     for token in stream:

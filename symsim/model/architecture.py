@@ -61,13 +61,13 @@ def read_architecture(config: ModelConfig, model: Model, library: Library) -> Ar
         if binding.layer is not None:
             readings = [_chosen(binding, each, i) for i in range(count)]
             layers[binding.symbol] = each.values[binding.symbol] = tuple(reading.value for reading in readings)
-            each.sources[binding.symbol] = joined([reading.source for reading in readings])
+            each.sources[binding.symbol] = joint_source([reading.source for reading in readings])
     values, sources = dict(read.values), each.sources
     alike = kinds(model, values, layers)
     for kind in alike:
         if kind.symbol is not None:
             values[kind.symbol] = len(kind.layers)
-            decided = joined([sources[name] for name in kind.decided_by])
+            decided = joint_source([sources[name] for name in kind.decided_by])
             sources[kind.symbol] = _counted(kind, replace(decided, file=config.path))
     unread, omitted, by_rule = _unread(keys, config, model, library)
     return Architecture(values, sources, unread, omitted, by_rule, alike)
@@ -93,7 +93,7 @@ class Reading:
     expression: Expression
 
 
-def joined(sources: Sequence[Source]) -> Source:
+def joint_source(sources: Sequence[Source]) -> Source:
     """One source of what all of them decide."""
     each = tuple(dict.fromkeys(sources))
     if len(each) == 1:

@@ -10,7 +10,7 @@ from sympy import Expr
 
 from symsim.errors import ConfigError, Span, UndefinedName, did_you_mean
 from symsim.language.symbolic import Scope
-from symsim.quantization.layers import Mixture, together
+from symsim.quantization.layers import Mixture, joint_mixture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class Env:
             return None
         stored = {module: self.formats[module] for module in modules}
         if all(EXPERTS in module for module in modules):
-            return together(tuple(stored.values()))
+            return joint_mixture(tuple(stored.values()))
         if len(set(stored.values())) > 1:
             stated = ", ".join(f"{module} {kind.name}" for module, kind in stored.items())
             raise ConfigError(

@@ -35,7 +35,7 @@ from symsim.language.tree import (
 )
 from symsim.model.environment import Env
 from symsim.model.layer_kinds import LayerKind
-from symsim.model.op_graph import DEGREES, HELD_ALREADY, Guard, Op, OpGraph, Refusal, Resident, Whole, verify
+from symsim.model.op_graph import DEGREES, HELD_ALREADY, Guard, Op, OpGraph, Refusal, Resident, Whole, checked
 from symsim.model.pipeline_stages import fullest_stages
 from symsim.model.step import EngineStep, step_named
 from symsim.model.weight_paths import refuse_large, within
@@ -116,7 +116,7 @@ def lower(
     lowering.body(model.body, Env(scope=scope, work=work, values={"input": ()}, formats=outside))
     stages = _stages(shared, facts, kinds, pp_layers, alone)
     guards = {**lowering.guards, **alone}
-    return verify(
+    return checked(
         OpGraph(
             model=model.name,
             step=engine,

@@ -185,7 +185,7 @@ def _counted(item: Counted, counts: Mapping[str, Expr]) -> Counted:
     return item if count is None else replace(item, repeat=item.repeat / item.body_repeat * count, body_repeat=count)
 
 
-def verify(graph: OpGraph) -> OpGraph:
+def checked(graph: OpGraph) -> OpGraph:
     """The graph itself. Raises InternalError when it is no DAG or names an operator twice."""
     names = [op.name for op in graph.ops]
     if len(set(names)) != len(names):

@@ -12,7 +12,7 @@ from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.bound_tables import CarriedChunks
 from symsim.formula.closed_form import ClosedForm
-from symsim.notation.program_parts import comment, listed, meanings, program_parts, scaled
+from symsim.notation.program_parts import comment, listed, meanings, program_parts, scale_factor
 from symsim.tables.forms import Nearest, StepTable, Table
 
 
@@ -99,7 +99,7 @@ def _c_table(name: str, table: Table) -> str:
         f"        const double distance = {distance};",
         "        if (distance < least) { least = distance; at = i; }",
         "    }",
-        f"    return values[at]{scaled(table, '{axis} / {axis}_at[at]')};",
+        f"    return values[at]{scale_factor(table, '{axis} / {axis}_at[at]')};",
         "}",
     ]
     return "\n".join(lines)

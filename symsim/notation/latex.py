@@ -146,7 +146,7 @@ class Lines:
         match expr:
             case Add():
                 terms = [self.of(term, budget) for term in ordered(expr, self.layout.derivation.steps)]
-                return filled(terms, budget, lambda term: term if term.startswith("-") else f"+ {term}")
+                return filled_lines(terms, budget, lambda term: term if term.startswith("-") else f"+ {term}")
             case Max():
                 terms = [self.of(term, budget - 6) for term in ordered(expr, self.layout.derivation.steps)]
                 return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
@@ -162,7 +162,7 @@ class Lines:
                 return [f"{math.of_unit('').doprint(number)} {first}", *more]
             case Mul() if not math.unit:
                 factors = [self._factor(math, factor, budget) for factor in _factors(above, below)]
-                return filled(factors, budget, lambda factor: f"\\cdot {factor}")
+                return filled_lines(factors, budget, lambda factor: f"\\cdot {factor}")
             case _:
                 return [whole]
 
@@ -193,7 +193,7 @@ def _factors(above: Expr, below: Expr) -> list[Expr]:
     return [plain / below, *wide]
 
 
-def filled(parts: Sequence[Sequence[str]], budget: float, joined: Callable[[str], str]) -> list[str]:
+def filled_lines(parts: Sequence[Sequence[str]], budget: float, joined: Callable[[str], str]) -> list[str]:
     """Parts as many to a line as fit, each but the first as `joined`; one of several lines keeps these to itself."""
     lines: list[str] = []
     for first, *more in parts:

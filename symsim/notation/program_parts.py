@@ -78,6 +78,6 @@ def listed(numbers: Sequence[float], missing: str) -> str:
     return ", ".join(missing if isnan(number) else repr(number) for number in numbers)
 
 
-def scaled(table: Nearest, pattern: str) -> str:
+def scale_factor(table: Nearest, pattern: str) -> str:
     """What the value of a nearest row is multiplied by."""
     return "" if table.scale is None else " * " + pattern.format(axis=table.axes[table.scale])

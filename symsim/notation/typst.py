@@ -132,7 +132,7 @@ class _Math:
         found = as_quantity(expr, self.unit, self.layout.derivation.steps)
         if found is not None and not isinstance(expr, sympy.Add) and found[0] != 1:
             number, rest = found
-            shown = quantity(float(number), self.unit)
+            shown = _quantity(float(number), self.unit)
             return shown if rest == 1 else f"{shown} dot {self._plain(rest)}"
         match expr:
             case sympy.Add():
@@ -152,9 +152,9 @@ class _Math:
             case Symbol():
                 return self.names.get(expr.name, expr.name)
             case sympy.Integer():
-                return grouped(str(expr))
+                return _grouped(str(expr))
             case Rational():
-                return decimal(expr) or f"frac({grouped(str(expr.p))}, {grouped(str(expr.q))})"
+                return decimal(expr) or f"frac({_grouped(str(expr.p))}, {_grouped(str(expr.q))})"
             case sympy.floor() | sympy.ceiling():
                 head = "floor" if isinstance(expr, sympy.floor) else "ceil"
                 return f"{head}({self._plain(expr.args[0])})"
@@ -203,12 +203,12 @@ def _joined(terms: list[str]) -> str:
     return terms[0] + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in terms[1:])
 
 
-def grouped(digits: str) -> str:
+def _grouped(digits: str) -> str:
     """Thin spaces between groups of three digits, from five digits on."""
     return f"{int(digits):,}".replace(",", " thin ") if len(digits.lstrip("-")) > 4 else digits
 
 
-def quantity(value: float, unit: str) -> str:
+def _quantity(value: float, unit: str) -> str:
     number, _, symbol = format_quantity(value, unit, DIGITS).partition(" ")
     return f'{number} thin "{symbol}"' if symbol else number
 

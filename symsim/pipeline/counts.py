@@ -14,8 +14,7 @@ from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import substitute, symbol, symbol_or_zero
 from symsim.cost.kernel_cost import COUNTED, Cost, costs
 from symsim.cost.memory import resident, windowed
-from symsim.cost.metrics import PricedStep
-from symsim.cost.metrics import cache as cache_derivation
+from symsim.cost.metrics import PricedStep, cache_derivation
 from symsim.errors import ConfigError, InternalError, SymsimError
 from symsim.formula.binding import bind_model, deciding_numbers
 from symsim.formula.closed_form import ClosedForm

@@ -10,7 +10,7 @@ from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import WORKLOAD, substitute, symbol_info
 from symsim.cost.derivation import Step
-from symsim.notation.latex import Lines, expression_latex, filled, grouped
+from symsim.notation.latex import Lines, expression_latex, filled_lines, grouped
 from symsim.notation.layout import KINDS, Layout, SymbolRow
 from symsim.notation.terms import terms_latex
 from symsim.publication.section import Section
@@ -48,7 +48,7 @@ def _equations(form: ShortForm, layout: Layout, budget: float) -> Iterator[tuple
             yield step.latex, Lines(layout, step.unit).of(step.expr, budget)
         return
     names = [_sign(form, term) for term in form.terms]
-    yield left, filled([[name] for name in names], budget, _added)
+    yield left, filled_lines([[name] for name in names], budget, _added)
     for term, name in zip(form.terms, names, strict=True):
         yield name, _term_lines(form, term, layout, budget)
 
@@ -56,7 +56,7 @@ def _equations(form: ShortForm, layout: Layout, budget: float) -> Iterator[tuple
 def _term_lines(form: ShortForm, term: ShortTerm, layout: Layout, budget: float) -> list[str]:
     if term.closed is not None:
         parts = list(_fractions(term.closed, layout))
-        return filled([[part] for part in parts], budget, _added)
+        return filled_lines([[part] for part in parts], budget, _added)
     by_count: dict[Expr, list[str]] = {}
     for part in sympy.Add.make_args(term.sum):
         number, rest = part.as_coeff_Mul()
@@ -64,15 +64,15 @@ def _term_lines(form: ShortForm, term: ShortTerm, layout: Layout, budget: float)
         by_count.setdefault(number, []).append(
             printed.replace("t_{", PREFILL + "_{") if form.metric == "ttft" else printed
         )
-    return filled([_times(count, signs, budget) for count, signs in by_count.items()], budget, _added)
+    return filled_lines([_times(count, signs, budget) for count, signs in by_count.items()], budget, _added)
 
 
 def _times(count: Expr, signs: list[str], budget: float) -> list[str]:
     """A number of times a sum, in lines."""
     number = "" if count == 1 else f"{grouped(str(count))}\\,"
     if len(signs) == 1 or not number:
-        return filled([[f"{number}{signs[0]}"], *([sign] for sign in signs[1:])], budget, _added)
-    first, *more = filled([[sign] for sign in signs], budget - 6, _added)
+        return filled_lines([[f"{number}{signs[0]}"], *([sign] for sign in signs[1:])], budget, _added)
+    first, *more = filled_lines([[sign] for sign in signs], budget - 6, _added)
     lines = [f"{number}\\bigl({first}", *(f"\\quad {line}" for line in more)]
     return [*lines[:-1], f"{lines[-1]}\\bigr)"]
 

@@ -12,7 +12,7 @@ from itertools import chain
 
 from symsim.errors import ConfigError
 from symsim.quantization.formats import Format, stored
-from symsim.quantization.patterns import core, layer_named, layer_of, names
+from symsim.quantization.patterns import core, layer_named, layer_of, names_module
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Mixture:
         return tuple(layer for layer, _ in self.parts)
 
 
-def together(mixtures: Sequence[Mixture]) -> Mixture:
+def joint_mixture(mixtures: Sequence[Mixture]) -> Mixture:
     """The formats of several modules of one size, each with its share of them all."""
     found: dict[LayerFormat, Fraction] = {}
     for mixture in mixtures:
@@ -82,7 +82,7 @@ class Rule:
     def names(self, module: str) -> bool:
         by_layer, own = self._by_layer, layer_of(module)
         patterns = chain(by_layer.get(None, ()), by_layer.get(own, ()) if own else ())
-        return any(names(self.how, pattern, module) for pattern in patterns)
+        return any(names_module(self.how, pattern, module) for pattern in patterns)
 
     @cached_property
     def tells_experts_apart(self) -> bool:

@@ -19,7 +19,7 @@ from symsim.quantization.schemes import (
     block_of,
     gptq_layer,
     group_layer,
-    grouped,
+    grouped_format,
     kv_scheme,
     quark_cache,
     quark_layer,
@@ -161,7 +161,7 @@ def _awq(method: Method) -> Quantization:
     bits = keys.whole("bits", "w_bit")
     if bits != 4:
         raise keys.refuse("bits" if "bits" in keys.values else "w_bit", "4")
-    weight = grouped(keys, bits, keys.whole("group_size", "q_group_size"), zero_bits=bits)
+    weight = grouped_format(keys, bits, keys.whole("group_size", "q_group_size"), zero_bits=bits)
     return method.answer(LayerFormat(weight, "bf16"), read=("bits", "w_bit", "group_size", "q_group_size"))
 
 

@@ -131,7 +131,7 @@ def core(module: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def spellings(module: str) -> tuple[str, ...]:
+def module_spellings(module: str) -> tuple[str, ...]:
     """The path as given, without wrapper, and under every wrapper."""
     own = core(module)
     return tuple(dict.fromkeys((module, own, *(wrapper + own for wrapper in _WRAPPERS))))
@@ -163,13 +163,15 @@ def layer_of(module: str) -> str | None:
 
 
 @lru_cache(maxsize=65536)
-def names(how: str, pattern: str, module: str) -> bool:
+def names_module(how: str, pattern: str, module: str) -> bool:
     """Whether the pattern names the module, in any of its spellings, as the library that is called `how` compares.
 
-    >>> names("transformers", "model.layers.*.self_attn", "model.layers.3.self_attn.q_proj")
+    >>> names_module("transformers", "model.layers.*.self_attn", "model.layers.3.self_attn.q_proj")
     True
-    >>> names("glob", "lm_head", "language_model.lm_head"), names("glob", "mlp.gate", "model.layers.1.mlp.gate_proj")
-    (True, False)
+    >>> names_module("glob", "lm_head", "language_model.lm_head")
+    True
+    >>> names_module("glob", "mlp.gate", "model.layers.1.mlp.gate_proj")
+    False
     """
     matches = MATCHERS[how]
-    return any(matches(pattern, spelling) for spelling in spellings(module))
+    return any(matches(pattern, spelling) for spelling in module_spellings(module))

@@ -51,10 +51,10 @@ def tables() -> Mapping[str, Any]:
 def gptq_layer(keys: Keys, changes: Mapping[str, Any]) -> LayerFormat:
     own = Keys(keys.where, {**keys.values, **changes})
     bits = own.whole("bits")
-    return LayerFormat(grouped(own, bits, own.whole("group_size"), zero_bits=bits, input_bits=32), "bf16")
+    return LayerFormat(grouped_format(own, bits, own.whole("group_size"), zero_bits=bits, input_bits=32), "bf16")
 
 
-def grouped(keys: Keys, bits: int, group: int, *, zero_bits: int, input_bits: int = 0) -> Format:
+def grouped_format(keys: Keys, bits: int, group: int, *, zero_bits: int, input_bits: int = 0) -> Format:
     """Packed integers with an fp16 scale for each group of inputs (-1: all) of each output."""
     if bits not in _INTEGERS:
         raise keys.refuse("bits", " or ".join(map(str, _INTEGERS)))

@@ -12,7 +12,7 @@ from symsim.quantization.formats import stored
 from symsim.quantization.layers import BF16, LayerFormat, Quantization, Rule
 from symsim.quantization.methods import READERS, Method
 from symsim.quantization.patterns import check_expression
-from symsim.quantization.schemes import grouped, tables
+from symsim.quantization.schemes import grouped_format, tables
 
 _ROUND = ("bits", "group_size", "sym", "data_type", "act_bits", "act_data_type", "extra_config")
 
@@ -49,7 +49,7 @@ def _round_layer(keys: Keys) -> LayerFormat:
         return LayerFormat(stored(name), name if activations < 16 else "bf16")
     if activations not in (8, 16):
         raise keys.refuse("act_bits", "16, or 8 of integers")
-    weight = grouped(keys, bits, keys.whole("group_size", default=128), zero_bits=bits)
+    weight = grouped_format(keys, bits, keys.whole("group_size", default=128), zero_bits=bits)
     return LayerFormat(weight, "int8" if activations == 8 else "bf16")
 
 

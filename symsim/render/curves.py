@@ -17,7 +17,7 @@ from symsim.analysis.regimes import Piece, Regimes
 from symsim.notation.colours import colours
 from symsim.render.regime_map import binding_text, others_text, told_regions
 from symsim.render.regimes import is_smooth
-from symsim.render.style import plain_text, prefixed, save, scale, set_title, size, styled, title_of, told_apart
+from symsim.render.style import literal_text, prefixed, save, scale, set_title, size, styled, title_of, told_apart
 
 _KINDS = ("compute", "memory", "link", "latency")
 """What limits an operator."""
@@ -136,7 +136,7 @@ def save_plane(found: RegimeMap, limit: float | None, file: str | Path, style: s
         axes.pcolormesh(found.xs, found.ys, shades[found.index], shading="nearest")
         for i, region in told.items():
             words = f"{binding_text(region, told.values())} ({region.share:.0%})"
-            axes.plot([], [], color=shades[i], linewidth=8, label=plain_text(_cut(words)))
+            axes.plot([], [], color=shades[i], linewidth=8, label=literal_text(_cut(words)))
         if others := others_text(found):
             axes.plot([], [], color="white", linewidth=8, label=f"white: {others}")
         lines = axes.contour(found.xs, found.ys, found.values, levels=8, colors="#1c2126", linewidths=0.6)

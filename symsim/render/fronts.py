@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from symsim.render.style import label, plain_text, save, set_title, size, styled
+from symsim.render.style import label, literal_text, save, set_title, size, styled
 from symsim.search.pareto import FrontPoint
 
 
@@ -19,7 +19,7 @@ def save_front(fronts: Mapping[str, Sequence[FrontPoint]], title: str, file: str
         named: list[tuple[float, float, str]] = []
         for device, front in fronts.items():
             xs, ys = [p.per_user for p in front], [p.per_gpu for p in front]
-            (line,) = axes.step(xs, ys, where="post", marker=".", markersize=4, label=plain_text(device))
+            (line,) = axes.step(xs, ys, where="post", marker=".", markersize=4, label=literal_text(device))
             axes.scatter(xs, ys, s=8, color=line.get_color())
             named += [(front[i].per_user, front[i].per_gpu, _words(front[i], told)) for i in _notable(xs, ys)]
         axes.set_xlabel("tokens/s of a user (1/TPOT)")
@@ -38,7 +38,7 @@ def _telling(points: Sequence[FrontPoint]) -> list[str]:
 
 
 def _words(point: FrontPoint, told: Sequence[str]) -> str:
-    return plain_text(", ".join(f"{name} {point.labels[name]}" for name in told))
+    return literal_text(", ".join(f"{name} {point.labels[name]}" for name in told))
 
 
 def _notable(xs: Sequence[float], ys: Sequence[float]) -> list[int]:

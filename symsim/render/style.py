@@ -67,7 +67,7 @@ def save(figure: Any, file: str | Path, note: str = "") -> None:
 
     Raises SymsimError for an ending that is no format.
     """
-    check_ending(file)
+    check_picture(file)
     ending = Path(file).suffix.lstrip(".")
     about = {"metadata": {"Creator": note or "symsim", "CreationDate": None}} if ending == "pdf" else {}
     try:
@@ -77,7 +77,7 @@ def save(figure: Any, file: str | Path, note: str = "") -> None:
         importlib.import_module("matplotlib.pyplot").close(figure)
 
 
-def check_ending(file: str | Path) -> None:
+def check_picture(file: str | Path) -> None:
     """Raise SymsimError unless pictures can be drawn as the file's ending says, and its folder is there."""
     load_extra("matplotlib", "plot", "pictures need").use("Agg")
     ending = Path(file).suffix.lstrip(".")
@@ -97,7 +97,7 @@ def title_of(subject: str) -> str:
     path = Path(config)
     model = path.parent.name if path.name == "config.json" and path.parent.name else path.name.removesuffix(".json")
     told = [part.removesuffix(" cost model") for part in others if not part.startswith("tables ")]
-    return plain_text(f"{model} on {', '.join(told)}" if len(told) > 1 else ", ".join([model, *told]))
+    return literal_text(f"{model} on {', '.join(told)}" if len(told) > 1 else ", ".join([model, *told]))
 
 
 def told_apart(one: str, other: str) -> tuple[str, str, str]:
@@ -109,7 +109,7 @@ def told_apart(one: str, other: str) -> tuple[str, str, str]:
     return ", ".join(shared), own[0] or "A", own[1] or "B"
 
 
-def plain_text(text: str) -> str:
+def literal_text(text: str) -> str:
     """Text of a file in a picture: a dollar sign in it begins no formula, and a label that it begins is not hidden."""
     return f" {text}".replace("$", "\\$") if text.startswith("_") else text.replace("$", "\\$")
 

@@ -97,14 +97,14 @@ def refused_block(code: int, names: tuple[str, ...], place: tuple[int, ...], sli
 
 def formula_of(case: SweepCase, names: tuple[str, ...], limits: str) -> Hashable:
     """Equal for cases whose metrics and constraints are the same derivations with the same tables."""
-    costs = compiled(case)
+    costs = compiled_case(case)
     forms = [*map(costs.form, names), *(form_of(constraint, costs.forms) for constraint in parse_limits(limits))]
     return costs.context, tuple(costs.numbers.same.items()), tuple(form.applied for form in forms)
 
 
 def _met(cases: tuple[SweepCase, ...], constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:
     """Where a constraint holds; its bound may be an axis of its own."""
-    forms = [form_of(constraint, compiled(case).forms) for case in cases]
+    forms = [form_of(constraint, compiled_case(case).forms) for case in cases]
     own = (-1, *(1 for _ in axes))
     bound = np.array([float(bound_of(constraint.bound, form)) for form in forms]).reshape(own)
     name = constraint.bound.symbol
@@ -134,12 +134,12 @@ def _hosts(case: SweepCase, names: tuple[str, ...]) -> list[str]:
 
 
 def _contains(case: SweepCase, host: str, name: str) -> bool:
-    steps = compiled(case).form(host).applied.steps
-    return compiled(case).form(name).applied.result in steps
+    steps = compiled_case(case).form(host).applied.steps
+    return compiled_case(case).form(name).applied.result in steps
 
 
 @lru_cache(maxsize=4096)
-def compiled(case: SweepCase) -> Compiled:
+def compiled_case(case: SweepCase) -> Compiled:
     """Compiled once on every process that evaluates blocks of it."""
     words = (case.deployment, case.cost_model, case.tables)
     return compile_model(case.model, case.device, *words, fallback=case.fallback, graphs=case.graphs)
@@ -151,10 +151,12 @@ def _gridded(
 ) -> tuple[Gridded, Mapping[str, str]]:
     """A metric made ready, and metric -> output for it and those of `names` that it contains."""
     case = cases[0]
-    first = compiled(case)
+    first = compiled_case(case)
     inside = [name for name in names if name == host or _contains(case, host, name)]
     outputs = {name: first.form(name).derivation.result.symbol.name for name in (*inside, host)}
     also = [step for name, step in outputs.items() if name != host]
     if len(cases) > 1:
-        return gridded_together([compiled(case).form(host).for_inputs(axes) for case in cases], axes, also), outputs
+        return gridded_together(
+            [compiled_case(case).form(host).for_inputs(axes) for case in cases], axes, also
+        ), outputs
     return gridded(first.form(host).for_inputs(axes), axes, also, numba=case.numba), outputs

@@ -131,7 +131,7 @@ def candidate(of: Deployed, target: Target, refused: RefusedCandidate) -> Deploy
     replicas = max(math.ceil(load / most.load - 1e-9), 1 if target.gpus is None else math.ceil(target.gpus[0] / size))
     if replicas > room:
         served = f"{most.load * room:.4g} {_unit(target)}"
-        miss = Miss(ratio=replicas / room, sentence=f"{room} x {words(of.compiled.deployment)} serve {served}")
+        miss = Miss(ratio=replicas / room, sentence=f"{room} x {engine_words(of.compiled.deployment)} serve {served}")
         refused.add(f"{_unit(target)} are more than its replicas serve", miss)
         return None
     found = most.found if load == most.load * replicas else at_load(of, load / replicas)
@@ -152,7 +152,7 @@ def _misses(of: Deployed, target: Target) -> tuple[str, Miss | None]:
     alone = "one user alone" if target.rate is None else "hardly any load"
     over = f"{name} is {1000 * value:.3g} ms, {value / limit - 1:.1%} over {1000 * limit:.4g} ms"
     return f"{' and '.join(failed)} fails with {alone}", Miss(
-        ratio=value / limit, sentence=f"{words(of.compiled.deployment)}: with {alone} {over}"
+        ratio=value / limit, sentence=f"{engine_words(of.compiled.deployment)}: with {alone} {over}"
     )
 
 
@@ -161,10 +161,12 @@ def _too_large(of: Deployed) -> Miss:
     room = of.room
     short = room.sequence * of.layout.held - room.space
     over = f"one sequence and the weights need {short / 1e9:.3g} GB more than the {room.capacity / 1e9:.4g} GB of a GPU"
-    return Miss(no_room=True, ratio=1 + short / room.capacity, sentence=f"{words(of.compiled.deployment)}: {over}")
+    return Miss(
+        no_room=True, ratio=1 + short / room.capacity, sentence=f"{engine_words(of.compiled.deployment)}: {over}"
+    )
 
 
-def words(deployment: Deployment) -> str:
+def engine_words(deployment: Deployment) -> str:
     """`tp 4, pp 2`: what an engine is besides one GPU."""
     sizes = [(name, getattr(deployment, name)) for name in ("tp", "pp", "dcp", "dp", "ep", "moe_tp")]
     parts = [f"{name} {size}" for name, size in sizes if size not in (None, 1)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from symsim.search.candidates import DeploymentCandidate
 from symsim.search.largest_load import MOST, at_load
-from symsim.search.pareto import FrontPoint, best
+from symsim.search.pareto import FrontPoint, undominated
 from symsim.search.rows import words_of
 from symsim.serving.disaggregated import at_rates
 from symsim.serving.engines import Served
@@ -21,7 +21,7 @@ def front_of(candidates: Sequence[DeploymentCandidate]) -> list[FrontPoint]:
     """Points that no other beats, by falling tokens per second of a user, each with its deployment and users."""
     points = [point for one in candidates for point in _points(one)]
     rates = (np.array([getattr(point, name) for point in points]) for name in ("per_user", "per_gpu"))
-    return [points[i] for i in best(*rates)]
+    return [points[i] for i in undominated(*rates)]
 
 
 def _points(one: DeploymentCandidate) -> Iterator[FrontPoint]:

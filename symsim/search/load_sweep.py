@@ -15,7 +15,7 @@ from symsim.inputs.extras import load_extra
 from symsim.language.query import Constraint
 from symsim.paths import replacing
 from symsim.pipeline.compiled import Compiled
-from symsim.search.pareto import FrontPoint, best
+from symsim.search.pareto import FrontPoint, undominated
 from symsim.serving.points import LOADS, UNKNOWNS, failing, figures_at, metric_of
 
 _MOST = 20_000
@@ -52,7 +52,9 @@ class LoadSweep:
         rows = [row for row in self.feasible if row.values.get(users) and row.values.get(gpus)]
         rows = [row for row in rows if device is None or row.labels.get("device", device) == device]
         rates = [np.array([row.values[name] or np.nan for row in rows], dtype=float) for name in (users, gpus)]
-        return [FrontPoint(float(rates[0][i]), float(rates[1][i]), rows[i].labels) for i in best(rates[0], rates[1])]
+        return [
+            FrontPoint(float(rates[0][i]), float(rates[1][i]), rows[i].labels) for i in undominated(rates[0], rates[1])
+        ]
 
 
 def is_of_load(axes: Mapping[str, Any]) -> bool:

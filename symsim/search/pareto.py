@@ -44,7 +44,7 @@ class Front:
         per_user, per_gpu = (1 / block.values["tpot"]).ravel(), block.values["tgs_decode"].ravel()
         inside = self._beaten(per_user, per_gpu)
         per_user, per_gpu = np.where(inside, np.nan, per_user), np.where(inside, np.nan, per_gpu)
-        new = [FrontPoint(float(per_user[i]), float(per_gpu[i]), labels(i)) for i in best(per_user, per_gpu)]
+        new = [FrontPoint(float(per_user[i]), float(per_gpu[i]), labels(i)) for i in undominated(per_user, per_gpu)]
         self.points = _unbeaten([*self.points, *new])
 
     def _beaten(self, per_user: NDArray[np.float64], per_gpu: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -65,7 +65,9 @@ def pareto(swept: Any) -> tuple[FrontPoint, ...]:
     if missing:
         raise SymsimError(f"a Pareto front needs the metrics {' and '.join(NEEDS)}; {missing[0]} was not swept")
     per_user, per_gpu = 1 / swept["tpot"].values.ravel(), swept["tgs_decode"].values.ravel()
-    return tuple(FrontPoint(float(per_user[i]), float(per_gpu[i]), _labels(swept, i)) for i in best(per_user, per_gpu))
+    return tuple(
+        FrontPoint(float(per_user[i]), float(per_gpu[i]), _labels(swept, i)) for i in undominated(per_user, per_gpu)
+    )
 
 
 def _labels(swept: Any, at: int) -> Mapping[str, Any]:
@@ -80,14 +82,14 @@ def merged(fronts: Iterable[Front]) -> Front:
 
 
 def _unbeaten(points: list[FrontPoint]) -> list[FrontPoint]:
-    kept = best(np.array([p.per_user for p in points]), np.array([p.per_gpu for p in points]))
+    kept = undominated(np.array([p.per_user for p in points]), np.array([p.per_gpu for p in points]))
     return [points[i] for i in kept]
 
 
-def best(per_user: NDArray[np.float64], per_gpu: NDArray[np.float64]) -> list[int]:
+def undominated(per_user: NDArray[np.float64], per_gpu: NDArray[np.float64]) -> list[int]:
     """Positions that no other point beats, by falling tokens per user; of equal points the first.
 
-    >>> best(np.array([1.0, 2.0, 2.0, 3.0]), np.array([5.0, 4.0, 4.5, 1.0]))
+    >>> undominated(np.array([1.0, 2.0, 2.0, 3.0]), np.array([5.0, 4.0, 4.5, 1.0]))
     [3, 2, 0]
     """
     there = np.flatnonzero(~(np.isnan(per_user) | np.isnan(per_gpu)))

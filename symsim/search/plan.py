@@ -23,7 +23,7 @@ from symsim.inputs.device import load_device
 from symsim.inputs.space import resized
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
-from symsim.search.blocks import SweepCase, compiled, evaluate_blocks, formula_of
+from symsim.search.blocks import SweepCase, compiled_case, evaluate_blocks, formula_of
 from symsim.solve.limits import form_of
 
 SWEPT = ("tpot", "tgs_decode")
@@ -147,7 +147,7 @@ def plan_sweep(
 
 def stand_ins(plan: SweepPlan) -> tuple[str, ...]:
     """What is used in place of tables that do not answer by rows of their own, in any combination."""
-    made = (compiled(case) for i, case in enumerate(plan.cases) if i not in plan.refused)
+    made = (compiled_case(case) for i, case in enumerate(plan.cases) if i not in plan.refused)
     found = (sentence for costs in made for name in plan.metrics for sentence in costs.form(name).stand_ins)
     return tuple(dict.fromkeys(found))
 
@@ -178,7 +178,7 @@ def _compile_all(
         try:
             if isinstance(made, SymsimError):
                 raise made
-            costs[i] = compiled(cases[-1])
+            costs[i] = compiled_case(cases[-1])
         except SymsimError as error:
             refusals[i] = str(error)
     if not costs:

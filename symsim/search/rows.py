@@ -10,7 +10,7 @@ from typing import Any
 
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.model_names import checkpoint_id
-from symsim.search.candidates import DeploymentCandidate, of_ask, words
+from symsim.search.candidates import DeploymentCandidate, engine_words, of_ask
 from symsim.search.launch import launch_lines
 from symsim.search.one_more import one_more
 from symsim.search.target import Target
@@ -88,9 +88,9 @@ def words_of(one: DeploymentCandidate) -> str:
     """`tp 4`, or `3 x tp 2 + 1 x tp 8`: prefill, then decode."""
     pair = one.apart
     if pair is None:
-        return words(one.of.compiled.deployment)
+        return engine_words(one.of.compiled.deployment)
     sides = ((pair.x, pair.prefill), (pair.y, pair.decode))
-    return " + ".join(f"{count} x {words(side.compiled.deployment)}" for count, side in sides)
+    return " + ".join(f"{count} x {engine_words(side.compiled.deployment)}" for count, side in sides)
 
 
 def _sizes(deployment: Deployment) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def labels_at(plan: SweepPlan, block: SweepBlock, at: int) -> Mapping[str, Any]:
     return outer | {name: _plain(name, float(values[cut.start + i])) for (name, values), cut, i in cuts}
 
 
-def rows_of(plan: SweepPlan, block: SweepBlock) -> Iterator[dict[str, Any]]:
+def block_rows(plan: SweepPlan, block: SweepBlock) -> Iterator[dict[str, Any]]:
     """Every point of a block by itself: labels, metrics in SI units (None where masked), and the reason if masked."""
     columns = {name: values.ravel().tolist() for name, values in block.values.items()}
     for at, code in enumerate(block.codes.ravel().tolist()):

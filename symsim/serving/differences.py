@@ -126,7 +126,7 @@ def _sentences(names: tuple[str, str], a: Figures, b: Figures) -> Iterator[str]:
         )
 
 
-def crossings(
+def load_crossings(
     a: Callable[[float], Figures], b: Callable[[float], Figures], metric: str, grid: list[float]
 ) -> list[tuple[float, str]]:
     """(value, which one is the smaller from there on) where a metric of both changes places along a grid.

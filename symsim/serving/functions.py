@@ -74,11 +74,11 @@ SMALLEST = 1e-9
 """Where a root is looked for at the least: no time and no number of sequences of a form is below it."""
 
 
-def root(increasing: Callable[[float], float], name: str, near: float | None = None) -> float:
+def root_of(increasing: Callable[[float], float], name: str, near: float | None = None) -> float:
     """The smallest x with x = f(x) between two values that hold it; f increases and is concave or affine (or falls:
     then it is the only one). near: where it may be. Raises NoEquilibrium where f stays above x.
 
-    >>> round(root(lambda x: 1 + x / 2, "x"), 9)
+    >>> round(root_of(lambda x: 1 + x / 2, "x"), 9)
     2.0
     """
 
@@ -231,5 +231,5 @@ NUMERIC: Mapping[str, Callable[..., Any]] = {
     "normal": _normal,
     "lambert": lambert,
     "poisson": poisson,
-    "root": root,
+    "root": root_of,
 }

@@ -106,11 +106,11 @@ def _middle(low: float, high: float) -> float | None:
 def _borders(point: Callable[[float], Point], near: float, far: float, whole: bool) -> list[float]:
     """Where limits change between two values, the first value of each new piece."""
     found: list[float] = []
-    goal = limits_of(point(far))
-    while (here := limits_of(point(near))) != goal and len(found) < _MOST:
+    goal = binding_limits(point(far))
+    while (here := binding_limits(point(near))) != goal and len(found) < _MOST:
 
         def same(x: float, here: Label = here) -> bool:
-            return limits_of(point(x)) == here
+            return binding_limits(point(x)) == here
 
         between = whole_middle if whole else _middle
         near = last_holding(same, near, far, between)[1]
@@ -126,12 +126,12 @@ def _pieces(point: Callable[[float], Point], borders: list[float], variable: str
     for low, high in pairwise(dict.fromkeys(borders)):
         at = point(low)
         figures, after = at.figures, point(high)
-        why = after.figures.sentence or ", ".join(sorted({*limits_of(after)} - {*limits_of(at)}))
+        why = after.figures.sentence or ", ".join(sorted({*binding_limits(after)} - {*binding_limits(at)}))
         found.append(
             LoadPiece(
                 low=low,
                 high=high,
-                limits=limits_of(at),
+                limits=binding_limits(at),
                 ttft=figures.ttft["mean"],
                 tpot=figures.tpot,
                 per_gpu=figures.per_gpu,
@@ -142,7 +142,7 @@ def _pieces(point: Callable[[float], Point], borders: list[float], variable: str
     return found
 
 
-def limits_of(at: Point) -> Label:
+def binding_limits(at: Point) -> Label:
     """What limits: first whether anything is served, then the budget, places, and the resource of a mean iteration."""
     figures = at.figures
     if figures.sentence:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.draft_memory import draft_memory
-from symsim.serving.model_step import EngineLayout, values_of
+from symsim.serving.model_step import EngineLayout, step_values
 from symsim.serving.workload import Letters
 
 
@@ -68,7 +68,7 @@ def memory_of_stages(compiled: Compiled, context: float) -> list[dict[str, float
     apart = [f"_stage{number}" for number in compiled.decode.graph.stages]
     ends = [end for end in apart if f"cache_space{end}" in own] or [""]
     names = [f"{part}{end}" for part in _OF_A_STAGE for end in ends]
-    found = values_of(form, {"B": 1.0, "S": context - 1, "O": 1.0}, ("activations", *names))
+    found = step_values(form, {"B": 1.0, "S": context - 1, "O": 1.0}, ("activations", *names))
     shared = {name: value for name, value in found.items() if name == "activations"}
     return [{**shared, **{part: found[f"{part}{end}"] for part in _OF_A_STAGE}} for end in ends]
 

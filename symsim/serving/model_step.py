@@ -31,7 +31,7 @@ def function_of(form: ClosedForm) -> Callable[..., float]:
     return at
 
 
-def values_of(form: ClosedForm, at: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+def step_values(form: ClosedForm, at: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
     """Those of these named steps that a closed form has, at a point."""
     own = {step.symbol.name for step in form.derivation.steps}
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)

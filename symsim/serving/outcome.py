@@ -12,7 +12,7 @@ from typing import Any
 from symsim.serving.form_text import Band
 from symsim.serving.forms import ServingForm, form
 from symsim.serving.functions import STEP_TIME, NoEquilibrium
-from symsim.serving.program import OutsideValidity, StepFunction, compiled
+from symsim.serving.program import OutsideValidity, StepFunction, compiled_form
 
 
 class FormStatus(Enum):
@@ -66,7 +66,7 @@ def applied(
     if STEP_TIME in found.params:
         given[STEP_TIME] = time
     try:
-        worked = compiled(found)(near=near, **given)
+        worked = compiled_form(found)(near=near, **given)
     except OutsideValidity as refused:
         sentence = refused.sentence.format_map({name: f"{value:.4g}" for name, value in refused.values.items()})
         return Outcome(form=found, status=FormStatus.UNSTABLE, values={}, sentence=sentence)

@@ -27,7 +27,7 @@ class OutsideValidity(Exception):
 
 
 @cache
-def compiled(form: ServingForm) -> Callable[..., dict[str, float]]:
+def compiled_form(form: ServingForm) -> Callable[..., dict[str, float]]:
     """The form as a function of its parameters by keyword: name -> value of every step. near: name -> where its root
     may be.
 

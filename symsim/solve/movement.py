@@ -18,7 +18,7 @@ from symsim.tables.lookup import bind
 from symsim.tables.table import scaling
 
 
-def numeric(limit: Limit, variable: str) -> Expr:
+def with_numbers(limit: Limit, variable: str) -> Expr:
     """The metric with every symbol but the variable put in, tables left as they are."""
     numbers = {s: v for s, v in limit.form.bound.symbols().items() if s.name != variable and s.name not in limit.fixed}
     for name, value in limit.fixed.items():
@@ -93,4 +93,4 @@ def direction_of(limit: Limit, variable: str) -> int | None:
     """The certified direction of a limit's metric, None without one; 0 where it does not depend on the variable."""
     if variable not in limit.form.symbols and variable != limit.bound_name:
         return 0
-    return moves(numeric(limit, variable), limit, variable)
+    return moves(with_numbers(limit, variable), limit, variable)

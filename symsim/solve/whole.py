@@ -21,7 +21,7 @@ from symsim.solve.answer import Answer, Ranges, infeasible, solved, unbounded
 from symsim.solve.bisection import gallop, last_holding, whole_middle
 from symsim.solve.lengths import looked_at
 from symsim.solve.limits import Limit, room_at, tightest
-from symsim.solve.movement import counted, moves, numeric, settled
+from symsim.solve.movement import counted, moves, settled, with_numbers
 
 _LARGEST = 2**50
 """Whole numbers are looked for up to here; beyond, floats would soon skip some."""
@@ -86,7 +86,7 @@ def _course(limits: list[Limit], variable: str) -> Course:
         if variable not in limit.form.symbols and variable != limit.bound_name:
             moving.append((limit, 0))
             continue
-        expr = numeric(limit, variable)
+        expr = with_numbers(limit, variable)
         wall = max(wall, settled(expr, limit, variable), looked_at(limit, variable))
         tokens = max(tokens, counted(expr, variable))
         move = moves(expr, limit, variable)

@@ -25,7 +25,7 @@ from symsim.notation.layout import laid_out
 from symsim.pipeline.compiled import Compiled
 from symsim.verification.differences import Difference, Ground
 from symsim.verification.latex_cases import RowRanges, whole_rows
-from symsim.verification.read_text import ReadText, read_text
+from symsim.verification.read_text import ReadText, read_equations
 from symsim.verification.row_check import ranges_of, wrong_rows
 from symsim.verification.step_check import Judge
 
@@ -127,7 +127,7 @@ def _verdict(
     _refuse_chunks(form, path, at)
     values = form.values({name: int(value) for name, value in at.items()})
     judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
-    read = read_text(text, path, compiled, form, define)
+    read = read_equations(text, path, compiled, form, define)
     ranges = ranges_of(form, values, read.literals)
     checked = [step for step, _ in read.equations]
     if not checked:

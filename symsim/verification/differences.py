@@ -15,7 +15,7 @@ from symsim.algebra.normal_form import (
     Sum,
     Term,
     alike,
-    expression,
+    expression_of,
     matched,
     normal,
     same_coefficient,
@@ -118,15 +118,15 @@ class Ground:
 _WORDS = {"missing term": 2, "missing arm": 2, "wrong coefficient": 2, "wrong term": 3, "extra term": 4, "extra arm": 4}
 
 
-def words(found: Sequence[Difference]) -> int:
+def words_needed(found: Sequence[Difference]) -> int:
     """How much there is to say: what is missing is said more simply than what is missing and too many."""
     return sum(_WORDS.get(one.kind, 4) for one in found)
 
 
-def length(found: Sequence[Difference], step: Step) -> tuple[int, int, int]:
+def effort(found: Sequence[Difference], step: Step) -> tuple[int, int, int]:
     """The same, then how many are told about a step within the compared one, then how long the formulas are."""
     inner = sum(one.step != step.symbol.name for one in found)
-    return words(found), inner, sum(len(f"{one.yours}{one.derived}") for one in found)
+    return words_needed(found), inner, sum(len(f"{one.yours}{one.derived}") for one in found)
 
 
 def inlined(expr: Expr, steps: Mapping[Symbol, Step]) -> Expr:
@@ -159,7 +159,7 @@ class DifferenceReport:
                 found += self.pair(best, one)
             else:
                 found.append(self.missing(one))
-        found += [self.extra("extra term", expression(term)) for term in more]
+        found += [self.extra("extra term", expression_of(term)) for term in more]
         return list(dict.fromkeys(found))  # what multiplies out into several terms is named once
 
     def _lost_arms(self, more: list[Term], one: Derived) -> tuple[list[Term], list[Expr]] | None:
@@ -169,7 +169,9 @@ class DifferenceReport:
             same, _, unmatched = matched(tuple(more), arm)
             if not unmatched and len(same) == len(arm):
                 outer = one.origins[0].outer if len(one.origins) == 1 else sympy.S.One
-                others = [expression(normal(expression(other) / outer)) for other in arms or () if other is not arm]
+                others = [
+                    expression_of(normal(expression_of(other) / outer)) for other in arms or () if other is not arm
+                ]
                 return [mine for mine, _ in same], others
         return None
 
@@ -178,7 +180,7 @@ class DifferenceReport:
         origin = derived.origins[0]
         step = origin.step if len(derived.origins) == 1 else self.step
         part, outer = (
-            (origin.part, origin.outer) if len(derived.origins) == 1 else (expression(derived.term), sympy.S.One)
+            (origin.part, origin.outer) if len(derived.origins) == 1 else (expression_of(derived.term), sympy.S.One)
         )
         mine, theirs = times((yours,), 1 / outer), times((derived.term,), 1 / outer)
         if len(mine) == 1 and len(theirs) == 1:
@@ -189,7 +191,7 @@ class DifferenceReport:
             if ratio is not None:
                 words = self.text(ratio * part), self.text(part)
                 return [self.of("wrong coefficient", step, *words, part)]
-        words = self.text(expression(mine)), self.text(part)
+        words = self.text(expression_of(mine)), self.text(part)
         return [self.of("wrong term", step, *words, part)]
 
     def arms(self, step: Step, yours: tuple[Sum, ...], derived: tuple[Sum, ...]) -> list[Difference]:
@@ -204,31 +206,31 @@ class DifferenceReport:
                 rest.remove(same)
         found: list[Difference] = []
         for arm in rest:
-            target = expression(arm)
+            target = expression_of(arm)
             best = max(more, key=lambda other, arm=arm: _kinship_of_sums(other, arm), default=None)
             if best is None or (len(rest) != len(more) and _kinship_of_sums(best, arm) < _KIN):
                 found.append(self.of("missing arm", step, None, self.text(target), target))
                 continue
             more.remove(best)
             found += self.inside(step, best, arm)
-        found += [self.extra("extra arm", expression(arm)) for arm in more]
+        found += [self.extra("extra arm", expression_of(arm)) for arm in more]
         return found
 
     def inside(self, step: Step, yours: Sum, derived: Sum) -> list[Difference]:
         """Two arms that correspond: a multiple as a whole, or terms within their sums."""
         if len(yours) > 1 and _are_multiples(yours, derived):
-            whole = expression(derived)
-            return [self.of("wrong coefficient", step, self.text(expression(yours)), self.text(whole), whole)]
+            whole = expression_of(derived)
+            return [self.of("wrong coefficient", step, self.text(expression_of(yours)), self.text(whole), whole)]
         _, more, less = matched(yours, derived)
         here = DifferenceReport(self.ground, step, self.line)
-        return here.differences(more, [Derived(t, (Origin(step, expression(t), sympy.S.One),)) for t in less])
+        return here.differences(more, [Derived(t, (Origin(step, expression_of(t), sympy.S.One),)) for t in less])
 
     def missing(self, one: Derived) -> Difference:
         """A term that is not there, as it stands in its own step."""
         if len(one.origins) == 1:
             (origin,) = one.origins
             return self.of("missing term", origin.step, None, self.text(origin.part), origin.part)
-        whole = expression(one.term)
+        whole = expression_of(one.term)
         return self.of("missing term", self.step, None, self.text(whole), whole)
 
     def extra(self, kind: str, expr: Expr) -> Difference:

@@ -21,7 +21,7 @@ from symsim.pipeline.counts import params
 from symsim.verification.latex_numbers import Literal, check_power
 from symsim.verification.latex_passages import Passage, passages
 from symsim.verification.latex_reader import Equation, Reader, normal_name
-from symsim.verification.spellings import Names, counted, names_of
+from symsim.verification.spellings import Names, kinds_of_count, names_of
 from symsim.verification.step_check import Stated
 
 _PEAK = symbol("peak_w")
@@ -65,8 +65,8 @@ class _Vocabulary:
             return self.own[name]
         if name in self.defined:
             return self.defined[name]
-        if self.names.find(written) is None and name in counted():
-            return self._counted(written, counted()[name])
+        if self.names.find(written) is None and name in kinds_of_count():
+            return self._counted(written, kinds_of_count()[name])
         return self.names.resolve(written, span)
 
     def _counted(self, written: str, which: str) -> Expr:
@@ -94,7 +94,7 @@ class _Vocabulary:
         return total / count if held == count else None
 
 
-def read_text(text: str, path: str, compiled: Compiled, form: ClosedForm, define: Mapping[str, str]) -> ReadText:
+def read_equations(text: str, path: str, compiled: Compiled, form: ClosedForm, define: Mapping[str, str]) -> ReadText:
     """Every equation of a text, with the steps that only the text has put in. define: further names -> LaTeX.
 
     Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
@@ -112,7 +112,7 @@ def read_text(text: str, path: str, compiled: Compiled, form: ClosedForm, define
     return _sorted_out(reader, list(zip(found, lefts, strict=True)), words)
 
 
-def metric_of(text: str, compiled: Compiled, path: str) -> str:
+def metric_in(text: str, compiled: Compiled, path: str) -> str:
     """The first metric whose steps a text's left sides are; time per output token where it names none."""
     reader = Reader(path, text, lambda written, span: None)
     lefts = [name for passage in passages(text) if (name := reader.left(passage)[0]) is not None]

@@ -101,7 +101,7 @@ def synonyms() -> Mapping[str, tuple[str, ...]]:
 
 
 @cache
-def counted() -> Mapping[str, str]:
+def kinds_of_count() -> Mapping[str, str]:
     """grammar/synonyms.toml: a name in normal form -> which count of the parameters it is."""
     rows: Mapping[str, list[str]] = _table()[_COUNTED]
     return {normal_name(name): which for which, written in rows.items() for name in written}

@@ -17,8 +17,8 @@ from symsim.algebra.normal_form import (
     Term,
     alike,
     deviation,
-    exact,
-    expression,
+    expression_of,
+    is_exact,
     matched,
     normal,
     occurrences,
@@ -34,9 +34,9 @@ from symsim.verification.differences import (
     DifferenceReport,
     Ground,
     Origin,
+    effort,
     inlined,
-    length,
-    words,
+    words_needed,
 )
 from symsim.verification.latex_numbers import Literal
 from symsim.verification.latex_reader import Equation
@@ -80,7 +80,7 @@ class Judge:
             found = self._plainest(step, yours, named, found, line)
         if not found:
             found = self._checked(step, side, literals, named, line)
-        return found, [] if exact(yours) else [self._deviation(step, yours, named)]
+        return found, [] if is_exact(yours) else [self._deviation(step, yours, named)]
 
     @staticmethod
     def _rounded_in_powers(side: Expr, literals: Mapping[Symbol, Literal]) -> list[Fraction]:
@@ -120,11 +120,11 @@ class Judge:
         derived = self.derived(step, named)
         _, more, less = matched(yours, tuple(one.term for one in derived))
         more, less = self._mixed(more, less)
-        if (not more and not less) or (exact(yours) and _vanishes((*more, *_negative(less)))):
+        if (not more and not less) or (is_exact(yours) and _vanishes((*more, *_negative(less)))):
             return []
         report = DifferenceReport(self.ground, step, line)
         found = report.differences(more, [one for one in derived if one.term in less])
-        return found or [self._other_value(report, expression(yours))]
+        return found or [self._other_value(report, expression_of(yours))]
 
     def _plainest(
         self, step: Step, yours: Sum, named: frozenset[Symbol], found: list[Difference], line: int
@@ -137,15 +137,15 @@ class Judge:
         sizes = self._of_kinds("architecture", "deployment", "precision")
         for more in (hardware | sizes, hardware, sizes):
             other = self.differences(step, yours, named | more, line)
-            if words(other) <= words(found):
+            if words_needed(other) <= words_needed(found):
                 found, named = other, named | more
                 break
         steps = {s.symbol: s for s in self.form.derivation.steps}
         candidates = [s for s in _below(step, steps) if s not in named]
         while candidates:
             tried = [(self.differences(step, yours, named | {s}, line), s) for s in candidates]
-            other, kept = min(tried, key=lambda pair: length(pair[0], step))
-            if length(other, step) >= length(found, step):
+            other, kept = min(tried, key=lambda pair: effort(pair[0], step))
+            if effort(other, step) >= effort(found, step):
                 break
             found, named = other, named | {kept}
             candidates = [s for s in candidates if s != kept]
@@ -194,7 +194,7 @@ class Judge:
         """
         known = self.form.bound.symbols()
         taken: dict[Symbol, Digits] = {}
-        bare = expression(replace(term, coefficient=Fraction(1), slack=Fraction(0)), taken)
+        bare = expression_of(replace(term, coefficient=Fraction(1), slack=Fraction(0)), taken)
         filled = substitute(bare, known)
         if filled.has(sympy.zoo, sympy.nan):
             return (term,)
@@ -216,7 +216,7 @@ class Judge:
             if agree(side, substitute(theirs, replaced), literals, known):
                 return []
             side = substitute(side, known)
-        return [self._other_value(DifferenceReport(self.ground, step, line), expression(normal(side, literals)))]
+        return [self._other_value(DifferenceReport(self.ground, step, line), expression_of(normal(side, literals)))]
 
     def _other_value(self, report: DifferenceReport, yours: Expr) -> Difference:
         derived = report.step.expr
@@ -233,8 +233,8 @@ class Judge:
         right = known[stated.symbol]
         sides = [normal(substitute(side, known), literals) for side in stated.equation.sides]
         wrong = [side for side in sides if not alike(side, normal(right))]
-        hidden = [deviation(side, normal(right)) for side in sides if side not in wrong and not exact(side)]
-        return [self._wrong_value(stated, expression(side), right) for side in wrong], hidden
+        hidden = [deviation(side, normal(right)) for side in sides if side not in wrong and not is_exact(side)]
+        return [self._wrong_value(stated, expression_of(side), right) for side in wrong], hidden
 
     def _wrong_value(self, stated: Stated, yours: Expr, derived: Expr) -> Difference:
         name = stated.symbol.name

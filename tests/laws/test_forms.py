@@ -11,7 +11,7 @@ from sympy import Rational
 
 from symsim.calibration.kernels import evaluated
 from symsim.calibration.measured import KERNEL_FORMS, device_numbers, size_arguments
-from symsim.cost.forms import forms, named_form, numeric
+from symsim.cost.forms import array_form, forms, named_form
 from symsim.language.symbolic import expression
 from symsim.tables.coefficients import Coefficients, coefficients_of
 
@@ -69,7 +69,7 @@ def test_the_ideal_coefficients_are_the_roofline(name: str, data: st.DataObject)
 def test_seconds_are_the_only_unit_of_the_result(name: str) -> None:
     """Rates per millisecond and coefficients in milliseconds give milliseconds: no second hides in a number."""
     form = named_form(name)
-    function, arguments = numeric(name)
+    function, arguments = array_form(name)
     start = {row.name: float(row.start) for row in form.text.coefficients}
     sizes = next(size_arguments(op, point) for op, point in POINT.items() if name in KERNEL_FORMS[op])
     device = {"peak": 1e15, "hbm_bandwidth": 3e12, "nvlink_bandwidth": 4e11, "sm_count": 132, "l2": 5e7}
@@ -108,7 +108,7 @@ def test_no_kernel_is_faster_than_its_roofline(op: str) -> None:
             for name, row in named_form(one.form).coefficients.items()
         }
         numbers = device_numbers(one.device, one.dtype, one.kv_dtype or None, one.phase or None)
-        function, arguments = numeric(one.form)
+        function, arguments = array_form(one.form)
         sizes = size_arguments(op, POINT[op])
         names = ideal.keys() - named_form(one.form).constants().keys()
         known = {**numbers, **sizes, **{name: ideal[name] for name in names}}

@@ -10,7 +10,7 @@ from symsim.inputs.deployment import Deployment
 from symsim.inputs.space import engine_sizes, engines_of
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
-from symsim.search.candidates import words
+from symsim.search.candidates import engine_words
 from symsim.serving.ask import asked
 from symsim.serving.prediction import Figures, predicted
 
@@ -36,7 +36,7 @@ def every_point() -> tuple[tuple[Figures, int, str], ...]:
         replicas = GPUS // compiled.deployment.world_size
         for users in range(1, MOST + 1):
             ask = asked(**REQUESTS, concurrency=users, max_running=MOST)
-            found.append((predicted(compiled, ask, sure=False), users * replicas, words(compiled.deployment)))
+            found.append((predicted(compiled, ask, sure=False), users * replicas, engine_words(compiled.deployment)))
     return tuple(found)
 
 
@@ -53,7 +53,7 @@ def test_the_best_of_every_engine_and_number_of_users_is_found(ttft: float, tpot
 def test_the_fewest_gpus_serve_the_users_and_one_engine_less_does_not() -> None:
     found = symsim.recommend(MODEL, DEVICE, **REQUESTS, tpot="8ms", users=100, mode="aggregated")
     row = found.rows[0]
-    one = next(symsim.Costs(compiled) for compiled in every_engine() if words(compiled.deployment) == row.words)
+    one = next(symsim.Costs(compiled) for compiled in every_engine() if engine_words(compiled.deployment) == row.words)
     enough = one.predict(**REQUESTS, concurrency=100 / row.replicas).figures.tpot
     short = one.predict(**REQUESTS, concurrency=100 / (row.replicas - 1)).figures.tpot
     assert enough is not None

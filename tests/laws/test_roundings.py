@@ -4,7 +4,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symsim.algebra.normal_form import expression, normal
+from symsim.algebra.normal_form import expression_of, normal
 
 LENGTH = sympy.Symbol("O", integer=True, positive=True)
 
@@ -13,7 +13,7 @@ LENGTH = sympy.Symbol("O", integer=True, positive=True)
 def test_a_rounding_keeps_its_value(slope: int, start: int, below: int, up: bool, at: int) -> None:
     rounding = sympy.ceiling if up else sympy.floor
     whole = rounding((slope * LENGTH + start) / sympy.Integer(below))
-    assert expression(normal(whole)).subs(LENGTH, at) == rounding(sympy.Rational(slope * at + start, below))
+    assert expression_of(normal(whole)).subs(LENGTH, at) == rounding(sympy.Rational(slope * at + start, below))
 
 
 @given(st.integers(-9, 9), st.integers(-9, 9))

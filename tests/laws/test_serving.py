@@ -15,7 +15,7 @@ from symsim.serving.functions import INDICES, mean
 from symsim.serving.lengths import Length
 from symsim.serving.outcome import applied
 from symsim.serving.pool import Pool, prefill_pool
-from symsim.serving.program import compiled
+from symsim.serving.program import compiled_form
 from symsim.serving.step_time import StepTime
 from symsim.serving.workload import Workload, accepted
 from tests.profiles import drawn
@@ -214,7 +214,7 @@ def test_every_form_compiles_from_its_parameters_alone() -> None:
         for line in found.body:
             expr = line.condition if isinstance(line, Check) else line.expr
             assert {s.name for s in expr.free_symbols} <= known, found.place
-        compiled(found)
+        compiled_form(found)
 
 
 @EXAMPLES

@@ -10,7 +10,7 @@ import symsim
 from symsim.calibration import kernel_seconds
 from symsim.calibration.fitting import fit_form, group_quantiles
 from symsim.calibration.measured import device_numbers, skewed_loads
-from symsim.cost.forms import named_form, numeric
+from symsim.cost.forms import array_form, named_form
 from symsim.errors import DataError, GraphSyntaxError, UndefinedName
 from symsim.inputs.engine import load_engine, with_times
 from symsim.language.form_text import parse_kernel_forms
@@ -58,7 +58,7 @@ def test_a_fit_finds_the_coefficients_that_made_the_times() -> None:
         "k": 768.0 * (1 + shape // 6) ** 2,
     }
     truth = {"t0": 2.5e-6, "ec": 0.75, "em": 0.85, "p": 2.2, "h": 3e4, "hk": 90.0, "t1": 6e-6, "k1": 2500.0}
-    function, arguments = numeric("gemm")
+    function, arguments = array_form("gemm")
     known = {**numbers, **columns, **truth}
     seconds = function(*(known[name] for name in arguments)) * np.exp(draw.normal(0, 0.02, 500))
     fit = fit_form("gemm", columns, numbers, seconds, shape)

@@ -16,7 +16,7 @@ from symsim.errors import BadUnit, ConfigError, DataError, SymsimError
 from symsim.inputs.config import load_config
 from symsim.inputs.device import load_device
 from symsim.paths import HARDWARE
-from symsim.quantization.patterns import check_expression, names
+from symsim.quantization.patterns import check_expression, names_module
 from symsim.quantization.reader import keys_beside, read_quantization
 
 GIANTS = ["1e999999999", "1e-99999999", "1e400", "9" * 5000, f"0.{1:05000}", "1e" + "9" * 5000, "1e61", "1e-61"]
@@ -104,7 +104,7 @@ CATASTROPHIC = ["^(([a-z_.0-9])+)+$!", "(a|aa)+$", "(.*)*!", ".*" * 30 + "!", "(
 @pytest.mark.parametrize("expression", CATASTROPHIC)
 def test_patterns_take_linear_time(expression: str) -> None:
     started = time.process_time()
-    assert not names("regex", expression, "model.layers.3." + "a" * 200)
+    assert not names_module("regex", expression, "model.layers.3." + "a" * 200)
     assert time.process_time() - started < 1
 
 
@@ -120,8 +120,8 @@ def test_patterns_take_linear_time(expression: str) -> None:
 )
 def test_patterns_of_checkpoints_mean_what_they_meant(expression: str, named: str, others: str) -> None:
     for module in (named, others):
-        assert names("equal or re:", f"re:{expression}", module) == bool(re.match(expression, module))
-    assert names("equal or re:", f"re:{expression}", named)
+        assert names_module("equal or re:", f"re:{expression}", module) == bool(re.match(expression, module))
+    assert names_module("equal or re:", f"re:{expression}", named)
 
 
 @pytest.mark.parametrize("expression", ["(", r"(?<=a)b", r"(a)\1", "((a{1000}){1000}){1000}"])

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+from collections import Counter
 
 from tests.package_ranks import PACKAGE, RANK, arrows, modules, room
 
@@ -34,3 +35,24 @@ def test_functions_fit_a_screen() -> None:
     }
     assert not [name for name, lines in lengths.items() if lines > 45]
     assert sum(lines > 30 for lines in lengths.values()) < len(lengths) / 40
+
+
+def test_no_public_name_is_defined_in_two_modules() -> None:
+    """Every command has an `add`, and every program a `main`."""
+    modules_of = Counter(
+        name
+        for file in PACKAGE.rglob("*.py")
+        for name in {name for node in ast.parse(file.read_text(encoding="utf-8")).body for name in _defined(node)}
+        if not name.startswith("_")
+    )
+    assert [name for name, count in modules_of.items() if count > 1 and name not in ("add", "main")] == []
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+        case _:
+            return []
