@@ -88,10 +88,17 @@ class _Forms(Arithmetic):  # pyright: ignore  (lark types the decorator, not the
             meaning=str(meaning)[1:-1],
         )
 
-    def constant(self, name: Token, number: Token, ideal: Fraction | None, meaning: Token) -> Coefficient:
+    def constant(
+        self, name: Token, number: Token, unit: Token | None, ideal: Fraction | None, meaning: Token
+    ) -> Coefficient:
         known = Fraction(str(number))
         return Coefficient(
-            name=str(name), unit="1", ideal=ideal, start=known, within=(known, known), meaning=str(meaning)[1:-1]
+            name=str(name),
+            unit="1" if unit is None else str(unit)[1:-1],
+            ideal=ideal,
+            start=known,
+            within=(known, known),
+            meaning=str(meaning)[1:-1],
         )
 
     def form(self, name: Token, sizes: tuple[str, ...], meaning: Token | None, *rows: Any) -> KernelFormText:
