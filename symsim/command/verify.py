@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.api.questions import verify
 from symsim.command.flags import add_json, write_json
@@ -118,11 +119,21 @@ def _said(command: str, path: str) -> dict[str, Any]:
     return words
 
 
+def _apart(mine: float, own: float) -> str:
+    if not own or mine == own:
+        return ""
+    return f": {100 * abs(mine / own - 1):.3g} % {'more' if mine > own else 'less'}"
+
+
 def _sentences(found: Verdict) -> str:
     count = len(found.steps)
     checked = f"{count} equation{'s' if count > 1 else ''} compared"
     lines = [f"{found.metric}: {'equal' if found.equal else 'differs'} ({checked}), of {found.subject}"]
     lines += [f"  {one.sentence()}" for one in found.differences]
+    for step, (mine, own) in found.values.items():
+        unit = next(one.unit for one in found.steps if one.symbol.name == step)
+        yours, derived = (format_quantity(value, unit, 6) for value in (mine, own))
+        lines.append(f"  {step} at the point: yours is {yours}, derived {derived}{_apart(mine, own)}")
     if found.deviation:
         lines.append(f"  rounded numbers agree within {100 * found.deviation:.2g} %")
     elif found.rounded and found.equal:

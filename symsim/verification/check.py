@@ -10,7 +10,7 @@ writing the same.  Formulas found equal are then evaluated at random points, tab
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
@@ -18,12 +18,13 @@ from typing import Any
 from sympy import Expr, Symbol
 
 from symsim.algebra.shown import html_table, one_line
+from symsim.algebra.symbols import step_symbol, substitute, symbol
 from symsim.cost.derivation import Step
 from symsim.errors import Span, SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.notation.layout import laid_out
 from symsim.pipeline.compiled import Compiled
-from symsim.verification.differences import Difference, Ground
+from symsim.verification.differences import Difference, Ground, inlined
 from symsim.verification.latex_cases import RowRanges, whole_rows
 from symsim.verification.read_text import ReadText, read_equations
 from symsim.verification.row_check import ranges_of, wrong_rows
@@ -37,7 +38,8 @@ class Verdict:
     deviation: the largest relative difference of a number that its printed digits leave open, None where all numbers
     are exact; steps: those that were compared; taken:
     names of steps that the text uses but does not define; passed_over: symbols that are the reader's to choose (the
-    workload) and are given a value; counted: names that were taken as a number of the model -> which, in words.
+    workload) and are given a value; values: step that differs -> its number at the point as written, and as derived;
+    counted: names that were taken as a number of the model -> which, in words.
     """
 
     metric: str
@@ -48,6 +50,7 @@ class Verdict:
     taken: tuple[str, ...]
     passed_over: tuple[str, ...]
     differences: tuple[Difference, ...]
+    values: Mapping[str, tuple[float, float]]
     counted: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __repr__(self) -> str:
@@ -73,6 +76,7 @@ class Verdict:
         plain = {name: getattr(self, name) for name in fields}
         differences = [asdict(one) | {"sentence": one.sentence()} for one in self.differences]
         checked = [step.symbol.name for step in self.steps]
+        plain["values"] = {step: {"yours": mine, "derived": own} for step, (mine, own) in self.values.items()}
         return {"equal": self.equal, **plain, "checked": checked, "differences": differences}
 
 
@@ -99,6 +103,30 @@ def verify_text(
         raise SymsimError(message) from None
 
 
+def _with_cache(form: ClosedForm) -> ClosedForm:
+    """A memory with the cache of all its sequences as a step of its own, which papers give alone."""
+    one = next((step for step in form.derivation.steps if step.symbol.name == "cache_per_sequence"), None)
+    if one is None or symbol("B") not in form.derivation.free():
+        return form
+    latex, meaning = "M_{\\mathrm{cache}}", "KV cache of all sequences"
+    cache = Step(step_symbol("cache"), symbol("B") * one.symbol, one.unit, meaning, latex)
+    *before, result = form.applied.steps
+    whole = replace(result, expr=substitute(result.expr, {cache.expr: cache.symbol}))
+    return form.keeping(form.applied.keeping((*before, cache, whole)))
+
+
+def _weights_counted(form: ClosedForm) -> ClosedForm:
+    """A memory with its weights as one number, as a text has them that counts the parameters."""
+    steps = {step.symbol: step for step in form.applied.steps}
+    numbers = form.bound.symbols()
+
+    def counted(step: Step) -> Step:
+        whole = substitute(inlined(step.expr, steps), numbers) if step.symbol.name == "weights" else step.expr
+        return replace(step, expr=whole)
+
+    return form.changed(lambda derivation: derivation.keeping(tuple(map(counted, derivation.steps))))
+
+
 def _refuse_chunks(form: ClosedForm, path: str, at: Mapping[str, float]) -> None:
     if form.chunk_count(at) > 1:
         raise SymsimError(
@@ -123,11 +151,12 @@ def _verdict(
     text: str, compiled: Compiled, metric: str, path: str,
     given: Collection[Step], define: Mapping[str, str], at: Mapping[str, float],
 ) -> Verdict:  # fmt: skip
-    form = compiled.with_one_peak(metric)
+    form = _with_cache(compiled.with_one_peak(metric))
     _refuse_chunks(form, path, at)
     values = form.values({name: int(value) for name, value in at.items()})
-    judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
     read = read_equations(text, path, compiled, form, define)
+    form = _weights_counted(form) if read.counted else form
+    judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
     ranges = ranges_of(form, values, read.literals)
     checked = [step for step, _ in read.equations]
     if not checked:
@@ -136,6 +165,7 @@ def _verdict(
     named: set[Symbol] = set()
     differences: list[Difference] = []
     deviations: list[Fraction] = []
+    numbers: dict[str, tuple[float, float]] = {}
     for stated in read.stated:
         wrong, hidden = judge.wrong_values(stated, read.literals)
         differences += wrong
@@ -146,6 +176,8 @@ def _verdict(
             differences += wrong
             deviations += hidden
             named |= symbols
+            if wrong and (pair := judge.both_values(step, side, read.literals)) is not None:
+                numbers[step.symbol.name] = pair
     apart = (*checked, *given)
     left = [step for step in form.derivation.steps if step.symbol in named and step not in apart]
     if len(dict.fromkeys(step.symbol for step in checked)) > 1:
@@ -161,6 +193,7 @@ def _verdict(
         taken=tuple(step.symbol.name for step in left),
         passed_over=tuple(chosen),
         differences=tuple(differences),
+        values=numbers,
         counted=read.counted,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import sympy
@@ -36,8 +37,9 @@ from symsim.notation.text import expression_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that is otherwise. kind: missing term, extra term, missing arm, extra arm, wrong coefficient,
-    wrong term, wrong row (of regimes), missing step, other value or wrong value (of a symbol, which then is `step`).
+    """One thing that is otherwise. kind: missing term, extra term, missing arm, extra arm, missing rounding, wrong
+    coefficient, wrong term, wrong row (of regimes), missing step, other value or wrong value (of a symbol, which then
+    is `step`).
 
     yours, derived: text; latex: of what should stand there (or should not).
     value: of what stands in `derived` (of an extra term: in `yours`) at the workload point, in `unit`; source: its
@@ -90,10 +92,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A derived term with where it is from; several where equal terms were taken together."""
+    """A derived term with where it is from; several where equal terms were taken together. shares: what each origin
+    adds to its coefficient."""
 
     term: Term
     origins: tuple[Origin, ...]
+    shares: tuple[Fraction, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +181,18 @@ class DifferenceReport:
 
     def pair(self, yours: Term, derived: Derived) -> list[Difference]:
         """Two terms that correspond: another coefficient, other arms of a maximum, or another factor."""
+        if (lost := _lost_origins(yours, derived)) is not None:
+            return [self.missing(Derived(derived.term, (origin,), ())) for origin in lost]
         origin = derived.origins[0]
         step = origin.step if len(derived.origins) == 1 else self.step
         part, outer = (
             (origin.part, origin.outer) if len(derived.origins) == 1 else (expression_of(derived.term), sympy.S.One)
         )
         mine, theirs = times((yours,), 1 / outer), times((derived.term,), 1 / outer)
+        if (
+            expression_of(mine).free_symbols - expression_of(yours).free_symbols
+        ):  # what stands before the step is not in yours
+            step, part, mine, theirs = self.step, expression_of(derived.term), (yours,), (derived.term,)
         if len(mine) == 1 and len(theirs) == 1:
             arms = _arms_of_both(mine[0], theirs[0])
             ratio = _ratio(mine[0], theirs[0])
@@ -223,7 +233,7 @@ class DifferenceReport:
             return [self.of("wrong coefficient", step, self.text(expression_of(yours)), self.text(whole), whole)]
         _, more, less = matched(yours, derived)
         here = DifferenceReport(self.ground, step, self.line)
-        return here.differences(more, [Derived(t, (Origin(step, expression_of(t), sympy.S.One),)) for t in less])
+        return here.differences(more, [Derived(t, (Origin(step, expression_of(t), sympy.S.One),), ()) for t in less])
 
     def missing(self, one: Derived) -> Difference:
         """A term that is not there, as it stands in its own step."""
@@ -273,6 +283,23 @@ def _arms(term: Term) -> tuple[Sum, ...] | None:
             return parts
         case _:
             return None
+
+
+def _lost_origins(yours: Term, derived: Derived) -> list[Origin] | None:
+    """Of equal terms that were taken together, those without which the rest is what you have."""
+    if not 1 < len(derived.origins) <= _MANY or not same_factors(yours.factors, derived.term.factors):
+        return None
+    shared = list(zip(derived.origins, derived.shares, strict=True))
+    for count in range(1, len(shared)):
+        for lost in combinations(shared, count):
+            rest = derived.term.coefficient - sum(share for _, share in lost)
+            if same_coefficient(yours, replace(derived.term, coefficient=rest)):
+                return [origin for origin, _ in lost]
+    return None
+
+
+_MANY = 8
+"""More equal terms are not looked at one by one."""
 
 
 def _arms_of_both(one: Term, other: Term) -> tuple[tuple[Sum, ...], tuple[Sum, ...]] | None:
@@ -329,13 +356,23 @@ def _rational(value: Fraction) -> Expr:
 def _kinship(one: Term, other: Term) -> float:
     """How much two terms have in common, from 0 to 1."""
     if same_factors(one.factors, other.factors):
-        return 1.0
+        return 1.0 if _are_near(one, other) else 0.0
     arms = _arms(one), _arms(other)
     if arms[0] is not None and arms[1] is not None:
         scores = [max(_kinship_of_sums(arm, target) for target in arms[1]) for arm in arms[0]]
         return max(scores)
     mine, theirs = ({(atom.head, power) for atom, power in _bare(term).factors} for term in (one, other))
     return len(mine & theirs) / max(len(mine | theirs), 1)
+
+
+def _are_near(one: Term, other: Term) -> bool:
+    """Whether two coefficients may be meant to be the same: a slip of a unit is, and of a mere number less."""
+    far = _FAR if one.factors else _FAR_NUMBER
+    return other.coefficient != 0 and Fraction(1, far) <= abs(one.coefficient / other.coefficient) <= far
+
+
+_FAR, _FAR_NUMBER = 2**21, 12
+"""By what factor a coefficient, and a number that stands alone, may be wrong and still be meant."""
 
 
 def _bare(term: Term) -> Term:

@@ -85,5 +85,5 @@ def unit_factor(unit: Token | None) -> Fraction:
         r"\\(?:mathrm|text|textrm|mathsf|unit)|[{}\s]", "", unit.replace("\\upmu", "µ").replace("\\mu", "µ")
     )
     spelled = spelled.replace("\\%", "%")
-    spelled = re.sub(r"FLOPs?$", "FLOP", spelled)
+    spelled = re.sub(r"bytes?$", "B", re.sub(r"FLOPs?$", "FLOP", spelled))
     return next(units[spelled] for units in DIMENSIONS.values() if spelled in units)

@@ -37,6 +37,10 @@ _NEXT_EQUATION = re.compile(rf"(?:(?<!\\)[,;]{_GAP}(?:{_WHERE})?|{_WHERE}){_GAP}
 """What stands between two equations of one row: a comma, or `where`."""
 
 
+_ABOUT = re.compile(rf"((?:^|\\\\)[\s&]*{LEFT_SIDE.pattern}[\s&]*)\\(?:approx|simeq|sim)(?![A-Za-z])")
+"""A name that is about what follows."""
+
+
 def marked(text: str) -> list[tuple[str, str]]:
     """The parts of a text that say which command derives them: its words, and the text with all else blanked."""
     found: list[tuple[str, str]] = []
@@ -85,6 +89,7 @@ def _blank(found: re.Match[str]) -> str:
 
 def _equations(text: str, start: int) -> list[Passage]:
     """Rows, where one without an equals sign goes on with the row before."""
+    text = _ABOUT.sub(lambda found: found.group(1) + "=".rjust(len(found.group()) - len(found.group(1))), text)
     text = _EQUALS.sub(lambda found: "=".rjust(len(found.group())), _MARKUP.sub(_blank, _INNER.sub(_blank, text)))
     found: list[list[int]] = []
     for low, high in _rows(text):

@@ -136,10 +136,13 @@ def _defined(name: str, meaning: str, words: _Vocabulary, literals: dict[Symbol,
 
 
 def _is_own(name: str, passage: Passage, words: _Vocabulary) -> bool:
-    """Whether a text defines a name itself: one that is the derivation's is compared, and so is a synonym of a symbol
-    where it is given a number."""
-    if words.find(name) is None:
+    """Whether a text defines a name itself: one that is the derivation's is compared, and so is a synonym of a step,
+    or of a symbol where it is given a number."""
+    known = words.find(name)
+    if known is None:
         return True
+    if known in {step.symbol for step in words.derivation.steps}:
+        return False
     if normal_name(name) not in words.names.other:
         return False
     return any(letter.isalpha() for letter in _without_units(passage.text.partition("=")[2]))

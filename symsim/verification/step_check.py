@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import sympy
 from sympy import Expr, Symbol
@@ -71,6 +71,8 @@ class Judge:
         yours = normal(side, literals)
         named = frozenset(s for s in side.free_symbols if isinstance(s, Symbol))
         found = self.differences(step, yours, named, line)
+        if found and (of_rounding := self._of_rounding(step, side, literals, line)) is not None:
+            return of_rounding
         rounded = self._rounded_in_powers(side, literals) if found else []
         if rounded and not self._checked(step, side, literals, named, line):
             return [], [max(rounded)]
@@ -81,6 +83,32 @@ class Judge:
         if not found:
             found = self._checked(step, side, literals, named, line)
         return found, [] if is_exact(yours) else [self._deviation(step, yours, named)]
+
+    def _of_rounding(
+        self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], line: int
+    ) -> tuple[list[Difference], list[Fraction]] | None:
+        """The derived roundings up and down as what is missing, where all else is then equal; None where it is not."""
+        steps = {s.symbol: s for s in self.form.derivation.steps}
+        left = set(steps) & side.free_symbols
+        roundings = inlined(step.expr, {s: one for s, one in steps.items() if s not in left}).atoms(*_ROUNDINGS)
+        if not roundings or side.atoms(*_ROUNDINGS):
+            return None
+        smooth = self.form.changed(lambda derivation: derivation.mapped(_smooth))
+        whole = next(one for one in smooth.derivation.steps if one.symbol == step.symbol)
+        found, hidden = Judge(replace(self.ground, form=smooth)).compared(whole, side, literals, line)
+        if found:
+            return None
+        report = DifferenceReport(self.ground, step, line)
+        pairs = [(cast(Expr, one.args[0]), cast(Expr, one)) for one in sorted(roundings, key=str)]
+        missing = [report.of("missing rounding", step, report.text(a), report.text(b), b) for a, b in pairs]
+        counted = step.unit in ("1", "tokens")  # else what is rounded is not in the step's unit
+        return [one if counted else replace(one, value=None) for one in missing], hidden
+
+    def both_values(self, step: Step, side: Expr, literals: Mapping[Symbol, Literal]) -> tuple[float, float] | None:
+        """The number of a side and of the derived step, at the point; None where it does not say all of it."""
+        printed = {s: sympy.Rational(one.value.numerator, one.value.denominator) for s, one in literals.items()}
+        mine, theirs = self.ground.value(substitute(side, printed)), self.ground.value(step.symbol)
+        return None if mine is None or theirs is None else (mine, theirs)
 
     @staticmethod
     def _rounded_in_powers(side: Expr, literals: Mapping[Symbol, Literal]) -> list[Fraction]:
@@ -165,9 +193,10 @@ class Judge:
                 before = found.get(term.factors)
                 if before is not None:
                     total = before.term.coefficient + term.coefficient
-                    found[term.factors] = Derived(Term(total, Fraction(0), term.factors), (*before.origins, origin))
+                    whole, shares = Term(total, Fraction(0), term.factors), (*before.shares, term.coefficient)
+                    found[term.factors] = Derived(whole, (*before.origins, origin), shares)
                 else:
-                    found[term.factors] = Derived(term, (origin,))
+                    found[term.factors] = Derived(term, (origin,), (term.coefficient,))
         return [one for one in found.values() if one.term.coefficient]
 
     def _mixed(self, more: list[Term], less: list[Term]) -> tuple[list[Term], list[Term]]:
@@ -285,6 +314,15 @@ def _unfolded(step: Step, outer: Expr, inside: Mapping[Symbol, Step]) -> list[Or
         else:
             found.append(Origin(step, part, outer))
     return found
+
+
+_ROUNDINGS = (sympy.floor, sympy.ceiling)
+
+
+def _smooth(expr: Expr) -> Expr:
+    """Without roundings."""
+    found = {node: _smooth(cast(Expr, node.args[0])) for node in expr.atoms(*_ROUNDINGS)}
+    return substitute(expr, found) if found else expr
 
 
 def _negative(terms: Sequence[Term]) -> list[Term]:

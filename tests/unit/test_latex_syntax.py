@@ -67,7 +67,7 @@ DIFFERENT = [
     (r"36 (t_{core} + t_{experts} + t_{o proj}) + t_{sched}", "missing term", "t_qkv_proj", None),
     (r"t_{experts} = \frac{301989888 B}{P_w\mu_{gemm}(B, 4096, 24576)}", "missing arm", None, None),
     (r"t_{experts} = \max(\frac{301989888 B}{P_w}, \frac{150994944}{W_{HBM}\eta_{HBM}})", "wrong term", None, None),
-    (r"C = S + O/2", "wrong term", "floor(O/2)", 1024),
+    (r"C = S + O/2", "missing rounding", "floor(O/2)", 1024),
     (r"C = S + \frac{O}{3}", "wrong term", "floor(O/2)", 1024),
     (
         r"t_{core} = \max(x, \frac{4 C B H d}{P_{bf16} p_{tp} \mu_{GQA}(H/p_{tp}, G/p_{tp}, d, B, C)}) \\"
@@ -234,6 +234,44 @@ def test_how_far_rounding_is_off_where_all_is_in_numbers() -> None:
     assert found.equal
     assert found.deviation == pytest.approx(2.44e-5, rel=0.01)
     assert verify(r"36 t_{layer} + t_{sched}", COSTS).deviation is None
+
+
+AS_WRITTEN = [
+    (r"\text{TPOT} \approx 80 (t_{attn} + t_{mlp}) + t_{emb} + t_{head}", "tpot"),
+    (r"\mathrm{TPOT} = \sum_{\ell=1}^{L} t_\ell + t_{embedding} + t_{logits}", "tpot"),
+    (r"T_{\mathrm{token}} = L\,(t_{att} + t_{MLP}) + t_{emb} + t_{head}", "tpot"),
+    (r"M_{\mathrm{KV}} = 2 \cdot L n_{kv} d_h b_{kv} 16 \lceil (S+O)/16 \rceil b / N_{tp}", "memory"),
+    (r"m_{tok} = 2 \cdot 80 \cdot 8 \cdot 128 \cdot 2\,\text{bytes} / 8 = 40.96\,\text{kB} = 40\,\text{KiB}", "memory"),
+    (r"\mathrm{throughput} = \frac{B}{8\,\mathrm{TPOT}}", "tgs_decode"),
+]
+
+
+@pytest.mark.parametrize(("text", "metric"), AS_WRITTEN)
+def test_formulas_as_other_authors_write_them(text: str, metric: str) -> None:
+    found = verify(text, L70, metric)
+    assert found.equal, [one.sentence() for one in found.differences]
+
+
+def test_a_cache_without_whole_pages_lacks_the_rounding_alone() -> None:
+    text = r"M_{\mathrm{KV}} = 2 \cdot 2 L G d (S+O) B / N_{tp}"
+    (one,) = verify(text, L70, "memory").differences
+    assert one.kind == "missing rounding"
+    assert one.derived == "ceil((O + S)/kv_page)"
+    assert not verify(text.replace("2 L", "3 L"), L70, "memory").equal
+
+
+def test_a_term_that_is_missing_among_numbers_is_named() -> None:
+    costs = symsim.compile("llama-3.3-70b", "h100", cost_model="roofline")
+    assert verify("M_w = 2 N", costs, "memory").equal
+    differences = verify(r"M = 2 N + M_{\mathrm{KV}} + \mathrm{activations}", costs, "memory").differences
+    assert {one.derived for one in differences} == {"reserved", "unused"}
+
+
+def test_a_difference_has_both_values_at_the_point() -> None:
+    found = verify(r"\frac{2 N}{8 W}", L70, B=1, S=128, O=128)
+    (mine, derived) = found.values["TPOT"]
+    assert mine == pytest.approx(2 * 70_553_706_496 / 8 / 3.35e12)
+    assert derived == pytest.approx(L70.tpot.evaluate(B=1, S=128, O=128))
 
 
 UNREADABLE = [
