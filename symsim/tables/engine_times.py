@@ -32,10 +32,10 @@ OF_THE_HOST = ("launch_eager", "host_step", "host_sequence", "host_request", "po
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTimes:
     """One engine on one architecture. rows, setups: runs and set-ups (device, model, deployment, lengths) that chose
-    the values; ranks: the most GPUs that shared tensors or experts in them; median, p90: |predicted/measured - 1| of the
-    time per output token on set-ups that were left out; low, high: measured times are within these times the predicted
-    ones in nine of ten set-ups left out; ttft_low, ttft_high: of the time to first token; inside: the share of runs left
-    out that the first interval holds."""
+    the values; ranks: the most GPUs that shared tensors or experts in them; median, p90: |predicted/measured - 1| of
+    the time per output token on set-ups that were left out; low, high: measured times are within these times the
+    predicted ones in nine of ten set-ups left out; ttft_low, ttft_high: of the time to first token; inside: the share
+    of runs left out that the first interval holds."""
 
     engine: str
     architecture: str

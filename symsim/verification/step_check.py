@@ -99,7 +99,7 @@ class Judge:
         if found:
             return None
         report = DifferenceReport(self.ground, step, line)
-        pairs = [(cast(Expr, one.args[0]), cast(Expr, one)) for one in sorted(roundings, key=str)]
+        pairs = [(one.args[0], one) for one in sorted(roundings, key=str)]
         missing = [report.of("missing rounding", step, report.text(a), report.text(b), b) for a, b in pairs]
         counted = step.unit in ("1", "tokens")  # else what is rounded is not in the step's unit
         return [one if counted else replace(one, value=None) for one in missing], hidden
@@ -321,7 +321,7 @@ _ROUNDINGS = (sympy.floor, sympy.ceiling)
 
 def _smooth(expr: Expr) -> Expr:
     """Without roundings."""
-    found = {node: _smooth(cast(Expr, node.args[0])) for node in expr.atoms(*_ROUNDINGS)}
+    found = {node: _smooth(node.args[0]) for node in expr.atoms(*_ROUNDINGS)}
     return substitute(expr, found) if found else expr
 
 
