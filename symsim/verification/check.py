@@ -156,46 +156,68 @@ def _verdict(
     values = form.values({name: int(value) for name, value in at.items()})
     read = read_equations(text, path, compiled, form, define)
     form = _weights_counted(form) if read.counted else form
+    return verdict_of(form, read, values, path, compiled.subject, given, at)
+
+
+def verdict_of(
+    form: ClosedForm, read: ReadText, values: Mapping[str, Any], path: str, subject: str,
+    given: Collection[Step], at: Mapping[str, float],
+) -> Verdict:  # fmt: skip
+    """What a text that was read says of a form. values: the number of every symbol at the point, as far as known.
+
+    Raises SymsimError where no equation is of the form's steps.
+    """
     judge = Judge(Ground(form, values, laid_out(form, "symbolic", "")))
-    ranges = ranges_of(form, values, read.literals)
     checked = [step for step, _ in read.equations]
     if not checked:
         lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
         raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
-    named: set[Symbol] = set()
-    differences: list[Difference] = []
-    deviations: list[Fraction] = []
-    numbers: dict[str, tuple[float, float]] = {}
+    found = _Found()
     for stated in read.stated:
-        wrong, hidden = judge.wrong_values(stated, read.literals)
-        differences += wrong
-        deviations += hidden
-    for step, equation in read.equations:
-        for side in equation.sides:
-            wrong, hidden, symbols = _compared_side(judge, read, ranges, step, side, equation.span)
-            differences += wrong
-            deviations += hidden
-            named |= symbols
-            if wrong and (pair := judge.both_values(step, side, read.literals)) is not None:
-                numbers[step.symbol.name] = pair
+        found.add(*judge.wrong_values(stated, read.literals))
+    _compare_equations(found, judge, read, ranges_of(form, values, read.literals))
     apart = (*checked, *given)
-    left = [step for step in form.derivation.steps if step.symbol in named and step not in apart]
+    left = [step for step in form.derivation.steps if step.symbol in found.named and step not in apart]
     if len(dict.fromkeys(step.symbol for step in checked)) > 1:
-        differences += [judge.missing_step(step) for step in left]
+        found.add([judge.missing_step(step) for step in left], [])
         left = []
     chosen = (str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
     return Verdict(
         metric=form.name,
-        subject=compiled.subject,
+        subject=subject,
         at=dict(at),
-        deviation=float(max(deviations)) if deviations else None,
+        deviation=float(max(found.deviations)) if found.deviations else None,
         steps=tuple(checked),
         taken=tuple(step.symbol.name for step in left),
         passed_over=tuple(chosen),
-        differences=tuple(differences),
-        values=numbers,
+        differences=tuple(found.differences),
+        values=found.numbers,
         counted=read.counted,
     )
+
+
+@dataclass
+class _Found:
+    """What comparing equations has found so far."""
+
+    differences: list[Difference] = field(default_factory=list[Difference])
+    deviations: list[Fraction] = field(default_factory=list[Fraction])
+    numbers: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    named: set[Symbol] = field(default_factory=set[Symbol])
+
+    def add(self, wrong: list[Difference], hidden: list[Fraction]) -> None:
+        self.differences += wrong
+        self.deviations += hidden
+
+
+def _compare_equations(found: _Found, judge: Judge, read: ReadText, ranges: RowRanges) -> None:
+    for step, equation in read.equations:
+        for side in equation.sides:
+            wrong, hidden, symbols = _compared_side(judge, read, ranges, step, side, equation.span)
+            found.add(wrong, hidden)
+            found.named |= symbols
+            if wrong and (pair := judge.both_values(step, side, read.literals)) is not None:
+                found.numbers[step.symbol.name] = pair
 
 
 def _stated(at: Mapping[str, float]) -> str:
