@@ -80,12 +80,13 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """goal: max or min of `variable` subject to constraints; `solve` asks for metric = value.
+    """goal: max or min of `variable` subject to constraints; `solve` asks for metric = value, `value` for a metric
+    where everything is stated.
 
     over: the unknowns, where the variable is a metric and the question names them.
     """
 
-    goal: Literal["max", "min", "solve"]
+    goal: Literal["max", "min", "solve", "value"]
     variable: str
     span: Span
     constraints: tuple[Constraint, ...]
@@ -160,8 +161,13 @@ class _Question(Transformer[Token, Any]):
         return tuple(dict.fromkeys(_SHORT.get(str(name), str(name)) for name in names))
 
     def solve(self, metric: Token, value: Quantity, variable: Token) -> Any:
-        equation = Constraint(str(metric), "=", value, self.places.of(metric))
+        name = _metric(metric)
+        bound = _of_rate(value, name) if metric.type == "RATE" else value
+        equation = Constraint(name, "=", bound, self.places.of(metric))
         return "solve", str(variable), self.places.of(variable), (equation,), ()
+
+    def value(self, metric: Token) -> Any:
+        return "value", _metric(metric), self.places.of(metric), (), ()
 
     def limits(self, *constraints: Constraint) -> tuple[Constraint, ...]:
         return constraints

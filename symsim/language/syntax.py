@@ -221,6 +221,7 @@ _READABLE = {
     "_INDENT": "an indented line",
     "_DEDENT": "a line indented less",
     "AT": "@",
+    "_POINT": "at",
     "PLUS": "+",
     "MINUS": "-",
     "STAR": "*",

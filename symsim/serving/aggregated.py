@@ -89,6 +89,7 @@ def _after_host(found: Served, host: Host, ranks: int) -> Served:
     if not wait or "ttft_mean" not in values:
         return found
     if "closed_tpot" in found.forms:
+        wait = max(0.0, wait - found.letters.get("W_slot", 0.0))  # those who queue for a place do so meanwhile
         answered = values["ttft_mean"] + (found.letters["O"] - 1) * values["tpot_mean"]
         values["rate"] *= answered / (answered + wait)
     values |= {name: value + wait for name, value in values.items() if name.startswith("ttft")}

@@ -17,7 +17,20 @@ from symsim.inputs.space import SIZES
 from symsim.language.query import Query
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.inverses import matched_workers
-from symsim.serving.points import COPIES, ISL, OSL, UNKNOWNS, Point, failing, figures_at, metric_of, shown, slack
+from symsim.serving.points import (
+    COPIES,
+    ISL,
+    OSL,
+    UNKNOWNS,
+    Point,
+    excess,
+    failing,
+    figures_at,
+    metric_of,
+    missed,
+    shown,
+    slack,
+)
 from symsim.solve.answer import Answer, Status
 
 _Values = tuple[float, ...]
@@ -92,16 +105,20 @@ class _Search:
         value = self.metric(at)
         return -math.inf if value is None else value if self.query.goal == "max" else -value
 
+    def _rank(self, values: _Values) -> tuple[float, ...]:
+        """Of points that are as good, the least: more clients than have a place only wait."""
+        return self.score(values), *(-value for value in values)
+
     def coarse(self) -> _Values:
         grids = [_GRIDS.get(name) or SIZES[name][:8] for name in self.over]
-        return max(itertools.product(*grids), key=self.score)
+        return max(itertools.product(*grids), key=self._rank)
 
     def refined(self, values: _Values) -> _Values:
         """The best of the neighbours, again and again; closer where none is better."""
         factor = 2**0.5
         while factor > _CLOSE:
-            better = max(self._neighbours(values, factor), key=self.score, default=values)
-            if self.score(better) > self.score(values):
+            better = max(self._neighbours(values, factor), key=self._rank, default=values)
+            if self._rank(better) > self._rank(values):
                 values = better
             else:
                 factor = factor**0.5
@@ -172,13 +189,23 @@ class _Search:
         return tuple(found)
 
     def _nothing(self) -> str:
-        """Which constraint most points fail."""
-        failed = [failing(self.query.constraints, at) for at in self.seen.values() if at is not None]
-        often = [str(one) for some in failed for one in some]
-        why = max(set(often), key=often.count) if often else "nothing is served"
+        """Why no point does: of the one that misses its constraints least."""
+        name = self.query.variable
+        there = {values: at for values, at in self.seen.items() if at is not None}
+        if not there:
+            return f"no {name}: none of {len(self.seen)} deployments can be."
+        values = min(there, key=lambda one: _missing(self.query, there[one]))
+        at = there[values]
+        why = at.figures.sentence or missed(failing(self.query.constraints, at), at) or f"{name} has no value"
         if not self.over:
-            return f"no {self.query.variable}: this point does not meet {why}."
-        return f"no {self.query.variable}: none of {len(self.seen)} points over {' and '.join(self.over)} meets {why}."
+            return f"no {name}: {why}."
+        where = ", ".join(shown(n, at.gpus if n == "world_size" else v) for n, v in zip(self.over, values, strict=True))
+        none = f"none of {len(self.seen)} points over {' and '.join(self.over)} does"
+        return f"no {name}: {none}; nearest, at {where}, {why}."
+
+
+def _missing(query: Query, at: Point) -> float:
+    return math.inf if at.figures.sentence else excess(query.constraints, at)
 
 
 _CLOSE = 1.02

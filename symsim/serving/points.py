@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,24 +22,27 @@ from symsim.serving.prediction import Figures, predicted
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """What a question may be solved for: its unit, the range that is looked at, whether it is whole."""
+    """What a question may be solved for: its unit, the range that is looked at, whether it is whole, whether more of it
+    makes less wait, whether its largest value is the most that there is."""
 
     unit: str
     low: float
     high: float
     whole: bool
+    relieves: bool = False
+    ends: bool = False
 
 
 LOADS: Mapping[str, Unknown] = {
     "rate": Unknown("1/s", 1e-4, 1e6, False),
     "concurrency": Unknown("1", 1, 2**20, True),
     "budget": Unknown("tokens", 64, 2**20, True),
-    "hit": Unknown("1", 0.0, 0.999, False),
-    "acceptance": Unknown("1", 0.0, 1.0, False),
-    "drafts": Unknown("1", 0, 8, True),
-    "max_running": Unknown("1", 1, 2**20, True),
-    "x": Unknown("1", 1, 4096, True),
-    "y": Unknown("1", 1, 4096, True),
+    "hit": Unknown("1", 0.0, 0.999, False, relieves=True, ends=True),
+    "acceptance": Unknown("1", 0.0, 1.0, False, relieves=True, ends=True),
+    "drafts": Unknown("1", 0, 8, True, ends=True),
+    "max_running": Unknown("1", 1, 2**20, True, relieves=True),
+    "x": Unknown("1", 1, 4096, True, relieves=True),
+    "y": Unknown("1", 1, 4096, True, relieves=True),
 }
 """Symbols that only questions about requests have -> what is known of them."""
 
@@ -47,7 +51,7 @@ UNKNOWNS: Mapping[str, Unknown] = {
     "B": Unknown("1", 1, 2**16, True),
     "S": Unknown("tokens", 1, 2**20, True),
     "O": Unknown("tokens", 2, 2**20, True),
-    "world_size": Unknown("1", 1, 2**14, True),
+    "world_size": Unknown("1", 1, 2**14, True, relieves=True),
 }
 """Name -> what is known of it; world_size: of whole copies of the deployment."""
 
@@ -211,8 +215,25 @@ def _sizes(compiled: Compiled) -> str:
     return f"tp={of.tp},pp={of.pp},cp={of.cp},dp={of.dp}" + ("" if of.ep is None else f",ep={of.ep}")
 
 
+def _filled(at: Point) -> tuple[float, float]:
+    """Bytes of a GPU that are taken, and all that there are."""
+    parts = {name: amount or 0.0 for name, amount in at.figures.memory.items() if name != "kv_tokens"}
+    whole = sum(parts.values())
+    return whole - parts.get("free", 0.0), whole
+
+
+def is_memory(constraint: Constraint) -> bool:
+    return key(constraint.metric) == "memory"
+
+
 def holds(constraint: Constraint, at: Point) -> bool:
-    """Whether a point meets a constraint; what has no value meets none."""
+    """Whether a point meets a constraint; what has no value meets none. Memory holds where all clients have a place at
+    once, and no more of a GPU is filled; of a rate, room for caches is what limits how many run."""
+    if is_memory(constraint):
+        used, capacity = _filled(at)
+        bound = constraint.bound
+        most = float(bound.share) * capacity if bound.name is not None else float(bound.value("B"))
+        return at.figures.load.get("places", 0.0) <= 1 and used <= most
     unit, of = metric_of(constraint.metric)
     value = of(at)
     if value is None:
@@ -222,14 +243,34 @@ def holds(constraint: Constraint, at: Point) -> bool:
 
 
 def failing(constraints: Iterable[Constraint], at: Point) -> list[Constraint]:
-    """Constraints that do not hold. Room for caches is what limits how many run: memory holds by itself."""
-    return [one for one in constraints if one.metric.lower() != "memory" and not holds(one, at)]
+    """Constraints that do not hold."""
+    return [one for one in constraints if not holds(one, at)]
+
+
+def excess(constraints: Iterable[Constraint], at: Point) -> float:
+    """By what factor the constraint that fails most is over its bound; without end where it has no value."""
+    over = [1.0]
+    for one in failing(constraints, at):
+        if is_memory(one):
+            over.append(max(1.0, at.figures.load.get("places", 0.0)))
+            continue
+        unit, of = metric_of(one.metric)
+        value, bound = of(at), float(one.bound.value(unit))
+        ends = (value, bound) if one.relation == "<=" else (bound, value)
+        over.append(math.inf if not ends[0] or not ends[1] else ends[0] / ends[1])
+    return max(over)
 
 
 def missed(constraints: Iterable[Constraint], at: Point) -> str:
     """`TPOT <= 1 ms fails: it is 5.9 ms`."""
     words: list[str] = []
     for one in constraints:
+        if is_memory(one):
+            places = at.figures.load.get("places", 0.0)
+            used = format_quantity(_filled(at)[0], "B")
+            full = f"there are {places:.3g} clients for each place in the cache"
+            words.append(f"{one} fails: {full if places > 1 else f'it is {used}'}")
+            continue
         unit, of = metric_of(one.metric)
         value = of(at)
         known = "it has no value" if value is None else f"it is {format_quantity(value, unit)}"
@@ -241,7 +282,7 @@ def slack(query: Query, at: Point) -> dict[str, float]:
     """Constraint -> room that is left, in SI units."""
     rooms: dict[str, float] = {}
     for one in query.constraints:
-        if one.metric.lower() == "memory" or one.relation == "=":
+        if is_memory(one) or one.relation == "=":
             continue
         unit, of = metric_of(one.metric)
         room = float(one.bound.value(unit)) - (of(at) or 0.0)

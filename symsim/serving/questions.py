@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symsim.algebra.units import format_quantity
@@ -21,9 +21,11 @@ from symsim.serving.points import (
     UNKNOWNS,
     Point,
     Unknown,
+    excess,
     failing,
     figures_at,
     in_words_of_load,
+    is_memory,
     key,
     metric_of,
     missed,
@@ -44,15 +46,30 @@ def answered(compiled: Compiled, query: Query) -> Answer:
     """
     query = in_words_of_load(query)
     fixed = values_of(query.fixed)
+    if query.goal == "value":
+        return without_unknowns(compiled, query, fixed)
     if query.goal != "solve" and key(query.variable) in METRICS:
         over = query.over or _usual(fixed)
         return best(compiled, query, fixed, over) if over else without_unknowns(compiled, query, fixed)
     if query.variable not in UNKNOWNS:
         raise SymsimError(f"requests cannot be solved for {query.variable}; {did_you_mean(query.variable, UNKNOWNS)}")
     search = _Search(compiled, query, fixed, UNKNOWNS[query.variable])
-    if query.goal == "solve":
-        return search.crossing()
-    return search.largest() if query.goal == "max" else search.smallest()
+    other = {"x": "y", "y": "x"}.get(query.variable)
+    if other is not None and other not in fixed:
+        return _beside_fewest(search, other)
+    return search.answer()
+
+
+def _beside_fewest(search: _Search, other: str) -> Answer:
+    """Workers of one kind, where the question leaves out the other: the fewest of those with which anything does."""
+    many = {**search.fixed, search.query.variable: search.unknown.high}
+    fewest = replace(search, query=replace(search.query, goal="min", variable=other), fixed=many).answer()
+    if fewest.value is None:
+        return replace(fewest, variable=search.query.variable, objective=f"{search.query.goal} {search.query.variable}")
+    beside = {other: float(fewest.value)}
+    answer = replace(search, fixed={**search.fixed, **beside}).answer()
+    said = f"{answer.sentence.removesuffix('.')}; beside {shown(other, fewest.value)}, the fewest with which any does."
+    return replace(answer, assumed={**answer.assumed, **beside}, sentence=said)
 
 
 def _usual(fixed: Mapping[str, float]) -> tuple[str, ...]:
@@ -80,26 +97,35 @@ class _Search:
         at = self.at(value)
         return not at.figures.sentence and not self.failing(at)
 
+    def answer(self) -> Answer:
+        match self.query.goal:
+            case "solve":
+                return self.crossing()
+            case "max":
+                return self.largest()
+            case _:
+                return self.smallest()
+
     def largest(self) -> Answer:
         low, high = self.unknown.low, self.unknown.high
         if not self.holds(low):  # a small budget makes prompts wait: look further up
             low = next((x for x in self._grid() if self.holds(x)), math.nan)
             if math.isnan(low):
-                return self._none(self.at(self.unknown.low))
+                return self._none(self._nearest())
         step = low
         while step < high and self.holds(step := min(high, 2 * max(step, self._least))):
             low = step
         if low >= high:
-            return self._found(high, None)
+            return self._found(high, None) if self.unknown.ends else self._endless(high)
         return self._found(*last_holding(self.holds, *self._ends(low, step), self._middle))
 
     def smallest(self) -> Answer:
-        low, high = self.unknown.low, self.unknown.high
+        low = self.unknown.low
         if self.holds(low):
             return self._found(low, None)
         first = next((x for x in self._grid() if self.holds(x)), math.nan)
         if math.isnan(first):
-            return self._none(self.at(high))
+            return self._none(self._nearest())
         before = max(low, first / 2) if first / 2 >= self._least else low
         return self._found(*last_holding(self.holds, *self._ends(first, before), self._middle))
 
@@ -114,6 +140,8 @@ class _Search:
             return found is None or found > target
 
         low, high = self.unknown.low, min(self.unknown.high, 1e4)
+        if of(self.at(high)) is None and of(self.at(low)) is not None:  # up to where anything is served
+            high = last_holding(lambda x: of(self.at(x)) is not None, *self._ends(low, high), self._middle)[0]
         at_low = over(low)
         if over(high) == at_low:
             found = [of(self.at(x)) for x in (low, high)]
@@ -122,8 +150,19 @@ class _Search:
                 for value, x in zip(found, (low, high), strict=True)
                 if value is not None
             )
-            return self._none(self.at(low), f"{constraint.metric} is {ends}" if ends else "")
+            return self._none(low, f"{constraint.metric} is {ends}" if ends else "")
         return self._found(*last_holding(lambda x: over(x) == at_low, *self._ends(low, high), self._middle))
+
+    def _nearest(self) -> float:
+        """Where what fails most fails least, of both ends and what was looked at between; where nothing is served at
+        all, the end that has less to do."""
+
+        def missing(value: float) -> float:
+            at = self.at(value)
+            return math.inf if at.figures.sentence else excess(self.query.constraints, at)
+
+        easier = self.unknown.high if self.unknown.relieves else self.unknown.low
+        return min((easier, *self._grid()), key=missing)
 
     @property
     def _least(self) -> float:
@@ -148,13 +187,9 @@ class _Search:
         after = None if beyond is None else self.at(beyond)
         tight = [] if after is None else self.failing(after)
         tight = list(self.query.constraints) if self.query.goal == "solve" else tight
-        first = next(iter(tight), None)
+        first = next((one for one in tight if not is_memory(one)), None)
         of = None if first is None else metric_of(first.metric)[1]
         name = self.query.variable
-        bound = f", bound by {' and '.join(map(str, tight))}" if tight else ""
-        if after is not None and after.figures.sentence:
-            beyond_it = "with less" if self.query.goal == "min" else "beyond it"
-            bound = f": {beyond_it}, {after.figures.sentence}"
         value = at.gpus if name == "world_size" else value
         load = ", ".join(f"{what} {share:.0%}" for what, share in at.figures.load.items() if share)
         return Answer(
@@ -168,11 +203,36 @@ class _Search:
             certificate=Certificate(
                 None if of is None else of(at), None if of is None or after is None else of(after), ()
             ),
-            closed_form=in_closed_form(name, first, at),
+            closed_form=in_closed_form(name, first, at, value),
             assumed=assumed(self.fixed, (name,)),
-            sentence=f"{shown(name, value)}{bound}{f'; load: {load}' if load else ''}.",
+            sentence=f"{shown(name, value)}{self._bound(tight, after)}{f'; load: {load}' if load else ''}.",
             warnings=at.figures.warnings,
             spread=self._spread(value, at) if tight and self.query.goal != "solve" else None,
+        )
+
+    def _bound(self, tight: Sequence[Constraint], after: Point | None) -> str:
+        """What keeps the value from being better, in words."""
+        if after is None:
+            return f", the {'largest' if self.query.goal == 'max' else 'smallest'} there is: no constraint binds"
+        if after.figures.sentence:
+            return f": {'with less' if self.query.goal == 'min' else 'beyond it'}, {after.figures.sentence}"
+        return f", bound by {' and '.join(map(str, tight))}" if tight else ""
+
+    def _endless(self, high: float) -> Answer:
+        """As of a batch that no constraint bounds: there is no largest value."""
+        name = self.query.variable
+        held = ", ".join(map(str, self.query.constraints)) or "all"
+        at = self.at(high)
+        waiting = at.figures.load.get("places", 0.0) > 1
+        why = "; those that have no place in the cache wait for one" if waiting else ""
+        return Answer(
+            status=Status.UNBOUNDED,
+            variable=name,
+            unit=self.unknown.unit,
+            objective=f"max {name}",
+            slack=slack(self.query, at),
+            assumed=assumed(self.fixed, (name,)),
+            sentence=f"max {name} has no bound that was found: {held} still met at {shown(name, high)}{why}.",
         )
 
     def _spread(self, value: float, at: Point) -> tuple[float, float] | None:
@@ -180,16 +240,21 @@ class _Search:
             return None
         return spread_of(value, at, self.query, self.at, self.unknown)
 
-    def _none(self, nearest: Point, why: str = "") -> Answer:
-        failed = why or nearest.figures.sentence or missed(self.failing(nearest), nearest) or "it never is"
-        name = self.query.variable
+    def _none(self, nearest: float, why: str = "") -> Answer:
+        name, at = self.query.variable, self.at(nearest)
+        failed = missed(self.failing(at), at)
+        at_best = f"even at {shown(name, at.gpus if name == 'world_size' else nearest)} "
+        said = why or at_best + (at.figures.sentence or failed or "it never is")
         return Answer(
             status=Status.INFEASIBLE,
             variable=name,
             unit=self.unknown.unit,
             objective=f"{self.query.goal} {name}",
-            assumed={},
-            sentence=f"no {name} does: {failed}.",
+            binding=tuple(map(str, self.failing(at))),
+            slack={} if at.figures.sentence else slack(self.query, at),
+            nearest=nearest,
+            assumed=assumed(self.fixed, (name,)),
+            sentence=f"no {name} does: {said}.",
         )
 
 

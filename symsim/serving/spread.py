@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from symsim.language.query import Constraint, Query
-from symsim.serving.points import Point, Unknown, key, metric_of
+from symsim.serving.points import Point, Unknown, holds, is_memory, key, metric_of
 from symsim.solve.bisection import last_holding
 
 _INTERVALS = (("ttft", "ttft_s.mean"), ("tpot", "tpot_s.mean"), ("tokens/s/user", "tpot_s.mean"))
@@ -15,7 +15,8 @@ _INTERVALS = (("ttft", "ttft_s.mean"), ("tpot", "tpot_s.mean"), ("tokens/s/user"
 
 
 def factors(constraint: Constraint, at: Point) -> tuple[float, float]:
-    """The least and the most that a metric may be of what is predicted; (1, 1) where nothing is known."""
+    """The least and the most that a metric may be of what is predicted; (1, 1) where nothing is known, as of memory,
+    which is counted."""
     name, figures = key(constraint.metric), at.figures
     interval = next((of for beginning, of in _INTERVALS if name.startswith(beginning)), None)
     ends = figures.intervals.get(interval or "")
@@ -33,7 +34,7 @@ def spread_of(
 
     The value moves from where it is to where the constraints just hold with other times.
     """
-    known = [(one, factors(one, at)) for one in query.constraints if key(one.metric) != "memory"]
+    known = [(one, factors(one, at)) for one in query.constraints]
     if all(ends == (1.0, 1.0) for _, ends in known):
         return None
     most, looked = query.goal == "max", cache(point)
@@ -51,16 +52,16 @@ def _moved(
 ) -> float:
     """The largest, or smallest, value with other times: further on where they hold here, further back where not."""
 
-    def holds(x: float) -> bool:
+    def inside(x: float) -> bool:
         at = point(x)
         return not at.figures.sentence and all(_holds(one, factor, at) for one, factor in scaled)
 
-    whole, here = unknown.whole, holds(value)
+    whole, here = unknown.whole, inside(value)
     upwards = here == most
     near, step = value, _NEAR
     for _ in range(_STEPS):
         far = _rounded(value * (1 + step) if upwards else value / (1 + step), value, unknown)
-        if holds(far) != here:
+        if inside(far) != here:
             break
         if far in (unknown.low, unknown.high):
             return far
@@ -74,7 +75,7 @@ def _moved(
         between = (low + high) / 2
         return float(round(between)) if whole else between
 
-    near, far = last_holding(lambda x: holds(x) == here, near, far, middle)
+    near, far = last_holding(lambda x: inside(x) == here, near, far, middle)
     return near if here else far
 
 
@@ -90,6 +91,8 @@ def _rounded(x: float, value: float, unknown: Unknown) -> float:
 
 
 def _holds(constraint: Constraint, factor: float, at: Point) -> bool:
+    if is_memory(constraint):
+        return holds(constraint, at)
     unit, of = metric_of(constraint.metric)
     value = of(at)
     if value is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from symsim.algebra.symbols import INPUTS, symbol_info
+from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError, QuerySyntaxError
 from symsim.formula.closed_form import ClosedForm
@@ -65,6 +65,8 @@ def solve_goal(query: Query, forms: Forms, reshape: Reshape | None) -> Answer | 
     unit = None if form.unit in ("1", "tokens") else form.unit
     least = Constraint(query.variable, ">=", Quantity("0", unit, None, query.span), query.span)  # always holds
     stated = query.fixed.get(unknown) if unknown not in query.over else None
+    if query.goal == "value" and stated is None:
+        return _at_default(query, unknown, forms, reshape)
     asked = replace(
         query,
         goal="max",
@@ -83,6 +85,14 @@ def solve_goal(query: Query, forms: Forms, reshape: Reshape | None) -> Answer | 
         return _refused(replace(asked, constraints=query.constraints), forms, only)
     best = (max if query.goal == "max" else min)(found, key=lambda one: one.value)
     return _answer(query, asked, best, feasible)
+
+
+def _at_default(query: Query, unknown: str, forms: Forms, reshape: Reshape | None) -> Answer | _Refused:
+    """A metric whose question leaves out one of the workload."""
+    usual = {**DEFAULTS, **STEP_DEFAULTS}[unknown]
+    stated = Quantity(str(usual), None, None, query.span)
+    answer = solve_goal(replace(query, fixed={**query.fixed, unknown: stated}), forms, reshape)
+    return replace(answer, assumed={**answer.assumed, unknown: usual}) if isinstance(answer, Answer) else answer
 
 
 def _cases(sizes: list[str], forms: Forms, reshape: Reshape | None) -> Iterator[Case]:
@@ -122,7 +132,7 @@ _SAME = 1e-12
 
 
 def _unknowns(query: Query, form: ClosedForm, reshape: Reshape | None) -> tuple[list[str], str]:
-    names = query.over or ("B",)
+    names = query.over or ("B" if "B" in form.symbols else "T",)
     sizes = [name for name in names if name in SIZES and reshape is not None]
     others = [name for name in names if name not in sizes]
     if len(others) > 1 or not set(others) <= set(INPUTS):
