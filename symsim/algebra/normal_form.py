@@ -36,7 +36,8 @@ class Rounded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """A symbol (no parts), or an operation on sums: max, min, floor, ceiling, power, sum, or a table's function."""
+    """A symbol (no parts), or an operation on sums: max, min, floor, ceiling, exp, log, power, sum, or a table's
+    function."""
 
     head: str
     parts: tuple[Sum, ...] = ()
@@ -186,6 +187,8 @@ def _atom_expression(atom: Atom, taken: dict[Symbol, Digits] | None) -> Expr:
             return sympy.ceiling(parts[0])
         case "power":
             return parts[0] ** parts[1]
+        case "exp" | "log":
+            return sympy.exp(parts[0]) if atom.head == "exp" else sympy.log(parts[0])
         case "sum":
             return parts[0]
         case table:
@@ -215,6 +218,8 @@ class _Normal:
                 return self._extreme("max" if isinstance(expr, sympy.Max) else "min", _args(expr))
             case sympy.floor() | sympy.ceiling():
                 return _rounded(self.of(_args(expr)[0]), up=isinstance(expr, sympy.ceiling))
+            case sympy.exp() | sympy.log() if not expr.is_number:
+                return _single(Atom("exp" if isinstance(expr, sympy.exp) else "log", (self.of(_args(expr)[0]),)))
             case AppliedUndef():
                 return _single(Atom(str(expr.func), tuple(map(self.of, _args(expr)))))
             case _ if expr.is_number:

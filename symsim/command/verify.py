@@ -13,9 +13,11 @@ from symsim.api.questions import verify
 from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_deployment, add_level, add_metric, add_subject, compiled, note_defaults
-from symsim.errors import SymsimError
+from symsim.errors import SymsimError, did_you_mean
 from symsim.paths import is_file, read_text
+from symsim.serving.forms import letters
 from symsim.verification.check import Verdict
+from symsim.verification.form_check import form_has, verify_form
 from symsim.verification.latex_passages import displayed, inputs, marked
 from symsim.verification.read_text import metric_in
 
@@ -25,6 +27,9 @@ def add(commands: Any) -> None:
     ask.add_argument("text", metavar="FILE.tex|FORMULA", help="grammar/latex.lark says which LaTeX is read")
     ask.add_argument(
         "--model", metavar="MODEL", help="needed unless the file says what it derives, as symsim prints it"
+    )
+    ask.add_argument(
+        "--form", metavar="QUANTITY[.NAME]", help="a form of serving that it is (symsim list forms); no model is needed"
     )
     add_deployment(ask)
     add_metric(ask)
@@ -38,8 +43,11 @@ def add(commands: Any) -> None:
 
 
 def _verify(
-    *, text: str, model: str | None, metric: str | None, define: list[str], at: str, json: bool, **subject: Any
-) -> int:
+    *, text: str, model: str | None, form: str | None, metric: str | None,
+    define: list[str], at: str, json: bool, **subject: Any,
+) -> int:  # fmt: skip
+    if form is not None or (model is None and _is_of_a_form(text)):
+        return _told([_of_form(text, form, define, at)], json)
     if model is not None:
         parts = [({**subject, "model": model, "metric": metric}, *_only_text(text))]
     else:
@@ -60,6 +68,33 @@ def _verify(
         used = {name: value for name, value in point.items() if name in costs.metric(asked).symbols}
         given = [step for verdict in verdicts for step in verdict.steps]
         verdicts.append(verify(part, costs, asked, path, given, defined, **used))
+    return _told(verdicts, json)
+
+
+def _is_of_a_form(text: str) -> bool:
+    """Whether a text that names no model is of what forms of serving are of."""
+    path, content = _content(text)
+    return not marked(content) and not inputs(content) and form_has(content, path)
+
+
+def _of_form(text: str, asked: str | None, define: list[str], at: str) -> Verdict:
+    path, part = _only_text(text)
+    numbers = {} if not at else dict(_letter(one) for one in at.split(","))
+    return verify_form(part, asked, path, dict(map(_definition, define)), **numbers)
+
+
+def _letter(text: str) -> tuple[str, float]:
+    """`rate=2` of a point of a form."""
+    name, _, number = text.partition("=")
+    if name.strip() not in letters():
+        raise SymsimError(f"--at {text}: no form has a letter {name.strip()}; {did_you_mean(name.strip(), letters())}")
+    try:
+        return name.strip(), float(number)
+    except ValueError:
+        raise SymsimError(f"--at {text}: expected a number in SI units, e.g. rate=2") from None
+
+
+def _told(verdicts: list[Verdict], json: bool) -> int:
     if json:
         documents = [verdict.as_dict() for verdict in verdicts]
         write_json(documents[0] if len(documents) == 1 else documents)

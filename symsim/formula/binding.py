@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 from sympy import Expr, Rational, Symbol
 
-from symsim.algebra.symbols import KNOWN, LINKS, PRECISIONS, named_symbol
+from symsim.algebra.symbols import KNOWN, LINKS, PRECISIONS, SymbolInfo, named_symbol
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError
 from symsim.inputs.cost_model import CostModel
@@ -32,16 +32,18 @@ Rows = dict[str, tuple[Fraction, Source]]
 
 @dataclass(frozen=True)
 class Numbers:
-    """name -> exact value in SI units, and where it is from. same: name -> the one whose figure it is."""
+    """name -> exact value in SI units, and where it is from. same: name -> the one whose figure it is; infos: what
+    names stand for that are in no table of symbols."""
 
     values: Mapping[str, Fraction]
     sources: Mapping[str, Source]
     same: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    infos: Mapping[str, SymbolInfo] = dataclasses.field(default_factory=dict[str, SymbolInfo])
 
     def with_rows(self, rows: Mapping[str, tuple[Fraction, Source]]) -> Numbers:
         """These and further numbers."""
         more = _bound(dict(rows))
-        return Numbers({**self.values, **more.values}, {**self.sources, **more.sources}, self.same)
+        return replace(self, values={**self.values, **more.values}, sources={**self.sources, **more.sources})
 
     def symbols(self) -> Mapping[Symbol, Expr]:
         """The same values keyed by Symbol, as exact Rationals."""

@@ -443,6 +443,8 @@ class ClosedForm:
     def _info(self, name: str) -> SymbolInfo:
         if is_symbol(name):
             return symbol_info(name)
+        if name in self.bound.infos:
+            return self.bound.infos[name]
         source = self.bound.sources.get(name)
         meaning = "" if source is None else source.meaning
         return SymbolInfo(

@@ -53,7 +53,7 @@ class Math(LatexPrinter):
 
     def _print_Max(self, expr: Expr, exp: str | None = None) -> str:
         terms = map(self._print, ordered(expr, self.layout.derivation.steps))
-        return "\\max\\left(" + ",\\; ".join(terms) + "\\right)"
+        return "\\max\\left(" + ",\\; ".join(terms) + "\\right)" + ("" if exp is None else f"^{{{exp}}}")
 
     def _print_Mul(self, expr: Expr) -> str:
         found = as_quantity(expr, self.unit, self.layout.derivation.steps)

@@ -11,6 +11,7 @@ from typing import cast
 from sympy import Expr, Symbol
 from sympy.logic.boolalg import Boolean
 
+from symsim.algebra.symbols import SymbolInfo
 from symsim.errors import InternalError, SymsimError, UndefinedName, did_you_mean
 from symsim.inputs.kept import kept
 from symsim.language.symbolic import condition, expression
@@ -90,6 +91,15 @@ def letters() -> Mapping[str, Letter]:
     """Name -> letter, of forms/symbols.toml."""
     rows = tomllib.loads(read_text(FORMS / "symbols.toml"))
     return {name: Letter(name, *row) for name, row in rows.items()}
+
+
+@cache
+def letter_infos() -> Mapping[str, SymbolInfo]:
+    """Name -> letter, as formulas print it."""
+    return {
+        name: SymbolInfo(name=name, kind="architecture", unit=of.unit, meaning=of.meaning, latex=of.latex)
+        for name, of in letters().items()
+    }
 
 
 @cache

@@ -15,7 +15,7 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.source import Source
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.engines import Served
-from symsim.serving.forms import FormStep, letter, letters
+from symsim.serving.forms import FormStep, letter, letter_infos, letters
 from symsim.serving.functions import Mean
 from symsim.serving.outcome import Outcome
 
@@ -37,7 +37,7 @@ def closed_form(outcome: Outcome, served: Served, wanted: str, compiled: Compile
     file = outcome.form.place.partition(":")[0]
     sources = {name: Source(how="computed", file=file, note=letters()[name].meaning) for name in free}
     derivation = Derivation(wanted, letters()[wanted].meaning, written, ())
-    return ClosedForm(derivation, Numbers(numbers, sources), compiled.context, compiled.subject)
+    return ClosedForm(derivation, Numbers(numbers, sources, infos=letter_infos()), compiled.context, compiled.subject)
 
 
 def _waits(outcome: Outcome, served: Served) -> dict[str, float]:

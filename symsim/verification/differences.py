@@ -253,7 +253,11 @@ class DifferenceReport:
         """Coefficients carry the unit where no symbol does."""
         symbols = self.ground.form.symbols
         left = [s for s in expr.free_symbols if str(s) in symbols and symbols[str(s)].unit not in ("1", "tokens")]
-        return self.ground.sheet if left else replace(self.ground.sheet, level="numeric")
+        return (
+            self.ground.sheet
+            if left or not self.ground.form.bound.values
+            else replace(self.ground.sheet, level="numeric")
+        )
 
     def of(self, kind: str, step: Step, yours: str | None, derived: str | None, shown: Expr) -> Difference:
         source = None if step.op is None else f"{step.op} ({step.origin})"

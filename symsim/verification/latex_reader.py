@@ -291,6 +291,12 @@ class _Build(Transformer_NonRecursive[Token, Any]):
     def ceiling(self, part: Any) -> Expr:
         return sympy.ceiling(_value(part))  # pyright: ignore[reportReturnType]
 
+    def root(self, part: Any) -> Expr:
+        return _value(part) ** Rational(1, 2)
+
+    def function(self, token: Token, part: Any) -> Expr:
+        return sympy.exp(_value(part)) if "exp" in token else sympy.log(_value(part))  # pyright: ignore
+
     def extreme(self, token: Token, arguments: tuple[Expr, ...]) -> Expr:
         return _extreme("min" if "min" in token else "max", arguments)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import sympy
 from sympy import Expr, Symbol
@@ -63,6 +63,11 @@ def added_up(body: Expr, index: Symbol, low: Expr, high: Expr) -> Expr | None:
     """The sum of a body from low to high; None where its terms change with the index in no way that is known."""
     if index not in body.free_symbols:
         return body * (high - low + 1)
-    if not body.is_polynomial(index):
-        return None
-    return cast(Expr, sympy.expand(sympy.summation(body, (index, low, high))))
+    return summed_up(cast(Expr, sympy.Sum(body, (index, low, high))))
+
+
+def summed_up(series: Expr) -> Expr | None:
+    """What a sum of a polynomial, or of powers, comes to; None for any other."""
+    pieces: Any = series.doit()
+    whole: Expr = pieces.replace(sympy.Piecewise, lambda *rows: rows[-1][0])  # the other pieces are of a ratio of 1
+    return None if whole.has(sympy.Sum) else cast(Expr, sympy.expand(whole))

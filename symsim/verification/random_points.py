@@ -42,7 +42,7 @@ def agree(one: Expr, other: Expr, literals: Mapping[Symbol, Literal], known: Map
                 allowed += 1.001 * max(abs(end - mine) for end in ends)
             if abs(mine - theirs) > allowed:
                 return False
-        except (OverflowError, ZeroDivisionError, TypeError):  # a complex share of experts has no order
+        except (OverflowError, ZeroDivisionError, TypeError, ValueError):  # a complex share of experts has no order
             continue
         met += 1
     return met > 0
@@ -82,6 +82,10 @@ def _at(expr: Expr, values: Mapping[Symbol, Fraction], seed: int) -> Any:
             return math.floor(args[0])
         case sympy.ceiling():
             return math.ceil(args[0])
+        case sympy.exp():
+            return math.exp(float(args[0]))
+        case sympy.log():
+            return math.log(float(args[0]))
         case AppliedUndef():
             shown = [f"{float(arg):.9g}" for arg in args]
             return Fraction(random.Random(f"{expr.func}{seed}{shown}").uniform(0.05, 1))

@@ -48,7 +48,7 @@ class _Vocabulary:
     """What a name of a text stands for: one of its own, one that was defined for it, the derivation's, a count."""
 
     names: Names
-    compiled: Compiled
+    compiled: Compiled | None
     derivation: Derivation
     own: dict[str, Symbol] = field(default_factory=dict[str, Symbol])
     defined: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -65,18 +65,20 @@ class _Vocabulary:
             return self.own[name]
         if name in self.defined:
             return self.defined[name]
-        if self.names.find(written) is None and name in kinds_of_count():
-            return self._counted(written, kinds_of_count()[name])
+        if self.names.find(written) is None and name in kinds_of_count() and self.compiled is not None:
+            return self._counted(written, kinds_of_count()[name], self.compiled)
         return self.names.resolve(written, span)
 
-    def _counted(self, written: str, which: str) -> Expr:
-        number = getattr(params(self.compiled.family), which)
+    def _counted(self, written: str, which: str, compiled: Compiled) -> Expr:
+        number = getattr(params(compiled.family), which)
         words = {"total": "parameters of the model", "active": "parameters that a token uses"}
         self.counted[written] = f"{number:,} {words.get(which, 'parameters beside the embeddings')}"
         return sympy.Integer(number)
 
     def of_layers(self, letter: str) -> Expr | None:
         """t: the time of a layer in the mean over all of them; L: how many there are. None where it is not known."""
+        if self.compiled is None:
+            return None
         known = self.compiled.numbers.symbols()
         count = known.get(architecture_symbol("L"))
         if letter == "L" or count is None:
@@ -94,12 +96,16 @@ class _Vocabulary:
         return total / count if held == count else None
 
 
-def read_equations(text: str, path: str, compiled: Compiled, form: ClosedForm, define: Mapping[str, str]) -> ReadText:
-    """Every equation of a text, with the steps that only the text has put in. define: further names -> LaTeX.
+def read_equations(
+    text: str, path: str, compiled: Compiled | None, form: ClosedForm, define: Mapping[str, str],
+    names: Names | None = None,
+) -> ReadText:  # fmt: skip
+    """Every equation of a text, with the steps that only the text has put in. define: further names -> LaTeX; names:
+    what names of the form may be written as, where it is of no compiled model.
 
     Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
     """
-    words = _Vocabulary(names_of(form, form.derivation), compiled, form.derivation)
+    words = _Vocabulary(names or names_of(form, form.derivation), compiled, form.derivation)
     literals: dict[Symbol, Literal] = {}
     for name, meaning in define.items():
         words.defined[normal_name(name)] = _defined(name, meaning, words, literals)
@@ -163,7 +169,8 @@ def _sorted_out(reader: Reader, found: list[tuple[Passage, str | None]], words: 
     stated: list[Stated] = []
     for passage, name in found:
         equation = reader.equation(passage)
-        sides = tuple(substitute(side, {_PEAK: words.compiled.peak}) for side in equation.sides)
+        peak = _PEAK if words.compiled is None else words.compiled.peak
+        sides = tuple(substitute(side, {_PEAK: peak}) for side in equation.sides)
         equation = Equation(name, sides, equation.span)
         key = derivation.result.symbol if name is None else own.get(normal_name(name), words.find(name))
         if isinstance(key, Symbol) and key in steps:
@@ -171,7 +178,7 @@ def _sorted_out(reader: Reader, found: list[tuple[Passage, str | None]], words: 
         elif name is not None and normal_name(name) in own:
             definitions[own[normal_name(name)]] = sides[0]
         else:
-            stated.append(Stated(words.compiled.peak if key == _PEAK else key, equation))
+            stated.append(Stated(peak if key == _PEAK else key, equation))
     _check_used(reader, found, words, [*(one for _, one in equations), *(one.equation for one in stated)], definitions)
     whole = tuple((step, _whole(equation, definitions, reader)) for step, equation in equations)
     for step, equation in whole:

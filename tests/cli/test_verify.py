@@ -46,13 +46,26 @@ def test_a_formula_on_the_command_line() -> None:
     assert "you have 35*t_layer, derived is 36*t_layer" in done.stdout
 
 
+def test_a_formula_of_a_load_needs_no_model() -> None:
+    done = run("verify", r"\mu = \frac{1-\alpha^{\gamma+1}}{1-\alpha}")
+    assert done.returncode == 0, done.stderr
+    assert "of form steps.renewal" in done.stdout
+    wrong = run("verify", r"W = \frac{\rho s}{1 - \rho}", "--form", "wait.m/d/1", "--at", "rate=2,s=0.25")
+    assert wrong.returncode == 1
+    assert "W at the point: yours is 250 ms, derived 125 ms: 100 % more" in wrong.stdout
+    document = json.loads(run("verify", r"W = \rho s", "--form", "wait.m/d/1", "--json").stdout)
+    assert document["equal"] is False
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (("x = y",), "does not say which model it is about"),
+        ((r"W = \rho", "--form", "wate"), "did you mean wait"),
+        ((r"W = \rho", "--at", "loda=2"), "no form has a letter loda"),
         (("nothing.tex",), "cannot be read"),
         ((r"36 t_{layr}", "--model", "qwen3-8b", *INFERSIM), "did you mean"),
-        ((r"\sqrt{3}", "--model", "qwen3-8b", *INFERSIM), "is not read here"),
+        ((r"\int{3}", "--model", "qwen3-8b", *INFERSIM), "is not read here"),
         (("36 t_{layer}", "--model", "qwen3-9b"), "no model"),
         (("36 t_{layer}", "--model", "qwen3-8b", "--at", "X=3"), "expected e.g."),
     ],

@@ -292,7 +292,7 @@ UNREADABLE = [
     (r"36 t_{layer} + t_{sched} + 0.0 B", 28, "write 0 for exactly zero"),
     (r"36 t_{layer} + 0^{-1}", 1, "divides by zero"),
     (r"36 t_{layer} +", 15, "ends where a term"),
-    (r"\sqrt{36} t_{layer}", 1, r"`\sqrt` is not read"),
+    (r"\int{36} t_{layer}", 1, r"`\int` is not read"),
     (r"36 t_{layr} + t_{sched}", 4, r"did you mean t_{\mathrm{layer}}"),
     (r"x_1 = 36 t_{layer}", 1, "no step of the derived formula"),
     (r"36 t_{layer} + \mu_{gemm}", 16, "needs its arguments"),
