@@ -294,7 +294,8 @@ def _chosen(binding: Binding, read: _Read, layer: int | None = None) -> Reading:
             keys = _keys_behind(choice, read, index)
             source = Source(how=how, file=read.path, keys=keys, note="" if keys else "the graph text")
             stated[_text(choice, read.values, index)] = Reading(value, source, choice)
-    if len({repr(reading.value) for reading in stated.values()}) > 1:
+    first = next((reading.value for reading in stated.values()), None)
+    if any(reading.value != first for reading in stated.values()):
         both = ", ".join(f"{key} = {reading.value!r}" for key, reading in stated.items())
         raise ConfigError(f"{read.path}: {both} name the same size and disagree; keep one")
     for reading in stated.values():

@@ -339,9 +339,10 @@ def _op(name: str, node: Node, shape: Mapping[str, Expr], env: Env) -> Op:
 
 def _resident(clause: Clause, env: Env) -> Resident:
     place = env.place
-    amount: Amounts = priced(clause, env.scope, count=clause.name in ("report", "reserve"))
-    stored = env.format(place.stage, tuple(place.inside + module for module in clause.modules))
-    if stored is not None:
+    amount: Amounts = priced(clause, env.scope, count=clause.name in ("report", "reserve", "shard"))
+    modules = tuple(place.inside + module for module in clause.modules)
+    stored = env.format(place.stage, modules)
+    if stored is not None and clause.name != "shard":
         whole = sympy.Add(*amount.values())
         amount = {layer.weight.name: sympy.Rational(share) * whole for layer, share in stored.parts}
     return Resident(
@@ -354,6 +355,8 @@ def _resident(clause: Clause, env: Env) -> Resident:
         body_repeat=place.body_repeat,
         origin=clause.span,
         part=place.part,
+        modules=modules,
+        format=stored,
         window=None if clause.window is None else expression(clause.window, env.scope),
     )
 

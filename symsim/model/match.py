@@ -26,6 +26,7 @@ def find_model(config: ModelConfig, library: Library) -> Model:
         )
     _agree(config, library)
     for stated in _levels(config, library):
+        stated = stated[-1:] if stated[-1:] and stated[-1] in library.by_model_type else stated
         ends = {name: end_of(name, library) for name in stated}
         end = next(filter(None, ends.values()), None)
         served = {name: library.serving.get(name) for name in stated if ends[name] is None}

@@ -93,9 +93,11 @@ class Op:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resident:
-    """What is held in memory (weight, cache per context token, state per sequence, reserve) or only reported.
+    """What is held in memory (weight, cache per context token, state per sequence, reserve) or only reported; or a
+    width that one GPU has of the outputs of linear layers (shard).
 
-    part: under what weights are listed; window: the tokens after which a cache holds no more.
+    part: under what weights are listed; modules, format: as of an operator; window: the tokens after which a cache
+    holds no more.
     """
 
     kind: str
@@ -107,6 +109,8 @@ class Resident:
     body_repeat: Expr
     origin: Span
     part: str = ""
+    modules: tuple[str, ...] = ()
+    format: Mixture | None = None
     window: Expr | None = None
 
 

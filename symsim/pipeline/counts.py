@@ -15,7 +15,7 @@ from symsim.algebra.symbols import substitute, symbol, symbol_or_zero
 from symsim.cost.kernel_cost import COUNTED, Cost, costs
 from symsim.cost.memory import resident, windowed
 from symsim.cost.metrics import PricedStep, cache_derivation
-from symsim.errors import ConfigError, InternalError, SymsimError
+from symsim.errors import ConfigError, SymsimError
 from symsim.formula.binding import bind_model, deciding_numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import COUNTING, named_cost_model
@@ -322,5 +322,8 @@ def _number(amount: Expr, values: Mapping[Any, Expr]) -> float:
 def _whole(amount: Expr, values: Mapping[Any, Expr]) -> int:
     number = substitute(amount, values)
     if not number.is_Integer:
-        raise InternalError("counts", f"{amount} is {number}, no whole number")
+        raise ConfigError(
+            f"the sizes of this config do not fit together: {amount} is {number}; expected a whole number, as of a "
+            "hidden size that its heads divide"
+        )
     return int(number)

@@ -89,6 +89,11 @@ class Format:
         """What a width that tensor parallelism leaves must be a multiple of; 1 where any can be loaded."""
         return 1 if self.element.padded else math.lcm(max(self.rows, 1), max(self.inputs, 1))
 
+    @property
+    def whole_outputs(self) -> int:
+        """The same of a width of outputs that is loaded for itself: blocks span rows, groups of inputs do not."""
+        return 1 if self.element.padded else max(self.rows, 1)
+
     def matrix_bytes(self, outputs: int, inputs: int) -> Fraction:
         """Bytes of a matrix of outputs x inputs with every scale; a part of a block has a scale of its own."""
         blocks = _parts(outputs, self.rows) * _parts(inputs, self.inputs)

@@ -1,6 +1,7 @@
 """Tensor parallelism leaves whole blocks and groups of a quantised checkpoint, or is refused as engines refuse it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,26 @@ QWEN2_72B: dict[str, Any] = {
     "use_sliding_window": False,
 }
 
+DEEPSEEK_V2_LITE: dict[str, Any] = {
+    "architectures": ["DeepseekV2ForCausalLM"],
+    "model_type": "deepseek_v2",
+    "hidden_size": 2048,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 16,
+    "kv_lora_rank": 512,
+    "q_lora_rank": None,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "intermediate_size": 16384,
+    "moe_intermediate_size": 2048,
+    "n_routed_experts": 64,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 6,
+    "first_k_dense_replace": 1,
+    "vocab_size": 102400,
+}
+
 
 def compiled(folder: Path, keys: dict[str, Any], stated: dict[str, Any] | None, **deployment: Any) -> symsim.Costs:
     quantised = {} if stated is None else {"quantization_config": stated}
@@ -65,6 +86,7 @@ REFUSED = [
         r"routed: 1536/8 = 192 is no multiple of 128, .* tp = 4 or expert parallelism \(ep = 8",
     ),
     (QWEN2_72B, AWQ, {"tp": 8}, r"down_proj: 29568/8 = 3696 is no multiple of 128, the block of int4 g128.* choose "),
+    (DEEPSEEK_V2_LITE, FP8, {"tp": 16}, r"q_proj: 3072/16 = 192 is no multiple of 128, .* choose tp = 8"),
     (QWEN2_72B, FP8, {"tp": 2}, r"down_proj: 29568/2 = 14784 is no multiple of 128, .* choose tp = 1"),
 ]
 
@@ -80,6 +102,18 @@ def test_a_cut_block_is_refused_with_what_would_do(
     assert compiled(tmp_path, keys, stated, gemm="bf16", **degrees).tpot.evaluate(B=1, S=1, O=1) > 0
     counted = compiled(tmp_path, keys, stated, fallback=True, **degrees)
     assert any("counted all the same" in note for note in counted.compiled.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("kv_heads", "says"),
+    [(8, r"k_proj: 512/8 = 64 is no .* tp = 4 cuts none"), (2, "128 on 8 GPUs: 64 of each is no ")],
+)
+def test_a_cut_block_of_merged_matrices_is_warned_of(kv_heads: int, says: str, tmp_path: Path) -> None:
+    """Heads of 64: each GPU has a KV head at least, as vLLM's QKVParallelLinear holds them."""
+    narrow = {**QWEN3_235B, "head_dim": 64, "num_key_value_heads": kv_heads}
+    notes = compiled(tmp_path, narrow, FP8, tp=8, ep=8).compiled.assumptions
+    assert re.search(says, "\n".join(notes))
+    assert not any("k_proj" in note for note in compiled(tmp_path, narrow, AWQ, tp=8, ep=8).compiled.assumptions)
 
 
 @pytest.mark.parametrize("degrees", [{"tp": 4}, {"tp": 8, "ep": 8}, {"tp": 8, "ep": 2}, {"dp": 8, "ep": 8}])
