@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +30,29 @@ _HEADER = """\
 SINCE = "2025-12"
 """Runs of earlier versions of engines choose nothing."""
 
-RENEWED = {("sglang", "cdna3"): "2026-04"}
-"""(engine, architecture) -> from when on its runs are of what it is today: launches took twice as long before."""
+RENEWED = {("sglang", "cdna3"): ("2026-04", "cdna3 before 2026-04")}
+"""(engine, architecture) -> from when on its runs are of what it is today, and what it is called before: launches took
+twice as long."""
 
 
 def chosen(runs: Iterable[Run]) -> list[Run]:
     """The runs that choose coefficients, the newest of each set-up."""
-    return newest(run for run in runs if run.split in ("fit", "") and not (run.date and run.date < _since(run)))
+    known = [run for run in runs if run.split in ("fit", "") and not (run.date and run.date < SINCE)]
+    return [run for own in by_engine(known).values() for run in newest(own)]
 
 
-def _since(run: Run) -> str:
-    return RENEWED.get((run.engine, architecture_of(load_device(run.device).path.stem)), SINCE)
+def architecture_then(run: Run) -> str:
+    """The architecture of a run, with an engine as it was then; empty where none is known."""
+    architecture = architecture_of(load_device(run.device).path.stem)
+    since, before = RENEWED.get((run.engine, architecture), ("", ""))
+    return before if run.date and run.date < since else architecture
 
 
 def by_engine(runs: Iterable[Run]) -> Mapping[tuple[str, str], list[Run]]:
     """(engine, architecture) -> its runs; those on other devices are left out."""
     found: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        architecture = architecture_of(load_device(run.device).path.stem)
+        architecture = architecture_then(run)
         if architecture:
             found.setdefault((run.engine, architecture), []).append(run)
     return dict(sorted(found.items()))
@@ -121,6 +127,7 @@ def main(words: list[str] | None = None) -> int:
     kept = read_times(options.out) if options.only else ()
     fits = {key: _fit(key, groups) for key, (models, _) in groups.items() if models and options.only in (None, key[0])}
     own = [times_of(*key, fit, tuple(fits.values())) for key, fit in fits.items()]
+    own = [_with_runs_since(one, groups) for one in own]
     for one in own:
         print(
             f"{one.engine} {one.architecture}: {one.rows} runs of {one.setups} set-ups; left out: median "
@@ -128,6 +135,18 @@ def main(words: list[str] | None = None) -> int:
         )
     write_times(options.out, [*(one for one in kept if one.engine != options.only), *own], _HEADER)
     return 0
+
+
+def _with_runs_since(times: EngineTimes, groups: Mapping[tuple[str, str], tuple[list[Predicted], bool]]) -> EngineTimes:
+    """Of an engine as it was: which version runs is not known, so that the interval holds it as it is today too."""
+    for (engine, today), (_, before) in RENEWED.items():
+        if (times.engine, times.architecture) == (engine, before):
+            since = groups.get((engine, today), ([], False))[0]
+            found = [(one.at(times.values).get("tpot_s", 0), one.run.measured["tpot_s"]) for one in since]
+            ratios = [measured / predicted for predicted, measured in found if predicted]
+            ends = np.quantile(ratios or [1.0], (0.05, 0.95))
+            return replace(times, low=min(times.low, float(ends[0])), high=max(times.high, float(ends[1])))
+    return times
 
 
 def _fit(key: tuple[str, str], groups: Mapping[tuple[str, str], tuple[list[Predicted], bool]]) -> RunFit:

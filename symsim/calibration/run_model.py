@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from symsim.calibration.runs import Run
+from symsim.cost.calibrated import Fitted
 from symsim.errors import SymsimError
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.engine import TIMES, load_engine, with_times
 from symsim.pipeline.compiled import Compiled
+from symsim.pipeline.fitted_kernels import largest_shares
 from symsim.pipeline.pipeline import compile_model
 from symsim.serving.aggregated import deployed, served
 from symsim.serving.ask import asked
@@ -66,15 +68,25 @@ def _unit(name: str) -> str:
     return " s" if TIMES[name] == "s" else ""
 
 
+def _shares(compiled: Compiled) -> tuple[list[Fitted], Mapping[str, float]]:
+    """The kernels that it launches, and the shares of rates that they reach alone."""
+    kernels = list({kernel for phase in compiled.phases.values() for _, kernel in phase.fitted.values()})
+    numbers = {} if compiled.fitted is None else compiled.fitted.numbers
+    named = {share for kernel in kernels for share in kernel.shares()}
+    return kernels, {name: float(value) for name, (value, _) in numbers.items() if name in named}
+
+
 def _metrics(compiled: Compiled, run: Run) -> Callable[[RunValues], Mapping[str, float]]:
     ask = asked(**run.load)
     first = deployed(compiled, ask)
     if first.places < 1:
         raise SymsimError(served(first).sentence)
     engines, gpus = first.layout.engines, compiled.deployment.world_size
+    kernels, shares = _shares(compiled)
 
     def at(values: RunValues) -> Mapping[str, float]:
-        times = {name: value for name, value in values.items() if name not in HOST}
+        times: dict[str, Any] = {name: value for name, value in values.items() if name not in HOST}
+        times |= dict(largest_shares(kernels, {**shares, **times}))
         step = replace(first.step, iteration=partial(first.step.iteration, **times), host=Host.of(values))
         batch = min(first.places, _TANGENT * first.layout.replicas)
         engine = engine_of(step, ask.work, budget=first.budget, batch=batch)

@@ -20,13 +20,17 @@ from symsim.model.op_graph import Op, OpGraph
 SLOW_COMPUTE = "slow_compute"
 """The symbol by which products take longer in a running engine."""
 
+_FUSED = "slow_stream"
+"""The symbol of kernels of which engines fuse some."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """The coefficients that stand in for one kind of kernel, by their symbols.
 
     suffix: what tells their symbols from those of other kernels with the same form; low, high: predicted times these
-    is the interval; numbers: of the device, for what it has no symbol; message: whether GPUs wait for each other in it.
+    is the interval; numbers: of the device, for what it has no symbol; message: whether GPUs wait for each other in it;
+    slow: the symbol by which a running engine takes longer, if any.
     """
 
     form: str
@@ -35,12 +39,22 @@ class Fitted:
     high: float
     numbers: tuple[tuple[str, Expr], ...] = ()
     message: bool = False
+    slow: str = ""
 
     def coefficients(self) -> Mapping[str, Expr]:
         """Coefficient -> its symbol, or its number where it is known beforehand."""
         form = named_form(self.form)
         own = {row.name: symbol(coefficient_symbol(row.name, self.form, self.suffix)) for row in form.fitted}
         return {**own, **form.constants()}
+
+    def shares(self) -> Mapping[str, tuple[str, ...]]:
+        """The symbols of its shares of a datasheet's rates -> those by which a running engine takes longer there: a
+        share divided by all of them is what the engine reaches. Not of row-wise kernels, of which engines fuse some."""
+        if self.slow == _FUSED:
+            return {}
+        slow = (self.slow,) if self.slow else ()
+        known = {"em": slow, "ec": (*slow, SLOW_COMPUTE)}
+        return {coefficient_symbol(name, self.form, self.suffix): by for name, by in known.items()}
 
 
 Key = tuple[str, str, str]

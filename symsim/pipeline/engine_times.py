@@ -12,6 +12,7 @@ from symsim.inputs.device import Device
 from symsim.inputs.engine import ENDS, TIMES, Engine
 from symsim.inputs.source import Source
 from symsim.paths import display_path
+from symsim.tables.coefficients import spellings
 from symsim.tables.engine_times import Chosen, architecture_of, chosen_times
 
 _ELSEWHERE = 1.5
@@ -84,6 +85,8 @@ def _ends(chosen: Chosen, engine: Engine, ranks: int) -> tuple[tuple[float, floa
 
 
 def _sentences(device: Device, engine: str, chosen: Chosen, ranks: int) -> Iterator[str]:
+    if version := spellings()["version"].get(architecture_of(device.path.stem)):
+        yield version
     if chosen.nearest is not None and ranks > chosen.nearest.ranks:
         yield (
             f"runs that times of {engine} were fitted to had at most {chosen.nearest.ranks} GPUs that share tensors or "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 
 from sympy import Expr, Integer, Rational
@@ -62,8 +63,36 @@ class FittedKernels:
         kinds = frozenset(
             (key, _among(ranks, kernel) if key[0] in _MESSAGES else kernel) for key, kernel in self.plan.kinds
         )
-        plan, numbers = replace(self.plan, kinds=kinds, engine=times.terms), {**self.numbers, **times.numbers}
+        plan, numbers = (
+            replace(self.plan, kinds=kinds, engine=times.terms),
+            _within_the_datasheet({**self.numbers, **times.numbers}, kinds),
+        )
         return FittedKernels(plan, numbers, (*self.sentences, *times.sentences), times)
+
+
+def _within_the_datasheet(
+    numbers: Mapping[str, tuple[Fraction, Source]], kinds: Iterable[tuple[Key, Fitted]]
+) -> Mapping[str, tuple[Fraction, Source]]:
+    """Shares of rates that an engine, faster than its kernels alone, does not take above one."""
+    found = dict(numbers)
+    for share, most in largest_shares((kernel for _, kernel in kinds), {name: row[0] for name, row in numbers.items()}):
+        note = f"{float(found[share][0]):.3g} as fitted, above the datasheet's rate in a running engine"
+        found[share] = Fraction(most), replace(found[share][1], note=note)
+    return found
+
+
+def largest_shares(
+    kernels: Iterable[Fitted], values: Mapping[str, Fraction] | Mapping[str, float]
+) -> Iterator[tuple[str, Fraction | float]]:
+    """Shares of rates that would be above one in a running engine, and what makes them one.
+
+    values: of shares, and of what slows kernels; what is not among them is one.
+    """
+    for kernel in kernels:
+        for share, slow in kernel.shares().items():
+            most = prod(values[name] for name in slow if name in values)
+            if share in values and values[share] > most:
+                yield share, most
 
 
 def _among(ranks: int, kernel: Fitted) -> Fitted:
@@ -210,6 +239,7 @@ def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, eng
         low=min(low, 1 / card.either),
         high=max(high, card.either),
         numbers=tuple(numbers.items()),
+        slow=row.slow,
     )
 
 

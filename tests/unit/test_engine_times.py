@@ -1,6 +1,7 @@
 """What engines add to kernels: terms of the formula, files that state them, and how runs are read and fitted."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from symsim.calibration.run_fit import PRIORS, Prior, fit_runs
 from symsim.calibration.run_model import Predicted
 from symsim.calibration.runs import Run, read_runs
 from symsim.errors import DataError
+from symsim.inputs.device import bundled_devices, load_device
 from symsim.inputs.engine import TIMES, load_engine, with_times
+from symsim.pipeline.fitted_kernels import fitted_kernels
 from symsim.tables.engine_times import chosen_times, read_times, shipped_times, write_times
 
 AT = {"B": 32, "S": 1000, "O": 500}
@@ -136,6 +139,23 @@ def test_messages_between_experts_hold_no_time_of_a_host(engine: str) -> None:
     constants = [costs.compiled.fitted.numbers[name][0] for name in messages]
     assert len(constants) == 2
     assert max(constants) < 50e-6
+
+
+@pytest.mark.parametrize("device", bundled_devices())
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
+def test_no_engine_takes_a_kernel_above_the_datasheet(device: str, engine: str) -> None:
+    """A share of a rate, divided by what slows the kernel in an engine; row-wise ones may be fused."""
+    card = load_device(device)
+    kernels = fitted_kernels(card, engine, "fp8", "bf16").served_by(card, load_engine(engine), 8)
+    known = {name: float(value) for name, (value, _) in kernels.numbers.items()}
+    reached = {
+        share: known[share] / math.prod(known.get(name, 1.0) for name in slow)
+        for _, kernel in kernels.plan.kinds
+        for share, slow in kernel.shares().items()
+        if share in known
+    }
+    assert len(reached) > 10
+    assert {share: value for share, value in reached.items() if value > 1 + 1e-9} == {}
 
 
 def test_own_runs_are_read_from_csv_and_from_what_benchmarks_write(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_sglang_plans_weights_and_cache() -> None:
     expected = WEIGHTS + 3 * 1030 * TOKEN + 0.15 * CAPACITY
     assert qwen("sglang").memory.evaluate(**POINT) == pytest.approx(expected, abs=1)
     full = qwen("sglang", memory_share=1).memory.evaluate(**POINT)
-    assert full == pytest.approx(WEIGHTS + 3 * 1030 * TOKEN + activations(8192, 256) + 2 * 2**30, abs=1)
+    assert full == pytest.approx(WEIGHTS + 3 * 1030 * TOKEN + activations(8192, 2048) + 2 * 2**30, abs=1)
 
 
 def test_tensorrt_llm_plans_a_share_of_what_is_free() -> None:
