@@ -85,6 +85,8 @@ def _closed(case: _Case) -> _Figures:
 def _disaggregated(case: _Case) -> _Figures:
     work = _work(case)
     pool = prefill_pool(_pool_of(case), StepTime(**case["step"]), work)
+    if not pool.solved:
+        return {}
     rate, prompt = case["lam"], work.input.mean
     engine = _engine_of(case, "decode_step")
     decode = decode_engine(engine, rate / case["y"], places=float(case.get("Bmax", math.inf)))
@@ -100,9 +102,8 @@ def _disaggregated(case: _Case) -> _Figures:
             "transfer_mean": t_kv + link.values["W_kv"],
             "tpot_mean": applied("handed_tpot", known).value or math.nan,
         }
-        if "ttft_mean" in pool.values:
-            known["ttft"] = pool.values["ttft_mean"]
-            found["ttft_second_mean"] = applied("second_ttft", known).value or math.nan
+        known["ttft"] = pool.values["ttft_mean"]
+        found["ttft_second_mean"] = applied("second_ttft", known).value or math.nan
     return {name: value for name, value in found.items() if not name.startswith("wait") and name != "service"}
 
 

@@ -60,14 +60,22 @@ def transfer_seconds(of: Disaggregated) -> float:
 
 def service_seconds(side: Deployed) -> float:
     """An iteration of a prefill worker, each of its attention replicas with one prompt: in chunks of its budget."""
-    time, budget = side.step.iteration, side.budget / side.layout.replicas
-    left, past, total = side.step.prompt, side.step.past, 0.0
-    while left > 0:
-        chunk = min(left, budget)
-        rank = chunk / side.step.ranks
-        total += time(B=0.0, Q=1, C=1.0, T=rank, S=chunk, past=past)
-        left, past = left - chunk, past + chunk
-    return total
+    budget, prompt, start = side.budget / side.layout.replicas, side.step.prompt, side.step.past
+    full = max(0, math.ceil(prompt / budget) - 1)
+    rest = prompt - full * budget
+
+    def chunk(tokens: float, past: float) -> float:
+        return side.step.iteration(B=0.0, Q=1, C=1.0, T=tokens / side.step.ranks, S=tokens, past=past)
+
+    last = chunk(rest, start + full * budget)
+    if full <= _MOST_CHUNKS:
+        return last + sum(chunk(budget, start + i * budget) for i in range(full))
+    ends = [chunk(budget, start + i / _MOST_CHUNKS * (full - 1) * budget) for i in range(_MOST_CHUNKS + 1)]
+    return last + full * (sum(ends) - (ends[0] + ends[-1]) / 2) / _MOST_CHUNKS
+
+
+_MOST_CHUNKS = 256
+"""Chunks of a prompt that are looked at one by one; of more, so many, as their time hardly bends along the prompt."""
 
 
 def served_apart(of: Disaggregated) -> Served:

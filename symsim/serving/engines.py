@@ -114,7 +114,9 @@ def _itl(letters: Letters) -> dict[str, float]:
     found = {"itl_p50": applied("itl_median", known).value}
     form = "gamma" if "v" in letters else "poisson"
     found["itl_p99"] = applied("itl_quantile", {**known, "q": 0.99}, name=form).value
-    return {name: value for name, value in found.items() if value is not None}
+    known_gaps = {name: value for name, value in found.items() if value is not None}
+    least = known_gaps.get("itl_p50", 0.0)  # laws of their own, which near an edge may cross
+    return {name: max(value, least) for name, value in known_gaps.items()}
 
 
 def _ttft_quantiles(engine: ServingEngine, letters: Letters, mean: float) -> dict[str, float]:

@@ -131,13 +131,13 @@ class ModelStep:
 
 def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> ModelStep:
     """The time of an iteration of an engine that serves this workload."""
-    past = work.hit * work.hitting * work.input.mean
+    past = work.found * work.hitting * work.input.mean
     layout = EngineLayout.of(compiled)
     return ModelStep(
         layout=layout,
         ranks=compiled.deployment.cp,
         queries=work.queries,
-        prompt=work.input.mean - past,
+        prompt=max(1.0, work.input.mean - past),
         past=past,
         iteration=_iteration(compiled),
         draft=_draft(compiled, work.drafts) if drafted and work.drafts else None,
@@ -161,6 +161,7 @@ def _iteration(compiled: Compiled) -> Callable[..., float]:
     mixed = _mixed(compiled)
 
     def at(**work: float) -> float:
+        work["C"] = max(work["C"], work["Q"])  # a sequence holds the tokens that it computes
         if not work["T"] and work["Q"] == 1:
             return decode(**work)
         if not work["B"] and not work["past"]:

@@ -72,7 +72,7 @@ def applied(
         return Outcome(form=found, status=FormStatus.UNSTABLE, values={}, sentence=sentence)
     except NoEquilibrium as refused:
         return Outcome(form=found, status=FormStatus.UNSTABLE, values={}, sentence=str(refused))
-    except (OverflowError, ZeroDivisionError):
+    except (OverflowError, ZeroDivisionError, ValueError):
         sentence = f"{found.meaning} has no value here: the load is at its limit"
         return Outcome(form=found, status=FormStatus.UNSTABLE, values={}, sentence=sentence)
     errors = [_error(band, worked) for band in found.bands]

@@ -51,7 +51,7 @@ def moments(start: float, alpha: Letters, *, exponential: bool = False) -> Lette
     s_3 = start**3 + 3 * start**2 * one + 3 * start * two + three
     if exponential:
         s_2, s_3 = 2 * s_2, 6 * s_3
-    spread = max(0.0, s_2 / s**2 - 1)
+    spread = max(0.0, s_2 / s**2 - 1) if s else 0.0
     spread = 0.0 if spread < _ROUNDING else spread
     return {**alpha, "t_0": start, "s": s, "s_2": s_2, "s_3": s_3, "cs": spread, "s_min": start if spread else s}
 
@@ -67,7 +67,8 @@ def queued(pool: Pool, served: Letters, work: Workload, *, queue: str | None = N
         return refused(wait)
     rho = pool.rate * served["s"] / pool.workers
     letters = {**known, "rho": rho, "P_w": rho, **wait.values}
-    letters |= applied("wait_square", letters, name=_square_form(pool, letters)).values
+    square = applied("wait_square", letters, name=_square_form(pool, letters))
+    letters |= square.values if square.solved else {"W_2": 0.0}  # hardly any request waits
     mean = letters["s"] + letters["W"]
     values = {"wait_mean": letters["W"], "service": letters["s"], "ttft_mean": mean}
     values |= {f"ttft_{name}": value for name, value in _quantiles(pool, letters, mean).items()}

@@ -75,11 +75,14 @@ def warnings(ask: Ask, sides: Sequence[Deployed], found: Served) -> tuple[str, .
 
 def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]:
     yield from found.warnings
+    answers = ask.osl.mean > 1
+    if not answers:
+        yield "answers of one token come from prefill: there is no time between tokens"
     if found.solved:
         yield from _about_load(found)
-        yield from _balance(found)
+        yield from _balance(found) if answers else ()
         yield from _drafts(ask, sides[-1], found)
-        if "closed_tpot" in found.forms and ask.osl.is_constant and (ask.concurrency or 0) > 1:
+        if answers and "closed_tpot" in found.forms and ask.osl.is_constant and (ask.concurrency or 0) > 1:
             yield (
                 "answers of one length keep clients that start together in lockstep: "
                 "the interval of the mean TTFT reaches up to that"

@@ -36,11 +36,14 @@ class Workload:
         for name, value in shares:
             if not 0 <= value <= 1:
                 raise SymsimError(f"{name} = {value!r} must be from 0 to 1")
-        if self.hit == 1:
-            raise SymsimError("hit = 1 leaves no token to compute; the last token of a prompt always is")
         if self.accepted is not None and not 1 <= self.accepted <= self.drafts + 1:
             most = f"{self.drafts} drafts give up to {self.drafts + 1}"
             raise SymsimError(f"a mean accepted length of {self.accepted:g} cannot be: {most}")
+
+    @property
+    def found(self) -> float:
+        """Share of a prompt that is found where it hits: the last token is always computed."""
+        return min(self.hit, 1 - 1 / self.input.mean)
 
     @property
     def queries(self) -> int:
@@ -120,7 +123,7 @@ def prompts(work: Workload, cost: tuple[float, float]) -> Letters:
 
     def over_hits(value: Callable[[float], float]) -> float:
         missing = (1 - work.hitting) * value(0.0) if work.hitting < 1 else 0.0
-        return work.hitting * value(work.hit) + missing
+        return work.hitting * value(work.found) + missing
 
     def alpha(k: int, times: int = 0) -> float:
         """E[alpha^k S_new^times]."""
@@ -143,7 +146,7 @@ def prompts(work: Workload, cost: tuple[float, float]) -> Letters:
         "S_new": over_hits(lambda h: (1 - h) * mean),
         "S_sq": over_hits(lambda h: (1 - h) ** 2 * square),
         "pairs": over_hits(lambda h: (square + mean) / 2 - (h * h * square + h * mean) / 2),
-        "hit": work.hit * work.hitting,
+        "hit": work.found * work.hitting,
     }
 
 

@@ -245,3 +245,112 @@ def test_the_rest_of_a_mean_is_summed_in_closed_form(load: float, places: int) -
             weight *= ratio(n)
             total, summed = total + weight, summed + weight * value(n)
         assert mean(ratio, value) == pytest.approx(summed / total, rel=1e-9, abs=1e-12)
+
+
+@EXAMPLES
+@given(st.one_of(steps, kinked, routed), works, loads, st.floats(1.1, 4))
+def test_decode_knows_outputs_by_their_mean_alone(step: StepTime, work: Workload, load: float, spread: float) -> None:
+    """A processor-sharing queue: any law of answers with one mean, context and number of steps gives one TPOT."""
+    engine = ServingEngine.of(step, replace(work, drafts=0))
+    other = replace(engine, letters={**engine.letters, "O_2": spread * engine.letters["O_2"]})
+    rate = load * capacity(engine)
+    assert decode_engine(engine, rate).values == decode_engine(other, rate).values
+
+
+@EXAMPLES
+@given(works, st.floats(0.001, 0.05), st.floats(0.1, 50))
+def test_steps_of_one_length_hold_a_poisson_number(work: Workload, step: float, expected: float) -> None:
+    """Where a sequence more costs nothing, sequences do not see each other: n is Poisson, an idle engine exp(-B)."""
+    engine = ServingEngine.of(StepTime(t0=step, a=0), work)
+    rate = expected / (engine.letters["N"] * step)
+    found = decode_engine(engine, rate, form="product")
+    assert found.values["rows"] == pytest.approx(expected, rel=1e-9)
+    assert found.letters["busy"] == pytest.approx(-math.expm1(-expected), rel=1e-9)
+
+
+@EXAMPLES
+@given(steps, works)
+def test_decode_is_stable_where_large_batches_are(step: StepTime, work: Workload) -> None:
+    engine = ServingEngine.of(step, work)
+    most = 1 / (engine.letters["N"] * engine.letters["tau"])
+    assume(engine.letters["t_0"] / engine.letters["tau"] < 1000)
+    assert decode_engine(engine, 0.97 * most).solved
+    over = decode_engine(engine, 1.001 * most)
+    assert not over.solved
+    assert not over.values
+    assert "unstable" in over.sentence
+
+
+@EXAMPLES
+@given(steps, works, loads)
+def test_long_answers_do_not_see_prompts_come(step: StepTime, work: Workload, load: float) -> None:
+    """Answers so long that prefill is no work: clustering goes, and mixing is decoding."""
+    long = replace(work, output=Length("constant", 1e9), drafts=0)
+    engine = ServingEngine.of(replace(step, d=0.0), long)
+    rate = load * capacity(engine)
+    mixed, decode = mixed_engine(engine, rate).values, decode_engine(engine, rate).values
+    assert mixed["tpot_mean"] == pytest.approx(decode["tpot_mean"], rel=0.01)
+
+
+@EXAMPLES
+@given(steps, works, st.floats(0.02, 0.6), st.floats(1, 20))
+def test_a_budget_that_does_not_bind_is_no_matter_to_decodes(
+    step: StepTime, work: Workload, load: float, more: float
+) -> None:
+    engine = ServingEngine.of(step, work)
+    rate = load * capacity(engine)
+    budgets = [factor * 40 * (work.input.mean + 1000) for factor in (1, more)]
+    one, other = (mixed_engine(engine, rate, budget=budget) for budget in budgets)
+    assume(one.solved and one.load["rho_budget"] < 0.8)
+    assert one.values["tpot_mean"] == pytest.approx(other.values["tpot_mean"], rel=1e-9)
+
+
+@EXAMPLES
+@given(steps, works, loads)
+def test_what_is_wholly_cached_waits_for_an_iteration(step: StepTime, work: Workload, load: float) -> None:
+    """One token is left to compute: TTFT is what an arrival waits for, and its own iteration."""
+    cached = replace(work, input=Length("constant", work.input.mean), hit=1.0)
+    engine = ServingEngine.of(step, cached)
+    found = mixed_engine(engine, load * capacity(engine))
+    assert engine.letters["S_new"] == pytest.approx(1)
+    letters = found.letters
+    waited = letters["D"] + (0.5 + letters["rho_p"]) * letters["X_0"]
+    assert found.values["ttft_mean"] == pytest.approx(waited + engine.letters["alpha_1"], rel=1e-9)
+    assert engine.letters["alpha_1"] <= (step.a + step.p * (work.input.mean + 1)) * (1 + 1e-9)
+
+
+@EXAMPLES
+@given(steps, works, loads)
+def test_no_hit_is_no_cache(step: StepTime, work: Workload, load: float) -> None:
+    plain = replace(work, hit=0.0)
+    rate = load * capacity(ServingEngine.of(step, plain))
+    never = replace(work, hit=0.9, hitting=0.0)
+    one, other = (mixed_engine(ServingEngine.of(step, of), rate).values for of in (plain, never))
+    assert one == pytest.approx(other)
+
+
+@EXAMPLES
+@given(st.floats(0.05, 0.95), st.integers(1, 8), st.floats(0, 0.05))
+def test_a_transfer_that_takes_no_time_is_none(load: float, workers: int, seconds: float) -> None:
+    waits = [applied("link_wait", {"rate": load * workers, "x": workers, "t_kv": t}) for t in (0.0, seconds)]
+    assert waits[0].value == 0
+    assert waits[1].value is not None
+    assert waits[1].value >= 0
+
+
+@EXAMPLES
+@given(
+    st.floats(50, 100), st.floats(300, 1000), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0.25, 0.7)
+)
+def test_power_is_between_idle_and_limit(
+    idle: float, limit: float, compute: float, memory: float, links: float, share: float
+) -> None:
+    known = {"power_idle": idle, "power_max": limit, "f_m": share, "f_l": 0.3, "u_f": compute, "u_m": memory}
+    found = applied("step_power", {**known, "u_l": links}).value
+    bound = applied("step_power", {"power_max": limit}, name="tdp").value
+    assert found is not None
+    assert bound == limit
+    assert idle <= found <= limit
+    more = applied("step_power", {**known, "u_l": links, "u_f": min(1.0, compute + 0.1)}).value
+    assert more is not None
+    assert more >= found

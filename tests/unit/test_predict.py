@@ -176,7 +176,7 @@ def test_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
         (["--rate", "2", "--drafts", "2", "--acceptance", "often"], "expected a chance"),
         (["--rate", "2", "--drafts", "2", "--acceptance", "1.5"], "must be from 0 to 1"),
         (["--rate", "2", "--drafts", "1", "--acceptance", "length 3"], "up to 2"),
-        (["--rate", "2", "--prefix-hit", "1"], "hit = 1"),
+        (["--rate", "2", "--prefix-hit", "1.5"], "hit = 1.5"),
         (["--rate", "2", "--queue", "kingmann"], "did you mean kingman"),
         (["--rate", "2", "--price", "cheap"], "is no price"),
         (["--rate", "2", "--isl", "uniform(1, 2)"], "no family of lengths"),
