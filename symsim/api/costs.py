@@ -23,7 +23,7 @@ from symsim.cost.metric_table import metrics, named_metric
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
-from symsim.inputs.space import SIZES, deployments, differences, resized
+from symsim.inputs.space import NARROWER, SIZES, deployments, differences, resized
 from symsim.language.query import Query, parse_query
 from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
@@ -89,11 +89,15 @@ class Costs:
         `max rate subject to TTFT_p90 <= 2 s, TPOT <= 50 ms with S = 4096, O = 512`."""
         if is_about_load(asked_for := parse_query(query)):
             return answered(self.compiled, asked_for)
-        answer = solve(query, self.compiled.forms, self._forms_with, self._others(), self._forms_in)
-        here = answer.variable == "B" and answer.value is not None and not answer.sizes
-        batch = batch_in_words(self.compiled, int(answer.value or 0)) if here else None
-        told = _not_asked(self.compiled, asked_for, answer)
+        ways = (self._others(), self._formats())
+        answer = solve(query, self.compiled.forms, self._forms_with, ways, self._forms_in)
+        if answer.value is None:
+            return answer
+        used = _as_asked(self.compiled, asked_for, answer)
+        rows = {answer.variable: answer.value, **answer.at}.get("B")
+        told = _not_asked(used, asked_for, answer)
         sure = self._reach(query, asked_for, answer)
+        batch = None if rows is None else batch_in_words(used, int(rows))
         return replace(answer, batch=batch, warnings=(*told, sure) if sure else told)
 
     def _reach(self, query: str, parsed: Query, answer: Answer) -> str:
@@ -101,7 +105,7 @@ class Costs:
         if self.compiled.fitted is None or answer.value is None or parsed.variable in SIZES:
             return ""
         point = {**answer.assumed, **_stated(parsed), parsed.variable: answer.value}
-        ask = (self._forms_with, (), self._forms_in)
+        ask = (self._forms_with, ((), ()), self._forms_in)
         return reach(answer, self.compiled.forms, point, lambda forms: solve(query, forms, *ask))
 
     def predict(self, isl: float | str, osl: float | str, **how: Any) -> Prediction:
@@ -164,8 +168,15 @@ class Costs:
         """
         return write_page(self.compiled, file, sla, at)
 
+    def _formats(self) -> Iterator[Candidate]:
+        """The same deployment with weights and caches in other formats."""
+        asked = self.compiled.asked
+        for formats in NARROWER:
+            other = replace(asked, **{**formats, **{n: None for n in ("world_size", "dp") if n not in asked.given}})
+            yield formats, lambda whole, other=other: compiled_as(self.compiled, other, _STEPS[whole]).forms
+
     def _others(self) -> Iterator[Candidate]:
-        """Every other deployment of as many GPUs or more."""
+        """Every other deployment, the smallest first."""
         asked = self.compiled.asked
         for other in deployments(asked):
             if sizes := differences(asked, other):
@@ -184,24 +195,28 @@ _STEPS: Mapping[bool, Sequence[str]] = {True: STEPS, False: ("decode",)}
 """The steps that a deployment is checked by: all of them, or at first."""
 
 
-def _not_asked(compiled: Compiled, query: Query, answer: Answer) -> tuple[str, ...]:
+def _not_asked(used: Compiled, query: Query, answer: Answer) -> tuple[str, ...]:
     """That an answer does not fit in memory, where the question has no word on it."""
     asked = {named_metric(constraint.metric).name for constraint in query.constraints}
-    if answer.value is None or "memory" in asked:
+    if "memory" in asked:
         return ()
-    found = answer.at or {query.variable: answer.value}
+    short = shortage(used, {**answer.assumed, **_stated(query), **(answer.at or {query.variable: answer.value or 0})})
+    return () if short is None else (short,)
+
+
+def _as_asked(compiled: Compiled, query: Query, answer: Answer) -> Compiled:
+    """The model as the question, or its answer, deploys it."""
+    found = answer.at or {query.variable: answer.value or 0}
     given = {name.lower(): value for name, value in query.fixed.items()}
     sizes = {name: int(given[name].value("1")) for name in SIZES if name in given and name not in found}
     sizes |= {name: int(value) for name, value in found.items() if name in SIZES}
     match [*sizes.items()]:
         case []:
-            used = compiled
+            return compiled
         case [(size, value)]:
-            used = compiled_for(compiled, size, value)
+            return compiled_for(compiled, size, value)
         case _:
-            used = compiled_as(compiled, resized(compiled.asked, sizes))
-    short = shortage(used, {**answer.assumed, **_stated(query), **found})
-    return () if short is None else (short,)
+            return compiled_as(compiled, resized(compiled.asked, sizes))
 
 
 def _stated(query: Query) -> dict[str, float]:

@@ -58,8 +58,9 @@ def ways_of(answer: Answer) -> list[str]:
         gained = "10 % more" if "max" in answer.objective else "10 % less"
         return [f"{gained} {answer.variable} needs {name} x {factor:.3g}" for name, factor in nearest]
     ways = [f"{name} x {factor:.3g}" for name, factor in nearest]
-    ways += [", ".join(f"{name} = {value}" for name, value in answer.sizes.items())] if answer.sizes else []
+    for changes in filter(None, (answer.formats, answer.sizes)):
+        ways.append(", ".join(f"{name} = {value}" for name, value in changes.items()))
     if not ways:
-        others = f"none of {answer.tried} other deployments, and " if answer.tried else ""
+        others = f"none of {answer.tried} other deployments, no narrower format by itself, and " if answer.tried else ""
         return [f"{others}no hardware figure within a factor of {FARTHEST:g}, makes it feasible"]
     return [f"feasible with {way}" for way in ways]

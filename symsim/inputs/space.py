@@ -31,6 +31,17 @@ MOST, GROWTH = 64, 4
 """Deployments that are tried have up to this many GPUs, or so many times those that there are."""
 
 
+NARROWER: tuple[Mapping[str, str], ...] = (
+    {"kv": "fp8"},
+    {"gemm": "fp8"},
+    {"gemm": "fp8", "kv": "fp8"},
+    {"gemm": "int8"},
+    {"gemm": "fp4"},
+    {"gemm": "fp4", "kv": "fp8"},
+)
+"""Formats of weights and caches that may make feasible what is not, in the order in which they are named."""
+
+
 def resized(base: Deployment, changes: Mapping[str, Any]) -> Deployment:
     """The same deployment with other fields, as if they had been stated so.
 
@@ -74,30 +85,32 @@ def with_size(base: Deployment, size: str, value: int) -> Deployment:
 
 
 def deployments(base: Deployment) -> Iterator[Deployment]:
-    """Deployments of as many GPUs as `base` or more, in which tp and one of pp and cp may be others.
+    """Deployments in which tp, one of pp and cp, and the sharing of the cache (dcp) may be others, from one GPU on.
 
     The fewest GPUs come first, of mixes of as many that which differs in the fewest degrees, and tp before pp and cp.
     Precisions and communication are those of `base`; its experts spread over as many ranks as there, or over all of a
     stage.
     """
-    stated = base.tp, base.pp, base.cp, base.ep
-    mixes = itertools.product(SIZES["tp"], SIZES["pp"], SIZES["cp"], dict.fromkeys((base.ep, None)))
-    kept = dict.fromkeys((stated, *(mix for mix in mixes if base.pp == mix[1] or base.cp == mix[2])))
+    stated = base.tp, base.pp, base.cp, base.ep, base.dcp
+    mixes = [*itertools.product(SIZES["tp"], SIZES["pp"], SIZES["cp"], dict.fromkeys((base.ep, None)), (base.dcp,))]
+    shared = itertools.product(SIZES["tp"], (base.pp,), (base.cp,), dict.fromkeys((base.ep, None)), SIZES["dcp"])
+    kept = [mix for mix in mixes if base.pp == mix[1] or base.cp == mix[2]]
+    kept = [*dict.fromkeys((stated, *kept, *(mix for mix in shared if mix[0] % mix[4] == 0)))]
 
-    def far(mix: tuple[int, int, int, int | None]) -> tuple[int, ...]:
-        tp, pp, cp, _ = mix
-        return sum(now != old for now, old in zip(mix, stated, strict=True)), tp + pp + cp, cp, pp
+    def far(mix: tuple[int, int, int, int | None, int]) -> tuple[int, ...]:
+        tp, pp, cp, _, dcp = mix
+        return sum(now != old for now, old in zip(mix, stated, strict=True)), tp + pp + cp, cp, pp, dcp
 
     for gpus in SIZES["world_size"]:
-        if base.world_size <= gpus <= max(MOST, GROWTH * base.world_size):
-            for tp, pp, cp, ep in sorted(kept, key=far):
+        if gpus <= max(MOST, GROWTH * base.world_size):
+            for tp, pp, cp, ep, dcp in sorted(kept, key=far):
                 with suppress(DeploymentError):
-                    yield resized(base, {"world_size": gpus, "tp": tp, "pp": pp, "cp": cp, "ep": ep})
+                    yield resized(base, {"world_size": gpus, "tp": tp, "pp": pp, "cp": cp, "ep": ep, "dcp": dcp})
 
 
 def differences(base: Deployment, other: Deployment) -> Mapping[str, int]:
     """The sizes of another deployment that differ, by symbol."""
-    sizes = {"world_size": other.world_size, "tp": other.tp, "pp": other.pp, "cp": other.cp}
+    sizes = {name: getattr(other, name) for name in ("world_size", "tp", "pp", "cp", "dcp")}
     changed = {name: value for name, value in sizes.items() if value != getattr(base, name)}
     return changed if other.ep == base.ep else {**changed, "ep": other.experts_over}
 

@@ -46,7 +46,8 @@ class Answer:
     assumed: workload that the question left out; defaults: what stood in for measured rows at the answer;
     levers: input -> the factor by which it alone would have to change for the answer to gain 10 %; where nothing is
     feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: those of the
-    smallest deployment that would do the same, as far as they differ from today's; tried: deployments looked at;
+    smallest deployment that would do the same, as far as they differ from today's; formats: those of weights and caches
+    that would; tried: deployments looked at;
     closed_form, latex: the answer as a formula, as text and as LaTeX; batch: what a B that was solved for is, where
     GPUs decode more than that; at: where the goal is a metric, the unknowns at which it is best; warnings: what the
     question did not ask for, and the answer does not meet; spread: from where to where the value may be, as far as
@@ -69,6 +70,7 @@ class Answer:
     levers: Mapping[str, float] = field(default_factory=dict[str, float])
     nearest: float | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    formats: Mapping[str, str] = field(default_factory=dict[str, str])
     tried: int = 0
     batch: str | None = None
     at: Mapping[str, float] = field(default_factory=dict[str, float])

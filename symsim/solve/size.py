@@ -1,9 +1,10 @@
-"""Sizes of the deployment: the best one that is asked for, and the deployment that would make a question feasible."""
+"""Sizes of the deployment: the best one that is asked for, and deployments that would make a question feasible."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from symsim.errors import EmptyTable, SymsimError
 from symsim.inputs.space import SIZES
@@ -11,11 +12,14 @@ from symsim.language.query import Query
 from symsim.solve.answer import Answer, infeasible, solved
 from symsim.solve.limits import Forms, Limit, limit_at, room_at
 
-Candidate = tuple[Mapping[str, int], Callable[[bool], Forms]]
-"""Sizes in which a deployment differs from today's, and its metrics; compiling them may raise DeploymentError.
+Candidate = tuple[Mapping[str, Any], Callable[[bool], Forms]]
+"""Sizes or formats in which a deployment differs from today's, and its metrics; compiling them may raise SymsimError.
 
 True compiles all that a deployment is checked by, False a decode step alone and other steps once they are asked for.
 """
+
+Ways = tuple[Iterable[Candidate], Iterable[Candidate]]
+"""Deployments of other sizes, and the same one in other formats."""
 
 
 def solve_size(query: Query, limits: list[Limit], assumed: Mapping[str, float]) -> Answer:
@@ -37,12 +41,12 @@ def solve_size(query: Query, limits: list[Limit], assumed: Mapping[str, float]) 
     return solved(query, limits, value, onward[0] if onward else 0, ranges, assumed)
 
 
-def feasible_sizes(
+def first_feasible(
     query: Query, limits: list[Limit], value: float, candidates: Iterable[Candidate]
-) -> tuple[Mapping[str, int], int]:
+) -> tuple[Mapping[str, Any], int]:
     """The first deployment in which every limit holds at a value of the variable, and how many could be compiled.
 
-    No sizes are given where none does. The shortest formula is asked first: memory is known before any time is, from a
+    Nothing is given where none does. The shortest formula is asked first: memory is known before any time is, from a
     decode step alone; only where all is well the others are looked at too.
     """
     point = {name: number for limit in limits for name, number in limit.fixed.items()}
@@ -51,13 +55,13 @@ def feasible_sizes(
     short = {limit.text: len(limit.form.derivation.steps) for limit in limits}
     constraints = sorted(query.constraints, key=lambda constraint: short[str(constraint)])
     compiled = 0
-    for sizes, forms in candidates:
+    for changes, forms in candidates:
         try:
             found = forms(False)
             compiled += 1
             at = (limit_at(constraint, found, point) for constraint in constraints)
             if all(room_at(limit, query.variable, value) >= 0 for limit in at) and forms(True):
-                return sizes, compiled
+                return changes, compiled
         except EmptyTable:
             continue
         except SymsimError:  # it cannot be deployed so

@@ -5,7 +5,7 @@ Whole numbers: `solve.whole`; real symbols, which never enter a table: `solve.re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import cast
@@ -28,7 +28,7 @@ from symsim.solve.levers import factors_at, levers_of, with_closed_form
 from symsim.solve.limits import Forms, Limit, Resize, form_of, is_metric, limits_of, room_at
 from symsim.solve.movement import direction_of
 from symsim.solve.real import solve_real
-from symsim.solve.size import Candidate, feasible_sizes, solve_size
+from symsim.solve.size import Candidate, Ways, first_feasible, solve_size
 from symsim.solve.whole import LOOKED_AT, solve_whole
 from symsim.tables.table import signatures
 
@@ -37,13 +37,13 @@ def solve(
     text: str,
     forms: Forms,
     resize: Resize | None = None,
-    candidates: Iterable[Candidate] = (),
+    candidates: Ways = ((), ()),
     reshape: Reshape | None = None,
 ) -> Answer:
     """Answer a question about the metrics in `forms` (name -> closed form).
 
     resize: compiles for another size of the deployment, for questions about one, and reshape for several; candidates:
-    deployments that may make feasible what is not, in the order in which they are named.
+    other deployments, and other formats, that may make feasible what is not, in the order in which they are named.
     Raises QuerySyntaxError for a question that does not parse or names what is not there.
     """
     query = parse_query(text)
@@ -54,7 +54,7 @@ def solve(
         query = replace(query, fixed={name: value for name, value in query.fixed.items() if name not in sizes})
         forms, resize, reshape = _reshaped(reshape, sizes)
         now = asked[0].bound.values if asked else {}
-        candidates = (one for one in candidates if sizes.items() <= {**now, **one[0]}.items())
+        candidates = ([one for one in candidates[0] if sizes.items() <= {**now, **one[0]}.items()], candidates[1])
     if query.goal != "solve" and is_metric(query.variable, forms):
         best = solve_goal(query, forms, reshape)
         return best if isinstance(best, Answer) else _what_helps(best.answer, best.asked, best.limits, candidates)
@@ -62,7 +62,7 @@ def solve(
         message = f"{query.variable} is itself the unknown; `over` names those of a metric, e.g. max tgs over B, tp"
         raise QuerySyntaxError(query.span, message)
     forms = _asked_in(forms, query)
-    candidates = ((sizes, lambda whole, made=made: _asked_in(made(whole), query)) for sizes, made in candidates)
+    candidates = (_asked_of(candidates[0], query), _asked_of(candidates[1], query))
     resized = None if resize is None else lambda size, value: _asked_in(resize(size, value), query)
     limits, assumed = limits_of(query, forms, resized)
     answer = _solved(query, limits, assumed)
@@ -94,12 +94,20 @@ def _reshaped(reshape: Reshape, sizes: Mapping[str, int]) -> tuple[Forms, Resize
     return further({}), lambda size, value: further({size: value}), further
 
 
-def _what_helps(answer: Answer, query: Query, limits: list[Limit], candidates: Iterable[Candidate]) -> Answer:
+def _asked_of(candidates: Iterable[Candidate], query: Query) -> Iterator[Candidate]:
+    for changes, made in candidates:
+        yield changes, lambda whole, made=made: _asked_in(made(whole), query)
+
+
+def _what_helps(answer: Answer, query: Query, limits: list[Limit], candidates: Ways) -> Answer:
     """An answer without a value, with what would make its question feasible."""
     if answer.nearest is None:
         return answer
-    sizes, tried = feasible_sizes(query, limits, answer.nearest, candidates)
-    return replace(answer, levers=factors_at(limits, query.variable, answer.nearest), sizes=sizes, tried=tried)
+    sizes, tried = first_feasible(query, limits, answer.nearest, candidates[0])
+    formats, _ = first_feasible(query, limits, answer.nearest, candidates[1])
+    levers = factors_at(limits, query.variable, answer.nearest)
+    whole = {name: int(value) for name, value in sizes.items()}
+    return replace(answer, levers=levers, sizes=whole, formats=formats, tried=tried)
 
 
 def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Answer:

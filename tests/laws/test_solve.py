@@ -359,3 +359,28 @@ def test_what_would_help_keeps_the_sizes_that_a_question_states() -> None:
     helping: dict[str, Any] = dict(answer.sizes)
     other = symsim.compile("llama-3.1-405b", "h100", symsim.Deployment(**helping), cost_model="roofline")
     assert other.solve(question).status is Status.SOLVED
+
+
+def test_ways_out_are_searched_over_formats_and_smaller_deployments_too() -> None:
+    model = symsim.compile("qwen3-8b", "h100")
+    answer = model.solve("max B subject to memory <= capacity with S = 600000, O = 1000")
+    assert answer.status is Status.INFEASIBLE
+    assert answer.formats == {"kv": "fp8"}
+    narrower = symsim.compile("qwen3-8b", "h100", symsim.Deployment(kv="fp8"))
+    assert narrower.solve("max B subject to memory <= capacity with S = 600000, O = 1000").status is Status.SOLVED
+    shared = symsim.compile("deepseek-v3", "h200", symsim.Deployment(tp=8, ep=8))
+    split = shared.solve("max B subject to memory <= capacity with S = 3000000, O = 1000").sizes
+    assert split["dcp"] > 1  # a latent cache is held whole by every rank of tp, unless it is shared
+    whole = symsim.compile("deepseek-v3", "h200", symsim.Deployment(**{"tp": 8, "ep": 8, **split}))
+    assert whole.solve("max B subject to memory <= capacity with S = 3000000, O = 1000").status is Status.SOLVED
+    many = symsim.compile("qwen3-8b", "h100", symsim.Deployment(tp=8, pp=2))
+    fewer = many.solve("min B subject to tok/s/GPU >= 100 tok/s, TPOT <= 8 ms with S = 1000, O = 100")
+    assert fewer.status is Status.SOLVED or fewer.sizes["world_size"] < 16
+
+
+def test_the_batch_of_a_goal_is_told_as_what_it_is() -> None:
+    model = symsim.compile("qwen3-30b-a3b", "h100")
+    answer = model.solve("max tokens/s/GPU over B, dp subject to TPOT <= 30 ms, memory <= capacity")
+    dp, batch = int(answer.at["dp"]), int(answer.at["B"])
+    assert dp > 1
+    assert answer.batch == f"B = {batch:,} an attention replica, {dp} replicas: {dp * batch:,} requests"
