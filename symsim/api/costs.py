@@ -248,7 +248,7 @@ def compile(
 
     >>> costs = compile("qwen3-8b", "h20")
     >>> round(costs.tpot.evaluate(B=64, S=4096, O=2048), 4)
-    0.0268
+    0.0278
     """
     used = deployment or Deployment()
     engine = calibration or engine
