@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
+from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs, compile
 from symsim.command.flags import add_fallback, add_graphs, note, note_alike, wants_why
 from symsim.cost.metric_table import metrics
@@ -17,6 +18,7 @@ from symsim.model.family import Family, find_family
 from symsim.pipeline.counts import params
 from symsim.pipeline.pipeline import STEPS
 from symsim.pipeline.replicas import replicas_in_words
+from symsim.pipeline.towers import TOWER, tower_parameters
 from symsim.quantization.kv_cache import kv_layouts
 
 _PRECISIONS = get_args(Precision)
@@ -187,7 +189,14 @@ def counted_parameters(model: str, graphs: Sequence[str], fallback: bool) -> tup
     return counted.as_dict(), [*_notes(family), *unknown]
 
 
+def _omitted(family: Family) -> Iterator[str]:
+    """What the config describes and the graphs leave out, with its size where that is known."""
+    for key in family.sizes.omitted:
+        tower = tower_parameters(family) if key == TOWER else None
+        held = "" if tower is None else f" ({tower:,} parameters, {format_quantity(2 * tower, 'B')} in bf16)"
+        yield f"{key}{held}"
+
+
 def _notes(family: Family) -> list[str]:
-    omitted = family.sizes.omitted
-    left_out = [f"{family.config.path}: not counted: {', '.join(omitted)}"] if omitted else []
+    left_out = [f"{family.config.path}: not counted: {', '.join(_omitted(family))}"] if family.sizes.omitted else []
     return [*family.assumptions, *left_out, *([family.by_rule] if family.sizes.by_rule else [])]

@@ -28,6 +28,7 @@ from symsim.model.stored_formats import ServedModel, serve
 from symsim.pipeline.checkpoint import checkpoint_bytes
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.shards import whole_shards
+from symsim.pipeline.towers import tower_parameters
 from symsim.quantization.kv_cache import PARTS as KV_PARTS
 from symsim.quantization.kv_cache import kv_layout as layout_of
 from symsim.tables.table import TableContext
@@ -50,7 +51,8 @@ class Parameters:
     non_embedding: without embedding and LM head; other: what stands outside of layers besides those two;
     layers: attention, ffn and norm of each, in order; where they occur, also what is `shared` with an earlier layer,
     which the total has once, and what is `unused`; drafts: modules for multi-token prediction, beside the total, and
-    their `parameters`, embedding and LM head apart; not_counted: what the config describes beside that; checkpoint:
+    their `parameters`, embedding and LM head apart; not_counted: what the config describes beside that; vision: the
+    parameters of an image encoder among that and of its projector, None where no graph describes it; checkpoint:
     number format -> bytes that the files hold of these weights, scales included, or the sentence why nobody knows.
     """
 
@@ -63,6 +65,7 @@ class Parameters:
     other: int
     layers: tuple[Mapping[str, int], ...]
     not_counted: tuple[str, ...]
+    vision: int | None
     drafts: Mapping[str, int] | None
     checkpoint: Mapping[str, int] | str
 
@@ -85,7 +88,7 @@ class Parameters:
         layers = [dict(layer) for layer in self.layers]
         stored = self.checkpoint if isinstance(self.checkpoint, str) else dict(self.checkpoint)
         drafts = None if self.drafts is None else dict(self.drafts)
-        beside = {"drafts": drafts, "not_counted": list(self.not_counted)}
+        beside = {"drafts": drafts, "not_counted": list(self.not_counted), "vision": self.vision}
         return {**plain, "checkpoint": stored, "layers": layers, **beside}
 
 
@@ -130,6 +133,7 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
         other=other,
         layers=layers,
         not_counted=family.sizes.omitted,
+        vision=tower_parameters(family),
         drafts=_drafts(family, layers),
         checkpoint=stored,
     )
