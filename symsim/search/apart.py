@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from symsim.search.candidates import DeploymentCandidate
-from symsim.search.largest_load import MOST, Reached, most_requests
+from symsim.search.candidates import OUTDONE, DeploymentCandidate, RefusedCandidate
+from symsim.search.largest_load import CLOSE, MOST, Reached, most_requests
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed
 from symsim.serving.disaggregated import Disaggregated, at_rates, served_apart, service_seconds
@@ -51,27 +51,32 @@ class Pair:
 
 
 def apart(
-    engines: Sequence[Deployed], target: Target, top: int, together: Sequence[DeploymentCandidate] = ()
+    engines: Sequence[Deployed],
+    target: Target,
+    top: int,
+    refused: RefusedCandidate,
+    together: Sequence[DeploymentCandidate] = (),
 ) -> list[DeploymentCandidate]:
     """The best pair of each engine that decodes, of as many as may be among the `top`: a pair is worked out only where
     its bound is above what was found already. together: what engines that do both serve."""
     prefills = [side for of in engines if (side := _prefill(of, target)) is not None]
     decodes = [side for of in engines if (side := _decode(of, target)) is not None]
+    if target.mode == "disaggregated":
+        refused.reasons[TOO_SLOW] += sum(1 for side in (prefills, decodes) if not side) * len(engines)
     pairs = sorted(_pairs(prefills, decodes, target), key=lambda pair: _order(pair, target))
     best: dict[int, DeploymentCandidate] = {}
     others = [_score(one, target) for one in together]
     leading = heapq.nlargest(top, others)[::-1]
     for pair in pairs:
-        bound = -_order(pair, target)
-        known = best.get(id(pair.decode))
-        if len(leading) >= top and bound <= leading[0]:
+        known, bound = best.get(id(pair.decode)), -_order(pair, target)
+        least = leading[0] if len(leading) >= top else -math.inf
+        if bound <= least:
             break
-        if known is not None and bound <= _score(known, target):
-            continue
-        found = _candidate(pair, target)
-        if found is not None and (known is None or _score(found, target) > _score(known, target)):
+        least = least if known is None else max(least, CLOSE * _score(known, target))
+        if bound > least and (found := _candidate(pair, target, least)) is not None:
             best[id(pair.decode)] = found
             leading = heapq.nlargest(top, (*others, *(_score(one, target) for one in best.values())))[::-1]
+    refused.reasons[OUTDONE] += len(pairs) - len(best)
     return list(best.values())
 
 
@@ -119,6 +124,8 @@ def _pairs(prefills: Sequence[Side], decodes: Sequence[Side], target: Target) ->
                 yield from heapq.nlargest(_MATCHES, found, key=lambda pair: pair.bound / pair.gpus)
 
 
+TOO_SLOW = "one prompt or one sequence alone is too slow"
+
 _MATCHES = 2
 """Numbers of workers of one pair that are looked at: the best matched, and the next best."""
 
@@ -139,8 +146,9 @@ def _needed(prefill: Side, decode: Side, target: Target) -> list[tuple[int, int]
     return [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)]
 
 
-def _candidate(pair: Pair, target: Target) -> DeploymentCandidate | None:
-    """The largest load of a pair within the limits, or the one that is asked for; None where that is not within."""
+def _candidate(pair: Pair, target: Target, least: float) -> DeploymentCandidate | None:
+    """The largest load of a pair within the limits, or the one that is asked for; None where that is not within, or
+    where its score is not above the least."""
     of = pair.deployed()
     if target.load is not None:
         by = "rate" if target.rate is not None else "concurrency"
@@ -150,7 +158,7 @@ def _candidate(pair: Pair, target: Target) -> DeploymentCandidate | None:
             return None
         most = Reached(load=target.load, found=found, stopped=())
         return DeploymentCandidate(of=of.decode, apart=of, replicas=1, load=target.load, found=found, most=most)
-    most = most_requests(_with_stall(at_rates(of)), target.limits, pair.bound)
+    most = most_requests(_with_stall(at_rates(of)), target.limits, pair.bound, max(0.0, least) * pair.gpus)
     if most is None or (users := math.floor(most.found.values["users"] + 1e-9)) < 1:
         return None
     of = with_load(of, "concurrency", float(users))

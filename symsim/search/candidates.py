@@ -98,6 +98,7 @@ def engines(base: Compiled, target: Target, size: int, refused: RefusedCandidate
                 refused.add(NO_ROOM, _too_large(of))
 
 
+OUTDONE = "others do better"
 NO_ROOM = "not one sequence fits beside the weights"
 
 

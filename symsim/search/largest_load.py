@@ -25,6 +25,13 @@ class Limits:
             return ("load",)
         return tuple(name for name, value, limit in self.compared(found) if not value <= limit)
 
+    def excess(self, found: Served) -> float:
+        """Logarithm of the value that is nearest to its limit, or furthest beyond, in times of it."""
+        if not found.solved:
+            return math.inf
+        nearest = max(value / limit for _, value, limit in self.compared(found))
+        return math.log(nearest) if nearest > 0 else -math.inf
+
     def compared(self, found: Served) -> tuple[tuple[str, float, float], ...]:
         """(what is limited, its value, its limit)."""
         ttft, tpot = found.values["ttft_mean"], found.values.get("tpot_mean", 0.0)
@@ -62,24 +69,50 @@ MOST = 2**16
 """Users of an engine that holds any number of them."""
 
 
-def most_requests(at: Callable[[float], Served], limits: Limits, rate: float) -> Reached | None:
-    """The most requests per second up to `rate` that are served within the limits; None where hardly any are. at: what
-    is served at a rate."""
+def most_requests(at: Callable[[float], Served], limits: Limits, rate: float, least: float = 0.0) -> Reached | None:
+    """The most requests per second up to `rate` that are served within the limits; None where hardly any are, or not
+    as many as `least`. at: what is served at a rate."""
+    at = lru_cache(maxsize=None)(at)
+    if least and limits.failing(at(least)):
+        return None
     if not limits.failing(found := at(rate)):
         return Reached(load=rate, found=found, stopped=())
-    near = next((low for low in (rate / 2, rate * _HARDLY) if not limits.failing(at(low))), None)
-    if near is None:
+    lows = (rate / 2, rate * _HARDLY) if least < rate / 2 else ()
+    near = next((low for low in lows if not limits.failing(at(low))), least)
+    if not near:
         return None
-    low, high = last_holding(lambda one: not limits.failing(at(one)), near, rate, _middle)
+    middle = _secants(lambda one: limits.excess(at(one)))
+    low, high = last_holding(lambda one: not limits.failing(at(one)), near, rate, middle)
     return Reached(load=low, found=at(low), stopped=limits.failing(at(high)))
 
 
 _HARDLY = 2.0**-16
 
 
-def _middle(low: float, high: float) -> float | None:
-    return ratio_middle(low, high) if high > _CLOSE * low else None
+def _secants(excess: Callable[[float], float]) -> Callable[[float, float], float | None]:
+    """Between two rates where the line through their excesses is zero, else the geometric mean; an end that stays
+    counts half each time (Illinois), so that both ends close in."""
+    ends: tuple[float, float] = (math.nan, math.nan)
+    weights = [1.0, 1.0]
+
+    def middle(low: float, high: float) -> float | None:
+        nonlocal ends
+        if high <= CLOSE * low:
+            return None
+        for side, now in enumerate((low, high)):
+            weights[side] = weights[side] / 2 if now == ends[side] else 1.0
+        ends = low, high
+        at_low, at_high = weights[0] * excess(low), weights[1] * excess(high)
+        if not math.isfinite(at_low - at_high):
+            return ratio_middle(low, high)
+        step = 1 + _NEARLY * (CLOSE - 1)
+        return min(max(low + (high - low) * at_low / (at_low - at_high), low * step), high / step)
+
+    return middle
 
 
-_CLOSE = 1.0005
+CLOSE = 1.0005
 """Rates are told apart by so much."""
+
+_NEARLY = 0.9
+"""Share of that by which a rate is at least away from those that were tried."""

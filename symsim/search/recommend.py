@@ -17,7 +17,7 @@ from symsim.inputs.space import engine_sizes
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 from symsim.search.apart import apart
-from symsim.search.candidates import DeploymentCandidate, RefusedCandidate, candidate, engines
+from symsim.search.candidates import OUTDONE, DeploymentCandidate, RefusedCandidate, candidate, engines
 from symsim.search.load_front import front_of
 from symsim.search.pareto import FrontPoint
 from symsim.search.rows import RecommendedRow, row_of, verdict
@@ -127,10 +127,10 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
     if target.load is None and len(bases) == 1:  # whole users serve a little less than the rate that was searched for
         shown.sort(key=lambda pair: -(pair[1].figures.per_gpu or 0.0))
     rows = tuple(row for _, row in shown)
-    reasons = dict(refused.reasons)
+    reasons = {reason: count for reason, count in refused.reasons.items() if count}
     searched = len(every) + sum(reasons.values())
     if len(ranked) > len(rows):
-        reasons[OUTDONE] = len(ranked) - len(rows)
+        reasons[OUTDONE] = reasons.get(OUTDONE, 0) + len(ranked) - len(rows)
     return Recommendation(
         verdict=verdict(shown[0][0], target, rows[0].figures) if rows else _none(refused),
         rows=rows,
@@ -139,9 +139,6 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
         refused=reasons,
         notes=tuple(dict.fromkeys(note for base in bases for note in (*base.notes, *base.assumptions))),
     )
-
-
-OUTDONE = "they do, and others do better"
 
 
 def _candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
@@ -156,7 +153,7 @@ def _candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: 
             every.append(of)
             if target.mode != "disaggregated" and (one := candidate(of, target, refused)) is not None:
                 together.append(one)
-    return together if target.mode == "aggregated" else [*together, *apart(every, target, top, together)]
+    return together if target.mode == "aggregated" else [*together, *apart(every, target, top, refused, together)]
 
 
 _LARGEST = 64
