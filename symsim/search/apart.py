@@ -7,26 +7,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from symsim.search.candidates import OUTDONE, DeploymentCandidate, RefusedCandidate
-from symsim.search.largest_load import CLOSE, MOST, Reached, most_requests
+from symsim.search.candidates import DeploymentCandidate
+from symsim.search.largest_load import Reached, most_requests
+from symsim.search.sides import Side
 from symsim.search.target import Target
-from symsim.serving.aggregated import Deployed
-from symsim.serving.disaggregated import Disaggregated, at_rates, served_apart, service_seconds
+from symsim.serving.disaggregated import Disaggregated, at_rates, served_apart
 from symsim.serving.engines import Served
-from symsim.solve.bisection import gallop
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """Workers of one kind. rate: requests per second that one of them serves at the most, whatever the other side is:
-    prefill without a wait, decode within the limit of TPOT without the wait for a cache."""
-
-    of: Deployed
-    rate: float
-
-    @property
-    def size(self) -> int:
-        return self.of.compiled.deployment.world_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,70 +36,7 @@ class Pair:
         return Disaggregated(x=self.x, y=self.y, prefill=self.prefill.of, decode=self.decode.of)
 
 
-def apart(
-    engines: Sequence[Deployed],
-    target: Target,
-    top: int,
-    refused: RefusedCandidate,
-    together: Sequence[DeploymentCandidate] = (),
-) -> list[DeploymentCandidate]:
-    """The best pair of each engine that decodes, of as many as may be among the `top`: a pair is worked out only where
-    its bound is above what was found already. together: what engines that do both serve."""
-    prefills = [side for of in engines if (side := _prefill(of, target)) is not None]
-    decodes = [side for of in engines if (side := _decode(of, target)) is not None]
-    if target.mode == "disaggregated":
-        refused.reasons[TOO_SLOW] += sum(1 for side in (prefills, decodes) if not side) * len(engines)
-    pairs = sorted(_pairs(prefills, decodes, target), key=lambda pair: _order(pair, target))
-    best: dict[int, DeploymentCandidate] = {}
-    others = [_score(one, target) for one in together]
-    leading = heapq.nlargest(top, others)[::-1]
-    for pair in pairs:
-        known, bound = best.get(id(pair.decode)), -_order(pair, target)
-        least = leading[0] if len(leading) >= top else -math.inf
-        if bound <= least:
-            break
-        least = least if known is None else max(least, CLOSE * _score(known, target))
-        if bound > least and (found := _candidate(pair, target, least)) is not None:
-            best[id(pair.decode)] = found
-            leading = heapq.nlargest(top, (*others, *(_score(one, target) for one in best.values())))[::-1]
-    refused.reasons[OUTDONE] += len(pairs) - len(best)
-    return list(best.values())
-
-
-def _order(pair: Pair, target: Target) -> float:
-    """Less is better: GPUs for a load, else requests per second of a GPU, at the bound."""
-    return float(pair.gpus) if target.load is not None else -pair.bound / pair.gpus
-
-
-def _score(one: DeploymentCandidate, target: Target) -> float:
-    return -float(one.gpus) if target.load is not None else one.output_rate / one.gpus / one.of.ask.osl.mean
-
-
-def _prefill(of: Deployed, target: Target) -> Side | None:
-    """None where a prompt takes too long even without a wait."""
-    service = service_seconds(of)
-    if service + of.step.host.request > target.limits.ttft:
-        return None
-    return Side(of=of, rate=of.layout.engines * of.layout.replicas / service)
-
-
-def _decode(of: Deployed, target: Target) -> Side | None:
-    """None where one sequence alone is too slow. The rate is that of the largest batch within the limit, were it always
-    full: requests that come by chance are served more slowly."""
-    letters = of.engine.letters
-    each = letters["N"] / max(1e-9, letters["O"] - 1)
-
-    def pace(rows: float) -> float:
-        return of.step(letters["Q"] * rows, letters["C"] * rows, 0.0)
-
-    if each * pace(1.0) > target.limits.tpot:
-        return None
-    most = int(min(of.places, MOST))
-    rows = gallop(lambda count: each * pace(float(count)) <= target.limits.tpot, 1, most) if most > 1 else 1
-    return Side(of=of, rate=of.layout.engines * rows / (letters["N"] * pace(float(rows))))
-
-
-def _pairs(prefills: Sequence[Side], decodes: Sequence[Side], target: Target) -> Iterator[Pair]:
+def pairs_of(prefills: Sequence[Side], decodes: Sequence[Side], target: Target) -> Iterator[Pair]:
     """Of each two engines the numbers of workers that are best matched."""
     for prefill in prefills:
         for decode in decodes:
@@ -123,8 +46,6 @@ def _pairs(prefills: Sequence[Side], decodes: Sequence[Side], target: Target) ->
             if found:
                 yield from heapq.nlargest(_MATCHES, found, key=lambda pair: pair.bound / pair.gpus)
 
-
-TOO_SLOW = "one prompt or one sequence alone is too slow"
 
 _MATCHES = 2
 """Numbers of workers of one pair that are looked at: the best matched, and the next best."""
@@ -146,7 +67,7 @@ def _needed(prefill: Side, decode: Side, target: Target) -> list[tuple[int, int]
     return [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)]
 
 
-def _candidate(pair: Pair, target: Target, least: float) -> DeploymentCandidate | None:
+def pair_candidate(pair: Pair, target: Target, least: float) -> DeploymentCandidate | None:
     """The largest load of a pair within the limits, or the one that is asked for; None where that is not within, or
     where its score is not above the least."""
     of = pair.deployed()

@@ -111,7 +111,7 @@ def _secants(excess: Callable[[float], float]) -> Callable[[float, float], float
     return middle
 
 
-CLOSE = 1.0005
+CLOSE = 1.00001
 """Rates are told apart by so much."""
 
 _NEARLY = 0.9

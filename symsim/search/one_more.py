@@ -9,7 +9,6 @@ from symsim.search.candidates import DeploymentCandidate
 from symsim.search.largest_load import at_load
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed
-from symsim.serving.model_step import engine_of
 from symsim.serving.resources import RESOURCES, shares_of_time
 from symsim.solve.bisection import last_holding
 
@@ -67,6 +66,4 @@ def _with(of: Deployed, resource: str, times: float) -> Deployed:
         return lambda **work: time(**{**work, **faster})
 
     draft = None if of.step.draft is None else more(of.step.draft)
-    step = replace(of.step, iteration=more(of.step.iteration), draft=draft)
-    engine = engine_of(step, of.ask.work, budget=of.budget, batch=of.places)
-    return replace(of, step=step, engine=engine)
+    return replace(of, step=replace(of.step, iteration=more(of.step.iteration), draft=draft))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,16 +12,14 @@ from symsim.algebra.shown import html_table, one_line
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
-from symsim.inputs.space import engine_sizes
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
-from symsim.search.apart import apart
-from symsim.search.candidates import OUTDONE, DeploymentCandidate, RefusedCandidate, candidate, engines
+from symsim.search.candidates import OUTDONE, DeploymentCandidate, RefusedCandidate
+from symsim.search.contenders import candidates
 from symsim.search.load_front import front_of
 from symsim.search.pareto import FrontPoint
 from symsim.search.rows import RecommendedRow, row_of, verdict
 from symsim.search.target import Gpus, Target, target_of
-from symsim.serving.aggregated import Deployed
 
 MODES = ("aggregated", "disaggregated", "both")
 
@@ -121,7 +118,7 @@ def _mode(mode: str | None, target: Target) -> str:
 
 def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommendation:
     refused = RefusedCandidate()
-    every = [one for base in bases for one in _candidates(base, target, refused, top)]
+    every = [one for base in bases for one in candidates(base, target, refused, top)]
     ranked = sorted(every, key=lambda one: _rank(one, target, len(bases)))
     shown = [(one, row_of(one, target)) for one in ranked[:top]]
     if target.load is None and len(bases) == 1:  # whole users serve a little less than the rate that was searched for
@@ -139,25 +136,6 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
         refused=reasons,
         notes=tuple(dict.fromkeys(note for base in bases for note in (*base.notes, *base.assumptions))),
     )
-
-
-def _candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
-    """All of a device: of engines of every size that the GPUs allow. For the fewest GPUs, sizes go up until an engine
-    alone has more than replicas of a smaller one need."""
-    sizes = engine_sizes(*target.gpus) if target.gpus else engine_sizes(1, max(_LARGEST, base.device.gpus_per_node))
-    every, together = list[Deployed](), list[DeploymentCandidate]()
-    for size in sizes:
-        if target.gpus is None and size > min((one.gpus for one in together), default=math.inf):
-            break
-        for of in engines(base, target, size, refused):
-            every.append(of)
-            if target.mode != "disaggregated" and (one := candidate(of, target, refused)) is not None:
-                together.append(one)
-    return together if target.mode == "aggregated" else [*together, *apart(every, target, top, refused, together)]
-
-
-_LARGEST = 64
-"""GPUs of an engine, where nothing says how many there are."""
 
 
 def _base(model: str | Path, device: str | Path, asked_for: Deployment, *words: Any, **how: Any) -> Compiled:

@@ -10,7 +10,7 @@ from symsim.serving.ask import Ask
 from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixed_engine
 from symsim.serving.loops import clients_of, rate_of_clients
 from symsim.serving.memory_use import Room, room_of
-from symsim.serving.model_step import EngineLayout, Host, ModelStep, engine_of, step_of
+from symsim.serving.model_step import EngineLayout, Host, ModelStep, Role, engine_of, step_of
 from symsim.serving.workload import decoding
 
 _BUDGET = 8192
@@ -21,16 +21,25 @@ _TANGENT = 256.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """One kind of engine, ready to be asked: its step, letters, places and room."""
+    """One kind of engine, ready to be asked: its step, places and room."""
 
     compiled: Compiled
     ask: Ask
     layout: EngineLayout
     step: ModelStep
-    engine: ServingEngine
     room: Room
     budget: float
     places: float
+
+    @property
+    def engine(self) -> ServingEngine:
+        """What steps together, and its letters; an iteration of both kinds is compiled when it is first asked for."""
+        return self.as_engine("both")
+
+    def as_engine(self, role: Role) -> ServingEngine:
+        """The same where it only prefills, or only decodes."""
+        batch = min(self.places, _TANGENT * self.layout.replicas)
+        return engine_of(self.step, self.ask.work, budget=self.budget, batch=batch, role=role)
 
     @property
     def engines(self) -> int:
@@ -52,14 +61,11 @@ def deployed(compiled: Compiled, ask: Ask) -> Deployed:
     limit = ask.max_running or float(stated.get("max_sequences", 0) or math.inf) * layout.replicas
     places = min(math.floor(room.sequences) if math.isfinite(room.sequences) else math.inf, limit)
     budget *= layout.replicas if not ask.budget else 1
-    batch = min(places, _TANGENT * layout.replicas)
-    engine = engine_of(step, work, budget=budget, batch=batch)
     return Deployed(
         compiled=compiled,
         ask=ask,
         layout=layout,
         step=step,
-        engine=engine,
         room=room,
         budget=budget,
         places=places,

@@ -99,7 +99,7 @@ def at_rates(of: Disaggregated) -> Callable[[float], Served]:
 
 def _served_rate(of: Disaggregated, service: float) -> Outcome:
     """What both sides serve at most; by the conventions of aic where its queue is asked for."""
-    letters, places = of.decode.engine.letters, min(of.decode.places, _ENDLESS)
+    letters, places = of.decode.as_engine("decode").letters, min(of.decode.places, _ENDLESS)
     known = {**letters, "x": of.servers, "s": service, "y": of.engines, "B_max": places}
     full = of.decode.step(letters["Q"] * places, letters["C"] * places, 0.0)
     name = "aic" if of.prefill.ask.queue == "aic" else "stable"
@@ -113,11 +113,12 @@ def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Serve
     if rate <= 0:
         return Served(sentence="no rate is as low as these clients ask for")
     side, work = of.prefill, of.prefill.ask.work
-    alpha, start = side.engine.letters, max(0.0, service - side.engine.letters["alpha_1"])
+    alpha = side.as_engine("prefill").letters
+    start = max(0.0, service - alpha["alpha_1"])
     letters = moments(start, {name: alpha[name] for name in alpha})
     letters = {**letters, "s": service, "s_min": service if not letters["cs"] else start}
     pool = queued(Pool(rate=rate, workers=of.servers), letters, work, queue=side.ask.queue)
-    decode = decode_engine(of.decode.engine, rate / of.engines, places=of.decode.places)
+    decode = decode_engine(of.decode.as_engine("decode"), rate / of.engines, places=of.decode.places)
     spaced = t_kv <= letters["s_min"]
     link = applied("link_wait", {"rate": rate, "x": of.x, "t_kv": t_kv}, name="spaced" if spaced else "poisson")
     if bad := next(
@@ -128,7 +129,13 @@ def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Serve
     if most.form.name == "aic" and rate > most.values["rate_max"]:
         least = f"the conventions of aic serve {most.values['rate_max']:.4g} requests/s at most"
         return Served(sentence=f"{least}, and {rate:.4g} arrive")
-    known = {**of.decode.engine.letters, **decode.letters, **link.values, "t_kv": t_kv, "ttft": pool.letters["ttft"]}
+    known = {
+        **of.decode.as_engine("decode").letters,
+        **decode.letters,
+        **link.values,
+        "t_kv": t_kv,
+        "ttft": pool.letters["ttft"],
+    }
     handed, shown = applied("handed_tpot", known), applied("pool_ttft", pool.letters)
     tpot = handed.value or 0.0
     second = applied("second_ttft", known).value or 0.0
@@ -139,12 +146,6 @@ def _pools(of: Disaggregated, rate: float, service: float, t_kv: float) -> Serve
     values["users"] = rate * (values["ttft_mean"] + (known["O"] - 1) * tpot + known["W_slot"])
     load = {"prefill": pool.load["rho_p"], "decode": decode.load["rho_d"], "transfer": link.values["rho"]}
     load["places"] = decode.letters["B"] / of.decode.places if math.isfinite(of.decode.places) else 0.0
-    forms = {
-        **pool.forms,
-        **decode.forms,
-        "link_wait": link,
-        "handed_tpot": handed,
-        "pool_ttft": shown,
-        "served_rate": most,
-    }
+    own = {"link_wait": link, "handed_tpot": handed, "pool_ttft": shown, "served_rate": most}
+    forms = {**pool.forms, **decode.forms, **own}
     return Served(values=values, letters={**known, **pool.letters, "tpot": tpot}, load=load, forms=forms)

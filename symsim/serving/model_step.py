@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from symsim.errors import DeploymentError
 from symsim.formula.closed_form import ClosedForm
@@ -158,7 +158,6 @@ def _wait(work: Workload, ranks: int) -> float:
 def _iteration(compiled: Compiled) -> Callable[..., float]:
     """Of decodes and prompts together, of either alone by its own step; where two batches overlap, of both in turn."""
     decode, prefill = function_of(in_context(compiled)), function_of(compiled.form("ttft"))
-    mixed = _mixed(compiled)
 
     def at(**work: float) -> float:
         work["C"] = max(work["C"], work["Q"])  # a sequence holds the tokens that it computes
@@ -166,7 +165,7 @@ def _iteration(compiled: Compiled) -> Callable[..., float]:
             return decode(**work)
         if not work["B"] and not work["past"]:
             return prefill(**work)
-        if mixed is not None:
+        if (mixed := _mixed(compiled)) is not None:
             return mixed(**{**work, "T": max(work["T"], _NOTHING), "B": max(work["B"], _NOTHING)})
         rows = decode(**{**work, "B": work["B"] * work["Q"]}) if work["B"] else 0.0
         return rows + (prefill(**work) if work["T"] else 0.0)
@@ -178,8 +177,9 @@ _NOTHING = 1e-6
 """Tokens in place of none: kernels of some cost models are not told for nothing."""
 
 
+@lru_cache(maxsize=64)
 def _mixed(compiled: Compiled) -> Callable[..., float] | None:
-    """None where no iteration holds both."""
+    """None where no iteration holds both; compiled when it is first asked for."""
     try:
         return function_of(compiled.form("iteration"))
     except DeploymentError:
@@ -215,15 +215,23 @@ def _outside(form: ClosedForm) -> Callable[..., float]:
     return lambda **work: float(sum(compiled.run({**known, **work}, tables)))
 
 
-def engine_of(step: ModelStep, work: Workload, *, budget: float, batch: float = 256.0) -> ServingEngine:
+Role = Literal["both", "prefill", "decode"]
+"""What an engine does."""
+
+
+@lru_cache(maxsize=256)
+def engine_of(
+    step: ModelStep, work: Workload, *, budget: float, batch: float = 256.0, role: Role = "both"
+) -> ServingEngine:
     """The engine of a model. Its letters are differences of its exact step time: tau of a sequence from half a batch to
-    a whole one, alpha of a prompt beside those that fill the token budget."""
+    a whole one, alpha of a prompt beside those that fill the token budget, and beside a decode where it has any."""
     answers = decoding(work)
     most = max(2.0, batch)
     half, full = (_decodes(step, answers, count) for count in (most / 2, most))
     tau = max(0.0, (full - half) / (most / 2))
-    cost = _prompt_cost(step, work, answers, budget)
-    letters = {**answers, **prompts(work, cost), "tau": tau, "t_0": max(0.0, half - tau * most / 2)}
+    beside = (answers["Q"], answers["C"]) if role == "both" else (0.0, 0.0)
+    alpha = {} if role == "decode" else prompts(work, _prompt_cost(step, beside, budget))
+    letters = {**answers, **alpha, "tau": tau, "t_0": max(0.0, half - tau * most / 2)}
     return ServingEngine(time=lru_cache(maxsize=2**15)(step), letters=letters, work=work, affine=False)
 
 
@@ -231,10 +239,9 @@ def _decodes(step: ModelStep, answers: Letters, count: float) -> float:
     return step(answers["Q"] * count, answers["C"] * count, 0.0)
 
 
-def _prompt_cost(step: ModelStep, work: Workload, answers: Letters, budget: float) -> tuple[float, float]:
+def _prompt_cost(step: ModelStep, beside: tuple[float, float], budget: float) -> tuple[float, float]:
     """Seconds of a new token and of a pair: of prompts of the mean length and of half of it, each beside others."""
-    del work
-    full, half = (_marginal(step, answers, step.prompt * share, budget) for share in (1.0, 0.5))
+    full, half = (_marginal(step, beside, step.prompt * share, budget) for share in (1.0, 0.5))
     s, past = step.prompt, step.past
     pairs = [n * past + n * (n + 1) / 2 for n in (s, s / 2)]
     determinant = s * pairs[1] - s / 2 * pairs[0]
@@ -243,9 +250,8 @@ def _prompt_cost(step: ModelStep, work: Workload, answers: Letters, budget: floa
     return (full - pair * pairs[0]) / s, pair
 
 
-def _marginal(step: ModelStep, answers: Letters, length: float, budget: float) -> float:
-    """What one more prompt of a length adds to an iteration that others fill."""
+def _marginal(step: ModelStep, beside: tuple[float, float], length: float, budget: float) -> float:
+    """What one more prompt of a length adds to an iteration that others fill. beside: rows and context of decodes."""
     others = max(1.0, min(budget, 16 * length) // length - 1)
     shorter = replace(step, prompt=length)
-    beside = (answers["Q"], answers["C"])
     return max(0.0, shorter(*beside, length * (others + 1)) - shorter(*beside, length * others))

@@ -1,15 +1,18 @@
 """The best deployment is the best of all: what `recommend` finds equals a search of every one by `predict`."""
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import symsim
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.space import engine_sizes, engines_of
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
+from symsim.search.best_first import Contender, best_first
 from symsim.search.candidates import engine_words
 from symsim.serving.ask import asked
 from symsim.serving.prediction import Figures, predicted
@@ -77,3 +80,50 @@ def test_the_best_pair_of_prefill_and_decode_workers_is_found() -> None:
             best = max(best, (figures.per_gpu or 0.0, users, f"{x} x one GPU + {y} x one GPU"))
     row = symsim.recommend(MODEL, DEVICE, 3, **REQUESTS, **limits, **few, mode="disaggregated").rows[0]
     assert (row.figures.per_gpu, row.load, row.words) == (pytest.approx(best[0], rel=1e-9), *best[1:])
+
+
+@pytest.mark.parametrize("mode", ["aggregated", "disaggregated"])
+def test_a_row_has_the_figures_of_predict_for_its_deployment(mode: str) -> None:
+    row = symsim.recommend(MODEL, DEVICE, 3, **REQUESTS, ttft=1.0, tpot="9ms", mode=mode).rows[0]
+    workers = {}
+    if mode == "disaggregated":
+        sides = ((name, row.deployment[name]) for name in ("prefill", "decode"))
+        workers = {name: f"{side['workers']} x tp={side['tp']},pp={side['pp']}" for name, side in sides}
+        sizes = Deployment()
+    else:
+        sizes = Deployment(world_size=row.gpus, tp=row.deployment["tp"], pp=row.deployment["pp"])
+    found = symsim.compile(MODEL, DEVICE, sizes).predict(**REQUESTS, concurrency=row.load, **workers).figures
+    for name in ("tpot", "per_gpu", "running", "request_rate"):
+        assert getattr(row.figures, name) == pytest.approx(getattr(found, name), rel=1e-9), name
+    assert row.figures.ttft["mean"] == pytest.approx(found.ttft["mean"], rel=1e-9)
+
+
+class Scored:
+    """Stands for a candidate of which only the score counts."""
+
+    def __init__(self, score: float) -> None:
+        self.score = score
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 500), st.integers(0, 6), st.integers(0, 900))),
+    st.integers(1, 5),
+)
+def test_bounds_leave_out_no_contender_that_is_among_the_best(rows: list[tuple[int, int, int, int]], top: int) -> None:
+    """Each has a score, a bound that is some way above, a kind of which the best is kept, and a guess."""
+    asked: list[float] = []
+
+    def contender(score: int, over: int, kind: int, guess: int) -> Contender:
+        def candidate(least: float) -> Any:
+            asked.append(score)
+            return Scored(score) if score > least else None
+
+        return Contender(bound=score + over, guess=guess, kind=kind, candidate=candidate)
+
+    found: Any = best_first([contender(*row) for row in rows], lambda one: cast(Any, one).score, top)
+    best: dict[int, int] = {}
+    for score, _, kind, _ in rows:
+        best[kind] = max(score, best.get(kind, 0))
+    expected = sorted(best.values(), reverse=True)[:top]
+    assert sorted((one.score for one in found), reverse=True)[:top] == expected
+    assert len(asked) <= len(rows)

@@ -1,0 +1,103 @@
+"""Engines that do both and pairs of workers: what serves most, and what serves a load with the fewest GPUs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from symsim.inputs.space import engine_sizes
+from symsim.pipeline.compiled import Compiled
+from symsim.search.apart import Pair, pair_candidate, pairs_of
+from symsim.search.best_first import Contender, best_first
+from symsim.search.candidates import OUTDONE, DeploymentCandidate, RefusedCandidate, candidate, engines
+from symsim.search.sides import Side, decode_side, prefill_side
+from symsim.search.target import Target
+from symsim.serving.aggregated import Deployed
+
+
+def candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
+    """Those of a device that may be among the `top`, of engines of every size that the GPUs allow."""
+    if target.gpus is None:
+        every, together = _smallest(base, target, refused)
+    else:
+        every = [of for size in engine_sizes(*target.gpus) for of in engines(base, target, size, refused)]
+        together = list(_together(every, target, refused)) if target.load is not None else []
+    prefills, decodes = ({id(of): side(of, target) for of in every} for side in (prefill_side, decode_side))
+    alone: list[Contender] = []
+    if target.load is None and target.mode != "disaggregated":
+        slow: list[Deployed] = []
+        for of in every:
+            if (one := prefills[id(of)]) is not None and (other := decodes[id(of)]) is not None:
+                alone.append(_alone(of, one, other, target, refused))
+            else:
+                slow.append(of)
+        together = list(_together(slow, target, refused))
+    pairs: list[Contender] = []
+    if target.mode != "aggregated":
+        first, second = ([side for side in sides.values() if side] for sides in (prefills, decodes))
+        pairs = [_apart(pair, target) for pair in pairs_of(first, second, target)]
+        refused.reasons[TOO_SLOW] += len(every) * (target.mode == "disaggregated" and not (first and second))
+    before = sum(refused.reasons.values())
+    found = best_first([*alone, *pairs], partial(_score, target=target), top, together)
+    refused.reasons[OUTDONE] += len(alone) + len(pairs) - len(found) - (sum(refused.reasons.values()) - before)
+    return [*together, *found]
+
+
+TOO_SLOW = "one prompt or one sequence alone is too slow for a worker"
+
+
+def _smallest(
+    base: Compiled, target: Target, refused: RefusedCandidate
+) -> tuple[list[Deployed], list[DeploymentCandidate]]:
+    """Engines, and those that serve a load, of sizes that go up until one alone has more GPUs than replicas of a
+    smaller one need."""
+    every, together = list[Deployed](), list[DeploymentCandidate]()
+    for size in engine_sizes(1, max(_LARGEST, base.device.gpus_per_node)):
+        if size > min((one.gpus for one in together), default=math.inf):
+            break
+        own = list(engines(base, target, size, refused))
+        every += own
+        together += _together(own, target, refused)
+    return every, together
+
+
+_LARGEST = 64
+"""GPUs of an engine, where nothing says how many there are."""
+
+
+def _together(every: Iterable[Deployed], target: Target, refused: RefusedCandidate) -> Iterator[DeploymentCandidate]:
+    """What engines that do both serve, of those that are asked for."""
+    if target.mode != "disaggregated":
+        yield from filter(None, (candidate(of, target, refused) for of in every))
+
+
+def _alone(of: Deployed, prefill: Side, decode: Side, target: Target, refused: RefusedCandidate) -> Contender:
+    """An engine that does both serves no more than it would of either by itself."""
+    gpus = of.compiled.deployment.world_size
+    prompts = of.budget / of.step(0.0, 0.0, of.budget) / of.step.prompt
+    return Contender(
+        bound=_SLACK * min(max(prompts, prefill.rate), decode.rate) / gpus,
+        guess=1 / (1 / prompts + 1 / decode.rate) / gpus,
+        kind=("alone", id(of)),
+        candidate=lambda least: candidate(of, target, refused),
+    )
+
+
+_SLACK = 1.1
+"""Fitted times of kernels need not rise with every token, and a step of both is one of larger kernels."""
+
+
+def _apart(pair: Pair, target: Target) -> Contender:
+    bound = -float(pair.gpus) if target.load is not None else pair.bound / pair.gpus
+    return Contender(
+        bound=bound,
+        guess=bound,
+        kind=("apart", id(pair.decode)),
+        candidate=partial(pair_candidate, pair, target),
+    )
+
+
+def _score(one: DeploymentCandidate, target: Target) -> float:
+    """More is better: fewer GPUs for a load, else requests per second of a GPU."""
+    return -float(one.gpus) if target.load is not None else one.output_rate / one.gpus / one.of.ask.osl.mean
