@@ -16,7 +16,7 @@ from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed
 
 
-def candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
+def best_candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
     """Those of a device that may be among the `top`, of engines of every size that the GPUs allow."""
     if target.gpus is None:
         every, together = _smallest(base, target, refused)

@@ -15,7 +15,7 @@ from symsim.inputs.deployment import Deployment
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 from symsim.search.candidates import OUTDONE, DeploymentCandidate, RefusedCandidate
-from symsim.search.contenders import candidates
+from symsim.search.contenders import best_candidates
 from symsim.search.load_front import front_of
 from symsim.search.pareto import FrontPoint
 from symsim.search.rows import RecommendedRow, row_of, verdict
@@ -118,7 +118,7 @@ def _mode(mode: str | None, target: Target) -> str:
 
 def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommendation:
     refused = RefusedCandidate()
-    every = [one for base in bases for one in candidates(base, target, refused, top)]
+    every = [one for base in bases for one in best_candidates(base, target, refused, top)]
     ranked = sorted(every, key=lambda one: _rank(one, target, len(bases)))
     shown = [(one, row_of(one, target)) for one in ranked[:top]]
     if target.load is None and len(bases) == 1:  # whole users serve a little less than the rate that was searched for

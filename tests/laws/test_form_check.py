@@ -1,4 +1,4 @@
-"""Every form of serving verifies as printed; what authors write of queues, drafts and costs is judged by its meaning."""
+"""Every form of serving verifies as printed; what authors write of queues, drafts and costs is judged as it is meant."""
 
 import pytest
 
@@ -25,7 +25,8 @@ EQUAL = [
     (r"\tau = \frac{1-\alpha^{\gamma+1}}{1-\alpha}", "steps.renewal"),
     (r"W_q = \frac{\lambda s^2}{2(1-\lambda s)}", "wait.m/d/1"),
     (
-        r"W = \frac{\rho}{1-\rho} \frac{c_a^2 + c_s^2}{2} s \exp(-\frac{2(1-\rho)\max(0,1-c_a^2)^2}{3\rho(c_a^2+c_s^2)})",
+        r"W = \frac{\rho}{1-\rho} \frac{c_a^2 + c_s^2}{2} s "
+        r"\exp(-\frac{2(1-\rho)\max(0,1-c_a^2)^2}{3\rho(c_a^2+c_s^2)})",
         "wait.kingman",
     ),
     (
