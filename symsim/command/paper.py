@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from symsim.algebra.units import parse_quantity
+from symsim.api.costs import Costs
+from symsim.api.prediction import Prediction
 from symsim.command.flags import add_json, write_json
 from symsim.command.point import workload_point
+from symsim.command.request_options import REQUESTS, add_requests
 from symsim.command.subject import add_at, add_level, add_subject, compiled, note_defaults
+from symsim.errors import SymsimError
 from symsim.paths import display_path
 from symsim.publication.section_latex import CLASSES
 from symsim.publication.write import paper
@@ -26,6 +31,8 @@ def add(commands: Any) -> None:
     add_level(ask, "symbolic")
     add_at(ask, "workload point of the worked example")
     ask.add_argument("--sla", default="50 ms", metavar="LIMIT", help="a line in the picture of TPOT (50 ms)")
+    add_requests(ask, required=False)
+    ask.set_defaults(prefix_hit=0.0, drafts=0)
     add_json(ask)
     ask.set_defaults(command=_paper)
 
@@ -43,14 +50,28 @@ def _paper(
     json: bool,
     **subject: Any,
 ) -> int:
+    asked = {name: subject.pop(name) for name in REQUESTS}
     costs = compiled(subject)
     note_defaults(costs.tpot.form, costs.ttft.form)
     limit = float(parse_quantity(sla, "s"))
     metrics = [name.strip().replace("-", "_") for name in only.split(",") if name.strip()]
     point = workload_point(at)
-    files = paper(costs, out, level, limit, style=style, columns=columns, short=short, only=metrics, **point)
+    files = paper(
+        costs, out, level, limit,
+        style=style, columns=columns, short=short, only=metrics, requests=_requests(costs, asked), **point,
+    )  # fmt: skip
     if json:
         write_json({"files": list(map(str, files))})
     else:
         print("\n".join(map(display_path, files)))
     return 0
+
+
+def _requests(costs: Costs, asked: Mapping[str, Any]) -> Prediction | None:
+    """What a load is served, where one is asked for."""
+    stated = [name for name in ("isl", "osl", "rate", "concurrency") if asked[name] is not None]
+    if not stated:
+        return None
+    if {"isl", "osl"} - {*stated} or len(stated) != 3:
+        raise SymsimError("a section about requests needs --isl, --osl and one of --rate and --concurrency")
+    return costs.predict(**asked)

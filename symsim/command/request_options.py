@@ -5,6 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+REQUESTS = (
+    "isl", "osl", "rate", "concurrency", "prefix_hit", "acceptance", "price", "prefill", "decode", "budget", "drafts",
+    "max_running",
+)  # fmt: skip
+"""What the options of `add_requests` are called where they are asked by keyword."""
+
 
 def add_requests(ask: argparse.ArgumentParser, *, required: bool) -> None:
     """Lengths, load, and how prompts are served. required: whether lengths must be given."""

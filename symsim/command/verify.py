@@ -179,5 +179,5 @@ def _sentences(found: Verdict) -> str:
     if found.passed_over:
         lines.append(f"  values of workload symbols and tables, not compared: {', '.join(found.passed_over)}")
     if not found.equal and found.at:
-        lines.append(f"  the point is {', '.join(f'{name} = {value}' for name, value in found.at.items())}")
+        lines.append(f"  the point is {', '.join(f'{name} = {value:.15g}' for name, value in found.at.items())}")
     return "\n".join(lines)

@@ -54,10 +54,11 @@ def _filled_in(template: str, **values: Any) -> str:
     return environment.from_string(read_text(_TEMPLATES / f"{template}.tex.jinja")).render(mark=MARK, **values)
 
 
-def wrapper(section: Section, style: str, *, long: bool) -> str:
-    """A document of a class that holds nothing but the section, its references and, if long, the appendix."""
+def wrapper(section: Section, style: str, *, long: bool, requests: bool) -> str:
+    """A document of a class that holds nothing but the section, its references and, if long, the appendix; requests:
+    whether there is a section about a load."""
     title = breakable(f"Serving cost of {section.name} on {section.costs.compiled.device.name}, in closed form")
-    return _filled_in(style, packages=PACKAGES, title=title, columns=section.columns, long=long)
+    return _filled_in(style, packages=PACKAGES, title=title, columns=section.columns, long=long, requests=requests)
 
 
 def short_section(section: Section, figures: Mapping[str, str]) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from symsim.analysis.sensitivity import Sensitivity
 from symsim.api.costs import Costs
+from symsim.api.prediction import Prediction
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.closed_form import Level
 from symsim.notation.markdown import markdown_text
 from symsim.notation.mathml import html_page
 from symsim.notation.typst import typst_text
 from symsim.publication.bibliography import bibliography
+from symsim.publication.requests_latex import requests_section
 from symsim.publication.section import Section, compose, workload_of
 from symsim.publication.section_latex import CLASSES, MARK, fragment, short_section, wrapper
 from symsim.render.bars import save_tornado
@@ -32,6 +34,7 @@ def paper(
     columns: int | None = None,
     short: bool = False,
     only: Sequence[str] = (),
+    requests: Prediction | None = None,
     **at: int,
 ) -> tuple[Path, ...]:
     """Write a section about a compiled model into the folder `out`: LaTeX, BibTeX and figures, and its formulas as
@@ -39,8 +42,9 @@ def paper(
 
     level: how the formulas of the appendix are printed; limit: a TPOT in seconds that the figure marks; style: class of
     the document around it, article, IEEEtran or acmart; columns: 1 or 2, as the class has it unless given; short:
-    without appendix; only: metrics, else all; at: the workload point (B, S, O, T) of the worked example.  Needs the
-    `paper` extra.  On any error no file is written or changed; files of `out` that are not its own are left alone.
+    without appendix; only: metrics, else all; requests: a load that gets a section of its own; at: the workload point
+    (B, S, O, T) of the worked example.  Needs the `paper` extra.  On any error no file is written or changed; files
+    of `out` that are not its own are left alone.
     Raises SymsimError where one of them stands in the way, and for a class, a metric or columns that there are not.
     """
     if style not in CLASSES:
@@ -51,23 +55,27 @@ def paper(
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise SymsimError(f"{folder} is a file; name a folder to write the paper into")
+    if requests is not None and requests.figures.sentence:
+        raise SymsimError(f"there is nothing to write of these requests: {requests.figures.sentence}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".symsim-", dir=folder.parent) as room:
-            _fill(Path(room), compose(costs, level, at, only, columns=wide, short=short), limit, style)
+            _fill(Path(room), compose(costs, level, at, only, columns=wide, short=short), limit, style, requests)
             return _moved(Path(room), folder)
     except OSError as error:
         raise SymsimError(f"{folder}: cannot be written: {error.strerror or error}") from None
 
 
-def _fill(room: Path, section: Section, limit: float | None, style: str) -> None:
+def _fill(room: Path, section: Section, limit: float | None, style: str, requests: Prediction | None) -> None:
     """All files, into a folder that nobody has seen yet."""
     figures = _draw(room, section, limit)
     sheets = tuple(section.sheets.values())
     texts = {
         "section.tex": short_section(section, {name: text for name, text in figures.items() if name == "tpot.pdf"}),
-        "main.tex": wrapper(section, style, long=bool(sheets)),
+        "main.tex": wrapper(section, style, long=bool(sheets), requests=requests is not None),
     }
+    if requests is not None:
+        texts["requests.tex"] = requests_section(requests, MARK)
     if sheets:
         texts |= {
             "appendix.tex": fragment(section, {name: text for name, text in figures.items() if name != "tpot.pdf"}),

@@ -11,6 +11,7 @@ import typst
 
 import symsim
 from symsim.formula.breakdown import numbers
+from symsim.notation.latex import quantity
 from symsim.publication.bibliography import cited, entries
 from symsim.publication.short_form import short_form
 from tests.commands import run
@@ -52,6 +53,42 @@ def typeset(folder: Path) -> str:
     for trouble in ("Overfull", "undefined", "multiply defined", "Rerun to", "Missing character"):
         assert trouble not in log
     return log
+
+
+REQUESTS = ("--isl", "2048", "--osl", "512")
+
+
+@TEX
+@pytest.mark.parametrize(
+    ("style", "columns", "load"),
+    [("IEEEtran", 2, {"rate": 2}), pytest.param("acmart", 1, {"concurrency": 16}, marks=SLOW)],
+)
+def test_requests_under_load_get_a_section_whose_numbers_are_those_of_predict(
+    tmp_path: Path, style: str, columns: int, load: dict[str, float]
+) -> None:
+    costs = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(tp=4))
+    found = costs.predict(isl=2048, osl=512, **load)
+    out = tmp_path / "out"
+    symsim.paper(costs, out, style=style, columns=columns, short=True, only=["tpot"], requests=found)
+    typeset(out)
+    text = (out / "requests.tex").read_text()
+    for outcome in found.figures.served.forms.values():
+        assert f"% form {outcome.form.quantity}.{outcome.form.name}\n" in text
+    example = text.partition("Worked example")[2]
+    for value in (found.figures.ttft["mean"], found.figures.tpot):
+        assert f"= {quantity(value, 's')}" in example
+
+
+def test_a_section_about_requests_needs_lengths_and_a_load(tmp_path: Path) -> None:
+    words = ("paper", "llama-3.3-70b", "--device", "h100", "--tp", "4", "--out", "p", "--short")
+    for load in (REQUESTS, (*REQUESTS, "--rate", "1", "--concurrency", "4"), ("--isl", "2048", "--rate", "1")):
+        done = run(*words, *load, folder=tmp_path)
+        assert done.returncode == 2
+        assert "needs --isl, --osl and one of --rate and --concurrency" in done.stderr
+    overloaded = run(*words, *REQUESTS, "--rate", "1000", folder=tmp_path)
+    assert overloaded.returncode == 2
+    assert "there is nothing to write of these requests" in overloaded.stderr
+    assert not (tmp_path / "p").exists()
 
 
 @TEX
