@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from symsim.algebra.units import format_quantity
+from symsim.command.cluster import add_dask, executor_of
 from symsim.command.flags import add_json, add_plot, note, write_answer
 from symsim.command.request_options import add_workload
 from symsim.command.subject import add_device, add_formats, deployment_of
+from symsim.errors import SymsimError
 from symsim.render.fronts import save_front
 from symsim.render.style import check_picture
 from symsim.render.terminal import table_text, write_front
+from symsim.search.many import Recommended, parted, recommend_many
 from symsim.search.recommend import MODES, Recommendation, recommend
 from symsim.search.rows import RecommendedRow
 
@@ -24,7 +27,7 @@ _MODEL = ("cost_model", "tables", "graphs", "fallback")
 
 def add(commands: Any) -> None:
     ask = commands.add_parser("recommend", help="the best deployments under limits of TTFT and TPOT, or for a load")
-    ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or a folder that holds one")
+    ask.add_argument("model", metavar="MODEL", help="bundled name, config.json or folder; MODEL,MODEL: each")
     add_device(ask)
     ask.add_argument("--gpus", metavar="N[:M]", help="how many GPUs, or from and to how many")
     ask.add_argument("--ttft", metavar="2s", help="limit of the mean time to first token")
@@ -36,17 +39,28 @@ def add(commands: Any) -> None:
     ask.add_argument("--top", type=int, default=10, metavar="N", help="how many to print")
     ask.add_argument("--launch", action="store_true", help="formula and launch lines of every row, not only the first")
     add_plot(ask, "the front of the rows")
+    add_dask(ask)
     add_workload(ask, required=True)
     add_formats(ask)
     add_json(ask)
     ask.set_defaults(command=_recommend)
 
 
-def _recommend(*, json: bool, launch: bool, plot: str | None, **options: Any) -> int:
+def _recommend(*, json: bool, launch: bool, plot: str | None, dask: str | None, **options: Any) -> int:
     if plot is not None:
         check_picture(plot)
     asked = {name: options[name] for name in (*_ASKED, *_WORKLOAD, *_MODEL)}
     devices = options["device"].split(",")
+    lists = {"models": options["model"].split(","), "isl": parted(options["isl"]), "osl": parted(options["osl"])}
+    if dask is not None or any(len(values) > 1 for values in lists.values()):
+        if others := [f"--{name}" for name, value in (("plot", plot), ("launch", launch)) if value]:
+            raise SymsimError(f"{' and '.join(others)}: of one model and load, and not with --dask; ask for it alone")
+        asked = {name: value for name, value in asked.items() if name not in ("isl", "osl")}
+        with executor_of(dask) as executor:
+            every = recommend_many(
+                devices=devices, executor=executor, deployment=deployment_of(options), **lists, **asked
+            )
+        return _tell_many(every, json=json)
     found = recommend(options["model"], devices, deployment=deployment_of(options), **asked)
     note(found.notes)
     if json:
@@ -59,6 +73,45 @@ def _recommend(*, json: bool, launch: bool, plot: str | None, **options: Any) ->
         title = f"{options['model']}: recommended deployments, over loads"
         save_front(found.fronts, title, plot, options["style"])
     return 0 if found.rows else 1
+
+
+def _tell_many(every: Sequence[Recommended], *, json: bool) -> int:
+    """The best of each model and load in a row, then why others have none. Raises SymsimError where all are amiss."""
+    if all(one.error for one in every):
+        raise SymsimError(every[0].error)
+    note(tuple(dict.fromkeys(sentence for one in every for sentence in one.notes)))
+    answered = any(one.document.get("rows") for one in every)
+    if json:
+        write_answer({"answers": [one.as_dict() for one in every]}, "" if answered else "no deployment does for any")
+        return 0 if answered else 1
+    firsts = [(one, next(iter(one.document.get("rows", ())), None)) for one in every]
+    print(table_text(_MANY, [_many_cells(one, row) for one, row in firsts if row is not None]))
+    for one, row in firsts:
+        if row is None:
+            print(f"{one.model}, {one.isl} in, {one.osl} out: {one.error or one.document['verdict']}")
+    return 0 if answered else 1
+
+
+_MANY = ("model", "in", "out", "deployment", "x", "users", "tok/s/GPU", "TTFT", "TPOT", "binds")
+
+
+def _many_cells(one: Recommended, row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        one.model,
+        one.isl,
+        one.osl,
+        f"{_short(row['words'])} on {row['device']}",
+        str(row["replicas"]),
+        f"{row['concurrency']:,.0f}",
+        f"{row['output_tok_per_s_per_gpu'] or 0:,.0f}",
+        _quantity(row["ttft_s"], "s"),
+        _quantity(row["tpot_s"], "s"),
+        row["binding"][0],
+    )
+
+
+def _short(words: str) -> str:
+    return re.sub(r"(\w) (\d)", r"\1\2", words.replace(" redundant experts", " spare")).replace(",", "")
 
 
 def _screen(found: Recommendation, *, launch: bool = False) -> Iterator[str]:
@@ -86,7 +139,7 @@ def _cells(number: int, row: RecommendedRow) -> tuple[str, ...]:
     figures, free = row.figures, row.figures.memory["free"]
     return (
         str(number),
-        re.sub(r"(\w) (\d)", r"\1\2", row.words.replace(" redundant experts", " spare")).replace(",", ""),
+        _short(row.words),
         str(row.replicas),
         f"{row.users:,.0f}",
         f"{figures.per_gpu or 0:,.0f}",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,12 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.command.axes import axis_of
+from symsim.command.cluster import add_dask, executor_of
 from symsim.command.flags import add_json, add_plot, note, note_alike, write_answer
 from symsim.command.load_tables import limits_of_load, sweep_document, write_load_sweep
 from symsim.command.subject import add_subject, compiled, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
-from symsim.inputs.extras import load_extra
 from symsim.notation.latex import quantity
 from symsim.render.fronts import save_front
 from symsim.render.latex_tables import tabular
@@ -65,7 +63,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--pareto", action="store_true", help="print the front of tokens/GPU/s against tokens/user/s")
     add_plot(ask, "the front of each device")
     ask.add_argument("--backend", default="numpy", choices=["numpy", "numba"])
-    ask.add_argument("--dask", metavar="ADDRESS", help="compute on a Dask cluster (`local` starts one here)")
+    add_dask(ask)
     add_json(ask)
     ask.add_argument(
         "--format", default="text", choices=["text", "latex"], help="latex: a tabular, also of several models"
@@ -92,7 +90,7 @@ def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, 
     summary, rows = summary_of(plan), list[Mapping[str, Any]]()
     if options["json"] and plan.points > LARGEST_JSON:
         raise SymsimError(f"{plan.points:,} points are too many for JSON; write them with --out FILE.parquet")
-    with _executor(dask) as executor:
+    with executor_of(dask) as executor:
         blocks = _with_progress(plan, summary.watched(run_blocks(plan, executor)))
         if out is not None:
             write(plan, blocks, out)
@@ -185,22 +183,6 @@ def _planned(grid: Mapping[str, Any], metrics: Sequence[str], options: Mapping[s
         stated = ", ".join(f"{name} = {value}" for name, value in plan.assumed.items())
         note([f"assumed {stated}; state others as --over S=8192"])
     return plan
-
-
-@contextmanager
-def _executor(dask: str | None) -> Generator[Executor | None]:
-    """None for the threads of this process; else the workers of a Dask cluster, `local` for one of this machine."""
-    if dask is None:
-        yield None
-        return
-    distributed = load_extra("distributed", "dask", "--dask needs")
-    words = {"dashboard_address": None} if dask == "local" else {"address": dask, "timeout": "10s"}
-    try:
-        client = distributed.Client(**words)
-    except (OSError, ValueError) as error:
-        raise SymsimError(f"--dask {dask}: no Dask scheduler answers there ({error})") from None
-    with client:
-        yield client.get_executor()
 
 
 def _with_progress(plan: SweepPlan, blocks: Iterator[SweepBlock]) -> Iterator[SweepBlock]:

@@ -42,6 +42,7 @@ class RecommendedRow:
         return {
             "device": self.device,
             "deployment": dict(self.deployment),
+            "words": self.words,
             "mode": self.mode,
             "replicas": self.replicas,
             "gpus": self.gpus,

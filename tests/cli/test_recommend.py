@@ -116,3 +116,48 @@ def test_more_users_than_there_is_room_for_are_refused(capsys: pytest.CaptureFix
 def test_bad_input_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ASK[:-1], *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def many(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> list[dict[str, Any]]:
+    ask = ["recommend", *words, "--device", "h100", "--osl", "256", "--mode", "aggregated", "--quiet", "--json"]
+    assert main(ask) == code
+    found = json.loads(capsys.readouterr().out)["answers"]
+    for one in found:
+        one.pop("seconds", None)
+    return found
+
+
+def test_every_model_and_length_has_an_answer_and_a_cluster_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    distributed = pytest.importorskip("distributed")
+    words = ("qwen3-8b,llama-3.1-8b", "--isl", "1024,lognormal(2048, 0.5)", "--gpus", "1", "--tpot", "12ms")
+    here = many(capsys, *words)
+    asked = [(one["model"], one["isl"]) for one in here]
+    assert asked == [(m, isl) for m in ("qwen3-8b", "llama-3.1-8b") for isl in ("1024", "lognormal(2048, 0.5)")]
+    assert all(one["rows"][0]["tpot_s"] <= 0.012 for one in here)
+    with distributed.LocalCluster(processes=False, dashboard_address=None, n_workers=1) as cluster:
+        assert many(capsys, *words, "--dask", cluster.scheduler_address) == here
+
+
+def test_of_many_one_without_an_answer_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("qwen3-8b,llama-3.3-70b,no-such-model", "--isl", "1024", "--gpus", "1", "--tpot", "12ms")
+    small, large, none = many(capsys, *words)
+    assert small["rows"]
+    assert not large["rows"]
+    assert "the weights" in large["verdict"]
+    assert "no model 'no-such-model'" in none["error"]
+    ask = ["recommend", words[0], "--device", "h100", "--osl", "256", *words[1:], "--mode", "aggregated", "--quiet"]
+    assert main(ask) == 0
+    table, *_, last = capsys.readouterr().out.strip().split("\n")
+    assert table.startswith("model")
+    assert last.startswith("no-such-model, 1024 in, 256 out: no model")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [(("a,b", "--isl", "1024"), "no model 'a'"), (("qwen3-8b", "--isl", "1,2", "--launch"), "--launch: of one model")],
+)
+def test_many_that_are_all_amiss_are_one_sentence(
+    words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["recommend", *words, "--device", "h100", "--osl", "9", "--gpus", "1"]) == 2
+    assert sentence in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Every form of serving verifies as printed; what authors write of queues, drafts and costs is judged as it is meant."""
+"""Every form of serving verifies as printed; what authors write of queues, drafts and costs is judged as meant."""
 
 import pytest
 
