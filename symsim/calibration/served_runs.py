@@ -52,8 +52,8 @@ class Lengths:
 
 
 LENGTHS: Mapping[str, Lengths] = {
-    "sglang": Lengths(first=2.95, slope=-0.14, fp4=1.08),
-    "trtllm": Lengths(first=2.45, slope=-0.07, fp4=1.02),
+    "sglang": Lengths(first=2.60, slope=-0.07, fp4=1.04),
+    "trtllm": Lengths(first=2.60, slope=-0.03, fp4=0.98),
 }
 """Least deviations of TPOT over the runs with `split` = fit: 46 of SGLang and 35 of TensorRT-LLM."""
 
