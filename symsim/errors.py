@@ -133,8 +133,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     'did you mean hbm_bandwidth?'
     """
     names = sorted(known)
-    folded = {candidate.lower(): candidate for candidate in names}
-    begun = [candidate for lower, candidate in folded.items() if lower.startswith(name.lower())][:3] if name else []
-    close = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)
-    near = begun or [folded[match] for match in close]
+    near = nearest_names(name, names)
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+
+
+def nearest_names(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that begin as a name does, else those that are spelled alike; three at the most."""
+    folded = {candidate.lower(): candidate for candidate in sorted(known)}
+    begun = [candidate for lower, candidate in folded.items() if lower.startswith(name.lower())][:3] if name else []
+    return begun or [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]

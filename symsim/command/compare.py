@@ -1,21 +1,23 @@
-"""symsim compare: what changes between two models, two devices or two cost models."""
+"""symsim compare: what changes between two models, devices, cost models, engines or number formats."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.comparison import Comparison, Crossing, StepChange
 from symsim.api.costs import Costs
 from symsim.command.compare_loads import add_load, compare_loads, taken
-from symsim.command.flags import add_json, add_plot, write_json
+from symsim.command.flags import WHY, add_json, add_plot, wants_why, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_deployment, add_metric, compiled, note_defaults
 from symsim.errors import SymsimError
 from symsim.inputs.cost_model import COST_MODELS
+from symsim.inputs.deployment import Precision
 from symsim.inputs.device import is_device
+from symsim.inputs.engine import bundled_engines
 from symsim.notation.written import Written
 from symsim.pipeline.memory_parts import shortage
 from symsim.render.roofline import save_roofline
@@ -24,12 +26,15 @@ from symsim.render.terminal import write_table
 
 
 def add(commands: Any) -> None:
-    ask = commands.add_parser("compare", help="what changes between two models, devices or cost models")
+    ask = commands.add_parser("compare", help="what changes between two models, devices, engines or formats")
     ask.add_argument(
-        "a", metavar="A", nargs="?", help="a model, device or cost model; of requests also aggregated, aic, ..."
+        "a",
+        metavar="A",
+        nargs="?",
+        help="a model, device, cost model, engine or number format; of requests also aggregated, aic, ...",
     )
     ask.add_argument("b", metavar="B", nargs="?", help="another of the same kind")
-    ask.add_argument("--model", metavar="MODEL", help="the model, where A and B are devices or cost models")
+    ask.add_argument("--model", metavar="MODEL", help="the model, where A and B are none")
     add_deployment(ask)
     add_metric(ask)
     add_at(ask, "workload point of the figures")
@@ -104,15 +109,22 @@ def _draw(one: Costs, other: Costs, metric: str, along: str, point: Mapping[str,
     save_comparison(names, (metric_of(one), metric_of(other)), along, ends, (result.latex, result.unit), file, style)
 
 
+_KINDS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
+    "cost model": ("cost_model", lambda name: name in COST_MODELS),
+    "engine": ("engine", lambda name: name in bundled_engines()),
+    "number format": ("gemm", lambda name: name in get_args(Precision)),
+    "device": ("device", is_device),
+}
+"""What A and B may be besides models -> the flag that each of them stands for, and how its names are told."""
+
+
 def _kind(name: str) -> str:
-    if name in COST_MODELS:
-        return "cost model"
-    return "device" if is_device(name) else "model"
+    return next((kind for kind, (_, is_one) in _KINDS.items() if is_one(name)), "model")
 
 
 def _same_kind(a: str, b: str) -> tuple[str, str]:
     if _kind(a) != _kind(b):
-        raise SymsimError(f"{a} is a {_kind(a)} and {b} is a {_kind(b)}; compare two of one kind")
+        raise SymsimError(f"{a} is among {_kind(a)}s and {b} among {_kind(b)}s; compare two of one kind")
     return a, b
 
 
@@ -121,13 +133,12 @@ def _subject(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[s
         case "model" if model is None:
             return {"model": name}
         case "model":
-            raise SymsimError(f"--model {model} is for comparing devices or cost models; {name} is a model already")
-        case _ if model is None:
-            raise SymsimError(f"comparing a {_kind(name)} needs --model")
-        case "device":
-            return {"model": model, "device": name}
-        case _:
-            return {"model": model, "cost_model": name}
+            others = ", ".join(f"{kind}s" for kind in _KINDS)
+            raise SymsimError(f"--model {model} is for comparing two of its {others}; {name!r} is read as a model")
+        case kind if model is None:
+            raise SymsimError(f"comparing two {kind}s needs --model")
+        case kind:
+            return {"model": model, _KINDS[kind][0]: name}
 
 
 def _served(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,8 +179,14 @@ def _line(term: StepChange) -> str:
             return f"only in B: {only.text}"
         case Written() as only, None:
             return f"only in A: {only.text}"
+        case _ if len(term.difference.text) > LONGEST_DIFFERENCE and not wants_why():
+            return f"by another formula ({WHY} prints the difference)"
         case _:
             return f"= {term.difference.text}"
+
+
+LONGEST_DIFFERENCE = 400
+"""Characters of a difference between formulas that a screen has room for: of fitted times it takes more."""
 
 
 def _cells(term: StepChange) -> tuple[str, ...]:

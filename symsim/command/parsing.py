@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
 from symsim.command.examples import EXAMPLES
-from symsim.errors import SymsimError, did_you_mean
+from symsim.errors import SymsimError, did_you_mean, nearest_names
 
 COMMAND_GROUPS: Mapping[str, tuple[str, ...]] = {
     "choose and size a deployment": ("recommend", "report", "predict", "solve", "sweep", "compare", "simulate"),
@@ -33,7 +34,28 @@ class _Parser(argparse.ArgumentParser):
     """argparse, but a bad flag is answered with one sentence like any other bad input."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
+        raise UsageError(f"{self._with_nearest(message)}; see {self.prog} --help")
+
+    def _with_nearest(self, message: str) -> str:
+        """argparse's sentence, with the option or the value that is nearest to what is none."""
+        choice = _INVALID_CHOICE.fullmatch(message)
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
+        if choice is not None:
+            near = nearest_names(choice["word"], [name.strip("' ") for name in choice["known"].split(",")])
+        elif not message.startswith("unrecognized arguments: "):
+            return message
+        elif not unknown.startswith("-"):
+            return f"nothing is expected where {unknown!r} stands"
+        else:
+            message = f"there is no option {unknown}"
+            options = [one.option_strings[-1] for one in self._actions if one.option_strings and one.help != HIDDEN]
+            names = {option.lstrip("-"): option for option in options}
+            near = [names[name] for name in nearest_names(unknown.lstrip("-"), names)]
+        return f"{message} (did you mean {' or '.join(near)}?)" if near else message
+
+
+HIDDEN = argparse.SUPPRESS
+_INVALID_CHOICE = re.compile(r".*invalid choice: '(?P<word>[^']*)' \(choose from (?P<known>.*)\)")
 
 
 class _Commands:
@@ -47,7 +69,9 @@ class _Commands:
         examples = "\n".join(f"  symsim {example}" for example in EXAMPLES[name])
         raw = argparse.RawDescriptionHelpFormatter
         line = f"{help[0].upper()}{help[1:]}.".replace("%%", "%")
-        return self.subparsers.add_parser(name, description=line, epilog=f"examples:\n{examples}", formatter_class=raw)
+        return self.subparsers.add_parser(
+            name, help=help, description=line, epilog=f"examples:\n{examples}", formatter_class=raw
+        )
 
 
 def parser_for(words: Sequence[str], version: str = "") -> tuple[argparse.ArgumentParser, Sequence[str]]:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import zip_longest
 
 from symsim.search.pareto import FrontPoint
 
-LAST_WIDTH = 40
-LEAST_WIDTH = 9
+LEAST_WIDTH = 20
+"""Of a column of texts that folds."""
 
 
 def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns, numbers to the right."""
+    """Aligned columns, numbers to the right; folded where a terminal is too narrow for them."""
     cells = [list(head), *(list(row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    if sys.stdout.isatty() and sum(widths) + GAP * (len(widths) - 1) > (screen := _screen()):
+        return "\n".join(narrow_lines(head, rows, screen)[1])
     right = [all(_numeric(row[i]) for row in rows) and bool(rows) for i in range(len(head))]
     return "\n".join(
         "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
         for row in cells
     )
+
+
+def _screen() -> int:
+    return shutil.get_terminal_size().columns
 
 
 def _numeric(cell: str) -> bool:
@@ -32,44 +41,121 @@ def _numeric(cell: str) -> bool:
 def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: set by rich on a terminal, aligned plain text when piped.
 
-    Only the last column folds over lines, and the widest ones where the terminal is narrow.
+    On a narrow terminal columns fold between words; what finds no room even so stands below its row.
     """
-    widths = [max(map(len, column)) + 3 for column in zip(head, *rows, strict=True)]
     if not sys.stdout.isatty():
         print(table_text(head, rows))
         return
-    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    screen = shutil.get_terminal_size().columns
-    narrow = screen < sum(widths[:-1]) + LAST_WIDTH
-    whole = _kept_whole([width - 1 for width in widths], screen) if narrow else range(len(head) - 1)
+    screen = _screen()
+    if sum(max(map(len, column)) + 3 for column in zip(head, *rows, strict=True)) >= screen:
+        count, lines = narrow_lines(head, rows, screen)
+        Console(soft_wrap=True).print(Text("\n".join(lines[:count]), "bold"))
+        print("\n".join(lines[count:]))
+        return
     table = Table(header_style="bold")
-    if narrow:
-        table = Table(header_style="bold", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for i, name in enumerate(head):
-        justify = "right" if all(_numeric(row[i]) for row in rows) else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=i in whole)
+        table.add_column(name, justify="right" if all(_numeric(row[i]) for row in rows) else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))  # a name in brackets is no markup
     Console().print(table)
 
 
-def _kept_whole(widths: Sequence[int], screen: int) -> set[int]:
-    """The narrowest columns of which the screen takes all: it leaves LEAST_WIDTH to each of the others.
+def narrow_lines(head: Sequence[str], rows: Sequence[Sequence[str]], screen: int) -> tuple[int, list[str]]:
+    """How many lines the head takes, and all lines: no cell is cut inside of a word.
 
-    >>> sorted(_kept_whole([13, 14, 13, 14, 15, 25], 80))
-    [0, 1, 2, 3, 4]
+    >>> count, lines = narrow_lines(["metric", "step", "meaning"], [["tpot", "decode", "time per output token"]], 25)
+    >>> print("\\n".join(lines))
+    metric  step
+    --------------
+    tpot    decode
+        meaning: time per
+        output token
     """
-    by_width = sorted(range(len(widths)), key=lambda i: widths[i])
-    fitting = (n for n in range(len(widths), 0, -1) if _taken(widths, by_width, n) <= screen)
-    return set(by_width[: next(fitting, 0)])
+    columns = [list(column) for column in zip(head, *rows, strict=True)]
+    widths = _narrow_widths(columns, screen)
+    beside = [i for i, width in enumerate(widths) if width]
+    right = {i for i in beside if all(map(_numeric, columns[i][1:]))}
+
+    def lines_of(row: Sequence[str]) -> list[str]:
+        folded = [_folded(row[i], widths[i]) for i in beside]
+        return [
+            "  ".join(
+                f"{c:>{widths[i]}}" if i in right else f"{c:<{widths[i]}}" for i, c in zip(beside, cells, strict=True)
+            ).rstrip()
+            for cells in zip_longest(*folded, fillvalue="")
+        ]
+
+    heading = lines_of(head)
+    lines = [*heading, "-" * (sum(widths) + GAP * (len(beside) - 1))]
+    for row in rows:
+        below = "; ".join(
+            f"{head[i]}: {row[i]}".removeprefix(": ") for i, width in enumerate(widths) if not width and row[i]
+        )
+        lines += [*lines_of(row), *textwrap.wrap(below, screen, initial_indent=_INDENT, subsequent_indent=_INDENT)]
+    return len(heading), lines
 
 
-def _taken(widths: Sequence[int], by_width: Sequence[int], whole: int) -> int:
-    return sum(widths[i] for i in by_width[:whole]) + LEAST_WIDTH * (len(widths) - whole)
+def _narrow_widths(columns: Sequence[Sequence[str]], screen: int) -> list[int]:
+    """Widths that a screen has room for; 0 of a column that it has none for: the widest text, then the last numbers."""
+    natural = [max(map(len, column)) for column in columns]
+    least = [_least_width(column) for column in columns]
+    texts = {i for i, column in enumerate(columns) if not all(map(_numeric, column[1:]))}
+
+    def taken() -> int:
+        return sum(least) + GAP * (sum(map(bool, least)) - 1)
+
+    while taken() > screen and any(least[1:]):
+        out = max(
+            (i for i, width in enumerate(least) if width and i),
+            key=lambda i: (i in texts, (i in texts) * natural[i], i),
+        )
+        least[out] = 0
+    spare = max(0, screen - taken())
+    for i in sorted((i for i, width in enumerate(least) if width), key=lambda i: natural[i] - least[i]):
+        more = min(spare, natural[i] - least[i])
+        least[i], spare = least[i] + more, spare - more
+    return least
+
+
+def _least_width(column: Sequence[str]) -> int:
+    """Of a column that can still be read: a number whole, of a text a few words."""
+    cells = column[1:]
+    words = max((len(piece) for cell in column for piece in _pieces(cell)), default=0)
+    widest = max(map(len, cells), default=0)
+    return max(words, widest if all(map(_numeric, cells)) else min(widest, LEAST_WIDTH))
+
+
+def _pieces(text: str) -> list[str]:
+    """Where a cell may fold: at spaces, and after what joins the parts of a name, a path or a product."""
+    return [piece for word in text.split() for piece in _JOINT.split(word)]
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """The lines of a cell.
+
+    >>> _folded("tokens/s of a user", 9)
+    ['tokens/s', 'of a user']
+    """
+    if len(text) <= width:
+        return [text]
+    lines = [""]
+    for word in text.split():
+        for i, piece in enumerate(_JOINT.split(word)):
+            gap = " " if i == 0 and lines[-1] else ""
+            if len(lines[-1]) + len(gap) + len(piece) <= width or not lines[-1]:
+                lines[-1] += gap + piece
+            else:
+                lines.append(piece)
+    return lines
+
+
+_JOINT = re.compile(r"(?<=[A-Za-z][-/_*+,;])(?=[A-Za-z])")
+_INDENT = " " * 4
+GAP = 2
 
 
 def write_front(front: Sequence[FrontPoint]) -> None:
@@ -78,7 +164,7 @@ def write_front(front: Sequence[FrontPoint]) -> None:
         return
     plotext = import_module("plotext")
     plotext.clear_figure()
-    plotext.plot_size(min(80, shutil.get_terminal_size().columns), 18)
+    plotext.plot_size(min(80, _screen()), 18)
     plotext.theme("clear")
     plotext.plot([p.per_user for p in front], [p.per_gpu for p in front], marker="dot")
     plotext.xlabel("tokens/s of a user")

@@ -45,9 +45,9 @@ def test_two_cost_models(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("h20", "deepseek-v3"), "h20 is a device and deepseek-v3 is a model"),
+        (("h20", "deepseek-v3"), "h20 is among devices and deepseek-v3 among models"),
         (("h20", "h800"), "needs --model"),
-        (("qwen3-8b", "qwen3-30b-a3b", "--model", "qwen3-8b"), "is a model already"),
+        (("qwen3-8b", "qwen3-30b-a3b", "--model", "qwen3-8b"), "is read as a model"),
         (("qwen3-8b", "qwen3-30b-a3b", "--crossover", "X"), "no crossing in X"),
     ],
 )

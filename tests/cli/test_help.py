@@ -3,6 +3,7 @@
 import argparse
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -77,12 +78,60 @@ def test_an_unknown_command_is_told_its_nearest() -> None:
     assert "did you mean predict" in done.stderr
 
 
+NEAREST = {
+    "report qwen3-8b --devise h100": "no option --devise (did you mean --device",
+    "report qwen3-8b --cost-model rooflin": "(did you mean roofline?)",
+    "list modles": "(did you mean models",
+    "report qwen3-8b h100": "nothing is expected where 'h100' stands",
+}
+
+
+@pytest.mark.parametrize("typed", NEAREST)
+def test_what_no_command_takes_is_told_its_nearest(typed: str) -> None:
+    done = run(*typed.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert NEAREST[typed] in done.stderr
+
+
+COMPLETED = {
+    "rep": "report",
+    "report qwen3-8": "qwen3-8b",
+    "report qwen3-8b --dev": "--device",
+    "report --device h100 qwen3-8": "qwen3-8b",
+    "solve qwen3-8b --device h100-": "h100-pcie",
+    "report qwen3-8b --engine sg": "sglang",
+    "report qwen3-8b --cost-model c": "calibrated",
+    "formula qwen3-8b --metric ttf": "ttft",
+    "list mod": "models",
+}
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_script_completes_commands(shell: str) -> None:
-    script = run("completion", shell).stdout
-    assert "recommend" in script
-    if shell == "bash":
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+def test_a_shell_completes_what_is_typed(shell: str, tmp_path: Path) -> None:
+    pytest.importorskip("shtab")
+    script = tmp_path / f"symsim.{shell}"
+    script.write_text(run("completion", shell).stdout)
+    assert "report" in script.read_text()
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    if shell == "zsh":  # completes in a live editor only
+        subprocess.run(["zsh", "-n", script], check=True)
+        return
+    told = subprocess.run([shell, "-c", _ASKED[shell].format(script)], capture_output=True, text=True, cwd=tmp_path)
+    offered = dict(line.split("=", 1) for line in told.stdout.splitlines())
+    assert {typed: words.split()[:1] for typed, words in offered.items()} == {
+        typed: [word] for typed, word in COMPLETED.items()
+    }
+
+
+_BASH = "; ".join(
+    f'COMP_WORDS=(symsim {typed}); COMP_CWORD={len(typed.split())}; _shtab_symsim; echo "{typed}=${{{{COMPREPLY[*]}}}}"'
+    for typed in COMPLETED
+)
+_FISH = "; ".join(
+    f'echo "{typed}="(complete -C "symsim {typed}" | string split -f1 \\t | head -1)' for typed in COMPLETED
+)
+_ASKED = {"bash": f"source {{}}; {_BASH}", "fish": f"source {{}}; {_FISH}"}
 
 
 def test_parsers_take_what_argparse_can_mix() -> None:

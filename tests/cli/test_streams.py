@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -174,6 +175,37 @@ def test_list_answers(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", what, "--json"]) == 0
     assert isinstance(json.loads(capsys.readouterr().out), list)
     assert cli.main(["list", what]) == 0
+
+
+@pytest.mark.parametrize("what", ["engines", "metrics", "symbols", "devices", "models"])
+def test_a_narrow_terminal_cuts_no_word(
+    what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["list", what]) == 0
+    words = set(re.findall(r"[\w.]+", capsys.readouterr().out))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert cli.main(["list", what]) == 0
+    told = re.sub(r"\x1b\[[01]m", "", capsys.readouterr().out)  # the head is bold
+    assert "\x1b" not in told, "NO_COLOR is set"
+    assert max(map(len, told.splitlines())) <= 80
+    parts = {part for word in words for part in word.split("_")}  # a name may fold between its parts
+    assert set(re.findall(r"[^\W_]+(?:\.\w+)*", told)) <= words | parts
+
+
+OTHERS = {"vllm sglang": "engine sglang", "bf16 fp8": "gemm fp8"}
+
+
+@pytest.mark.parametrize("pair", OTHERS)
+def test_engines_and_formats_of_a_model_are_compared(pair: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", *pair.split(), "--model", "qwen3-8b", "--device", "h100"]) == 0
+    told = capsys.readouterr().out
+    assert f"{OTHERS[pair]}" in next(line for line in told.splitlines() if line.startswith("B: "))
+    assert cli.main(["compare", *pair.split(), "--device", "h100"]) == 2
+    assert "needs --model" in capsys.readouterr().err
+    assert cli.main(["compare", "h100", pair.split()[0], "--model", "qwen3-8b"]) == 2
+    assert "compare two of one kind" in capsys.readouterr().err
 
 
 def test_where_listed_rows_are_from_is_told_with_why(capsys: pytest.CaptureFixture[str]) -> None:
