@@ -19,11 +19,9 @@ from symsim.pipeline.fitted_kernels import largest_shares
 from symsim.pipeline.pipeline import compile_model
 from symsim.serving.aggregated import deployed, served
 from symsim.serving.ask import asked
-from symsim.serving.model_step import HOST, Host, engine_of
+from symsim.serving.model_step import HOST, Host
 
 RunValues = Mapping[str, float]
-
-_TANGENT = 256.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +86,7 @@ def _metrics(compiled: Compiled, run: Run) -> Callable[[RunValues], Mapping[str,
         times: dict[str, Any] = {name: value for name, value in values.items() if name not in HOST}
         times |= dict(largest_shares(kernels, {**shares, **times}))
         step = replace(first.step, iteration=partial(first.step.iteration, **times), host=Host.of(values))
-        batch = min(first.places, _TANGENT * first.layout.replicas)
-        engine = engine_of(step, ask.work, budget=first.budget, batch=batch)
-        found = served(replace(first, step=step, engine=engine))
+        found = served(replace(first, step=step))
         if not found.solved:
             return {}
         rate = ask.rate or found.values["rate"] * engines
