@@ -79,7 +79,8 @@ def pair_candidate(pair: Pair, target: Target, least: float) -> DeploymentCandid
             return None
         most = Reached(load=target.load, found=found, stopped=())
         return DeploymentCandidate(of=of.decode, apart=of, replicas=1, load=target.load, found=found, most=most)
-    most = most_requests(_with_stall(at_rates(of)), target.limits, pair.bound, max(0.0, least) * pair.gpus)
+    at = _with_stall(at_rates(of), math.inf if target.limits.all_stated else of.servers + of.engines * of.decode.places)
+    most = most_requests(at, target.limits, pair.bound, max(0.0, least) * pair.gpus)
     if most is None or (users := math.floor(most.found.values["users"] + 1e-9)) < 1:
         return None
     of = with_load(of, "concurrency", float(users))
@@ -90,8 +91,15 @@ def pair_candidate(pair: Pair, target: Target, least: float) -> DeploymentCandid
     return DeploymentCandidate(of=of.decode, apart=of, replicas=1, load=users, found=most.found, most=most)
 
 
-def _with_stall(at: Callable[[float], Served]) -> Callable[[float], Served]:
-    return lambda rate: _stalled(at(rate))
+def _with_stall(at: Callable[[float], Served], places: float) -> Callable[[float], Served]:
+    """places: for users of both sides; where no limit of time does, more of them would only wait for each other."""
+
+    def within(rate: float) -> Served:
+        found = _stalled(at(rate))
+        waits = found.solved and found.values["users"] > places
+        return Served(sentence="all places are taken") if waits else found
+
+    return within
 
 
 def _stalled(found: Served) -> Served:

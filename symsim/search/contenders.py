@@ -10,10 +10,20 @@ from symsim.inputs.space import engine_sizes
 from symsim.pipeline.compiled import Compiled
 from symsim.search.apart import Pair, pair_candidate, pairs_of
 from symsim.search.best_first import Contender, best_first
-from symsim.search.candidates import OUTDONE, DeploymentCandidate, RefusedCandidate, candidate, engines
+from symsim.search.candidates import (
+    OUTDONE,
+    DeploymentCandidate,
+    Miss,
+    RefusedCandidate,
+    candidate,
+    engine_words,
+    engines,
+)
 from symsim.search.sides import Side, decode_side, prefill_side
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed
+from symsim.serving.disaggregated import service_seconds
+from symsim.serving.workload import decoding
 
 
 def best_candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
@@ -37,11 +47,25 @@ def best_candidates(base: Compiled, target: Target, refused: RefusedCandidate, t
     if target.mode != "aggregated":
         first, second = ([side for side in sides.values() if side] for sides in (prefills, decodes))
         pairs = [_apart(pair, target) for pair in pairs_of(first, second, target)]
-        refused.reasons[TOO_SLOW] += len(every) * (target.mode == "disaggregated" and not (first and second))
+        if target.mode == "disaggregated" and not (first and second):
+            for of in every:
+                refused.add(TOO_SLOW, _slow_worker(of, target))
     before = sum(refused.reasons.values())
     found = best_first([*alone, *pairs], partial(_score, target=target), top, together)
     refused.reasons[OUTDONE] += len(alone) + len(pairs) - len(found) - (sum(refused.reasons.values()) - before)
     return [*together, *found]
+
+
+def _slow_worker(of: Deployed, target: Target) -> Miss:
+    """How far a worker that does one thing only is over the limit that it fails by more."""
+    limits, letters = target.limits, decoding(of.ask.work)
+    prefill = service_seconds(of) + of.step.host.request
+    decode = letters["N"] / max(1e-9, letters["O"] - 1) * of.step(letters["Q"], letters["C"], 0.0)
+    times = (("prefill", "TTFT", prefill, limits.ttft), ("decode", "TPOT", decode, limits.tpot))
+    side, name, value, limit = max(times, key=lambda one: one[2] / one[3])
+    over = f"{name} is {1000 * value:.3g} ms, {value / limit - 1:.1%} over {1000 * limit:.4g} ms"
+    words = f"{engine_words(of.compiled.deployment)} for {side}: with one request alone {over}"
+    return Miss(ratio=value / limit, sentence=words)
 
 
 TOO_SLOW = "one prompt or one sequence alone is too slow for a worker"

@@ -19,6 +19,10 @@ class Limits:
     ttft: float = math.inf
     tpot: float = math.inf
 
+    @property
+    def all_stated(self) -> bool:
+        return math.isfinite(self.ttft) and math.isfinite(self.tpot)
+
     def failing(self, found: Served) -> tuple[str, ...]:
         """The limits that do not hold; `load` where there is no equilibrium."""
         if not found.solved:

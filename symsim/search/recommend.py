@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,18 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
         candidates=tuple(one for one, _ in shown),
         searched=searched,
         refused=reasons,
-        notes=tuple(dict.fromkeys(note for base in bases for note in (*base.notes, *base.assumptions))),
+        notes=tuple(
+            dict.fromkeys((*_missing_limits(target), *(n for base in bases for n in (*base.notes, *base.assumptions))))
+        ),
     )
+
+
+def _missing_limits(target: Target) -> Iterator[str]:
+    """What stands in for a limit that is not stated."""
+    limits = (("TTFT", target.limits.ttft), ("TPOT", target.limits.tpot))
+    missing = " and of ".join(name for name, limit in limits if math.isinf(limit))
+    if missing and target.load is None:
+        yield f"no limit of {missing} is stated: as many users are served as there are places for"
 
 
 def _base(model: str | Path, device: str | Path, asked_for: Deployment, *words: Any, **how: Any) -> Compiled:

@@ -161,3 +161,16 @@ def test_many_that_are_all_amiss_are_one_sentence(
 ) -> None:
     assert main(["recommend", *words, "--device", "h100", "--osl", "9", "--gpus", "1"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_without_limits_there_are_no_more_users_than_places(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASK[:-1], "--gpus", "2", "--mode", "disaggregated", "--json"]) == 0
+    captured = capsys.readouterr()
+    (row,) = json.loads(captured.out)["rows"]
+    assert row["concurrency"] < 2000
+    assert "no limit of TTFT and of TPOT is stated" in captured.err
+
+
+def test_workers_that_are_too_slow_are_told_by_how_much(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--gpus", "2", "--mode", "disaggregated", "--ttft", "5ms", code=1)
+    assert "for prefill: with one request alone TTFT is" in found["verdict"]
