@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import symsim
-from symsim.formula.binding import deciding_numbers, deciding_values
+from symsim.formula.binding import deciding_numbers
 from symsim.inputs.deployment import Deployment
 from symsim.model.predicates import guards_decision, no_refusal, shards_are_whole
 
@@ -25,7 +25,7 @@ def test_compiled_conditions_decide_as_sympy(model: str, cost_model: str, degree
     numbers = replace(compiled.numbers, values=known)
     for phase in (compiled.prefill, compiled.decode):
         graph = phase.graph
-        facts, plain = deciding_numbers(numbers), deciding_values(numbers)
+        facts, plain = deciding_numbers(numbers), numbers.deciding
         assert guards_decision(phase.guards)(plain) == all(guard.holds(facts) for guard in phase.guards)
         refused = any(refusal.failure(facts) for refusal in graph.refusals)
         assert no_refusal(graph)(plain) == (not refused)
