@@ -18,6 +18,7 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.formula.ends import ENDS_OF, with_ends
 from symsim.formula.interval import RUNNING, widened
 from symsim.inputs.extras import load_extra
+from symsim.notation.colours import colours
 from symsim.paths import replacing
 
 _POINTS = 200
@@ -72,9 +73,9 @@ def drawn_along(
     figure = load_extra("matplotlib.figure", "plot", "pictures need").Figure(figsize=(5.5, 3.4), layout="constrained")
     axes = figure.subplots()
     factor, unit = _scale(form.unit, float(np.nanmax(middle)))
-    axes.plot(xs, middle / factor, color="#2f6db2", linewidth=1.5)
+    axes.plot(xs, middle / factor, color=colours()["memory"], linewidth=1.5)
     if len(band):
-        axes.fill_between(xs, band[0] / factor, band[1] / factor, color="#2f6db2", alpha=0.2, linewidth=0)
+        axes.fill_between(xs, band[0] / factor, band[1] / factor, color=colours()["memory"], alpha=0.2, linewidth=0)
     if xs[-1] / xs[0] > 50:
         axes.set_xscale("log")
     info = form.symbols[variable]

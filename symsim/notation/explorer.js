@@ -38,7 +38,7 @@ function render({model, el}) {
     const line = xs.map((x, i) => at(x, ys[i])).filter((point) => point.every(Number.isFinite)).map((point) => point.join(" "));
     const [cx, cy] = at(values()[first], value);
     picture.innerHTML = `<path d="M${line.join("L")}" fill="none" stroke="currentColor" stroke-width="1.5"/>`
-      + (Number.isFinite(cx + cy) ? `<circle cx="${cx}" cy="${cy}" r="5" fill="#2f6db2"/>` : "");
+      + (Number.isFinite(cx + cy) ? `<circle cx="${cx}" cy="${cy}" r="5" fill="currentColor"/>` : "");
     picture.setAttribute("aria-label", `${out.textContent}, along ${first}`);
   };
   model.on("change:values", draw);

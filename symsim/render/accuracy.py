@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from symsim.calibration.accuracy import Accuracy, RunRow
+from symsim.notation.colours import colours
 from symsim.render.style import COLUMN, save, styled
 
 _TITLES = {"tpot_s": "TPOT [s]", "ttft_s": "TTFT [s]", "output_tok_s_per_gpu": "output tokens/s a GPU"}
@@ -34,7 +35,7 @@ def _panel(panel: Any, rows: Sequence[RunRow], title: str) -> None:
         ]
         panel.errorbar(measured, predicted, yerr=reach, fmt="o", markersize=3, linewidth=0.4, alpha=0.6, label=device)
     ends = min(row.measured for row in rows), max(row.measured for row in rows)
-    panel.plot(ends, ends, color="#1c2126", linewidth=0.8)
+    panel.plot(ends, ends, color=colours()["ink"], linewidth=0.8)
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_xlabel(f"measured {title}")

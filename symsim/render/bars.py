@@ -27,7 +27,7 @@ def save_tornado(
         widths = [one.elasticity[1] for one in shown]
         bars = [_colour(one.name) for one in shown]
         axes.barh([f"${_latex(one.name)}$" for one in shown], widths, color=bars)
-        axes.axvline(0, color="#1c2126", linewidth=0.8)
+        axes.axvline(0, color=colours()["ink"], linewidth=0.8)
         axes.set_xlabel(f"elasticity of ${formula.form.derivation.result.latex}$: % for 1 % more")
         set_title(axes, formula.subject, note)
         save(figure, file, note)
@@ -38,7 +38,7 @@ _RATES = {"peak_": "compute", "mfu_": "compute", "hbm_": "memory", "nvlink_": "l
 
 def _colour(name: str) -> str:
     kind = next((kind for start, kind in _RATES.items() if name.startswith(start)), None)
-    return "#5d6873" if kind is None else colours()[kind]
+    return colours()[kind or "faint"]
 
 
 def _latex(name: str) -> str:
@@ -72,7 +72,7 @@ def _waterfall(axes: Any, parts: Mapping[str, float], title: str) -> None:
         colour = colours().get(kind, colours()["engine"])
         axes.bar(kind, seconds / factor, bottom=start / factor, color=colour, width=0.7)
         start += seconds
-    axes.bar("all", start / factor, color="#1c2126", width=0.7)
+    axes.bar("all", start / factor, color=colours()["ink"], width=0.7)
     axes.set_ylabel(f"time [{unit}]")
     axes.set_title(title, fontsize="medium")
     axes.tick_params(axis="x", rotation=30)

@@ -70,7 +70,7 @@ def _curve(axes: Any, found: Regimes, band: IntervalBand | None) -> tuple[str, f
     for run in [found.pieces] if is_smooth(found.pieces[0].expression) else [(piece,) for piece in found.pieces]:
         points = [(at, piece.value(at) / factor) for piece in run for at in _points(piece)]
         mark = {"marker": "."} if len(points) == 1 else {}
-        axes.plot(*zip(*points, strict=True), color="#1c2126", markersize=3, **mark)
+        axes.plot(*zip(*points, strict=True), color=colours()["ink"], markersize=3, **mark)
     if band is not None:
         ends = (np.asarray(side) / factor for side in (band.low, band.high))
         axes.fill_between(band.at, *ends, color=colours()["memory"], alpha=0.15, linewidth=0)
@@ -139,14 +139,14 @@ def save_plane(found: RegimeMap, limit: float | None, file: str | Path, style: s
             axes.plot([], [], color=shades[i], linewidth=8, label=literal_text(_cut(words)))
         if others := others_text(found):
             axes.plot([], [], color="white", linewidth=8, label=f"white: {others}")
-        lines = axes.contour(found.xs, found.ys, found.values, levels=8, colors="#1c2126", linewidths=0.6)
+        lines = axes.contour(found.xs, found.ys, found.values, levels=8, colors=colours()["ink"], linewidths=0.6)
         axes.clabel(lines, fontsize="x-small", fmt=lambda value: format_quantity(value, found.unit, 3))
         if limit is not None:
             axes.contour(found.xs, found.ys, found.values, levels=[limit], colors=colours()["limit"], linestyles="--")
             named = f"limit: {format_quantity(limit, found.unit)}"
             axes.plot([], [], color=colours()["limit"], linestyle="--", label=named)
         at = [found.at[name] for name in found.variables]
-        axes.plot(*at, marker="x", color="#1c2126", linestyle="", label="the point")
+        axes.plot(*at, marker="x", color=colours()["ink"], linestyle="", label="the point")
         axes.set_xscale("log")
         axes.set_yscale("log")
         for name, set_label in zip(found.variables, (axes.set_xlabel, axes.set_ylabel), strict=True):
@@ -181,8 +181,8 @@ def save_comparison(
         shared, *own = told_apart(*names)
         for name, found in zip(own, values, strict=True):
             axes.plot(points, found / factor, label=name)
-        below.plot(points, values[0] / values[1], color="#1c2126")
-        below.axhline(1, color="#8a8f98", linewidth=0.6)
+        below.plot(points, values[0] / values[1], color=colours()["ink"])
+        below.axhline(1, color=colours()["reserves"], linewidth=0.6)
         scale(axes, "x", ends)
         axes.set_ylim(bottom=0)
         axes.margins(x=0)

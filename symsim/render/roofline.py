@@ -87,7 +87,11 @@ def _roofs(axes: Any, values: Mapping[str, Any], intensities: Sequence[float]) -
         for times, dashed in ((1.0, False), (reached.get("compute", 1.0), True)):
             roof = times * peak
             slope = bandwidth * (reached.get("memory", 1.0) if dashed else 1.0)
-            line = {"linestyle": "--" if dashed else "-", "linewidth": 0.7 if dashed else 1.0, "color": "#1c2126"}
+            line = {
+                "linestyle": "--" if dashed else "-",
+                "linewidth": 0.7 if dashed else 1.0,
+                "color": colours()["ink"],
+            }
             axes.plot([low, roof / slope, high], [low * slope, roof, roof], **line)
         words = f"{name.removeprefix('peak_')} {format_quantity(peak, 'FLOP/s', 3)} "
         axes.text(peak / bandwidth / 1.3, peak, words, ha="right", va="center", fontsize="x-small")
@@ -108,7 +112,7 @@ def _dots(axes: Any, lines: Sequence[OpLine], marker: str, step: str) -> None:
         colour = colours().get(line.bound, colours()["engine"])
         at = (line.flops / line.hbm_bytes, line.flops / line.seconds)
         axes.scatter(*at, s=area, marker=marker, color=colour, alpha=0.75, linewidth=0)
-    axes.scatter([], [], s=40, marker=marker, color="#5d6873", label=f"{step}: area is the share of its time")
+    axes.scatter([], [], s=40, marker=marker, color=colours()["faint"], label=f"{step}: area is the share of its time")
 
 
 def _names(lines: Sequence[OpLine]) -> list[tuple[float, float, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError
 from symsim.inputs.extras import load_extra
+from symsim.notation.colours import colours
 from symsim.paths import replacing
 
 COLUMN = 3.3
@@ -20,7 +21,6 @@ _SHARED = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
-    "axes.prop_cycle": "cycler('color', ['#1c2126', '#7a5ea8', '#c98a1b', '#2e8b6f', '#c8553d', '#2f6db2'])",
     "legend.frameon": False,
     "pdf.fonttype": 42,  # whole fonts, not drawn letters (Type 3), which conferences refuse
     "ps.fonttype": 42,
@@ -52,7 +52,8 @@ def styled(style: str) -> Generator[Any]:
     """
     matplotlib = load_extra("matplotlib", "plot", "pictures need")
     matplotlib.use("Agg")
-    with matplotlib.rc_context(STYLES[style]):
+    curves = [colours()[name] for name in ("ink", "activations", "cache", "link", "compute", "memory")]
+    with matplotlib.rc_context({**STYLES[style], "axes.prop_cycle": f"cycler('color', {curves})"}):
         yield importlib.import_module("matplotlib.pyplot")
 
 
@@ -142,4 +143,9 @@ def label(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
     """Write names beside points, each once, where they do not cover each other; lines lead to those that are moved."""
     texts = [axes.text(x, y, name, fontsize="x-small") for x, y, name in dict.fromkeys(points)]
     adjust = load_extra("adjustText", "plot", "labels of pictures need").adjust_text
-    adjust(texts, ax=axes, expand=(1.15, 1.5), arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#5d6873"})
+    adjust(
+        texts,
+        ax=axes,
+        expand=(1.15, 1.5),
+        arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": colours()["faint"]},
+    )

@@ -1,5 +1,6 @@
 """Pictures: every one is drawn in both styles, with whole fonts, and a colour means one thing on all of them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from symsim.notation.colours import colours
 from symsim.render.style import COLUMN, title_of, told_apart
 from tests.commands import run
+from tests.package_ranks import PACKAGE
 
 LLAMA = ("llama-3.3-70b", "--device", "h100", "--tp", "4")
 PICTURES = {
@@ -76,3 +78,9 @@ def test_titles_are_words() -> None:
     assert title_of(one) == "my-model on NVIDIA H20, tp 4, calibrated"
     shared, *own = told_apart(one, one.replace("H20", "B200"))
     assert (shared, own) == ("my-model, tp 4, calibrated", ["NVIDIA H20", "NVIDIA B200"])
+
+
+def test_a_colour_is_spelled_in_one_place() -> None:
+    """`grammar/colours.toml` alone: pictures and pages name what they colour."""
+    files = [file for kind in ("py", "css", "js", "jinja") for file in PACKAGE.rglob(f"*.{kind}")]
+    assert [str(file) for file in files if re.search(r"#[0-9a-f]{6}[\"';]", file.read_text(encoding="utf-8"))] == []
