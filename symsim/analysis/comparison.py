@@ -173,11 +173,9 @@ def _crossing(
     at = {**fixed, variable: before + 1}
     one, other = (form.in_chunks(at) for form in (one, other))
     level = _level(one, other)
-    values = {**one.values({}), **other.values({}), **at}
-    pieces = [
-        binding_arms(form.level(level), {**form.values({}), **at}, form.context).inlined() for form in (one, other)
-    ]
-    found = root(pieces[1] - pieces[0], one.symbol_of(variable), before + 1, values, one.context)
+    values = {**one.point(), **other.point(), **at}
+    pieces = [binding_arms(form.level(level), {**form.point(), **at}, form.context).inlined() for form in (one, other)]
+    found = root(pieces[1] - pieces[0], one.numbers.symbol_of(variable), before + 1, values, one.context)
     past = Crossing(
         variable=variable,
         before=before,
@@ -256,7 +254,7 @@ def _sheet(left: Derivation, right: Derivation, level: Level) -> Layout:
 def _step_values(form: ClosedForm, point: Mapping[str, int]) -> Mapping[str, float]:
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
     compiled = program(steps, tuple(name for name, _ in steps), "python")
-    found = compiled.at(form.values(point), form.context)
+    found = compiled.at(form.point(**point), form.context)
     return dict(zip(compiled.outputs, map(float, found), strict=True))
 
 

@@ -213,7 +213,7 @@ def _grid(variable: str, here: float, low: float | None, high: float | None) -> 
 
 
 def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int, stop: int) -> Piece:
-    x = form.symbol_of(variable)
+    x = form.numbers.symbol_of(variable)
     expression = exact_at(form, scan, values, start)
     affine = None
     if expression.is_polynomial(x) and sympy.Poly(expression, x).degree() <= 1:

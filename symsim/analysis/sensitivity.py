@@ -84,7 +84,7 @@ def ranked_inputs(form: ClosedForm, names: Sequence[str] = (), **at: float) -> t
     form = whole.in_chunks(at)
     _, tables = _with_table_factors(form.derivation)
     point = {name: int(value) for name, value in at.items() if name in INPUTS and name in form.symbols}
-    values = {**form.values(point), **dict.fromkeys(tables.values(), 1.0)}
+    values = {**form.point(**point), **dict.fromkeys(tables.values(), 1.0)}
     missing = [name for name in form.symbols if name not in values]
     if missing:
         raise SymsimError(f"{form.name} needs a value for {', '.join(missing)}")
@@ -155,7 +155,7 @@ def _sensitivity(
 def _moved(form: ClosedForm, values: Mapping[str, Any], name: str, value: float) -> Mapping[str, Any]:
     """The point with another number, and the mean context that follows from it."""
     moved = {**values, name: value}
-    return {**moved, **form.following({n: moved[n] for n in INPUTS if n in moved})}
+    return {**moved, **form.numbers.following({n: moved[n] for n in INPUTS if n in moved})}
 
 
 def _value(form: ClosedForm, values: Mapping[str, Any]) -> float:

@@ -50,6 +50,11 @@ class Numbers:
         return {named_symbol(name): Rational(value.numerator, value.denominator) for name, value in self.values.items()}
 
     @cached_property
+    def plain(self) -> Mapping[str, int | float]:
+        """The same values as whole numbers and floats."""
+        return {name: int(value) if value.denominator == 1 else float(value) for name, value in self.values.items()}
+
+    @cached_property
     def deciding(self) -> Mapping[str, Fraction]:
         """The integers that decide conditions of the graph text."""
         whole = {name: value for name, value in self.values.items() if value.denominator == 1 and name not in _RATES}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -54,7 +54,7 @@ def breakdown(
     cut: whether the phase is one chunk of a prompt, of which the workload has several: figures are then means over its
     chunks, `times` counts executions in all of them, and what bounds is what takes longest in all.
     """
-    values = form.values(workload)
+    values = form.point(**workload)
     points = chunk_values(values) if cut else [values]
     times = phase.times()
     lines: list[OpLine] = []
@@ -126,7 +126,7 @@ def numbers(terms: tuple[Expr, ...], values: Mapping[str, Any], context: TableCo
 
 def defaults_at(form: ClosedForm, workload: Mapping[str, int]) -> tuple[str, ...]:
     """A sentence for every look-up of a formula that no measured row of its own answers at a workload point."""
-    values = form.values(workload)
+    values = form.point(**workload)
     cut = form.chunk_count(values) > 1
     calls = {call for step in (form.one_chunk if cut else form).applied.steps for call in step.expr.atoms(AppliedUndef)}
     points = _spread(chunk_values(values)) if cut else [values]
@@ -144,7 +144,7 @@ ASKED = 32
 """Chunks of a prompt whose look-ups are asked for at the most."""
 
 
-def _spread(points: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _spread(points: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """The first, the last and others between, evenly."""
     at = dict.fromkeys(round(i * (len(points) - 1) / (ASKED - 1)) for i in range(ASKED))
     return [points[i] for i in at]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -15,25 +14,22 @@ from numpy.typing import NDArray
 from sympy import Basic, Expr, Integer, Pow, Symbol
 
 from symsim.algebra.symbols import (
-    INPUTS,
-    WORKLOAD,
     SymbolInfo,
     is_symbol,
-    subscripted,
     substitute,
     symbol,
     symbol_info,
 )
 from symsim.cost.chunks import Chunks
 from symsim.cost.derivation import Derivation
-from symsim.errors import DeploymentError, SymsimError, did_you_mean
+from symsim.errors import SymsimError
 from symsim.formula import overrides
 from symsim.formula.binding import Numbers
 from symsim.formula.chunk_sums import ChunkSum, are_cut
 from symsim.formula.interval import LEVEL, TOGETHER, Ends, ends_at
 from symsim.formula.program import Program, Steps, program
 from symsim.formula.rewriting import Rewriting, rewriting, rewritten
-from symsim.inputs.deployment import positive_integer, remaining_degrees
+from symsim.formula.symbol_numbers import SymbolNumbers
 from symsim.inputs.source import Source
 from symsim.tables.table import TableContext
 
@@ -76,7 +72,25 @@ class ClosedForm:
     @cached_property
     def rewriting(self) -> Rewriting:
         """What stands in place of look-ups."""
-        return rewriting(self.applied, self._fixed, self.context)
+        return rewriting(self.applied, self.bound.plain, self.context)
+
+    @cached_property
+    def numbers(self) -> SymbolNumbers:
+        """The numbers behind its symbols, and which others may be put there."""
+        return SymbolNumbers(self.applied, self.derivation, self.rewriting, self.bound)
+
+    @property
+    def symbols(self) -> Mapping[str, SymbolInfo]:
+        """Name -> unit, meaning and LaTeX of every symbol in the formula."""
+        return self.numbers.symbols
+
+    def point(self, **values: float) -> dict[str, Any]:
+        """The number behind every symbol at a point; what follows from the workload alone (C) is worked out."""
+        return self.numbers.point(**values)
+
+    def takes(self, name: str) -> bool:
+        """Whether a number may be given for it: for symbols of the formula, and what else the value rests on."""
+        return self.numbers.takes(name)
 
     def changed(self, change: Callable[[Derivation], Derivation]) -> ClosedForm:
         """The same metric with its steps changed."""
@@ -134,8 +148,8 @@ class ClosedForm:
         Symbols of the workload have no number and stay free.
         """
         stated = {name: value for name, value in values.items() if name in self.bound.values}
-        numbers = self._numbers(stated, given=tuple(self.symbols))
-        changed = {name: number for name, number in numbers.items() if number != self._fixed.get(name)}
+        numbers = self.numbers.at(stated, given=tuple(self.symbols))
+        changed = {name: number for name, number in numbers.items() if number != self.bound.plain.get(name)}
         if not changed:
             return self
         source = Source(how="chosen", note="as stated")
@@ -160,19 +174,6 @@ class ClosedForm:
     def expr(self) -> Expr:
         """The whole formula as one sympy expression in all its symbols."""
         return self.derivation.inlined()
-
-    @cached_property
-    def symbols(self) -> Mapping[str, SymbolInfo]:
-        """Name -> unit, meaning and LaTeX of every symbol in the formula."""
-        return {s.name: self._info(s.name) for s in self.derivation.free()}
-
-    @cached_property
-    def _applied_symbols(self) -> frozenset[str]:
-        """Symbols that the value rests on without standing in the formula: of look-ups that no row answers, and the
-        figure of the device that one in the formula is."""
-        defaults = {"default_mfu"} if self.rewriting.partly else set[str]()
-        leaders = {leader for name, leader in self.bound.same.items() if name in self.symbols}
-        return frozenset({s.name for s in self.applied.free()} | defaults | leaders)
 
     def level(self, level: Level, keep: Collection[str] = ()) -> Derivation:
         """The derivation with numbers put in as far as the level says, as exact Rationals, but for the symbols kept."""
@@ -204,18 +205,18 @@ class ClosedForm:
         Overriding a symbol gives what compiling with it gives. Raises SymsimError for unknown or missing symbols and
         for what only compiling can change, EmptyTable where a measured row cannot be used.
         """
-        numbers = self._numbers(values)
+        numbers = self.numbers.at(values)
         cut = self.chunk_count(numbers) > 1
         columns = self.one_chunk.rewriting.columns if cut else self.rewriting.columns
         context = overrides.tables_for(self.bound, columns, values, self.context)
         try:
             if cut:
-                self.one_chunk.check_guards(self._changed(numbers), numbers)
+                self.one_chunk.numbers.check_guards(self.numbers.changed(numbers), numbers)
                 return self._chunk_sum(numbers).at(numbers, context)
             return float(self.program("python", numbers).at(numbers, context)[0])
         except ZeroDivisionError:
             names = sorted({s.name for s in self._divisors() if not numbers.get(s.name, 1)})
-            none = ", ".join(f"{name} = 0 ({self._info(name).meaning})" for name in names)
+            none = ", ".join(f"{name} = 0 ({self.numbers.info(name).meaning})" for name in names)
             message = f"{self.name} divides by zero at this point" + (f": {none}" if none else "")
             raise SymsimError(message) from None
 
@@ -243,9 +244,9 @@ class ClosedForm:
         Points where a measured row cannot be used give NaN.
         """
         for name in names:
-            self.check_known(name)
+            self.numbers.check_known(name)
         overrides.check_arrays(self.bound, self.rewriting.columns, names)
-        fixed = self._numbers({}, given=names)
+        fixed = self.numbers.at({}, given=names)
         compiled = self.program("numpy", names)
         followers = overrides.followers(self.bound, names)
         fill = self.cut_points(names)
@@ -269,7 +270,7 @@ class ClosedForm:
         """
         if self.cut is None:
             return lambda answer, points: None
-        fixed = self._numbers({}, given=tuple(names))
+        fixed = self.numbers.at({}, given=tuple(names))
         followers = overrides.followers(self.bound, names)
 
         def fill(answer: NDArray[np.float64], points: Mapping[str, NDArray[np.float64]]) -> None:
@@ -340,39 +341,11 @@ class ClosedForm:
         sources = [self.bound.sources[name] for name in names if not is_symbol(name) and name in self.bound.sources]
         return tuple(dict.fromkeys(key for source in sources for key in source.keys))
 
-    def point(self, **values: float) -> dict[str, Any]:
-        """The number behind every symbol at a point; what follows from the workload alone (C) is worked out."""
-        numbers = {**self._fixed, **{name: self._checked(name, value) for name, value in values.items()}}
-        return {**numbers, **{name: value for name, value in self.following(numbers).items() if name not in values}}
-
-    def values(self, workload: Mapping[str, int]) -> Mapping[str, Any]:
-        """The number behind every symbol at a workload point, the mean context C included."""
-        return self.point(**workload)
-
-    def check(self, name: str, value: float) -> None:
-        """Raise SymsimError unless the symbol may take this value with all others as they are."""
-        self._numbers({name: value}, given=tuple(self.symbols))
-
-    @cached_property
-    def _fixed(self) -> Mapping[str, Any]:
-        return {
-            name: int(value) if value.denominator == 1 else float(value) for name, value in self.bound.values.items()
-        }
-
-    def following(self, numbers: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The steps that rest on the workload alone, as far as its numbers are there."""
-        found: dict[str, Any] = {}
-        for name, expr in _workload_steps(self.applied):
-            known = {**numbers, **found}
-            if all(str(s) in known for s in expr.free_symbols):
-                (found[name],) = program(((name, expr),), (name,), "python").run(known, {})
-        return found
-
     def with_times(
         self, operators: tuple[str, ...], factors: Iterable[Sequence[float]], **values: float
     ) -> list[float]:
         """The values at a point with the time of each operator so many times as long. Raises as evaluate."""
-        numbers = self._numbers(values)
+        numbers = self.numbers.at(values)
         context = overrides.tables_for(self.bound, self.rewriting.columns, values, self.context)
         stretched, times = _stretched(self._looked_up(numbers), operators)
         worked = program(stretched, (stretched[-1][0],), "python")
@@ -389,67 +362,7 @@ class ClosedForm:
         return self.applied if moved else self.derivation
 
     def _moved(self, name: str, numbers: Collection[str]) -> bool:
-        return not isinstance(numbers, Mapping) or numbers[name] != self._fixed.get(name)
-
-    def _numbers(self, values: Mapping[str, float], given: Sequence[str] = ()) -> dict[str, Any]:
-        numbers = dict(self._fixed)
-        for name, value in values.items():
-            numbers[self.check_known(name)] = self._checked(name, value)
-        overrides.check_values(self.bound, self.rewriting.columns, values)
-        numbers |= {name: numbers[leader] for name, leader in overrides.followers(self.bound, values).items()}
-        if {"world_size", "tp", "pp", "cp"} & set(values):
-            following = _following(numbers, self._fixed)
-            numbers |= {name: found for name, found in following.items() if name not in values}
-        self.check_guards(self._changed(numbers), numbers)
-        missing = [name for name in self.symbols if name not in numbers and name not in given]
-        if missing:
-            needs = ", ".join(f"{name} ({self._info(name).meaning})" for name in missing)
-            raise SymsimError(f"{self.name} needs a value for {needs}")
-        return numbers
-
-    def _changed(self, numbers: Mapping[str, Any]) -> set[str]:
-        return {name for name, value in numbers.items() if value != self._fixed.get(name)} - set(WORKLOAD)
-
-    def check_guards(self, changed: set[str], numbers: Mapping[str, Any]) -> None:
-        """A formula was decided for one kind of deployment; a symbol may not be overridden out of it."""
-        for guard in self.derivation.guards:
-            sizes = {s: Integer(numbers[s.name]) for s in guard.symbols() if s.name in numbers}
-            if changed & {s.name for s in sizes} and not guard.holds(sizes):
-                raise SymsimError(f"{self.name} was derived for {guard}; compile it for the other deployment instead")
-
-    def symbol_of(self, name: str) -> Symbol:
-        """The Symbol that a name is in this formula: where it may be zero, not the one of the table."""
-        return next((found for found in self.derivation.free() if found.name == name), symbol(name))
-
-    def _checked(self, name: str, value: object) -> Any:
-        """A number for a symbol, or zero where the step may be without what it counts."""
-        own = next((found for found in self.applied.free() if found.name == name), None)
-        optional = own is not None and name in INPUTS and not own.is_positive
-        return 0 if optional and value == 0 else _checked(name, value)
-
-    def takes(self, name: str) -> bool:
-        """Whether a number may be given for it: for symbols of the formula, and what else the value rests on."""
-        return name in self.symbols or name in self._applied_symbols
-
-    def check_known(self, name: str) -> str:
-        """The name, where a number may be given for it. Raises SymsimError with what is meant."""
-        if self.takes(name):
-            return name
-        if name in INPUTS:
-            has = ", ".join(known for known in INPUTS if known in self.symbols) or "none"
-            raise SymsimError(f"{self.name} does not depend on {name}; its workload is {has}")
-        raise SymsimError(f"{self.name} has no symbol {name}; {did_you_mean(name, self.symbols)}")
-
-    def _info(self, name: str) -> SymbolInfo:
-        if is_symbol(name):
-            return symbol_info(name)
-        if name in self.bound.infos:
-            return self.bound.infos[name]
-        source = self.bound.sources.get(name)
-        meaning = "" if source is None else source.meaning
-        return SymbolInfo(
-            name=name, kind="architecture", unit="1", meaning=meaning, latex=subscripted(name), integer=True
-        )
+        return not isinstance(numbers, Mapping) or numbers[name] != self.bound.plain.get(name)
 
 
 @lru_cache(maxsize=256)
@@ -470,43 +383,7 @@ def _exact(number: Any) -> Fraction:
     return Fraction(number) if isinstance(number, (int, Fraction)) else Fraction(repr(float(number)))
 
 
-def _following(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What other sizes of the deployment follow; experts that spread over all GPUs of a stage go on to do so.
-
-    Experts that are shared by a whole tensor parallel group, too.
-    """
-    split = compiled["moe_tp"] != compiled["tp"]
-    spread = compiled["ep"] * compiled["tp"] * compiled["pp"] == compiled["world_size"]
-    given = {name: numbers[name] for name in ("world_size", "tp", "pp", "cp")}
-    shared = numbers["moe_tp"] if split else numbers["tp"]
-    return remaining_degrees(**given, ep=None if spread else numbers["ep"], moe_tp=shared)
-
-
-def _checked(name: str, value: object) -> Any:
-    """A number for a symbol: of the workload whole and at least 1, else above zero, unless none is a number too."""
-    number = float(value) if isinstance(value, Real) else -1.0
-    if number == 0 and is_symbol(name) and symbol_info(name).none:
-        return 0
-    if is_symbol(name) and symbol_info(name).integer:
-        return positive_integer(name, int(number) if number.is_integer() and number > 0 else value)
-    if not number > 0:
-        raise DeploymentError(f"{name} = {value!r} must be a number above zero")
-    return value
-
-
 @lru_cache(maxsize=64)
 def _written_out(form: ClosedForm, count: int) -> ClosedForm:
     """Cached, so that limits of one metric at one point are of one form."""
     return replace(form, applied=form.chunks.written_out(form.applied, count), cut=None)
-
-
-@lru_cache(maxsize=1024)
-def _workload_steps(derivation: Derivation) -> Steps:
-    """The steps that rest on the workload alone; deployments that share a derivation share them."""
-    known = set[str](WORKLOAD)
-    found: list[tuple[str, Expr]] = []
-    for step in derivation.steps:
-        if step.expr.free_symbols and {str(s) for s in step.expr.free_symbols} <= known:
-            found.append((step.symbol.name, step.expr))
-            known.add(step.symbol.name)
-    return tuple(found)

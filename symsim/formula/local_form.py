@@ -64,7 +64,7 @@ def exact_at(form: ClosedForm, scan: Scan, values: Mapping[str, Any], at: int) -
             fixed[constant] = Rational(round(float(figure)))
     exact = {s: v for s, v in form.bound.symbols().items() if s.name not in scan.axes}
     given = [n for n in form.symbols if is_symbol(n) and n not in scan.axes and n in values]
-    point = {**exact, **{form.symbol_of(n): _exact(values[n]) for n in given}}
+    point = {**exact, **{form.numbers.symbol_of(n): _exact(values[n]) for n in given}}
     numeric = pinned(form, scan, at).mapped(lambda expr: substitute(substitute(expr, fixed), point))
     whole = numeric.inlined()
     powers = fractional_powers(whole)
@@ -93,6 +93,6 @@ def crossing(
         return None
     here = {name: float(points[at]) for name, points in scan.axes.items()}
     point = {**values, **{name: int(x) if symbol_info(name).integer else x for name, x in here.items()}}
-    point |= form.following(point)
-    found = root(arms[1] - arms[0], form.symbol_of(variable), here[variable], point, form.context)
+    point |= form.numbers.following(point)
+    found = root(arms[1] - arms[0], form.numbers.symbol_of(variable), here[variable], point, form.context)
     return None if found is None else (found, numbers((found,), point, form.context)[0])

@@ -78,7 +78,7 @@ def per_unit(constant: Expr) -> Expr:
 
 def scanned(form: ClosedForm, values: Mapping[str, Any], axes: Mapping[str, NDArray[np.float64]]) -> Scan:
     """Evaluate every arm, look-up and rounding of the metric at points. axes: symbol -> its value at each of them."""
-    moving, count = [form.symbol_of(name) for name in axes], len(next(iter(axes.values())))
+    moving, count = [form.numbers.symbol_of(name) for name in axes], len(next(iter(axes.values())))
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
     maxima = tuple((name, node) for name, expr in steps for node in sorted(_branching(expr), key=str))
     found = {node for _, expr in steps for node in expr.atoms(AppliedUndef, sympy.floor, sympy.ceiling)}

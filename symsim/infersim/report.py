@@ -112,7 +112,7 @@ def report(costs: Compiled, workload: Mapping[str, int], target: float, *, prefi
     """The report of a compiled model at one workload point; target is the TPOT goal in milliseconds."""
     if not (prefill or decode):
         raise DeploymentError("--prefill-only and --decode-only exclude each other; give one of them")
-    values = costs.form("tpot").values(workload)
+    values = costs.form("tpot").point(**workload)
     static, raised = static_figures(costs.decode, values)
     prefilling = phase_figures(costs, costs.prefill, values) if prefill else {}
     decoding = phase_figures(costs, costs.decode, values) if decode else {}

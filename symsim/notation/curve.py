@@ -57,7 +57,7 @@ def drawn_along(
     Raises SymsimError for a symbol that the metric does not have.
     """
     form = form.for_inputs((variable, *at))
-    form.check_known(variable)
+    form.numbers.check_known(variable)
     usual = {n: value for n, value in DEFAULTS.items() if n in form.symbols and n != variable and n not in at}
     point = {**usual, **at}
     xs = _points(form, variable, low, high)

@@ -28,7 +28,7 @@ def explorer(form: ClosedForm, chosen: _Chosen) -> Any:
         raise SymsimError("explore needs a range for at least one symbol, e.g. B=(1, 512)")
     form = form.for_inputs(chosen)
     for name in chosen:
-        form.check_known(name)
+        form.numbers.check_known(name)
     for name, (low, high) in ranges.items():
         if not 0 < low < high:
             raise SymsimError(f"{name} = ({low:g}, {high:g}): expected two numbers above zero, the smaller first")

@@ -49,7 +49,7 @@ def _in_inputs(form: ClosedForm, inputs: Collection[str]) -> ClosedForm:
         return form
     form = form.for_inputs(inputs)
     for name in inputs:
-        form.check_known(name)
+        form.numbers.check_known(name)
     if tables := sorted(form.rewriting.shaped & set(inputs)):
         raise SymsimError(
             f"{form.name}: measured rows are chosen by {tables[0]}; a program has those of one {tables[0]}"

@@ -125,7 +125,7 @@ def _measured(forms: Mapping[str, Formula], point: Mapping[str, int]) -> list[st
     libraries: list[str] = []
     for formula in forms.values():
         form = formula.form.in_chunks(workload_of(formula, point))
-        values = form.values(workload_of(formula, point))
+        values = form.point(**workload_of(formula, point))
         for call in {call for step in form.derivation.steps for call in step.expr.atoms(AppliedUndef)}:
             if found_at(call, values, form.context).default is None:
                 libraries.append(signatures()[str(call.func)].library)

@@ -61,7 +61,7 @@ def short_form(costs: Costs, metric: str, workload: Mapping[str, int]) -> ShortF
     value = float(at[derivation.result.symbol.name])
     if metric not in ("tpot", "ttft"):
         return ShortForm(metric, derivation, (), value, at)
-    count = form.chunk_count(form.values(workload))
+    count = form.chunk_count(form.point(**workload))
     phase = costs.compiled.phase_at(metric, count)
     terms = _terms(form, derivation, at, phase.costs)
     return ShortForm(metric, derivation, terms, value, at)
@@ -69,7 +69,7 @@ def short_form(costs: Costs, metric: str, workload: Mapping[str, int]) -> ShortF
 
 def _values(form: ClosedForm, derivation: Derivation, workload: Mapping[str, int]) -> Mapping[str, Any]:
     """The number behind every symbol and step."""
-    values = form.values(workload)
+    values = form.point(**workload)
     steps = tuple((step.symbol.name, step.expr) for step in derivation.steps)
     compiled = program(steps, tuple(name for name, _ in steps), "python")
     return {**values, **dict(zip(compiled.outputs, compiled.at(values, form.context), strict=True))}

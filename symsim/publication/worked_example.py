@@ -56,7 +56,7 @@ class WorkedCheck:
 def worked(formula: Formula, workload: Mapping[str, int]) -> WorkedCheck:
     """Every step of a formula at a workload point. Raises EmptyTable where a measured row cannot be used."""
     form = formula.form.in_chunks(workload)
-    values = form.values({name: v for name, v in workload.items() if name in form.symbols})
+    values = form.point(**{name: v for name, v in workload.items() if name in form.symbols})
     steps = form.derivation.steps
     exprs = tuple((step.symbol.name, step.expr) for step in steps)
     compiled = program(exprs, tuple(name for name, _ in exprs), "python")

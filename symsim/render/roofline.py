@@ -43,9 +43,7 @@ def save_roofline(
             axes.set_xlabel("arithmetic intensity [FLOP/B]")
         panels[0][0].set_ylabel("FLOP/s")
         for axes, costs, own in zip(panels[0], drawn, steps, strict=True):
-            _roofs(
-                axes, costs.metric(metrics[0]).form.values({}), [x.flops / x.hbm_bytes for x in chain(*own.values())]
-            )
+            _roofs(axes, costs.metric(metrics[0]).form.point(), [x.flops / x.hbm_bytes for x in chain(*own.values())])
             for name, lines in own.items():
                 _dots(axes, lines, *MARKERS.get(name, ("o", name)))
         _titles(figure, panels[0], [costs.compiled.subject for costs in drawn], note)

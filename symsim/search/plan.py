@@ -245,7 +245,7 @@ def _checked(name: str, values: Sequence[Any], forms: Sequence[ClosedForm]) -> N
         raise SymsimError(f"the axis {name} has no values")
     for form in forms[:1] if is_symbol(name) else forms:
         for value in values:
-            form.check(name, value)
+            form.numbers.check(name, value)
     return np.array(values, dtype=float)
 
 

@@ -135,7 +135,7 @@ def _fixed(query: Query, asked: list[ClosedForm]) -> dict[str, float]:
         fixed[name] = int(value) if value.denominator == 1 else float(value)
         for form in asked:
             if name in form.symbols:
-                form.check(name, fixed[name])
+                form.numbers.check(name, fixed[name])
     return fixed
 
 

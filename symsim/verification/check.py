@@ -153,7 +153,7 @@ def _verdict(
 ) -> Verdict:  # fmt: skip
     form = _with_cache(compiled.with_one_peak(metric))
     _refuse_chunks(form, path, at)
-    values = form.values({name: int(value) for name, value in at.items()})
+    values = form.point(**{name: int(value) for name, value in at.items()})
     read = read_equations(text, path, compiled, form, define)
     form = _weights_counted(form) if read.counted else form
     return verdict_of(form, read, values, path, compiled.subject, given, at)

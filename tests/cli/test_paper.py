@@ -141,7 +141,7 @@ def test_terms_of_the_short_form_add_up(
     }
     terms = short_form(costs, metric, point).terms
     assert sum(term.value for term in terms) == pytest.approx(formula.evaluate(**point), rel=1e-12)
-    values = {**formula.form.values(point)}
+    values = {**formula.form.point(**point)}
     for term in terms:
         if term.closed is not None:
             assert numbers((term.closed,), values, formula.form.context)[0] == pytest.approx(term.value, rel=1e-9)

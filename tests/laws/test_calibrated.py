@@ -31,7 +31,7 @@ def test_ideal_coefficients_make_every_operator_its_datasheet_roofline(model: st
     compiled = costs(model, "h200", **degrees).compiled
     phase = compiled.phases[step]
     assert phase.fitted
-    values = {**compiled.form("ttft").values({"T": 3000, "S": 1500}), **AT, "C": 1800, "Q": 1, "past": 0}
+    values = {**compiled.form("ttft").point(T=3000, S=1500), **AT, "C": 1800, "Q": 1, "past": 0}
     for op in phase.graph.ops:
         if op.name not in phase.fitted:
             continue
@@ -59,7 +59,7 @@ def test_all_levels_are_the_same_number(model: str, degrees: dict) -> None:
     assert names["tpot"](**AT) == pytest.approx(tpot.evaluate(**AT), rel=1e-12)
     for level in ("model", "numeric"):
         steps = tuple((step.symbol.name, step.expr) for step in tpot.form.level(level).steps)
-        (found,) = program(steps, (steps[-1][0],), "python").run({**tpot.form.values(AT)}, {})
+        (found,) = program(steps, (steps[-1][0],), "python").run({**tpot.form.point(**AT)}, {})
         assert found == pytest.approx(tpot.evaluate(**AT), rel=1e-12), level
 
 

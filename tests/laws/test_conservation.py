@@ -116,7 +116,7 @@ def test_flops_of_all_gpus_are_the_whole_model(model: str, deployment: symsim.De
 def test_both_phases_hold_the_same_weights(model: str, cost_model: str) -> None:
     costs = symsim.compile(model, "h20", cost_model=cost_model)
     held = [
-        numbers((weights(phase.graph, phase.costs),), costs.tpot.form.values({}), costs.compiled.context)[0]
+        numbers((weights(phase.graph, phase.costs),), costs.tpot.form.point(), costs.compiled.context)[0]
         for phase in (costs.compiled.prefill, costs.compiled.decode)
     ]
     assert held[0] == held[1]
@@ -131,7 +131,7 @@ def test_weights_are_those_of_the_checkpoint(model: str, billions: float) -> Non
     costs = symsim.compile(model, "h20", symsim.Deployment(gemm="bf16"), "roofline")
     held = numbers(
         (weights(costs.compiled.decode.graph, costs.compiled.decode.costs),),
-        costs.memory.form.values({}),
+        costs.memory.form.point(),
         costs.compiled.context,
     )[0]
     assert held / 2 / 1e9 == pytest.approx(billions, rel=0.002)

@@ -75,7 +75,7 @@ def test_the_inlined_expression_is_the_same_formula(model: symsim.Costs, metric:
     value = answer(formula, point)
     assume(not math.isnan(value))
     assert {s.name for s in formula.expr.free_symbols} == set(formula.symbols)
-    assert numbers((formula.expr,), formula.form.values(workload), model.compiled.context)[0] == pytest.approx(
+    assert numbers((formula.expr,), formula.form.point(**workload), model.compiled.context)[0] == pytest.approx(
         value, rel=1e-12
     )
 

@@ -159,7 +159,7 @@ def test_binding_arms_have_the_same_value(model: symsim.Costs, workload: dict[st
         value = form.evaluate(**point)
     except EmptyTable:
         return
-    values = form.values(point)
+    values = form.point(**point)
     pinned = binding_arms(form.derivation, values, form.context)
     assert ClosedForm(pinned, form.bound, form.context).evaluate(**point) == pytest.approx(value, rel=1e-12)
 
