@@ -11,7 +11,7 @@ import sympy
 from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, SymbolInfo, plain, terms_of_norm
+from symsim.algebra.symbols import KNOWN, SymbolInfo, plain, rebuilt, terms_of_norm
 from symsim.cost.derivation import Derivation, Step
 from symsim.errors import printable
 from symsim.formula.closed_form import ClosedForm, Level
@@ -73,6 +73,8 @@ class Layout:
 def laid_out(form: ClosedForm, level: Level, subject: str, origin: str = "") -> Layout:
     """Lay a formula out at a level of detail: only symbols that are left in it get a row."""
     derivation = form.level(level)
+    if level == "numeric":
+        derivation = derivation.mapped(powers_folded)
     chunks = form.level_of_chunks(level)
     left = {s.name for s in derivation.free()}
     rows = [_row(name, form) for name in form.symbols if name in left]
@@ -135,14 +137,21 @@ def fractional(expr: Expr) -> tuple[Expr, str] | None:
 
 
 def decimal(number: Rational) -> str | None:
-    """A rational that is longer as a fraction than as the decimal of few digits that it is; None for any other.
+    """A rational that is longer as a fraction than as the decimal of few digits that it is, or that no one would read
+    as a fraction; None for any other.
 
     >>> decimal(Rational(4909, 100)), decimal(Rational(15, 16)), decimal(Rational(1000, 3))
     ('49.09', None, None)
     """
     written = f"{float(number):.{DIGITS}g}"
     longer = number.p > 99 and number.q > 1
-    return written if longer and "e" not in written and Rational(written) == number else None
+    if not longer or not written.lstrip("-").replace(".", "").isdigit():
+        return None
+    return written if Rational(written) == number or number.q > _READABLE else None
+
+
+_READABLE = 10**15
+"""Fractions of greater denominators are worked out."""
 
 
 def _short(exponent: Rational) -> bool:
@@ -162,6 +171,34 @@ def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational,
     if rest.free_symbols & carriers or rest.atoms(sympy.Max) or terms_of_norm(rest) or not isinstance(number, Rational):
         return None
     return number, rest
+
+
+def powers_folded(expr: Expr) -> Expr:
+    """With fractional powers of numbers, where they are factors, worked out to more digits than are printed.
+
+    >>> B, two = sympy.Symbol("B", positive=True), sympy.Pow(2, Rational(1, 2), evaluate=False)
+    >>> powers_folded(sympy.Mul(3, two, B + 1, evaluate=False)).coeff(B).evalf(6)
+    4.24264
+    """
+    if not expr.args:
+        return expr
+    args = [powers_folded(argument) for argument in cast(tuple[Expr, ...], expr.args)]
+    if isinstance(expr, sympy.Mul):
+        args = [_worked_out(factor) if _is_number_power(factor) else factor for factor in args]
+    return expr if all(new is old for new, old in zip(args, expr.args, strict=True)) else rebuilt(expr, args)
+
+
+def _is_number_power(factor: Expr) -> bool:
+    return (
+        isinstance(factor, sympy.Pow)
+        and factor.base.is_Rational is True
+        and not factor.exp.is_Integer
+        and factor.is_number is True
+    )
+
+
+def _worked_out(factor: Expr) -> Expr:
+    return Rational(f"{float(factor):.17g}")
 
 
 def _row(name: str, form: ClosedForm) -> SymbolRow:

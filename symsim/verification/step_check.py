@@ -70,14 +70,14 @@ class Judge:
         """What is otherwise in one equation, and how far numbers are off that were compared to their printed digits."""
         yours = normal(side, literals)
         named = frozenset(s for s in side.free_symbols if isinstance(s, Symbol))
+        rounded = self._rounded_in_powers(side, literals)
+        if rounded and not self._checked(step, side, literals, named, line):
+            return [], [max(rounded)]
         found = self.differences(step, yours, named, line)
         if found and (of_rounding := self._of_rounding(step, side, literals, line)) is not None:
             return of_rounding
         if found and is_exact(yours) and _transcendental(side) and not self._checked(step, side, literals, named, line):
             return [], []
-        rounded = self._rounded_in_powers(side, literals) if found else []
-        if rounded and not self._checked(step, side, literals, named, line):
-            return [], [max(rounded)]
         if found and (full := self._in_full(step, side, literals, named)) is not None:
             found, side, named = [], *full
         if found:

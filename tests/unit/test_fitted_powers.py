@@ -62,6 +62,14 @@ def test_what_is_printed_is_verified(level: str, tmp_path: Path) -> None:
         assert "wrong" in run(*asked).stdout
 
 
+def test_powers_of_numbers_are_worked_out() -> None:
+    on = symsim.Deployment(world_size=128, dp=128, ep=128)
+    tpot = symsim.compile("deepseek-v3", "h100", on, cost_model="calibrated").tpot
+    printed = tpot.to_latex("numeric")
+    assert not re.search(r"\\left\(\d+\\right\)\^", printed)
+    assert re.search(r"t_\{\\mathrm\{routed\}\} &= [\d.]+ \\Bigl\(", printed)
+
+
 def test_times_stand_in_powers_in_six_digits() -> None:
     printed = run("formula", *LLAMA, "--level", "numeric").stdout
     head = printed[: printed.index("symbols")]
