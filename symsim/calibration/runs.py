@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,20 @@ def read_runs(path: Path, *, model: str = "", device: str = "", engine: str = ""
     Raises DataError for a file that is none.
     """
     stated = {"model": model, "device": device, "engine": engine, "deployment": tuple(deployment)}
-    if path.suffix == ".json":
-        return _from_json(path, stated)
+    try:
+        runs = _from_json(path, stated) if path.suffix == ".json" else _from_csv(path, stated)
+    except (ArithmeticError, AttributeError, csv.Error, LookupError, TypeError, ValueError) as error:
+        why = f"no column {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{display_path(path)}: a row is not what its columns say: {why}; expected numbers") from None
+    for run in runs:
+        figures = {**{name: one for name, one in run.load.items() if name != "prefix_hit"}, **run.measured}
+        wrong = next((name for name, one in figures.items() if not 0 < one < math.inf), None)
+        if wrong is not None:
+            raise DataError(f"{run.place}: {wrong} = {figures[wrong]:g}; expected a finite number above 0")
+    return runs
+
+
+def _from_csv(path: Path, stated: Mapping[str, Any]) -> list[Run]:
     rows = list(csv.DictReader(read_text(path).splitlines()))
     for known, read in _TABLES:
         if rows and known <= set(rows[0]):

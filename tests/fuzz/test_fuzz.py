@@ -16,8 +16,9 @@ import pytest
 
 import symsim
 from symsim import SymsimError
+from symsim.calibration.runs import read_runs
 from symsim.errors import InternalError
-from symsim.paths import CONFIGS, GRAPHS, HARDWARE
+from symsim.paths import CONFIGS, ENGINES, GRAPHS, HARDWARE
 from tests.profiles import FULL
 
 DRAWN = 2000 if FULL else 60
@@ -166,6 +167,36 @@ def test_devices(tmp_path: Path) -> None:
 
     texts = [(HARDWARE / f"{name}.toml").read_text(encoding="utf-8") for name in ("h20", "b200")]
     ask_all(texts, compiled, "devices")
+
+
+def test_engines(tmp_path: Path) -> None:
+    path = tmp_path / "engine.toml"
+
+    def compiled(text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        _evaluated(symsim.compile("qwen3-8b", "h100", engine=path))
+
+    texts = [(ENGINES / f"{name}.toml").read_text(encoding="utf-8") for name in ("vllm", "sglang")]
+    ask_all(texts, compiled, "engines", DRAWN // 3)
+
+
+RUNS = """isl,osl,concurrency,tpot_s
+1024,1024,1,0.010
+1024,1024,16,0.014
+"""
+"""As a user keeps them."""
+
+
+def test_runs(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+
+    def read(text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        assert all(figure > 0 for run in read_runs(path) for figure in (*run.load.values(), *run.measured.values()))
+
+    ask_all([RUNS], read, "runs", 5 * DRAWN)
+    for measured in ("-0.01", "nan", "inf", "1e400", "", "0"):
+        assert not answered_or_refused(read, RUNS.replace("0.014", measured)), measured
 
 
 def test_graphs(tmp_path: Path) -> None:
