@@ -13,6 +13,7 @@ from symsim.cost.metric_table import metrics
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, KvPrecision, Precision, field_names
+from symsim.inputs.device import load_device
 from symsim.inputs.engine import DEFAULT_ENGINE, bundled_engines
 from symsim.model.family import Family, find_family
 from symsim.pipeline.counts import params
@@ -145,8 +146,19 @@ def compiled(subject: Mapping[str, Any]) -> Costs:
     how = {"graphs": subject["graphs"], "fallback": subject["fallback"]}
     costs = compile(subject["model"], subject["device"], *words, **how)
     told = replicas_in_words(costs.compiled)
-    note([*costs.notes, *costs.assumptions, *([told] if told else [])])
+    note([*costs.notes, *costs.assumptions, *([told] if told else []), *_other_nodes(subject)])
     return costs
+
+
+def _other_nodes(subject: Mapping[str, Any]) -> list[str]:
+    """What is to be said where --num-nodes is not what the device's scale-up domain asks for."""
+    stated, per_node = subject.get("num_nodes"), load_device(subject["device"]).gpus_per_node
+    if stated is None or subject["cost_model"] == "infersim":  # the reference's nodes are what its flags say
+        return []
+    gpus = deployment_of(subject).world_size
+    needed = -(-gpus // per_node)
+    domain = f"{subject['device']} joins {per_node} GPUs in a scale-up domain, so {gpus} GPUs need {needed}"
+    return [f"num_nodes = {stated}: {domain}; links are counted as stated"] * (stated != needed)
 
 
 def note_defaults(*forms: ClosedForm) -> None:

@@ -194,6 +194,50 @@ def test_a_narrow_terminal_cuts_no_word(
     assert set(re.findall(r"[^\W_]+(?:\.\w+)*", told)) <= words | parts
 
 
+NODES = {1: "num_nodes = 1: h200 joins 8 GPUs in a scale-up domain, so 16 GPUs need 2", 2: ""}
+
+
+@pytest.mark.parametrize("nodes", NODES)
+def test_nodes_that_contradict_the_device_are_told(nodes: int, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["formula", "qwen3-8b", "--device", "h200", "--world-size", "16", "--tp", "8", "--num-nodes", str(nodes)]
+    assert cli.main([*words, "--metric", "memory", "--cost-model", "roofline"]) == 0
+    told = capsys.readouterr().err
+    assert ("scale-up domain" in told) is bool(NODES[nodes])
+    assert NODES[nodes] in told
+
+
+WITH_MODEL = {
+    "recommend": "--gpus 1 --isl 64 --osl 64",
+    "report": "",
+    "predict": "--isl 64 --osl 64 --concurrency 1",
+    "solve": "max_B",
+    "sweep": "--over B=1,2",
+    "simulate": "",
+    "formula": "",
+    "regimes": "",
+    "sensitivity": "",
+    "graph": "",
+    "params": "",
+    "flops": "",
+    "cache": "",
+    "new-model": "",
+    "paper": "--out x",
+    "page": "--out x",
+}
+
+
+@pytest.mark.parametrize("command", WITH_MODEL)
+def test_a_model_that_nobody_knows_is_an_error_in_json(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([command, "no-such-model", *WITH_MODEL[command].split(), "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"error", "exit"}
+    assert "no-such-model" in found["error"]
+    assert not list(tmp_path.iterdir())
+
+
 OTHERS = {"vllm sglang": "engine sglang", "bf16 fp8": "gemm fp8"}
 
 
