@@ -196,6 +196,18 @@ def sweeps() -> None:
     line(seconds, f"10^9 points to Parquet, peak memory {memory / 2**30:.2f} GiB; wanted: 2 GiB at most")
 
 
+def scattered() -> None:
+    """TPOT at four million random points, on no grid."""
+    draw = np.random.default_rng(1)
+    points = [draw.integers(1, most, 4_000_000).astype(float) for most in (513, 65536, 4097)]
+    for model, device, deployment in (("qwen3-8b", "h100", None), ("deepseek-v3", "h800", LARGE)):
+        formula = symsim.compile(model, device, deployment, cost_model="infersim").tpot
+        for backend, wanted in (("numpy", "10^7"), ("numba", "10^8")):
+            function = formula.function(["B", "S", "O"], backend=backend)
+            seconds = median(lambda function=function: function(*points))
+            print(f"{4e6 / seconds:10.3g} points/s  {model} TPOT at random (B, S, O), {backend}; wanted: {wanted}")
+
+
 def line(seconds: float, words: str) -> None:
     print(f"{seconds * 1000:10.1f} ms  {words}", flush=True)
 
@@ -209,6 +221,7 @@ def main() -> None:
     compiles()
     solves()
     sweeps()
+    scattered()
 
 
 if __name__ == "__main__":
