@@ -54,7 +54,7 @@ class ShortForm:
 
 
 def short_form(costs: Costs, metric: str, workload: Mapping[str, int]) -> ShortForm:
-    """The terms of a metric around a workload point; those that are zero are left out."""
+    """The terms of a metric around a workload point; what is zero there is left out."""
     form = costs.metric(metric).form.in_chunks(workload)
     derivation = form.level("model")
     at = _values(form, derivation, workload)
@@ -85,7 +85,10 @@ def _terms(
             inlined[step.symbol] = substitute(_bound(step.expr, at, form), inlined)
     whole = sympy.expand(inlined[derivation.result.symbol])
     parts: dict[str, list[Expr]] = {name: [] for name in TERMS}
-    for term in sympy.Add.make_args(whole):
+    addends = sympy.Add.make_args(whole)
+    for term, number in zip(addends, numbers(addends, at, form.context), strict=True):
+        if not number:
+            continue
         own = [step for step in operators.values() if step.symbol in term.free_symbols]
         parts[_kind(costs, own[0].op) if own else "fixed"].append(term)
     sums = {name: sympy.Add(*terms) for name, terms in parts.items() if terms}

@@ -129,7 +129,8 @@ def symbols(section: Section) -> str:
         lines += [line for line in _step_rows(form, section.printed[name]) if line not in lines]
     ordered = sorted(rows.values(), key=lambda row: (KINDS[row.info.kind], row.info.name))
     lines += [_symbol_row(row, section) for row in ordered]
-    point = ", ".join(f"${symbol_info(n).latex} = {grouped(str(v))}$" for n, v in section.point.items())
+    named = {name for form in section.short.values() for name in form.values}
+    point = ", ".join(f"${symbol_info(n).latex} = {grouped(str(v))}$" for n, v in section.point.items() if n in named)
     caption = f"Terms and symbols; values at {point}, shares of the metric."
     return table(caption, "tab:short", (0.19, 0.5, 0.25), ("sign", "meaning", "value"), lines, 1000)
 
