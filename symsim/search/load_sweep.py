@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from symsim.errors import DeploymentError, SymsimError
+from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.inputs.extras import load_extra
 from symsim.language.query import Constraint
 from symsim.paths import replacing
 from symsim.pipeline.compiled import Compiled
 from symsim.search.pareto import FrontPoint, undominated
-from symsim.serving.points import LOADS, UNKNOWNS, failing, figures_at, metric_of
+from symsim.serving.points import LOADS, SIZES, UNKNOWNS, failing, figures_at, metric_of
+
+_AXES = {"isl": "S", "osl": "O"}
+"""Axes as flags of other commands name them."""
+
+_KNOWN = frozenset({*UNKNOWNS, *SIZES, *LOADS, "price"})
 
 _MOST = 20_000
 """Points of a grid; each takes some milliseconds."""
@@ -66,7 +71,9 @@ def sweep_loads(
     compiled: Mapping[str, Compiled], axes: Mapping[str, Any], metrics: Sequence[str], limits: Sequence[Constraint]
 ) -> LoadSweep:
     """Every combination of the values of the axes on every device. Raises SymsimError for axes that are none."""
-    lists = {name: list(values) if np.ndim(values) else [values] for name, values in axes.items()}
+    lists = {_AXES.get(name, name): list(values) if np.ndim(values) else [values] for name, values in axes.items()}
+    if unknown := next((name for name in lists if name not in _KNOWN), None):
+        raise SymsimError(f"a sweep over requests has no axis {unknown}; {did_you_mean(unknown, _KNOWN)}")
     if len(compiled) > 1:
         lists = {"device": list(compiled), **lists}
     size = int(np.prod([len(values) for values in lists.values()]))

@@ -326,3 +326,14 @@ def test_deployments_together_are_each_by_itself(model: str, device: str, sizes:
             at = {"B": batch, "S": 4096, "O": 512, "T": 4096}
             expected = form.evaluate(**{key: value for key, value in at.items() if key in form.symbols})
             assert float(point[name].sel(B=batch)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_axes_of_requests_are_those_of_predict_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:
+    ask = ["sweep", "qwen3-8b", "--device", "h100", "--over", "concurrency=8", "--quiet"]
+    lengths = ["--over", "isl=1024", "--over", "osl=128"]
+    assert main([*ask, *lengths, "--metrics", "tpot", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    found = symsim.compile("qwen3-8b", "h100").predict(isl=1024, osl=128, concurrency=8).figures
+    assert row["tpot"] == pytest.approx(found.tpot, rel=1e-12)
+    assert main([*ask, "--over", "batch=4"]) == 2
+    assert "a sweep over requests has no axis batch" in capsys.readouterr().err
