@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from symsim.errors import ConfigError
 
@@ -45,11 +47,17 @@ def cached(id: str, environment: Mapping[str, str]) -> Path | None:
 
 def _downloaded(id: str, why: str) -> Path:
     try:
-        from huggingface_hub import hf_hub_download  # pyright: ignore[reportMissingImports]
+        from huggingface_hub import constants, hf_hub_download  # pyright: ignore[reportMissingImports]
     except ImportError:
         hint = "`pip install 'symsim-llm[hub]'` reads other ids from Hugging Face and its local cache"
         raise ConfigError(f"{why}; {hint}; or give the path of its config.json") from None
     config: Path | None = None
+    try:
+        _knock(constants.ENDPOINT)
+    except OSError as error:
+        raise ConfigError(
+            f"{why}; Hugging Face cannot be reached ({error}); give the path of its config.json"
+        ) from None
     for name in FILES:
         try:
             path = Path(hf_hub_download(id, name, etag_timeout=_WAIT))
@@ -62,3 +70,10 @@ def _downloaded(id: str, why: str) -> Path:
         config = config or path
     assert config is not None
     return config
+
+
+def _knock(endpoint: str) -> None:
+    """Raise OSError where the hub cannot be reached: the library would try for half a minute. A proxy is left to it."""
+    place, behind_proxy = urlsplit(endpoint), {"HTTPS_PROXY", "ALL_PROXY"} & {name.upper() for name in os.environ}
+    if place.hostname is not None and not behind_proxy:
+        socket.create_connection((place.hostname, place.port or 443), timeout=_WAIT).close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -120,9 +122,20 @@ def test_ids_that_are_not_bundled_are_read_from_the_local_cache(tmp_path: Path) 
 
 
 def test_without_the_extra_a_sentence_says_how(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(ConfigError, match=r"not bundled; `pip install 'symsim-llm\[hub\]'` reads other ids"):
+        from_hub("someone/New-1B", "not bundled")
+
+
+def test_a_hub_that_is_out_of_reach_is_asked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    closed = SimpleNamespace(ENDPOINT="http://127.0.0.1:9")
+    library = SimpleNamespace(constants=closed, hf_hub_download=lambda *_, **__: pytest.fail("asked of what is closed"))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    for proxy in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+    with pytest.raises(ConfigError, match=r"not bundled; Hugging Face cannot be reached .*give the path"):
         from_hub("someone/New-1B", "not bundled")
 
 
