@@ -15,7 +15,8 @@ from symsim.command.subject import add_device, add_formats, deployment_of
 from symsim.errors import SymsimError
 from symsim.render.fronts import save_front
 from symsim.render.style import check_picture
-from symsim.render.terminal import table_text, write_front
+from symsim.render.terminal import table_text
+from symsim.render.terminal_front import write_front
 from symsim.search.many import Recommended, parted, recommend_many
 from symsim.search.recommend import MODES, Recommendation, recommend
 from symsim.search.rows import RecommendedRow

@@ -7,11 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import zip_longest
-
-from symsim.search.pareto import FrontPoint
 
 LEAST_WIDTH = 20
 """Of a column of texts that folds."""
@@ -21,7 +17,7 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns, numbers to the right; folded where a terminal is too narrow for them."""
     cells = [list(head), *(list(row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    if sys.stdout.isatty() and sum(widths) + GAP * (len(widths) - 1) > (screen := _screen()):
+    if sys.stdout.isatty() and sum(widths) + GAP * (len(widths) - 1) > (screen := screen_width()):
         return "\n".join(narrow_lines(head, rows, screen)[1])
     right = [all(_numeric(row[i]) for row in rows) and bool(rows) for i in range(len(head))]
     return "\n".join(
@@ -30,7 +26,8 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _screen() -> int:
+def screen_width() -> int:
+    """Columns of the terminal."""
     return shutil.get_terminal_size().columns
 
 
@@ -50,7 +47,7 @@ def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    screen = _screen()
+    screen = screen_width()
     if sum(max(map(len, column)) + 3 for column in zip(head, *rows, strict=True)) >= screen:
         count, lines = narrow_lines(head, rows, screen)
         Console(soft_wrap=True).print(Text("\n".join(lines[:count]), "bold"))
@@ -156,20 +153,6 @@ def _folded(text: str, width: int) -> list[str]:
 _JOINT = re.compile(r"(?<=[A-Za-z][-/_*+,;])(?=[A-Za-z])")
 _INDENT = " " * 4
 GAP = 2
-
-
-def write_front(front: Sequence[FrontPoint]) -> None:
-    """Draw a front in the terminal, where plotext is installed."""
-    if find_spec("plotext") is None:
-        return
-    plotext = import_module("plotext")
-    plotext.clear_figure()
-    plotext.plot_size(min(80, _screen()), 18)
-    plotext.theme("clear")
-    plotext.plot([p.per_user for p in front], [p.per_gpu for p in front], marker="dot")
-    plotext.xlabel("tokens/s of a user")
-    plotext.ylabel("tokens/s of a GPU")
-    plotext.show()
 
 
 def write_text(text: str) -> None:

@@ -9,3 +9,9 @@ def test_the_version_is_told_without_importing_algebra() -> None:
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
     assert told[0].startswith("symsim ")
     assert told[1] == "set()"
+
+
+def test_parameters_that_were_counted_before_are_told_without_importing_algebra() -> None:
+    code = "import sys, symsim.command.params; print({'sympy', 'numpy', 'networkx'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "set()"
