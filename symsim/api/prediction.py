@@ -12,6 +12,7 @@ from symsim.errors import SymsimError, did_you_mean
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.ask import Ask
 from symsim.serving.prediction import Figures, predicted
+from symsim.serving.way_out import way_out
 from symsim.serving.written import closed_form
 
 _QUANTITIES = {
@@ -71,5 +72,8 @@ class Prediction:
 
 
 def predict(compiled: Compiled, ask: Ask) -> Prediction:
-    """What a compiled model serves of these requests."""
-    return Prediction(predicted(compiled, replace(ask)), compiled, ask)
+    """What a compiled model serves of these requests, and what would serve them where it does not."""
+    figures = predicted(compiled, replace(ask))
+    other = way_out(compiled, ask) if figures.sentence else None
+    figures = figures if other is None else replace(figures, warnings=(*figures.warnings, other))
+    return Prediction(figures, compiled, ask)

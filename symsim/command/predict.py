@@ -57,7 +57,9 @@ def _screen(found: Prediction) -> Iterator[str]:
         yield from _served(found)
     yield ""
     yield "memory of a GPU"
-    yield from _bars({name: value for name, value in figures.memory.items() if value and name != "kv_tokens"}, "B")
+    yield from _bars({name: value for name, value in figures.memory.items() if value > 0 and name != "kv_tokens"}, "B")
+    if figures.memory["free"] < 0:
+        yield f"  lacks          {format_quantity(-figures.memory['free'], 'B', 3)}"
     if figures.time:
         yield "time of an iteration"
         yield from _bars(figures.time, "1")

@@ -56,7 +56,8 @@ def _screen(told: StepReport) -> Iterator[str]:
     yield _line(told, "prefill", "tgs_prefill", "tokens/s", " a GPU")
     yield _line(told, "decode", "tgs_decode", "tokens/s", " a GPU")
     yield f"{'binds':8} prefill: {told.binding('ttft')}; decode: {told.binding('tpot')}"
-    yield f"{'fits':8} B up to {told.figures['max_batch']:,.0f}"
+    most = told.figures["max_batch"]
+    yield f"{'fits':8} B up to {most:,.0f}" if most else f"{'fits':8} no sequence"
     for sentence in told.sentences:
         yield from textwrap.wrap(sentence, WIDTH)
     for title, time in (("prefill", "ttft"), ("a decode step", "tpot")):
@@ -72,6 +73,8 @@ def _screen(told: StepReport) -> Iterator[str]:
 def _parts_of_memory(told: StepReport) -> Mapping[str, float]:
     names = ("weights", "cache", "unfilled_pages", "activations", "reserves", "free")
     parts = {name.replace("_", " "): told.memory.as_dict()[name] for name in names}
+    if parts["free"] < 0:
+        parts["lacks"] = -parts.pop("free")
     return {name: amount for name, amount in parts.items() if amount}
 
 
