@@ -57,9 +57,10 @@ def _screen(found: Prediction) -> Iterator[str]:
         yield from _served(found)
     yield ""
     yield "memory of a GPU"
-    yield from _bars({name: value for name, value in figures.memory.items() if value > 0 and name != "kv_tokens"}, "B")
-    if figures.memory["free"] < 0:
-        yield f"  lacks          {format_quantity(-figures.memory['free'], 'B', 3)}"
+    amounts = {name: value or 0.0 for name, value in figures.memory.items() if name != "kv_tokens"}
+    yield from _bars({name: value for name, value in amounts.items() if value > 0}, "B")
+    if amounts["free"] < 0:
+        yield f"  lacks          {format_quantity(-amounts['free'], 'B', 3)}"
     if figures.time:
         yield "time of an iteration"
         yield from _bars(figures.time, "1")
