@@ -84,7 +84,7 @@ def load_library(name: str, folders: tuple[Path, ...] = (GRAPHS,)) -> Library:
     chunks = [chunk for path in _files(name, folders) for chunk in _chunks(path)]
     rest = [item for chunk in chunks if not chunk.kind for item in _parsed(chunk.lines, {})]
     words = {word: value for item in rest if isinstance(item, Words) for word, value in item.values.items()}
-    kinds = ("neutral", "off", "omitted", "sections", "by_model_type")
+    kinds = ("neutral", "off", "omitted", "sections", "by_model_type", "by_architecture")
     listed = [item for item in rest if isinstance(item, tuple)]
     stated = {
         wanted: frozenset[str]().union(*(found for kind, found in listed if kind == wanted))

@@ -357,7 +357,8 @@ class Library:
     (with a *) by pattern; off: those
     without one while they are false, null, 0 or empty; omitted: those with one that the cost model leaves out;
     sections: where a multimodal config keeps its language model; by_model_type: model_types that say more than the
-    architectures beside them, a class that serves many; ends: block -> patterns of the architectures that end
+    architectures beside them, a class that serves many; by_architecture: the reverse; ends: block -> patterns of the
+    architectures that end
     with it in place of `logits`; renames: what checkpoints call modules where a model
     does not say otherwise, `layers` among them.
     """
@@ -373,6 +374,7 @@ class Library:
     omitted: frozenset[str]
     sections: frozenset[str]
     by_model_type: frozenset[str]
+    by_architecture: frozenset[str]
     ends: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     renames: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 

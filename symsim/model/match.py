@@ -26,7 +26,7 @@ def find_model(config: ModelConfig, library: Library) -> Model:
         )
     _agree(config, library)
     for stated in _levels(config, library):
-        stated = stated[-1:] if stated[-1:] and stated[-1] in library.by_model_type else stated
+        stated = _telling(stated, library)
         ends = {name: end_of(name, library) for name in stated}
         end = next(filter(None, ends.values()), None)
         served = {name: library.serving.get(name) for name in stated if ends[name] is None}
@@ -41,6 +41,14 @@ def find_model(config: ModelConfig, library: Library) -> Model:
         f"{config.path}: the {library.name} graphs do not describe {named[0]} ({hint}); graphs/README.md shows how to "
         "add a model, and `symsim new-model` drafts one"
     )
+
+
+def _telling(stated: list[str], library: Library) -> list[str]:
+    """The one of the names of a level that counts, where files are known to have another family's beside it."""
+    first, last = stated[:1], stated[-1:]
+    if last and last[0] in library.by_model_type:
+        return last
+    return first if first and first[0] in library.by_architecture else stated
 
 
 def _agree(config: ModelConfig, library: Library) -> None:
