@@ -33,7 +33,8 @@ def way_out(compiled: Compiled, ask: Ask) -> str | None:
 
 def _with_room(of: Deployed) -> str | None:
     """The deployment of the fewest GPUs that holds a sequence."""
-    letters, held = decoding(of.ask.work), of.room.weights * of.compiled.deployment.world_size
+    letters, deployment = decoding(of.ask.work), of.compiled.deployment
+    held = of.room.weights * deployment.world_size / deployment.dp  # at least: replicas may hold the same weights
     for other in deployments(of.compiled.asked):
         if held > of.room.capacity * other.world_size:
             continue
@@ -61,4 +62,5 @@ def _in_copies(compiled: Compiled, ask: Ask) -> str | None:
     while many - few > 1:
         middle = (few + many) // 2
         few, many = (few, middle) if stable(middle) else (middle, many)
-    return f"{many:,} such deployments, {many * compiled.deployment.world_size:,} GPUs, would serve this rate"
+    whole = many * ask.copies
+    return f"{whole:,} such deployments, {whole * compiled.deployment.world_size:,} GPUs, would serve this rate"

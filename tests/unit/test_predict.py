@@ -272,9 +272,13 @@ def test_only_cost_models_without_fitted_times_have_no_error_of_their_own() -> N
 def test_what_is_not_served_is_told_what_would_serve_it() -> None:
     crowded = symsim.compile("llama-3.3-70b", "h100").predict(isl=2000, osl=500, rate=5)
     assert "with world_size = 2, tp = 2 there is room for 9 sequences" in crowded.figures.warnings
+    replicas = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(dp=8)).predict(isl=2000, osl=500, rate=5)
+    assert "with world_size = 2, tp = 2 there is room for 9 sequences" in replicas.figures.warnings
     fast = symsim.compile("qwen3-8b", "h100", cost_model="roofline")
     *_, way = fast.predict(isl=2000, osl=500, rate=60).figures.warnings
     copies = int(way.split()[0])
     assert way == f"{copies} such deployments, {copies} GPUs, would serve this rate"
+    *_, pairs = fast.predict(isl=2000, osl=500, rate=60, copies=2).figures.warnings
+    assert pairs == f"{copies + copies % 2} such deployments, {copies + copies % 2} GPUs, would serve this rate"
     assert not fast.predict(isl=2000, osl=500, rate=60 / copies).figures.sentence
     assert fast.predict(isl=2000, osl=500, rate=60 / (copies - 1)).figures.sentence
