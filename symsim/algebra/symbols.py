@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, cast
 
 import sympy
@@ -285,6 +285,7 @@ def term_order(expr: Expr) -> str | None:
     return "none" if fractional_powers(expr) else None
 
 
+@lru_cache(maxsize=4096)
 def plain(expr: Expr) -> str:
     """The expression as sympy prints it."""
     return sstr(expr, order=term_order(expr))

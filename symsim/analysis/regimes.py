@@ -6,7 +6,7 @@ of border has a closed form, the root of the difference of both arms; the second
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from symsim.analysis.stretches import is_cut_along, stretches
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
+from symsim.formula.program import program
 from symsim.formula.scan import Scan, scanned
 from symsim.notation.layout import laid_out
 from symsim.notation.written import Written
@@ -79,6 +80,12 @@ class Piece:
         (variable,) = self.expression.free_symbols or (sympy.Symbol("none"),)
         exact = Rational(str(at)) if isinstance(at, int) else sympy.Float(at, 17)
         return float(substitute(self.expression, {variable: exact}))
+
+    def values(self, points: Sequence[float]) -> list[float]:
+        """The metric at points of the piece, in doubles: for pictures, which need many."""
+        (variable,) = self.expression.free_symbols or (sympy.Symbol("none"),)
+        run = program((("value", self.expression),), ("value",), "python").run
+        return [float(run({str(variable): at}, {})[0]) for at in points]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

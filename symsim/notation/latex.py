@@ -41,7 +41,7 @@ class Math(LatexPrinter):
         return Math(self.layout, unit, self.names)
 
     def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
-        return self.names.get(str(expr), super()._print_Symbol(expr))
+        return self.names.get(str(expr)) or super()._print_Symbol(expr)
 
     def _print_Function(self, expr: Expr, exp: str | None = None) -> str:
         arguments = ", ".join(map(self._plain, expr.args))  # pyright: ignore[reportArgumentType]

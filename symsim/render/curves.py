@@ -68,9 +68,10 @@ def save_regimes(
 def _curve(axes: Any, found: Regimes, band: IntervalBand | None) -> tuple[str, float]:
     unit, factor = prefixed(found.pieces[-1].value_high, found.unit)
     for run in [found.pieces] if is_smooth(found.pieces[0].expression) else [(piece,) for piece in found.pieces]:
-        points = [(at, piece.value(at) / factor) for piece in run for at in _points(piece)]
+        points = [at for piece in run for at in _points(piece)]
+        values = [value / factor for piece in run for value in piece.values(_points(piece))]
         mark = {"marker": "."} if len(points) == 1 else {}
-        axes.plot(*zip(*points, strict=True), color=colours()["ink"], markersize=3, **mark)
+        axes.plot(points, values, color=colours()["ink"], markersize=3, **mark)
     if band is not None:
         ends = (np.asarray(side) / factor for side in (band.low, band.high))
         axes.fill_between(band.at, *ends, color=colours()["memory"], alpha=0.15, linewidth=0)
