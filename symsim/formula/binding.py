@@ -94,7 +94,7 @@ def bind_all(
         rows[name] = value, Source(how="constant", note=cost_model.sources[name])
     if engine is not None:
         share = None if deployment.memory_share is None else Fraction(str(deployment.memory_share))
-        rows |= engine.numbers(rows["hbm_capacity"][0], share)
+        rows |= engine.numbers(device.path.stem, rows["hbm_capacity"][0], share)
     if deployment.gemm not in PLAIN:
         return _converted(rows, device, cost_model)
     precision = f"peak_{deployment.gemm}"

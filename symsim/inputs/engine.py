@@ -86,8 +86,8 @@ class Launch:
 class Engine:
     """How a serving engine plans the memory of one GPU; equal to itself only, as a Device is.
 
-    figures: by field of FIELDS; large: those that differ on devices of at least `large_from` bytes; assumed: the fields
-    that nothing states; unused: what it leaves of the device's memory, a formula over the steps of the metric of
+    figures: by field of FIELDS; large: those that differ on devices of at least `large_from` bytes but those that
+    `large_not` names; assumed: the fields that nothing states; unused: what it leaves of the device's memory, a formula over the steps of the metric of
     memory; flags: field -> what the engine's own command line calls it; step: the time of a step, a formula over what
     its kernels take, empty where nothing comes besides; times: symbols of it that the file states; like: the engine
     whose fitted times and kernels stand in for the others; kernels: a folder of kernels' coefficients, as `fit
@@ -102,6 +102,7 @@ class Engine:
     figures: Mapping[str, Fraction]
     large: Mapping[str, Fraction]
     large_from: Fraction | None
+    large_not: tuple[str, ...]
     assumed: frozenset[str]
     unused: str
     flags: Mapping[str, str]
@@ -112,15 +113,17 @@ class Engine:
     ends: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     launch: Launch | None = None
 
-    def on(self, capacity: Fraction) -> Mapping[str, Fraction]:
-        """Its figures on a device of so many bytes."""
-        is_large = self.large_from is not None and capacity >= self.large_from
+    def on(self, device: str, capacity: Fraction) -> Mapping[str, Fraction]:
+        """Its figures on a device of this name, of so many bytes."""
+        is_large = self.large_from is not None and capacity >= self.large_from and device not in self.large_not
         return {**self.figures, **self.large} if is_large else self.figures
 
-    def numbers(self, capacity: Fraction, share: Fraction | None = None) -> Mapping[str, tuple[Fraction, Source]]:
+    def numbers(
+        self, device: str, capacity: Fraction, share: Fraction | None = None
+    ) -> Mapping[str, tuple[Fraction, Source]]:
         """Symbol -> its value and where it is from. share: as the deployment states it, in place of the engine's."""
         found: dict[str, tuple[Fraction, Source]] = {}
-        for figure, value in self.on(capacity).items():
+        for figure, value in self.on(device, capacity).items():
             called = f" ({self.flags[figure]})" if figure in self.flags else ""
             how = "assumed" if figure in self.assumed else "constant"
             said = f"{'assumed, ' if figure in self.assumed else ''}{self.name} {self.version}{called}"
@@ -175,7 +178,7 @@ def _read_anew(path: Path) -> Engine:
     for figure in FIELDS:
         if figure not in figures:
             raise DataError(f"{file.path}: [memory] has no {figure}, which every engine needs; state it or [assume] it")
-    large = file.quantities("large", data, {**FIELDS, "capacity": "B"})
+    large = file.quantities("large", data, {**FIELDS, "capacity": "B"}, apart="except")
     if large and "capacity" not in large:
         raise DataError(f"{file.path}: [large] has no capacity; state from how much memory on a device is large")
     flags = file.section("flags", data)
@@ -188,12 +191,21 @@ def _read_anew(path: Path) -> Engine:
         figures=figures,
         large={figure: value for figure, value in large.items() if figure != "capacity"},
         large_from=large.get("capacity"),
+        large_not=_names(file, "except", file.section("large", data)),
         assumed=frozenset(guessed),
         unused=file.line("unused", file.section("memory", data), "0"),
         flags={figure: file.line(figure, flags, "") for figure in flags},
         **_times(file, data),
         launch=_launch(file, data),
     )
+
+
+def _names(file: DataFile, key: str, section: Mapping[str, Any]) -> tuple[str, ...]:
+    """A list of names, none where the key is missing."""
+    stated = section.get(key, [])
+    if not (isinstance(stated, list) and all(isinstance(name, str) for name in cast("list[Any]", stated))):
+        raise DataError(f"{file.at(key, 'large')}: {key} = {stated!r}; expected a list of names of devices")
+    return tuple(cast("list[str]", stated))
 
 
 def _launch(file: DataFile, data: Mapping[str, Any]) -> Launch | None:

@@ -33,8 +33,10 @@ def test_vllm_plans_a_share_of_all_memory() -> None:
     assert qwen("vllm").memory.evaluate(**POINT) == pytest.approx(expected, abs=1)
 
 
-def test_smaller_devices_take_smaller_steps() -> None:
-    parts = memory_parts(qwen("vllm", "rtx4090").compiled, POINT)
+@pytest.mark.parametrize("device", ["rtx4090", "a100-80"])
+def test_smaller_devices_take_smaller_steps(device: str) -> None:
+    """So does the A100 of 80 GB, by its name: get_batch_defaults of vllm/engine/arg_utils.py."""
+    parts = memory_parts(qwen("vllm", device).compiled, POINT)
     assert parts.activations == activations(2048, 256)
 
 
@@ -115,6 +117,7 @@ def test_an_engine_of_ones_own(tmp_path: Path) -> None:
         ('"0 B"', '"0 s"', BadUnit, "expected a quantity in B"),
         ("page = 16\n", "", DataError, r"\[memory\] has no page"),
         ('capacity = "70 GiB"\n', "", DataError, r"\[large\] has no capacity"),
+        ('["a100-80"]', '"a100-80"', DataError, r"own.toml:\d+: except = 'a100-80'; expected a list of names"),
         ("reserve_share*hbm_capacity", "reserve_share*", SymsimError, "own.toml, unused"),
         ("reserve_share*hbm_capacity", "reserve_share*hbm", SymsimError, "hbm"),
     ],
