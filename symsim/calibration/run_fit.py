@@ -150,7 +150,7 @@ def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: in
         correlation=covariance / np.outer(spread, spread),
         errors=errors,
         setups=tuple(setups),
-        ranks=max([1, *(int(dict(one.run.deployment).get(name, 1)) for one in runs for name in ("tp", "ep"))]),
+        ranks=max((one.ranks for one in runs), default=1),
     )
 
 

@@ -26,9 +26,11 @@ RunValues = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicted:
-    """A run, and its metrics at coefficients; those that are not measured are left out."""
+    """A run, and its metrics at coefficients; those that are not measured are left out. ranks: the most GPUs that share
+    a tensor or experts."""
 
     run: Run
+    ranks: int
     at: Callable[[RunValues], Mapping[str, float]]
 
 
@@ -40,7 +42,8 @@ def run_models(runs: Iterable[Run]) -> tuple[list[Predicted], dict[str, int]]:
         for run in runs:
             try:
                 compiled = compile_model(*_subject(run, Path(folder)), "calibrated", "2026-05")
-                found.append(Predicted(run=run, at=_metrics(compiled, run)))
+                ranks = compiled.deployment.sharing(experts=compiled.has_experts)
+                found.append(Predicted(run=run, ranks=ranks, at=_metrics(compiled, run)))
             except SymsimError as error:
                 refused[str(error)] = refused.get(str(error), 0) + 1
     return found, refused

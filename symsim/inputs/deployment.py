@@ -200,6 +200,10 @@ class Deployment:
         """GPUs that share one expert."""
         return self._remaining["moe_tp"]
 
+    def sharing(self, *, experts: bool) -> int:
+        """The most GPUs that share a tensor, or a copy of the experts where a model has them."""
+        return max(self.tp, self.experts_over * self.experts_split if experts else 1)
+
     @property
     def _remaining(self) -> Mapping[str, int]:
         sizes = {"tp": self.tp, "pp": self.pp, "cp": self.cp}

@@ -87,12 +87,12 @@ class Engine:
     """How a serving engine plans the memory of one GPU; equal to itself only, as a Device is.
 
     figures: by field of FIELDS; large: those that differ on devices of at least `large_from` bytes but those that
-    `large_not` names; assumed: the fields that nothing states; unused: what it leaves of the device's memory, a formula over the steps of the metric of
-    memory; flags: field -> what the engine's own command line calls it; step: the time of a step, a formula over what
-    its kernels take, empty where nothing comes besides; times: symbols of it that the file states; like: the engine
-    whose fitted times and kernels stand in for the others; kernels: a folder of kernels' coefficients, as `fit
-    --kernels` writes them, that go before those that ship; ends: how far off runs were, by ENDS; launch: how it is
-    started, None where the file does not say.
+    `large_not` names; assumed: the fields that nothing states; unused: what it leaves of the device's memory, a
+    formula over the steps of the metric of memory; flags: field -> what the engine's own command line calls it;
+    step: the time of a step, a formula over what its kernels take, empty where nothing comes besides; times:
+    symbols of it that the file states; like: the engine whose fitted times and kernels stand in for the others;
+    kernels: a folder of kernels' coefficients, as `fit --kernels` writes them, that go before those that ship;
+    ends: how far off runs were, by ENDS; launch: how it is started, None where the file does not say.
     """
 
     name: str

@@ -67,7 +67,7 @@ def assembled(
     sizes, deployment = served.family.sizes, served.deployment
     engine = load_engine(asked.engine) if cost_model.plans_by_engine else None
     numbers = bind_all(sizes, device, deployment, cost_model, served.stored, engine)
-    fitted = _fitted(device, deployment, cost_model, engine)
+    fitted = _fitted(device, deployment, cost_model, engine, experts=sizes.values.get("E", 0) > 1)
     numbers = numbers if fitted is None else numbers.with_rows(fitted.numbers)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
     rates, attention = _rates(served, device), _attention(served, device, cost_model, tables)
@@ -107,15 +107,16 @@ def compiled_as(compiled: Compiled, new: Deployment, steps: Sequence[str] = STEP
 
 
 def _fitted(
-    device: Device, deployment: Deployment, cost_model: CostModel, engine: Engine | None
+    device: Device, deployment: Deployment, cost_model: CostModel, engine: Engine | None, *, experts: bool
 ) -> FittedKernels | None:
-    """The measured kernels that stand in for those of the graphs, where the cost model goes by them."""
+    """The measured kernels that stand in for those of the graphs, where the cost model goes by them. experts: whether
+    the model has any."""
     if not cost_model.fitted:
         return None
     name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
     own = None if engine is None else engine.kernels
     kernels = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own)
-    return kernels if engine is None else kernels.served_by(device, engine, max(deployment.tp, deployment.ep or 1))
+    return kernels if engine is None else kernels.served_by(device, engine, deployment.sharing(experts=experts))
 
 
 def _convertible(asked: Deployment, device: Device, cost_model: CostModel) -> Deployment:

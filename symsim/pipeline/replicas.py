@@ -16,7 +16,7 @@ def batch_in_words(compiled: Compiled, batch: int) -> str | None:
     held = deployment.dp * flights
     if held == 1:
         return None
-    dp, one = deployment.dp, "an attention replica" if _has_experts(compiled) else "a replica"
+    dp, one = deployment.dp, "an attention replica" if compiled.has_experts else "a replica"
     of = (f" {one}" if dp > 1 else "") + (" and batch in flight" if dp > 1 and flights > 1 else "")
     parts = [f"B = {batch:,}{of}"]
     parts += [f"{dp} replicas"] if dp > 1 else []
@@ -27,13 +27,8 @@ def batch_in_words(compiled: Compiled, batch: int) -> str | None:
 def replicas_in_words(compiled: Compiled) -> str | None:
     """That the GPUs of a model without experts are several replicas, where they are."""
     deployment = compiled.deployment
-    if deployment.dp == 1 or _has_experts(compiled):
+    if deployment.dp == 1 or compiled.has_experts:
         return None
     each = deployment.world_size // deployment.dp
     of = "one GPU" if each == 1 else f"{each} GPUs"
     return f"{deployment.world_size} GPUs are {deployment.dp} replicas of {of}, which share nothing; B is that of one"
-
-
-def _has_experts(compiled: Compiled) -> bool:
-    """Whether replicas of the attention share experts: E is what every family calls their number (graphs/README.md)."""
-    return compiled.sizes.values.get("E", 0) > 1

@@ -130,6 +130,15 @@ def test_more_gpus_than_runs_had_widen_the_interval_and_say_so() -> None:
     assert "those of 64" in note
 
 
+def test_experts_that_follow_from_the_replicas_are_shared_as_stated_ones() -> None:
+    """`dp = 64` alone spreads the experts over as many; copies of a dense model share nothing."""
+    implied = symsim.Deployment(dp=64, comm="deepep")
+    costs = symsim.compile("deepseek-v3", "gb200", implied, "calibrated", engine="sglang")
+    assert costs.tpot.interval(B=64, S=4096, O=1024) == wide(64).tpot.interval(B=64, S=4096, O=1024)
+    dense = symsim.compile("llama-3.1-8b", "gb200", symsim.Deployment(dp=64), "calibrated", engine="sglang")
+    assert not [note for note in dense.notes if "extrapolation" in note]
+
+
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
 def test_messages_between_experts_hold_no_time_of_a_host(engine: str) -> None:
     """Some were measured without a captured graph: 50 to 400 us, which runs on 16 to 48 GPUs do not take."""
@@ -201,7 +210,7 @@ def synthetic(truth: dict[str, float], count: int) -> list[Predicted]:
         batch = 2 ** (number % 8)
         about = {"table": "own", "place": "", "model": "m", "device": "h100", "engine": "vllm", "deployment": ()}
         run = Run(**about, load={"concurrency": batch}, measured=metrics(batch, truth), setup=f"{number // 8}")
-        found.append(Predicted(run=run, at=lambda values, batch=batch: metrics(batch, values)))
+        found.append(Predicted(run=run, ranks=8, at=lambda values, batch=batch: metrics(batch, values)))
     return found
 
 
@@ -222,7 +231,10 @@ def test_a_fit_finds_what_made_the_runs_and_says_what_it_cannot_tell_apart() -> 
 def test_a_broken_run_hardly_moves_a_fit() -> None:
     truth = {"slow_gemm": 1.0, "host_step": 1e-3, "host_sequence": 5e-5, "host_request": 0.05}
     runs = synthetic(truth, 24)
-    broken = [Predicted(run=Run(**{**fields(runs[0].run), "measured": {"tpot_s": 1.0}}), at=runs[0].at), *runs[1:]]
+    broken = [
+        Predicted(run=Run(**{**fields(runs[0].run), "measured": {"tpot_s": 1.0}}), ranks=8, at=runs[0].at),
+        *runs[1:],
+    ]
     assert fit_runs(broken, KNOWN).values["host_sequence"] == pytest.approx(5e-5, rel=0.1)
 
 
