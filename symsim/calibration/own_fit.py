@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.calibration.run_fit import ERRORS, PRIORS, Array, Prior, RunFit, fit_runs, told
+from symsim.calibration.run_fit import PRIORS, THROUGHPUT, Array, Prior, RunFit, fit_runs, told
 from symsim.calibration.run_model import Predicted, run_models
 from symsim.calibration.runs import Run, read_runs
 from symsim.errors import SymsimError
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.engine import DEFAULT_ENGINE, TIMES, load_engine, with_times
+from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
 from symsim.tables.engine_times import architecture_of, chosen_times
 
@@ -52,7 +53,8 @@ class OwnCoefficient:
 class OwnFit:
     """together: pairs of coefficients that the runs cannot tell apart; errors: metric -> (median, 90th percentile) of
     abs(predicted/measured - 1) of runs that were left out; ends: metric -> measured is within these times predicted in
-    nine of ten of them; next_run: what to measure next, in words; refused: why runs could not be predicted -> how many.
+    nine of ten runs more; next_run: what to measure next, in words; refused: why runs could not be predicted -> how
+    many.
     """
 
     coefficients: tuple[OwnCoefficient, ...]
@@ -140,8 +142,8 @@ def fit_own(runs: Sequence[Run]) -> OwnFit:
     return OwnFit(
         coefficients=tuple(_coefficient(name, fit, known[name]) for name in known),
         together=tuple(_together(fit)),
-        errors={metric: _errors(fit.errors[metric]) for metric in ERRORS if (~np.isnan(fit.errors[metric])).any()},
-        ends={metric: _ends(fit.errors[metric]) for metric in ERRORS if (~np.isnan(fit.errors[metric])).any()},
+        errors={metric: _errors(errors) for metric, errors in fit.errors.items() if (~np.isnan(errors)).any()},
+        ends=_named_ends(fit.errors),
         next_run=_next_run(models, fit),
         runs=len(models),
         refused=refused,
@@ -186,9 +188,20 @@ def _errors(errors: Array) -> tuple[float, float]:
     return float(np.median(sizes)), float(np.quantile(sizes, 0.9))
 
 
+def _named_ends(errors: Mapping[str, Array]) -> Mapping[str, tuple[float, float]]:
+    """Of every metric with runs that were left out. A throughput stands for the time per output token, turned over."""
+    turned = {"tpot_s": np.concatenate([errors["tpot_s"], -errors[THROUGHPUT]]), "ttft_s": errors["ttft_s"]}
+    known = {metric: found[~np.isnan(found)] for metric, found in turned.items()}
+    return {metric: _ends(found) for metric, found in known.items() if len(found) > 1}
+
+
 def _ends(errors: Array) -> tuple[float, float]:
-    low, high = np.quantile(errors[~np.isnan(errors)], (0.05, 0.95))
-    return float(np.exp(min(low, -0.01))), float(np.exp(max(high, 0.01)))
+    """Within which nine of ten further runs are expected: the prediction interval of a normal law whose spread is that
+    of these errors, by Student's t, which is wide where there are few."""
+    count = len(errors)
+    t = load_extra("scipy.stats", "fit", "fitting coefficients needs").t.ppf(0.95, count - 1)
+    middle, reach = np.mean(errors), t * np.std(errors, ddof=1) * np.sqrt(1 + 1 / count)
+    return float(np.exp(min(middle - reach, -0.01))), float(np.exp(max(middle + reach, 0.01)))
 
 
 _CONCURRENCIES = (1, 4, 16, 64, 256)

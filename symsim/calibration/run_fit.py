@@ -26,9 +26,15 @@ OPEN = {**ERRORS, "ttft_s": 0.1}
 """Of open loops, whose times to first token hold no waves of clients that started together."""
 
 
+THROUGHPUT = "output_tok_s_per_gpu"
+"""What a closed loop without a measured time per output token tells that by; an open loop's is its rate."""
+
+
 def errors_of(run: Run) -> Mapping[str, float]:
     """Metric -> log error that counts as one standard deviation of a run."""
-    return OPEN if "rate" in run.load else ERRORS
+    if "rate" in run.load:
+        return OPEN
+    return ERRORS if "tpot_s" in run.measured else {**ERRORS, THROUGHPUT: ERRORS["tpot_s"]}
 
 
 def told(runs: Iterable[Run]) -> tuple[str, ...]:
@@ -132,14 +138,14 @@ def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: in
     setups = [one.run.setup for one in runs]
     values, hessian = _fitted(runs, known)
     fold = _folds(setups, folds)
-    errors = {metric: np.full(len(runs), np.nan) for metric in ERRORS}
+    errors = {metric: np.full(len(runs), np.nan) for metric in (*ERRORS, THROUGHPUT)}
     for held in sorted(set(fold)):
         rest = [one for one, number in zip(runs, fold, strict=True) if number != held]
         inner = _fitted(rest, known, weighed=values)[0] if rest else {name: one.usual for name, one in known.items()}
         for place, (one, number) in enumerate(zip(runs, fold, strict=True)):
             if number == held:
                 found = one.at(inner)
-                for metric in ERRORS:
+                for metric in errors_of(one.run):
                     if metric in found and metric in one.run.measured:
                         errors[metric][place] = np.log(one.run.measured[metric] / found[metric])
     covariance = np.linalg.inv(hessian)

@@ -44,6 +44,10 @@ def newest(runs: Iterable[Run]) -> list[Run]:
     return list(found.values())
 
 
+_JSON = (".json", ".jsonl")
+"""What benchmarks write; `sglang.bench_serving` appends a line a run."""
+
+
 def read_runs(path: Path, *, model: str = "", device: str = "", engine: str = "", deployment: Any = ()) -> list[Run]:
     """The runs of a file: a table of those that ship, a CSV of `isl, osl, concurrency or rate` and what was measured,
     or the JSON that a benchmark wrote. The rest is what they were run on where the file does not say so.
@@ -52,13 +56,15 @@ def read_runs(path: Path, *, model: str = "", device: str = "", engine: str = ""
     """
     stated = {"model": model, "device": device, "engine": engine, "deployment": tuple(deployment)}
     try:
-        runs = _from_json(path, stated) if path.suffix == ".json" else _from_csv(path, stated)
+        runs = _from_json(path, stated) if path.suffix in _JSON else _from_csv(path, stated)
     except (ArithmeticError, AttributeError, csv.Error, LookupError, TypeError, ValueError) as error:
         why = f"no column {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(f"{display_path(path)}: a row is not what its columns say: {why}; expected numbers") from None
     for run in runs:
         figures = {**{name: one for name, one in run.load.items() if name != "prefix_hit"}, **run.measured}
         wrong = next((name for name, one in figures.items() if not 0 < one < math.inf), None)
+        if not run.measured:
+            raise DataError(f"{run.place}: no time per output token, time to first token or throughput was measured")
         if wrong is not None:
             raise DataError(f"{run.place}: {wrong} = {figures[wrong]:g}; expected a finite number above 0")
     return runs
@@ -190,6 +196,11 @@ def _plain(rows: Iterable[Mapping[str, str]], path: Path, stated: Mapping[str, A
             raise DataError(
                 f"{place}: a run has isl, osl, one of concurrency and rate, and one of {', '.join(_METRICS)}"
             )
+        if "rate" in load and set(measured) == {"output_tok_s_per_gpu"}:
+            raise DataError(
+                f"{place}: at a stated rate the throughput is that rate times osl whatever the engine takes; measure "
+                "tpot_s or ttft_s"
+            )
         yield _run(place, load, measured, stated)
 
 
@@ -225,7 +236,7 @@ def _benchmark(data: Any, place: str, stated: Mapping[str, Any]) -> Run:
         found.get("total_output_tokens", found.get("total_output")),
     )
     concurrency, rate = found.get("max_concurrency"), found.get("request_rate")
-    if not done or inputs is None or outputs is None or (concurrency is None and rate in (None, "inf")):
+    if not done or inputs is None or outputs is None or (concurrency is None and rate in (None, "inf", math.inf)):
         raise DataError(
             f"{place}: a benchmark's result has completed, total_input_tokens, total_output_tokens, and one of "
             "max_concurrency and request_rate"
@@ -245,13 +256,15 @@ def _perf(found: Mapping[str, Any], place: str) -> tuple[dict[str, Any], dict[st
         return float(row["avg"]) / (1e3 if row.get("unit") == "ms" else 1) if isinstance(row, dict) else None
 
     asked = cast(Mapping[str, Any], found.get("input_config", {}))
-    load = {"isl": mean("input_sequence_length"), "osl": mean("output_sequence_length")}
     stimulus = asked.get("perf_analyzer", {}).get("stimulus", {}) or asked.get("loadgen", {})
-    load["concurrency"] = stimulus.get("concurrency", asked.get("concurrency"))
-    if None in load.values():
-        raise DataError(f"{place}: found no mean lengths or no concurrency in this result of genai-perf or aiperf")
+    concurrency, rate = stimulus.get("concurrency", asked.get("concurrency")), stimulus.get("request_rate")
+    isl, osl = mean("input_sequence_length"), mean("output_sequence_length")
+    if isl is None or osl is None or (concurrency is None and rate is None):
+        raise DataError(
+            f"{place}: found no mean lengths, or neither a concurrency nor a request_rate, in this result of "
+            "genai-perf or aiperf"
+        )
+    load: dict[str, Any] = {"isl": round(isl), "osl": round(osl)}
+    load |= {"rate": float(rate)} if concurrency is None else {"concurrency": int(concurrency)}
     measured = {"ttft_s": mean("time_to_first_token"), "tpot_s": mean("inter_token_latency")}
-    return (
-        {name: round(float(cast(Any, value))) for name, value in load.items()},
-        {name: value for name, value in measured.items() if value},
-    )
+    return load, {name: value for name, value in measured.items() if value}

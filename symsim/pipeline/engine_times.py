@@ -74,14 +74,18 @@ def _source(engine: str, architecture: str, setups: int, median: float) -> Sourc
 
 
 def _ends(chosen: Chosen, engine: Engine, ranks: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    if set(engine.ends) == set(ENDS):
-        low, high, first_low, first_high = (float(engine.ends[name]) for name in ENDS)
-        return (low, high), (first_low, first_high)
-    one = chosen.nearest
-    if one is None:
-        return (1.0, 1.0), (1.0, 1.0)
-    wider = (1.0 if chosen.own else _ELSEWHERE) * beyond(ranks, one.ranks)
-    return (one.low**wider, one.high**wider), (one.ttft_low**wider, one.ttft_high**wider)
+    """Those that the file states, pair by pair; else of what was fitted, wider where it is of another engine, another
+    architecture or fewer GPUs."""
+    one, stated = chosen.nearest, {name: float(value) for name, value in engine.ends.items()}
+    steps = first = 1.0, 1.0
+    if one is not None:
+        wider = (1.0 if chosen.own else _ELSEWHERE) * beyond(ranks, one.ranks)
+        steps, first = (one.low**wider, one.high**wider), (one.ttft_low**wider, one.ttft_high**wider)
+    low, high, first_low, first_high = ENDS
+    return (
+        (stated.get(low, steps[0]), stated.get(high, steps[1])),
+        (stated.get(first_low, first[0]), stated.get(first_high, first[1])),
+    )
 
 
 def _sentences(device: Device, engine: str, chosen: Chosen, ranks: int) -> Iterator[str]:

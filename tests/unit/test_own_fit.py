@@ -1,0 +1,144 @@
+"""`symsim fit`: runs that a changed engine would have give its constants back, from what benchmarks write."""
+
+import json
+import math
+import random
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import symsim
+from symsim.calibration.own_fit import OwnFit
+from symsim.calibration.runs import Run, read_runs
+from symsim.errors import DataError
+from symsim.inputs.engine import load_engine, with_times
+from tests.commands import run
+
+TRUTH = {"host_step": 1.5e-3, "launch_gap": 1.2e-6, "slow_gemm": 0.95, "slow_attention": 1.1, "host_request": 0.03}
+LOADS = [(isl, osl, users) for isl, osl in ((1000, 300), (200, 800), (6000, 200)) for users in (1, 8, 64)]
+ABOUT = {"model": "qwen3-8b", "device": "h100", "engine": "vllm", "deployment": (("tp", 1),)}
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What an engine with these constants would measure, with 2 % of noise."""
+    engine = tmp_path_factory.mktemp("truth") / "true.toml"
+    lines = [f'{name} = "{value}{"" if name.startswith("slow") else " s"}"' for name, value in TRUTH.items()]
+    engine.write_text(with_times(load_engine("vllm").path.read_text(), ['like = "vllm"', *lines]))
+    costs, draw = symsim.compile("qwen3-8b", "h100", engine=str(engine)), random.Random(1)
+    rows = []
+    for isl, osl, users in LOADS:
+        found = costs.predict(isl=isl, osl=osl, concurrency=users).as_dict()
+        first, token, output = (math.exp(draw.gauss(0, 0.02)) for _ in range(3))
+        figures = {"ttft_s": found["ttft_s"]["mean"] * first, "tpot_s": found["tpot_s"]["mean"] * token}
+        rate = {"output_tok_s_per_gpu": found["output_tok_per_s_per_gpu"] * output}
+        rows.append({"isl": isl, "osl": osl, "concurrency": users, **figures, **rate})
+    return rows
+
+
+def table(rows: list[dict[str, Any]], path: Path, *names: str) -> Path:
+    path.write_text("\n".join(",".join(map(str, line)) for line in [names, *([row[n] for n in names] for row in rows)]))
+    return path
+
+
+def within(found: OwnFit, name: str) -> bool:
+    (one,) = (one for one in found.coefficients if one.name == name)
+    return one.low <= TRUTH[name] <= one.high
+
+
+def test_constants_come_back_within_their_intervals(measured: list[dict[str, Any]], tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    rows = table(measured, tmp_path / "runs.csv", "isl", "osl", "concurrency", "tpot_s", "ttft_s")
+    found = symsim.fit(rows, "qwen3-8b", "h100")
+    assert [name for name in TRUTH if not within(found, name)] == []
+    told = {one.name: one.told for one in found.coefficients}
+    assert told["host_step"]
+    assert told["host_request"]
+    assert not told["slow_experts"], "a dense model tells nothing of experts"
+    assert ("host_step", "slow_gemm") in found.together, "with few sequences both are a constant of a step"
+    assert found.errors["tpot_s"][0] < 0.05
+    assert "concurrency" in found.next_run
+
+
+def test_throughput_alone_tells_the_step(measured: list[dict[str, Any]], tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    rows = table(measured, tmp_path / "runs.csv", "isl", "osl", "concurrency", "output_tok_s_per_gpu")
+    found = symsim.fit(rows, "qwen3-8b", "h100")
+    told = {one.name: one.told for one in found.coefficients}
+    assert told["host_step"]
+    assert within(found, "host_step")
+    low, high = found.ends["tpot_s"]
+    assert 0.9 < low < 1 < high < 1.1
+
+
+def test_few_runs_have_a_wide_interval(measured: list[dict[str, Any]], tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    widths = []
+    for count in (2, len(measured)):
+        rows = table(measured[:count], tmp_path / "runs.csv", "isl", "osl", "concurrency", "tpot_s")
+        found = symsim.fit(rows, "qwen3-8b", "h100")
+        assert set(found.ends) == {"tpot_s"}
+        found.write(tmp_path / "own.toml")
+        stated = tomllib.loads((tmp_path / "own.toml").read_text())["time"]
+        widths.append(float(stated["high"]) / float(stated["low"]))
+        costs = symsim.compile("qwen3-8b", "h100", calibration=str(tmp_path / "own.toml"))
+        low, high = costs.predict(isl=1000, osl=300, concurrency=8).as_dict()["intervals"]["tpot_s.mean"]
+        assert high / low >= widths[-1], "the file's own interval counts, also where it has none of the first token"
+    assert widths[0] > 1.5 * widths[1]
+
+
+def test_every_benchmark_says_the_same(measured: list[dict[str, Any]], tmp_path: Path) -> None:
+    row = measured[0]
+    serve = {
+        "completed": 10,
+        "total_input_tokens": 10 * row["isl"],
+        "total_output_tokens": 10 * row["osl"],
+        "max_concurrency": row["concurrency"],
+        "request_rate": "inf",
+        "mean_tpot_ms": row["tpot_s"] * 1e3,
+        "mean_ttft_ms": row["ttft_s"] * 1e3,
+    }
+
+    def perf(**asked: Any) -> dict[str, Any]:
+        means = {
+            "input_sequence_length": (row["isl"], "tokens"),
+            "output_sequence_length": (row["osl"], "tokens"),
+            "time_to_first_token": (row["ttft_s"] * 1e3, "ms"),
+            "inter_token_latency": (row["tpot_s"] * 1e3, "ms"),
+        }
+        return {"input_config": asked, **{name: {"avg": value, "unit": unit} for name, (value, unit) in means.items()}}
+
+    def read(name: str, text: str) -> list[Run]:
+        (tmp_path / name).write_text(text)
+        return read_runs(tmp_path / name, **ABOUT)
+
+    lines = json.dumps({**serve, "request_rate": math.inf})
+    files = [
+        read("vllm.json", json.dumps(serve)),
+        *([one] for one in read("sglang.jsonl", f"{lines}\n{lines}\n")),
+        read("genai.json", json.dumps(perf(perf_analyzer={"stimulus": {"concurrency": row["concurrency"]}}))),
+        read("aiperf.json", json.dumps(perf(loadgen={"concurrency": row["concurrency"]}))),
+    ]
+    about = {"isl": row["isl"], "osl": row["osl"]}
+    for (one,) in files:
+        assert one.load == {**about, "concurrency": row["concurrency"]}
+        assert one.measured == pytest.approx({name: row[name] for name in ("tpot_s", "ttft_s")})
+    for asked in ({"perf_analyzer": {"stimulus": {"request_rate": 3}}}, {"loadgen": {"request_rate": 3.0}}):
+        (one,) = read("rate.json", json.dumps(perf(**asked)))
+        assert one.load == {**about, "rate": 3.0}
+    with pytest.raises(DataError, match="neither a concurrency nor a request_rate"):
+        read("none.json", json.dumps(perf()))
+    with pytest.raises(DataError, match="one of max_concurrency and request_rate"):
+        read("burst.json", json.dumps({**serve, "max_concurrency": None, "request_rate": math.inf}))
+    with pytest.raises(DataError, match="no time per output token"):
+        read("empty.json", json.dumps({**serve, "mean_tpot_ms": 0, "mean_ttft_ms": 0}))
+
+
+def test_a_rate_and_its_throughput_tell_nothing(tmp_path: Path) -> None:
+    row = {"isl": 9, "osl": 9, "rate": 2, "output_tok_s_per_gpu": 18}
+    rows = table([row], tmp_path / "runs.csv", *row)
+    done = run("fit", str(rows), "--model", "qwen3-8b", "--device", "h100")
+    assert done.returncode == 2
+    assert "whatever the engine takes; measure tpot_s or ttft_s" in done.stderr
