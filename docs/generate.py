@@ -18,9 +18,13 @@ from latex2mathml.converter import convert
 from symsim import errors
 from symsim.algebra.symbols import KNOWN
 from symsim.api.costs import compile
+from symsim.calibration.accuracy import accuracy
 from symsim.command.parsing import COMMANDS, parser_for
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.deployment import Deployment
+from symsim.inputs.engine import bundled_engines, load_engine
+from symsim.render.accuracy import save_accuracy
+from symsim.tables.engine_times import shipped_times
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = re.compile(r"^\{\{ (\w+)(?: (.*?))? \}\}$", re.MULTILINE)
@@ -158,8 +162,19 @@ def _gallery(_: str, __: str) -> str:
     )
 
 
+def _engine_errors(_: str, __: str) -> str:
+    """Of every engine and architecture, how far off set-ups were that were left out of the fit."""
+    named = {name: load_engine(name).name for name in bundled_engines()}
+    rows = (
+        (named[one.engine], one.architecture, f"{one.rows} of {one.setups}", f"{one.median:.1%}", f"{one.p90:.1%}")
+        for one in shipped_times()
+    )
+    return _table(("engine", "architecture", "runs of set-ups", "median", "p90"), rows)
+
+
 def on_post_build(*, config: Any, **_: Any) -> None:
-    """Write the pages of the gallery into the site."""
+    """Write the pages of the gallery, and the picture of predicted against measured runs, into the site."""
+    save_accuracy(accuracy(), Path(config["site_dir"]) / "explanation" / "accuracy.svg")
     folder = Path(config["site_dir"]) / "gallery-pages"
     folder.mkdir(parents=True, exist_ok=True)
     for model, device, tp in GALLERY:
@@ -179,6 +194,7 @@ GALLERY = (
 """Models, devices and tensor parallel sizes of the gallery."""
 
 GENERATED = {
+    "engine_errors": _engine_errors,
     "gallery": _gallery,
     "symbols": _symbols,
     "metrics": _metrics,

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 import symsim
-from symsim.calibration.accuracy import GROUP_KEYS, shipped_runs
-from symsim.calibration.runs import newest, read_runs
+from symsim.calibration.accuracy import GROUP_KEYS, Accuracy, RunRow, shipped_runs
+from symsim.calibration.runs import Run, newest, read_runs
 from symsim.inputs.engine import TIMES, load_engine
+from symsim.render.accuracy import looks_of
 from tests.commands import run
 
 RUNS = """isl,osl,concurrency,tpot_s,ttft_s
@@ -94,3 +95,16 @@ def test_what_cannot_be_fitted_is_said(tmp_path: Path) -> None:
     refused = run("fit", str(runs), "--model", "deepseek-v3", "--device", "h100")
     assert (refused.returncode, "no run can be predicted" in refused.stderr) == (2, True)
     assert "takes one folder" in run("fit", str(runs), "--kernels").stderr
+
+
+def test_devices_are_told_apart_in_every_panel() -> None:
+    """There are more devices than colours."""
+    devices = [f"device-{number}" for number in range(8)]
+    runs = {"table": "own", "place": "", "model": "m", "engine": "vllm", "deployment": (), "load": {}, "setup": ""}
+    rows = [
+        RunRow(run=Run(**runs, device=name, measured={}), metric=metric, measured=1, predicted=1, low=None, high=None)
+        for metric, own in (("tpot_s", devices), ("ttft_s", devices[3:]))
+        for name in own
+    ]
+    looks = looks_of(Accuracy(rows=tuple(rows)), ("red", "blue", "green"))
+    assert len({tuple(one.values()) for one in looks.values()}) == len(devices)
