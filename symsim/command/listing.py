@@ -105,8 +105,9 @@ def _engines() -> Listed:
     for name in bundled_engines():
         engine = load_engine(name)
         figures = [_Quantity(engine.figures[field], unit) for field, unit in FIELDS.items()]
-        found.append((name, engine.name, engine.version, *figures, engine.unused, engine.source))
-    return ("engine", "name", "version", *FIELDS, "leaves unused", "source"), found
+        captured = engine.captured.text if engine.captured is not None else ""
+        found.append((name, engine.name, engine.version, *figures, captured, engine.unused, engine.source))
+    return ("engine", "name", "version", *FIELDS, "captured", "leaves unused", "source"), found
 
 
 def _layouts() -> Listed:
@@ -182,7 +183,7 @@ LISTS: Mapping[str, Callable[[], Listed]] = {
 _WHERE_FROM = frozenset({"source", "defined at"})
 _FOR_WHY: Mapping[str, frozenset[str]] = {
     "devices": _WHERE_FROM | {"name"},
-    "engines": _WHERE_FROM | {"leaves unused"},
+    "engines": _WHERE_FROM | {"captured", "leaves unused"},
     "forms": _WHERE_FROM | {"family", "meaning", "of", "formula", "valid", "assumes", "note"},
 }
 """Columns that leave no room for the others on a screen: shown with --why; JSON has all."""

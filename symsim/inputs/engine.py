@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from symsim.errors import DataError, did_you_mean, shortened
+from symsim.inputs.captured import Captured, read_captured
 from symsim.inputs.data_file import DataFile, read_data
 from symsim.inputs.source import Source
 from symsim.paths import ENGINES, display_path, is_file
@@ -62,7 +63,7 @@ TIMES: Mapping[str, str] = {
 ENDS = ("low", "high", "ttft_low", "ttft_high")
 """Measured times per output token, and to first token, are within these times the predicted ones."""
 
-_SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags", "time", "launch")
+_SECTIONS = ("name", "version", "source", "memory", "large", "assume", "flags", "captured", "time", "launch")
 
 
 Conditional = tuple[str, str]
@@ -92,7 +93,8 @@ class Engine:
     step: the time of a step, a formula over what its kernels take, empty where nothing comes besides; times:
     symbols of it that the file states; like: the engine whose fitted times and kernels stand in for the others;
     kernels: a folder of kernels' coefficients, as `fit --kernels` writes them, that go before those that ship;
-    ends: how far off runs were, by ENDS; launch: how it is started, None where the file does not say.
+    ends: how far off runs were, by ENDS; launch: how it is started, captured: the batches that it captures graphs of,
+    None where the file does not say.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Engine:
     kernels: Path | None = None
     ends: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     launch: Launch | None = None
+    captured: Captured | None = None
 
     def on(self, device: str, capacity: Fraction) -> Mapping[str, Fraction]:
         """Its figures on a device of this name, of so many bytes."""
@@ -197,6 +200,7 @@ def _read_anew(path: Path) -> Engine:
         flags={figure: file.line(figure, flags, "") for figure in flags},
         **_times(file, data),
         launch=_launch(file, data),
+        captured=read_captured(file, data),
     )
 
 

@@ -82,6 +82,7 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
         yield from _about_load(found)
         yield from _balance(found) if answers else ()
         yield from _drafts(ask, sides[-1], found)
+        yield from _graphs(sides[-1], found)
         if answers and "closed_tpot" in found.forms and ask.osl.is_constant and (ask.concurrency or 0) > 1:
             yield (
                 "answers of one length keep clients that start together in lockstep: "
@@ -99,6 +100,19 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
     if sides[-1].compiled.fitted is None:
         model = sides[-1].compiled.cost_model.name
         yield f"intervals are those of the queueing forms; the {model} cost model states no error of its own"
+
+
+def _graphs(side: Deployed, found: Served) -> Iterator[str]:
+    """What runs without a captured graph: times of launches are those within one."""
+    engine, fitted = side.compiled.engine, side.compiled.fitted
+    captured = None if engine is None or fitted is None or fitted.engine is None else engine.captured
+    batch = round(found.values.get("rows", 0) / side.layout.replicas)
+    if engine is not None and captured is not None and batch and captured.graph_of(batch) is None:
+        own = f"up to {captured.sizes[-1]} sequences" if captured.padded else f"{captured.text} sequences and pads none"
+        yield (
+            f"{engine.name} by itself captures graphs of {own}: launches of {batch} sequences are counted as if "
+            f"captured; start it with {captured.how}"
+        )
 
 
 def _balance(found: Served) -> Iterator[str]:

@@ -24,9 +24,10 @@ def test_each_engine_names_the_degrees_as_its_own_command_line_does() -> None:
         f"--max-num-batched-tokens 4096 {EACH} --data-parallel-rpc-port 13345 $([ $RANK = 0 ] || echo --headless)",
         "sglang": "python -m sglang.launch_server --model-path m --tp-size 32 --dp-size 32 --enable-dp-attention "
         "--ep-size 32 --moe-a2a-backend deepep --enable-eplb --ep-num-redundant-experts 32 "
-        "--max-running-requests 2048 --chunked-prefill-size 131072 --nnodes 4 --node-rank $RANK "
+        "--max-running-requests 2048 --cuda-graph-max-bs 64 --chunked-prefill-size 131072 --nnodes 4 --node-rank $RANK "
         "--dist-init-addr $HEAD:5000",
-        "trtllm": "echo '{enable_attention_dp: true, moe_config: {backend: WIDEEP, load_balancer: slots.yaml}}' > "
+        "trtllm": "echo '{cuda_graph_config: {enable_padding: true, max_batch_size: 64}, "
+        "enable_attention_dp: true, moe_config: {backend: WIDEEP, load_balancer: slots.yaml}}' > "
         "engine.yaml && echo '{num_slots: 288, layer_updates_per_iter: 1}' > slots.yaml && "
         "mpirun -n 32 --map-by ppr:8:node trtllm-llmapi-launch trtllm-serve m --tp_size 32 --ep_size 32 "
         "--gpus_per_node 8 --max_batch_size 64 --max_num_tokens 4096 --enable_chunked_prefill "
@@ -63,6 +64,7 @@ def test_an_engine_is_started_on_every_machine_that_holds_a_part_of_it() -> None
     [
         ({"tp": 4}, "", "vllm", "--tensor-parallel-size 4 --max-num-seqs 8"),
         ({"tp": 4, "pp": 2}, "", "trtllm", "--tp_size 4 --pp_size 2"),
+        ({"tp": 4}, "decode", "trtllm", "cuda_graph_config: {enable_padding: true, max_batch_size: 8}"),
         ({"tp": 4, "kv": "fp8"}, "", "sglang", "--kv-cache-dtype fp8_e4m3"),
         ({"tp": 4}, "prefill", "sglang", "--disaggregation-mode prefill"),
         ({"dp": 8, "ep": 8, "comm": "deepep"}, "prefill", "vllm", "--all2all-backend deepep_high_throughput"),
@@ -101,3 +103,11 @@ def test_a_bad_section_says_what_is_wrong(old: str, new: str, sentence: str, tmp
     file.write_text(load_engine("vllm").path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     with pytest.raises(SymsimError, match=re.escape(sentence)):
         line_of(load_engine(file), "m", Deployment(tp=4), sequences=1)
+
+
+def test_graphs_are_captured_up_to_the_batch_that_is_recommended() -> None:
+    more = launch_lines("m", Deployment(tp=4), sequences=400, drafts=1)
+    assert "--max-cudagraph-capture-size 800" in more["vllm"], "of tokens: a draft beside each"
+    assert "capture" not in launch_lines("m", Deployment(tp=4), sequences=512)["vllm"], "its own default reaches them"
+    prefills = launch_lines("m", Deployment(tp=4), sequences=600, worker="prefill")
+    assert not [line for line in prefills.values() if "graph" in line]
