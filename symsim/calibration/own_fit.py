@@ -16,10 +16,11 @@ from symsim.calibration.run_model import Predicted, run_models
 from symsim.calibration.runs import Run, read_runs
 from symsim.errors import SymsimError
 from symsim.inputs.deployment import Deployment
+from symsim.inputs.device import load_device
 from symsim.inputs.engine import DEFAULT_ENGINE, TIMES, load_engine, with_times
 from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
-from symsim.tables.engine_times import architecture_of, chosen_times
+from symsim.tables.engine_times import chosen_times
 
 _SHIPPED = 0.5
 """Spread of the logarithm of a shipped value on another machine."""
@@ -154,7 +155,7 @@ def fit_own(runs: Sequence[Run]) -> OwnFit:
 def _priors(models: Sequence[Predicted]) -> Mapping[str, Prior]:
     run = models[0].run
     base = load_engine(run.engine)
-    shipped = chosen_times(base.like or base.path.stem, architecture_of(run.device)).values
+    shipped = chosen_times(base.like or base.path.stem, load_device(run.device).path.stem).values
     return {
         name: Prior(
             shipped[name][0] if name in shipped else PRIORS[name].usual,

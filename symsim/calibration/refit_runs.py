@@ -91,6 +91,7 @@ def times_of(engine: str, architecture: str, fit: RunFit, every: Sequence[RunFit
         ttft_high=float(np.exp(first[1])),
         inside=float(np.mean(held[~np.isnan(tpot)])),
         values=fit.values,
+        devices=fit.devices,
     )
 
 

@@ -6,7 +6,7 @@ Needs scipy (extra `fit`). Deterministic.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from symsim.calibration.measured import Array
 from symsim.calibration.run_model import Predicted, RunValues
 from symsim.calibration.runs import Run
+from symsim.inputs.device import load_device
 from symsim.inputs.extras import load_extra
 from symsim.serving.model_step import HOST
 
@@ -123,9 +124,10 @@ class RunFit:
     """values: coefficients on all runs; spread: standard deviation of the logarithm of each, prior included;
     correlation: of those logarithms, in the order of values; errors: metric -> log of measured over predicted of the
     runs of set-ups that were left out, of which setups is the set-up of each; ranks: the most GPUs that shared tensors
-    or experts."""
+    or experts; devices: where runs are of several devices, what the machines of each tell by themselves."""
 
     values: RunValues
+    devices: Mapping[str, RunValues]
     spread: RunValues
     correlation: Array
     errors: Mapping[str, Array]
@@ -142,9 +144,10 @@ def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: in
     for held in sorted(set(fold)):
         rest = [one for one, number in zip(runs, fold, strict=True) if number != held]
         inner = _fitted(rest, known, weighed=values)[0] if rest else {name: one.usual for name, one in known.items()}
+        machines = _machines(rest, inner)
         for place, (one, number) in enumerate(zip(runs, fold, strict=True)):
             if number == held:
-                found = one.at(inner)
+                found = one.at({**inner, **machines.get(_device(one), {})})
                 for metric in errors_of(one.run):
                     if metric in found and metric in one.run.measured:
                         errors[metric][place] = np.log(one.run.measured[metric] / found[metric])
@@ -152,12 +155,36 @@ def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: in
     spread = np.sqrt(np.diag(covariance))
     return RunFit(
         values=values,
+        devices=_machines(runs, values),
         spread=dict(zip(known, map(float, spread), strict=True)),
         correlation=covariance / np.outer(spread, spread),
         errors=errors,
         setups=tuple(setups),
         ranks=max((one.ranks for one in runs), default=1),
     )
+
+
+def _device(one: Predicted) -> str:
+    return load_device(one.run.device).path.stem
+
+
+def _machines(runs: Sequence[Predicted], values: RunValues) -> Mapping[str, RunValues]:
+    """Device -> what a request takes on the host of its machines, where runs are of several devices: it is a cluster's
+    rather than an architecture's."""
+    devices = sorted({_device(one) for one in runs})
+    if len(devices) < 2 or _MACHINE not in values:
+        return {}
+    known = {_MACHINE: Prior(values[_MACHINE], PRIORS[_MACHINE].spread)}
+    own = {device: [_beside(one, values) for one in runs if _device(one) == device] for device in devices}
+    return {device: _fitted(found, known)[0] for device, found in own.items()}
+
+
+def _beside(one: Predicted, values: RunValues) -> Predicted:
+    """The same run with all other coefficients as they are."""
+    return replace(one, at=lambda own: one.at({**values, **own}))
+
+
+_MACHINE = "host_request"
 
 
 def _folds(setups: Sequence[str], folds: int) -> list[int]:

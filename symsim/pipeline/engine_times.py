@@ -45,7 +45,7 @@ def fitted_engine(device: Device, engine: Engine, ranks: int) -> FittedEngine | 
     if not engine.step:
         return None
     name = engine.like or engine.path.stem
-    chosen = chosen_times(name, architecture_of(device.path.stem))
+    chosen = chosen_times(name, device.path.stem)
     rows = {
         symbol: (Fraction(repr(value)), _source(one.engine, one.architecture, one.setups, one.median))
         for symbol, (value, one) in chosen.values.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -35,7 +35,7 @@ class EngineTimes:
     the values; ranks: the most GPUs that shared tensors or experts in them; median, p90: |predicted/measured - 1| of
     the time per output token on set-ups that were left out; low, high: measured times are within these times the
     predicted ones in nine of ten set-ups left out; ttft_low, ttft_high: of the time to first token; inside: the share
-    of runs left out that the first interval holds."""
+    of runs left out that the first interval holds; devices: values that machines of one device have of their own."""
 
     engine: str
     architecture: str
@@ -50,6 +50,11 @@ class EngineTimes:
     ttft_high: float
     inside: float
     values: Mapping[str, float]
+    devices: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+
+    def on(self, device: str) -> Mapping[str, float]:
+        """The values for a device, by the stem of its file."""
+        return {**self.values, **self.devices.get(device, {})}
 
 
 @cache
@@ -81,8 +86,15 @@ def _line(one: EngineTimes) -> str:
     parts = [f'engine = "{one.engine}"', f'architecture = "{one.architecture}"']
     parts += [f"{name} = {getattr(one, name)}" for name in ("rows", "setups", "ranks")]
     parts += [f"{name} = {getattr(one, name):.3g}" for name in _ERRORS]
-    values = ", ".join(f"{name} = {value:.4g}" for name, value in one.values.items())
-    return "{ " + ", ".join(parts) + ", values = { " + values + " } }"
+    parts += [f"values = {_table(one.values)}"]
+    if one.devices:
+        machines = ", ".join(f"{device} = {_table(values)}" for device, values in one.devices.items())
+        parts += [f"devices = {{ {machines} }}"]
+    return "{ " + ", ".join(parts) + " }"
+
+
+def _table(values: Mapping[str, float]) -> str:
+    return "{ " + ", ".join(f"{name} = {value:.4g}" for name, value in values.items()) + " }"
 
 
 def architecture_of(device: str) -> str:
@@ -100,10 +112,11 @@ class Chosen:
     nearest: EngineTimes | None
 
 
-def chosen_times(engine: str, architecture: str) -> Chosen:
-    """The times of an engine on an architecture: its own; else what is the architecture's from another engine on it,
-    and what is the engine's from the same engine elsewhere. What no set of an engine has of its host, it has not."""
-    every = shipped_times()
+def chosen_times(engine: str, device: str) -> Chosen:
+    """The times of an engine on a device, by the stem of its file: its own on the architecture; else what is the
+    architecture's from another engine on it, and what is the engine's from the same engine elsewhere. What no set of an
+    engine has of its host, it has not."""
+    every, architecture = shipped_times(), architecture_of(device)
     own = [one for one in every if (one.engine, one.architecture) == (engine, architecture)]
     here = [one for one in every if one.architecture == architecture]
     same = [one for one in every if one.engine == engine]
@@ -113,5 +126,5 @@ def chosen_times(engine: str, architecture: str) -> Chosen:
         for name in names:
             one = next((one for one in sets if name in one.values), None)
             if one is not None:
-                values[name] = one.values[name], one
+                values[name] = one.on(device)[name], one
     return Chosen(values=values, own=bool(own), nearest=next(iter((*own, *here, *same, *every)), None))

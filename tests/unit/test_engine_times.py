@@ -107,7 +107,7 @@ def test_shipped_times_say_what_chose_them_and_stay_what_they_are(tmp_path: Path
 
 
 def test_an_engine_that_was_not_run_on_an_architecture_borrows_and_says_so() -> None:
-    chosen = chosen_times("vllm", "blackwell")
+    chosen = chosen_times("vllm", "b200")
     assert not chosen.own
     assert chosen.values["slow_gemm"][1].architecture == "blackwell"
     assert chosen.values["host_request"][1].engine == "vllm"
