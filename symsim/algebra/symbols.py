@@ -167,9 +167,12 @@ def _of_coefficient(name: str) -> SymbolInfo | None:
     if not stem:
         return None
     coefficient, unit, meaning = _coefficients()[stem]
-    suffix = name[len(stem) :].strip("_").replace("_", " ")
-    of = stem.removeprefix(f"{coefficient}_").replace("_", "\\,") + (f",\\,{suffix}" if suffix else "")
-    latex = f"{subscripted(coefficient)}^{{\\mathrm{{{of}}}}}"
+    form, kind = stem.removeprefix(f"{coefficient}_"), name[len(stem) :].strip("_")
+    suffix = kind.replace("_", " ")
+    signs = _TABLE["kernel"].get(form, form), _TABLE["measured_as"].get(kind, kind)
+    of = ",".join(filter(None, signs)).replace("_", "\\,")
+    letter = _TABLE["coefficient"].get(coefficient) or subscripted(coefficient)
+    latex = f"{letter}^{{\\mathrm{{{of}}}}}"
     said = f"{meaning} ({suffix})" if suffix else meaning
     return SymbolInfo(name=name, kind="calibration", unit=unit, meaning=said, latex=latex)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,10 @@ from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_latex
 from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, decimal, fractional, ordered
+from symsim.notation.line_width import FULL_LINE, NUMBER, SMALL_LINE, beside, width
 
-_BUDGET = 92.0
-"""Letters that fit a line of an A4 article beside the left side; wider formulas break over lines."""
-
-
-NUMBER = 10.0
-"""Letters that the number of an equation takes from a line."""
+_BRACKET = 3.0
+"""Letters that a bracket over several lines takes of each, with its indent."""
 
 END_MARK = "end of what symsim derived"
 """Closes what a comment with a command opens."""
@@ -122,9 +118,10 @@ def _names(layout: Layout) -> Mapping[str, str]:
     }
 
 
-def equations(layout: Layout, budget: float = _BUDGET) -> list[tuple[str, list[str]]]:
+def equations(layout: Layout, line: float = FULL_LINE) -> list[tuple[str, list[str]]]:
     """Left side and lines of the right side of every step, from the metric down."""
-    return [(step.latex, Lines(layout, step.unit).of(step.expr, budget)) for step in layout.steps]
+    room = beside([step.latex for step in layout.steps], line)
+    return [(step.latex, Lines(layout, step.unit).of(step.expr, room)) for step in layout.steps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +145,17 @@ class Lines:
                 terms = [self.of(term, budget) for term in ordered(expr, self.layout.derivation.steps)]
                 return filled_lines(terms, budget, lambda term: term if term.startswith("-") else f"+ {term}")
             case Max():
-                terms = [self.of(term, budget - 6) for term in ordered(expr, self.layout.derivation.steps)]
+                terms = [self.of(term, budget - _BRACKET - 3) for term in ordered(expr, self.layout.derivation.steps)]
                 return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
-            case _ if isinstance(rest, Max):
-                first, *more = self.of(rest, budget - 6)
-                return [f"{math.of_unit('').doprint(number)} {first}", *more]
+            case Mul() if isinstance(rest, Max) or terms_of_norm(rest):
+                times = math.of_unit("").doprint(number)
+                first, *more = self.of(rest, budget - width(times))
+                return [f"{times} {first}", *more]
             case _ if isinstance(above, Add) and below != 1 and not math.unit:
-                return _bracketed(f"\\frac{{1}}{{{math.doprint(below)}}}", self.of(above, budget - 12))
+                over = f"\\frac{{1}}{{{math.doprint(below)}}}"
+                return _bracketed(over, self.of(above, budget - _BRACKET - width(over)))
             case Pow() if _breaks(expr):
                 return self._power(math, expr, budget)
-            case _ if terms_of_norm(rest):
-                first, *more = self.of(rest, budget - 6)
-                return [f"{math.of_unit('').doprint(number)} {first}", *more]
             case Mul() if not math.unit:
                 factors = [self._factor(math, factor, budget) for factor in _factors(above, below)]
                 return filled_lines(factors, budget, lambda factor: f"\\cdot {factor}")
@@ -170,13 +166,13 @@ class Lines:
         """A power of a sum or a product, its bracket open across lines."""
         fitted = fractional(expr)
         exponent = math.of_unit("").doprint(expr.exp) if fitted is None else fitted[1]
-        *lines, last = _bracketed("", self.of(expr.base, budget - 8))
+        *lines, last = _bracketed("", self.of(expr.base, budget - _BRACKET))
         return [*lines, f"{last}^{{{exponent}}}"]
 
     def _factor(self, math: Math, expr: Expr, budget: float) -> list[str]:
         printed = math.doprint(expr)
         if width(printed) > budget and isinstance(expr, Add):
-            return _bracketed("", self.of(expr, budget - 8))
+            return _bracketed("", self.of(expr, budget - _BRACKET))
         if width(printed) > budget and isinstance(expr, Pow) and _breaks(expr):
             return self._power(math, expr, budget)
         return [f"\\left({printed}\\right)" if isinstance(expr, Add) else printed]
@@ -187,10 +183,10 @@ def _breaks(expr: Pow) -> bool:
 
 
 def _factors(above: Expr, below: Expr) -> list[Expr]:
-    """A fraction as one of its plain factors, then those of its factors above that are sums, powers or functions."""
+    """A fraction as one of its plain factors, if any, then its factors above that are sums, powers or functions."""
     wide = [factor for factor in Mul.make_args(above) if factor.args and not factor.is_number]
     plain = Mul(*(factor for factor in Mul.make_args(above) if factor not in wide))
-    return [plain / below, *wide]
+    return [plain / below, *wide] if plain != below else wide
 
 
 def filled_lines(parts: Sequence[Sequence[str]], budget: float, joined: Callable[[str], str]) -> list[str]:
@@ -198,7 +194,7 @@ def filled_lines(parts: Sequence[Sequence[str]], budget: float, joined: Callable
     lines: list[str] = []
     for first, *more in parts:
         shown = joined(first) if lines else first
-        if lines and not more and width(lines[-1]) + width(first) <= budget:
+        if lines and not more and width(lines[-1]) + width(shown) <= budget:
             lines[-1] += f" {shown}"
         else:
             lines += [shown, *more]
@@ -217,41 +213,6 @@ def _bracketed(head: str, lines: list[str]) -> list[str]:
     return [*opened[:-1], f"{opened[-1]}\\Bigr)"]
 
 
-def width(latex: str) -> float:
-    """About how many letters wide a formula is set: of a fraction the wider side, scripts at two thirds."""
-    total, at = 0.0, 0
-    while at < len(latex):
-        if latex.startswith("\\frac{", at):
-            upper, at = _group(latex, at + 5)
-            lower, at = _group(latex, at)
-            total += max(width(upper), width(lower))
-        elif latex[at] in "_^" and latex.startswith("{", at + 1):
-            script, at = _group(latex, at + 1)
-            total += width(script) * 2 / 3
-        elif latex[at] == "\\":
-            name = re.match(r"\\\\([A-Za-z]+|.)", latex[at:])
-            at += len(name.group()) if name else 1
-            total += _WIDE.get(name.group(1), 1.0) if name else 0.0
-        else:
-            total += 0.0 if latex[at] in "{} " else 1.0
-            at += 1
-    return total
-
-
-_WIDE = {",": 0.3, ";": 0.5, "left": 0.0, "right": 0.0, "mathrm": 0.0, "max": 3.0, "min": 3.0, "quad": 2.0}
-"""Letters that a command takes; any other takes one."""
-
-
-def _group(latex: str, at: int) -> tuple[str, int]:
-    """What stands between the braces that open here, and where they end."""
-    depth = 0
-    for end in range(at, len(latex)):
-        depth += {"{": 1, "}": -1}.get(latex[end], 0)
-        if depth == 0:
-            return latex[at + 1 : end], end + 1
-    return latex[at:], len(latex)
-
-
 def latex_text(layout: Layout) -> str:
     """An `align*` of all steps and a `tabular` of symbols, for an article that loads amsmath."""
     return "\n".join(part for part in (derivation_latex(layout), longer_prompts(layout), _symbol_table(layout)) if part)
@@ -266,14 +227,14 @@ def longer_prompts(layout: Layout) -> str:
 def numbered_latex(layout: Layout, label: str) -> str:
     """The equations in an `align` whose first line is numbered and labelled, with the same marks."""
     rows: list[str] = []
-    for left, lines in equations(layout, _BUDGET - NUMBER):
+    for left, lines in equations(layout, SMALL_LINE - NUMBER):
         first, *more = lines
         tag = "\\notag" if rows else f"\\label{{{label}}}"
         rows += [f"  {left} &= {first} {tag}", *(f"  &\\quad {line} \\notag" for line in more)]
     body = " \\\\\n".join(rows)
     aligned = f"\\begin{{align}}\n{body}\n\\end{{align}}"
     marked = f"% {layout.origin}\n{aligned}\n% {END_MARK}" if layout.origin else aligned
-    return f"\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
+    return f"\\begingroup\\allowdisplaybreaks\\small\n{marked}\n\\endgroup"
 
 
 def derivation_latex(layout: Layout) -> str:
@@ -281,8 +242,7 @@ def derivation_latex(layout: Layout) -> str:
     rows = [f"  {left} &= " + " \\\\\n  &\\quad ".join(lines) + " \\\\" for left, lines in equations(layout)]
     body = "\n".join(rows).removesuffix(" \\\\")
     head = f"% {layout.derivation.meaning} of {layout.subject}"
-    if layout.level == "numeric":
-        head += f"\n% {ROUNDED}"
+    head += f"\n% {ROUNDED}" if layout.level == "numeric" else ""
     aligned = f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
     marked = f"% {layout.origin}\n{aligned}\n% {END_MARK}" if layout.origin else aligned
     return f"{head}\n\\begingroup\\allowdisplaybreaks\n{marked}\n\\endgroup"
@@ -301,7 +261,7 @@ def _symbol_table(layout: Layout) -> str:
     return "\n\n".join(tables)
 
 
-_ROWS = 40
+_ROWS = 36
 """Rows of a table that fit a page, some of them of two lines."""
 
 

@@ -13,8 +13,9 @@ from sympy.core.function import AppliedUndef
 from symsim.algebra.symbols import terms_of_norm
 from symsim.algebra.units import format_quantity
 from symsim.notation.cut import cut_typst
-from symsim.notation.latex import Math, width
+from symsim.notation.latex import Math
 from symsim.notation.layout import DIGITS, Layout, as_quantity, decimal, fractional, ordered
+from symsim.notation.line_width import width
 
 _BUDGET = 62.0
 """Letters that fit a line of an A4 page beside the left side; wider formulas break over lines."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regimes import Border, Regimes
-from symsim.notation.latex import grouped, quantity, width
+from symsim.notation.latex import grouped, quantity
+from symsim.notation.line_width import NARROW_LINE, width
 from symsim.publication.section import Section
 from symsim.render.latex_tables import breakable, table
 from symsim.render.regimes import case_row
@@ -21,8 +22,8 @@ SPANS = 10
 BORDERS = 6
 """Borders that are given in closed form, the nearest first."""
 
-WIDEST = 78.0
-"""Letters of a border's closed form that fit a line."""
+_LEFT = 12.0
+"""Letters that the sign of a border takes."""
 
 BOUNDS = ("compute", "memory", "link", "latency")
 
@@ -113,7 +114,7 @@ def _borders(section: Section, found: Regimes) -> str:
     near: dict[str, Border] = {}
     for border in every:
         near.setdefault("" if border.formula is None else border.formula.latex, border)
-    fitting = [(text, border) for text, border in near.items() if width(text) <= WIDEST][:BORDERS]
+    fitting = [(text, border) for text, border in near.items() if width(text) <= NARROW_LINE - _LEFT][:BORDERS]
     if not near:
         return "No border between arms has a closed form in this range."
     steps = {step.symbol.name: step.latex for step in section.sheets["tpot"].steps}

@@ -16,6 +16,7 @@ from symsim.cost.derivation import Derivation
 from symsim.formula.closed_form import ClosedForm
 from symsim.notation.latex import Lines, Math, quantity
 from symsim.notation.layout import Layout
+from symsim.notation.line_width import NARROW_LINE, SMALL_LINE, beside
 from symsim.render.latex_tables import breakable, setting, table
 from symsim.serving.forms import Check, FormStep, ServingForm, letters
 from symsim.serving.functions import INDICES, Mean
@@ -26,8 +27,8 @@ _LAYOUT = Layout(level="symbolic", derivation=Derivation("", "", (), ()), steps=
 FUNCTIONS = {"normal": "\\Phi^{-1}", "loggamma": "\\ln\\Gamma", "lambert": "W_0", "poisson": "Q", "t": "t"}
 """Functions of the forms -> how they are printed."""
 
-BUDGET = 76.0
-"""Letters of a right side that fit a line."""
+SOLVED = 14.0
+"""Letters that are kept free at the end of a line for what an equation was solved for."""
 
 
 def requests_section(found: Prediction, mark: str) -> str:
@@ -99,9 +100,10 @@ def _error(outcome: Outcome) -> str:
 
 
 def _equations(steps: Sequence[FormStep]) -> Iterator[str]:
+    room = beside([_printed(step.symbol.name) for step in steps], SMALL_LINE) - SOLVED
     for step in steps:
         unit = letters()[step.symbol.name].unit
-        first, *more = Lines(_LAYOUT, unit, lambda _, unit: _printer(unit)).of(_shown(step.expr), BUDGET)
+        first, *more = Lines(_LAYOUT, unit, lambda _, unit: _printer(unit)).of(_shown(step.expr), room)
         solved = "\\quad\\text{(solved for }" + _printed(step.symbol.name) + "\\text{)}" if step.solved else ""
         lines = [f"{_printed(step.symbol.name)} &= {first}", *(f"&\\quad {line}" for line in more)]
         yield from [*lines[:-1], lines[-1] + solved]
@@ -170,7 +172,7 @@ def _sums(found: Prediction) -> str:
     means = {"ttft": figures.ttft["mean"], "tpot": figures.tpot}
     for name, formula in _formulas(found).items():
         whole, mean = formula.derivation.result, means[name]
-        parts = Lines(_LAYOUT, "s", lambda _, unit: _printer(unit)).of(whole.expr, BUDGET)
+        parts = Lines(_LAYOUT, "s", lambda _, unit: _printer(unit)).of(whole.expr, NARROW_LINE - 12)
         lines.append(f"  {whole.latex} &= {parts[0]}")
         lines += [f"  &\\quad {part}" for part in parts[1:]]
         lines[-1] += f" = {quantity(mean or 0.0, 's')}"

@@ -12,13 +12,14 @@ from symsim.algebra.symbols import WORKLOAD, substitute, symbol_info
 from symsim.cost.derivation import Step
 from symsim.notation.latex import Lines, expression_latex, filled_lines, grouped
 from symsim.notation.layout import KINDS, Layout, SymbolRow
+from symsim.notation.line_width import NARROW_LINE, NUMBER, beside
 from symsim.notation.terms import terms_latex
 from symsim.publication.section import Section
 from symsim.publication.short_form import TERMS, ShortForm, ShortTerm
 from symsim.render.latex_tables import breakable, setting, table
 
-WIDE, NARROW = 80.0, 33.0
-"""Letters of a right side that fit a line of one column, and of two."""
+COLUMN_LINE = 38.0
+"""Letters that fit a line of a page in two columns."""
 
 PREFILL = "t^{\\mathrm{p}}"
 """What times of the prefill phase are called, whose operators are those of the decode phase."""
@@ -30,7 +31,8 @@ def displays(section: Section) -> list[str]:
 
 
 def _display(form: ShortForm, layout: Layout, columns: int) -> str:
-    budget = NARROW if columns == 2 else WIDE
+    lefts = [_sign(form, term) for term in form.terms] or [form.result.latex, *(step.latex for step in _parts(form))]
+    budget = beside(lefts, (COLUMN_LINE if columns == 2 else NARROW_LINE) - NUMBER)
     rows: list[str] = []
     for left, lines in _equations(form, layout, budget):
         first, *more = lines

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Expr, Symbol
+from sympy import Expr, Pow, Symbol
 
 from symsim.algebra.units import format_quantity
-from symsim.notation.latex import Lines, Math, grouped, quantity, width
+from symsim.notation.latex import Lines, Math, grouped, quantity
 from symsim.notation.layout import Layout, laid_out
+from symsim.notation.line_width import SMALL_LINE, beside, width
 from symsim.publication.worked_example import Worked, WorkedCheck
-
-_BUDGET = 84.0
-"""Letters of numbers that fit a line beside the left side."""
 
 
 class Filled(Math):
@@ -30,6 +28,13 @@ class Filled(Math):
     def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
         return self.values.get(str(expr)) or super()._print_Symbol(expr, style)
 
+    def _print_Pow(self, expr: Pow) -> str:
+        """A quantity that takes a power stands in brackets, so that its unit does not take it alone."""
+        value = self.values.get(str(expr.base), "")
+        if "\\mathrm" not in value or expr.exp.could_extract_minus_sign():
+            return super()._print_Pow(expr)
+        return f"\\left({value}\\right)^{{{self._print(expr.exp)}}}"
+
     def _print_Function(self, expr: Expr, exp: str | None = None) -> str:
         call = self.values.get(str(expr))
         if call is None:
@@ -44,34 +49,34 @@ def worked_latex(check: WorkedCheck) -> str:
     values = {name: _number(value, form.symbols[name].unit) for name, value in check.values.items()}
     values |= {row.step.symbol.name: _number(row.value, row.step.unit) for row in check.steps}
     values |= {str(one.call): _number(one.value, one.unit) for one in check.measured}
-    rows = [line for row in check.steps for line in _rows(row, printed, values)]
+    room = beside([row.step.latex for row in check.steps], SMALL_LINE)
+    rows = [line for row in check.steps for line in _rows(row, printed, values, room)]
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
 
-def _rows(row: Worked, printed: Layout, values: Mapping[str, str]) -> list[str]:
+def _rows(row: Worked, printed: Layout, values: Mapping[str, str], room: float) -> list[str]:
     """The lines of one step; the value on the last, where it fits."""
-    chain = [_lines(row.step.expr, row, printed, values)]
+    chain = [_lines(row.step.expr, row, printed, values, room)]
     if row.arms is not None:
         expr, arms = row.arms
-        chain.append(
-            _lines(expr, row, printed, {**values, **{s.name: _number(v, row.step.unit) for s, v in arms.items()}})
-        )
+        larger = {**values, **{s.name: _number(v, row.step.unit) for s, v in arms.items()}}
+        chain.append(_lines(expr, row, printed, larger, room))
     result = _number(row.value, row.step.unit)
     if chain[-1] != [result]:
         chain.append([result])
     lines = [f"  {row.step.latex} &= {chain[0][0]}", *(f"  &\\quad {line}" for line in chain[0][1:])]
     for part in chain[1:]:
         first = f"= {part[0]}"
-        if len(part) == 1 and width(lines[-1]) + width(first) <= _BUDGET:
+        if len(part) == 1 and width(lines[-1].partition("&")[2]) + width(first) <= room:
             lines[-1] += f" {first}"
         else:
             lines += [f"  &{first}", *(f"  &\\quad {line}" for line in part[1:])]
     return lines
 
 
-def _lines(expr: Expr, row: Worked, printed: Layout, values: Mapping[str, str]) -> list[str]:
+def _lines(expr: Expr, row: Worked, printed: Layout, values: Mapping[str, str], room: float) -> list[str]:
     lines = Lines(printed, row.step.unit, lambda found, unit: Filled(found, unit, values))
-    return lines.of(expr, _BUDGET)
+    return lines.of(expr, room)
 
 
 def _number(value: float, unit: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 
 from symsim.algebra.units import format_quantity
-from symsim.notation.latex import escaped, grouped, quantity, width
+from symsim.notation.latex import escaped, grouped, quantity
+from symsim.notation.line_width import width
 
 
 def setting(value: float, unit: str) -> str:

@@ -22,6 +22,7 @@ SMALL = ("h200", symsim.Deployment(tp=8))
     [
         ("deepseek-v3", LARGE, "infersim"),
         ("deepseek-v3", SMALL, "calibrated"),
+        ("deepseek-v3", LARGE, "calibrated"),
         ("deepseek-v3.2", LARGE, "roofline"),
         ("qwen3-next-80b-a3b", LARGE, "roofline"),
     ],

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 import symsim
+from symsim.algebra.symbols import symbol_info
 from symsim.calibration import kernel_seconds
 from symsim.calibration.fitting import fit_form, group_quantiles
 from symsim.calibration.measured import device_numbers, skewed_loads
 from symsim.cost.forms import array_form, named_form
 from symsim.errors import DataError, GraphSyntaxError, UndefinedName
+from symsim.inputs.device import bundled_devices, load_device
 from symsim.inputs.engine import load_engine, with_times
 from symsim.language.form_text import parse_kernel_forms
+from symsim.pipeline.fitted_kernels import fitted_kernels
 from symsim.tables.coefficients import coefficients_of, read_coefficients, write_coefficients
 
 GEMM = {"device": "h100_sxm", "engine": "sglang", "kernel": "sglang_torch_linear", "dtype": "bfloat16"}
@@ -122,6 +125,15 @@ def test_coefficients_are_read_as_they_were_written(tmp_path) -> None:
     (tmp_path / "b.toml").write_text("kernels = 3")
     with pytest.raises(DataError, match="not a file of coefficients"):
         read_coefficients(tmp_path / "b.toml")
+
+
+@pytest.mark.parametrize("device", bundled_devices())
+def test_signs_tell_the_kernels_of_a_device_apart(device: str) -> None:
+    for engine in ("vllm", "sglang", "trtllm"):
+        for kv in ("bf16", "fp8"):
+            numbers = fitted_kernels(load_device(device), engine, "bf16", kv).numbers
+            signs = [symbol_info(name).latex for name in numbers]
+            assert len(set(signs)) == len(signs)
 
 
 def test_own_coefficients_of_kernels_go_before_those_that_ship(tmp_path: Path) -> None:
