@@ -165,11 +165,14 @@ def _rows(run: Run, cost_model: str, level: float) -> Iterable[RunRow]:
     if figures.sentence or figures.output_rate is None:
         raise SymsimError(figures.sentence)
     known = {"tpot_s": figures.tpot, "ttft_s": figures.ttft["mean"]}
-    known["output_tok_s_per_gpu"] = figures.output_rate / run.load.get(DECODE_GPUS, figures.gpus)
+    counted = figures.gpus / run.load.get(DECODE_GPUS, figures.gpus)
+    known["output_tok_s_per_gpu"] = figures.output_rate / figures.gpus * counted
     full = tuple(name for name, share in figures.load.items() if share > _SATURATED)
     for metric, value in known.items():
         if value is not None and metric in run.measured:
             low, high = figures.intervals.get(_FIGURES[metric], (None, None))
+            if metric == "output_tok_s_per_gpu" and low is not None and high is not None:
+                low, high = low * counted, high * counted
             yield RunRow(
                 run=run,
                 metric=metric,

@@ -57,11 +57,17 @@ def _format(dtype: str, phase: str | None) -> tuple[str, float, float]:
     return cast(tuple[str, float, float], tuple(row))
 
 
+_SMS = 20.0
+"""Of DeepEP where a table does not say (Buffer.num_sms in deep_ep/buffer.py)."""
+
+
 def size_arguments(op: str, sizes: Mapping[str, ArrayLike]) -> Mapping[str, Array]:
     """Columns of a table as a form takes them: a window of 0 is none; of the delta rule, tokens of one sequence."""
     found = {name: np.asarray(values, dtype=float) for name, values in sizes.items()}
     if "window" in found:
         found["window"] = np.where(found["window"] > 0, found["window"], np.inf)
+    if "sms" in found:
+        found["sms"] = np.where(found["sms"] > 0, found["sms"], _SMS)
     if op == "gdn" and "seq_len" in found:
         found["seq_len"] = np.maximum(found["seq_len"], 1.0)
     return found

@@ -222,7 +222,7 @@ def _with_intervals(figures: Figures, last: Deployed) -> Figures:
         if value is not None:
             found[figure] = _banded(value, max([*errors, _LEAST]), sure[figure])
     if figures.per_gpu is not None:
-        closed = "closed_tpot" in forms
+        closed = last.ask.rate is None  # an open loop serves what comes, whatever it takes
         found[_OUTPUT] = _banded(figures.per_gpu, _LEAST if closed else 0.0, sure[_OUTPUT] if closed else (1.0, 1.0))
     locked = figures.served.letters.get("locked")
     if locked is not None and "ttft_s.mean" in found and "closed_tpot" in forms:

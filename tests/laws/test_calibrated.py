@@ -16,7 +16,12 @@ from symsim.formula.breakdown import numbers
 from symsim.formula.program import program
 from symsim.model.lower import work_of
 
-MODELS = (("llama-3.3-70b", {"tp": 4}), ("deepseek-v3", {"tp": 8, "ep": 8}), ("qwen3-next-80b-a3b-instruct", {"tp": 2}))
+MODELS = (
+    ("llama-3.3-70b", {"tp": 4}),
+    ("deepseek-v3", {"tp": 8, "ep": 8}),
+    ("deepseek-v3", {"dp": 8, "ep": 8, "comm": "deepep"}),
+    ("qwen3-next-80b-a3b-instruct", {"tp": 2}),
+)
 AT = {"B": 48, "S": 1500, "O": 600}
 
 
