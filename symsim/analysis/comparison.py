@@ -90,13 +90,16 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """terms run from the metric down; only those whose formula or figure differs are `changed`."""
+    """terms run from the metric down; only those whose formula or figure differs are `changed`. ends_a, ends_b: between
+    which values the metric is in nine cases of ten, None where nothing is known of that."""
 
     metric: str
     unit: str
     a: str
     b: str
     at: Mapping[str, int]
+    ends_a: tuple[float, float] | None
+    ends_b: tuple[float, float] | None
     terms: tuple[StepChange, ...]
     inputs: tuple[Input, ...]
 
@@ -116,6 +119,8 @@ class Comparison:
         inputs = [{"symbol": i.info.name, "unit": i.info.unit, "a": i.value_a, "b": i.value_b} for i in self.inputs]
         terms = [term.as_dict() for term in self.terms]
         return {"metric": self.metric, "unit": self.unit, "a": self.a, "b": self.b, "at": dict(self.at)} | {
+            "interval_a": self.ends_a,
+            "interval_b": self.ends_b,
             "terms": terms,
             "inputs": inputs,
         }
@@ -132,6 +137,9 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
     left, right = one.level(level), other.level(level)
     point = {name: value for name, value in at.items() if name in {*one.symbols, *other.symbols}}
     values = [_step_values(form, point) for form in (one, other)]
+    ends_a, ends_b = (
+        form.interval(**{name: x for name, x in point.items() if name in form.symbols}) for form in (one, other)
+    )
     both = _sheet(left, right, level)
     return Comparison(
         metric=one.name,
@@ -139,6 +147,8 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
         a=one.subject,
         b=other.subject,
         at=point,
+        ends_a=ends_a,
+        ends_b=ends_b,
         terms=tuple(_term(name, left, right, both, *values) for name in _names(left, right)),
         inputs=_inputs(one, other),
     )

@@ -169,6 +169,10 @@ def _write(found: Comparison, short: Mapping[str, str]) -> None:
         write_table(("input", "A", "B", "meaning"), rows)
     print(f"\nat {', '.join(f'{name} = {value}' for name, value in found.at.items())}")
     write_table(("term", "A", "B", "B - A", "change", "meaning"), [_cells(term) for term in found.changed])
+    for side, ends in (("A", found.ends_a), ("B", found.ends_b)):
+        if ends is not None:
+            low, high = (format_quantity(end, found.unit, 3) for end in ends)
+            print(f"{side}: in 90 % of cases from {low} to {high}")
     for side, why in short.items():
         print(f"{side}: {why}")
 

@@ -16,7 +16,7 @@ from symsim.command.axes import axis_of
 from symsim.command.cluster import add_dask, executor_of
 from symsim.command.flags import add_json, add_plot, note, note_alike, write_answer
 from symsim.command.load_tables import limits_of_load, sweep_document, write_load_sweep
-from symsim.command.subject import add_subject, compiled, deployment_of
+from symsim.command.subject import add_at, add_subject, compiled, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
 from symsim.notation.latex import quantity
@@ -53,6 +53,7 @@ def add(commands: Any) -> None:
         metavar="NAME=VALUES",
         help="an axis: B=1:256, S=1024,4096, B=1:1024:*2, hbm_bandwidth='3 TB/s,4 TB/s', tp=1,2, gemm=bf16,fp8",
     )
+    add_at(ask, "values that all points share", "S=4096,O=1024")
     ask.add_argument(
         "--metrics", default=",".join(NEEDS), metavar="NAME,NAME", help=f"among {', '.join(metric_table())}"
     )
@@ -71,7 +72,8 @@ def add(commands: Any) -> None:
     ask.set_defaults(command=_sweep)
 
 
-def _sweep(*, over: list[str], metrics: str, out: str | None, dask: str | None, **options: Any) -> int:
+def _sweep(*, over: list[str], at: str, metrics: str, out: str | None, dask: str | None, **options: Any) -> int:
+    over = [*over, *filter(None, map(str.strip, at.split(",")))]  # one value makes no dimension
     if out is not None:
         check_ending(out)
     if options["plot"] is not None:
@@ -111,7 +113,7 @@ def _axes(over: Sequence[str]) -> dict[str, Any]:
     axes = list(map(axis_of, over))
     twice = [name for name, _ in axes if sum(name == other for other, _ in axes) > 1]
     if twice:
-        raise SymsimError(f"--over names {twice[0]} twice; give all its values at once, e.g. B=1,2,4")
+        raise SymsimError(f"{twice[0]} is given twice; give all its values at once, e.g. B=1,2,4")
     return dict(axes)
 
 

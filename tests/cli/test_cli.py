@@ -355,3 +355,13 @@ def test_a_mean_context_that_does_not_say_both_lengths_is_refused(words: tuple[s
     done = run(*words)
     assert done.returncode == 2
     assert "apart from C; give S" in done.stderr
+
+
+def test_points_of_a_sweep_share_what_at_states() -> None:
+    words = ("sweep", "qwen3-8b", *INFERSIM, "--over", "B=1,8")
+    shared = run(*words, "--at", "S=2048, O=512")
+    assert shared.returncode == 0, shared.stderr
+    assert shared.stdout == run(*words, "--over", "S=2048", "--over", "O=512").stdout
+    twice = run(*words, "--at", "B=4")
+    assert twice.returncode == 2
+    assert "B is given twice" in twice.stderr

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import symsim
 from symsim.cli import main
 
 BASE = ["--cost-model", "infersim", "--world-size", "32", "--num-nodes", "4", "--gemm", "fp8", "--comm", "deepep"]
@@ -32,6 +33,17 @@ def test_two_devices_change_inputs_and_no_formula(capsys: pytest.CaptureFixture[
     assert {row["symbol"] for row in found["inputs"]} == {"hbm_bandwidth", "peak_bf16", "peak_w"}
     total = next(term for term in found["terms"] if term["name"] == "TPOT")
     assert total["value_a"] + total["change"] == pytest.approx(total["value_b"])
+
+
+def test_each_side_has_the_interval_of_its_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only fitted times have one."""
+    words = ("compare", "h100", "h200", "--model", "qwen3-8b", "--at", "B=8,S=1024,O=256", "--json")
+    fitted = json.loads(run(capsys, *words)[1])
+    alone = symsim.compile("qwen3-8b", "h100").tpot.interval(B=8, S=1024, O=256)
+    assert fitted["interval_a"] == list(alone or ())
+    assert fitted["interval_b"] != fitted["interval_a"]
+    other = json.loads(run(capsys, *words, "--cost-model", "roofline")[1])
+    assert other["interval_a"] is other["interval_b"] is None
 
 
 def test_two_cost_models(capsys: pytest.CaptureFixture[str]) -> None:
