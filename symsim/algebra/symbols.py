@@ -169,12 +169,20 @@ def _of_coefficient(name: str) -> SymbolInfo | None:
     coefficient, unit, meaning = _coefficients()[stem]
     form, kind = stem.removeprefix(f"{coefficient}_"), name[len(stem) :].strip("_")
     suffix = kind.replace("_", " ")
-    signs = _TABLE["kernel"].get(form, form), _TABLE["measured_as"].get(kind, kind)
-    of = ",".join(filter(None, signs)).replace("_", "\\,")
     letter = _TABLE["coefficient"].get(coefficient) or subscripted(coefficient)
-    latex = f"{letter}^{{\\mathrm{{{of}}}}}"
+    latex = f"{letter}^{{{kernel_sign(form, kind)}}}"
     said = f"{meaning} ({suffix})" if suffix else meaning
     return SymbolInfo(name=name, kind="calibration", unit=unit, meaning=said, latex=latex)
+
+
+def kernel_sign(form: str, kind: str) -> str:
+    """The superscript of the coefficients of a kernel. kind: number format or operation.
+
+    >>> kernel_sign("gemm_quantised", "fp8")
+    '\\\\mathrm{gemm,fp8}'
+    """
+    signs = _TABLE["kernel"].get(form, form), _TABLE["measured_as"].get(kind, kind)
+    return "\\mathrm{" + ",".join(filter(None, signs)).replace("_", "\\,") + "}"
 
 
 def weight_symbol(format_name: str) -> str:

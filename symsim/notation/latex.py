@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import sympy
 from sympy import Add, Expr, Max, Mul, Pow, Symbol
@@ -12,8 +12,8 @@ from sympy.printing.latex import LatexPrinter
 
 from symsim.algebra.symbols import terms_of_norm
 from symsim.algebra.units import format_quantity
-from symsim.errors import printable
 from symsim.notation.cut import cut_latex
+from symsim.notation.escaping import escaped
 from symsim.notation.layout import DIGITS, ROUNDED, Layout, as_quantity, decimal, fractional, ordered
 from symsim.notation.line_width import FULL_LINE, NUMBER, SMALL_LINE, beside, width
 
@@ -72,7 +72,10 @@ class Math(LatexPrinter):
     def _print_Rational(self, expr: Expr) -> str:
         if self.unit in ("s", "B"):
             return quantity(float(expr), self.unit)  # pyright: ignore[reportArgumentType]
-        return decimal(expr) or super()._print_Rational(expr)  # pyright: ignore[reportArgumentType]
+        if (written := decimal(expr)) is not None:  # pyright: ignore[reportArgumentType]
+            return written
+        above, below = map(grouped, str(expr).split("/"))
+        return f"\\frac{{{above}}}{{{below}}}" if not above.startswith("-") else f"- \\frac{{{above[1:]}}}{{{below}}}"
 
     def _print_Integer(self, expr: Expr) -> str:
         if self.unit in ("s", "B"):
@@ -156,6 +159,9 @@ class Lines:
                 return _bracketed(over, self.of(above, budget - _BRACKET - width(over)))
             case Pow() if _breaks(expr):
                 return self._power(math, expr, budget)
+            case Mul() if number == -1:
+                first, *more = self.of(cast(Expr, -expr), budget)
+                return [f"-{first}", *more]
             case Mul() if not math.unit:
                 factors = [self._factor(math, factor, budget) for factor in _factors(above, below)]
                 return filled_lines(factors, budget, lambda factor: f"\\cdot {factor}")
@@ -190,12 +196,13 @@ def _factors(above: Expr, below: Expr) -> list[Expr]:
 
 
 def filled_lines(parts: Sequence[Sequence[str]], budget: float, joined: Callable[[str], str]) -> list[str]:
-    """Parts as many to a line as fit, each but the first as `joined`; one of several lines keeps these to itself."""
+    """Parts as many to a line as fit, each but the first as `joined`; of one in several lines, the first may join."""
     lines: list[str] = []
     for first, *more in parts:
         shown = joined(first) if lines else first
-        if lines and not more and width(lines[-1]) + width(shown) <= budget:
+        if lines and width(lines[-1]) + width(shown) <= budget:
             lines[-1] += f" {shown}"
+            lines += more
         else:
             lines += [shown, *more]
     return lines
@@ -268,33 +275,3 @@ _ROWS = 36
 def _tabular(rows: Sequence[str]) -> str:
     head = "\\begin{tabular}{@{}lp{0.55\\linewidth}l@{}}\nsymbol & meaning & value \\\\ \\hline"
     return "\n".join([head, *rows, "\\end{tabular}"])
-
-
-def escaped(text: str) -> str:
-    r"""Plain text that LaTeX sets as it stands; a letter that its usual fonts lack is named by its number.
-
-    >>> print(escaped(r"\input{a_1} 5% µ"), escaped("Vélo \u4e2d"))
-    \textbackslash{}input\{a\_1\} 5\% $\mu$ Vélo [U+4E2D]
-    """
-    return "".join(_SPECIAL.get(c) or (c if _settable(c) else f"[U+{ord(c):04X}]") for c in printable(text))
-
-
-_SPECIAL = {
-    **{c: f"\\{c}" for c in "&%#_{}$"},
-    "\\": "\\textbackslash{}",
-    "^": "\\textasciicircum{}",
-    "~": "\\textasciitilde{}",
-    "<": "\\textless{}",
-    ">": "\\textgreater{}",
-    "|": "\\textbar{}",
-    '"': "{''}",
-    "µ": "$\\mu$",
-}
-
-
-def _settable(character: str) -> bool:
-    """ASCII, ASCII letters with an accent (but the ogonek), and usual punctuation: what every font of LaTeX has."""
-    base, accent = (*unicodedata.normalize("NFD", character), "")[:2]
-    return (
-        character.isascii() or character in "ßæøåÆØÅ×°±·–—‘’“”…€" or (base.isascii() and "\u0300" <= accent < "\u0328")
-    )

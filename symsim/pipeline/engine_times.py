@@ -13,7 +13,7 @@ from symsim.inputs.engine import ENDS, TIMES, Engine
 from symsim.inputs.source import Source
 from symsim.paths import display_path
 from symsim.tables.coefficients import spellings
-from symsim.tables.engine_times import Chosen, architecture_of, chosen_times
+from symsim.tables.engine_times import Chosen, EngineTimes, architecture_of, chosen_times
 
 _ELSEWHERE = 1.5
 """Factor on the logarithm of an interval where the times are of another engine or architecture."""
@@ -25,11 +25,13 @@ _BEYOND = 0.125
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedEngine:
-    """terms: of a step; numbers: symbol -> its value and where it is from; ends: measured times per output token are
+    """terms: of a step; numbers: symbol -> its value and where it is from; sets: symbol -> the set that it is of, where
+    runs tell it; ends: measured times per output token are
     within these times the predicted ones, first_ends: times to first token; sentences: what was not measured."""
 
     terms: EngineTerms
     numbers: Mapping[str, tuple[Fraction, Source]]
+    sets: Mapping[str, EngineTimes]
     ends: tuple[float, float]
     first_ends: tuple[float, float]
     sentences: tuple[str, ...]
@@ -62,6 +64,7 @@ def fitted_engine(device: Device, engine: Engine, ranks: int) -> FittedEngine | 
     return FittedEngine(
         terms=EngineTerms(text=engine.step, origin=f"{display_path(engine.path)}, step", slow=slow),
         numbers=rows,
+        sets={symbol: one for symbol, (_, one) in chosen.values.items() if symbol not in engine.times},
         ends=ends,
         first_ends=first,
         sentences=() if set(engine.times) >= set(chosen.values) else tuple(_sentences(device, name, chosen, ranks)),

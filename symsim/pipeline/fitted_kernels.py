@@ -47,11 +47,13 @@ _MESSAGES = {"collectives": ("bfloat16", "half"), "all_to_all": ("default", "bfl
 
 @dataclass(frozen=True, slots=True)
 class FittedKernels:
-    """plan: what stands in for which kernels; numbers: symbol -> its value and where it is from; sentences: what was
-    not measured on this device with this engine; engine: its times, None where every constant of it is zero."""
+    """plan: what stands in for which kernels; numbers: symbol -> its value and where it is from; sets: symbol -> the
+    set of coefficients that it is of, and the kernel that it stands in for; sentences: what was not measured on this
+    device with this engine; engine: its times, None where every constant of it is zero."""
 
     plan: KernelPlan
     numbers: Mapping[str, tuple[Fraction, Source]]
+    sets: Mapping[str, tuple[Coefficients, Fitted]]
     sentences: tuple[str, ...]
     engine: FittedEngine | None = None
 
@@ -67,7 +69,7 @@ class FittedKernels:
             replace(self.plan, kinds=kinds, engine=times.terms),
             _within_the_datasheet({**self.numbers, **times.numbers}, kinds),
         )
-        return FittedKernels(plan, numbers, (*self.sentences, *times.sentences), times)
+        return FittedKernels(plan, numbers, self.sets, (*self.sentences, *times.sentences), times)
 
 
 def _within_the_datasheet(
@@ -136,6 +138,7 @@ def _chosen_kernels(device: Device, engine: str, gemm: str, kv: str, every: Sequ
     kinds: dict[Key, Fitted] = {}
     lent: dict[str, str] = {}
     numbers: dict[str, tuple[Fraction, Source]] = {}
+    chosen: dict[str, tuple[Coefficients, Fitted]] = {}
     for row in {(row.table, row.operations, row.phase): row for row in operators().values()}.values():
         for dtype in all_dtypes():
             for used in (card, *_lenders(card)):
@@ -146,7 +149,9 @@ def _chosen_kernels(device: Device, engine: str, gemm: str, kv: str, every: Sequ
                     continue
                 fitted = _fitted(found, row, used, device, engine)
                 kinds[key_of(row, dtype)] = fitted
-                numbers |= dict(_numbers(found, row, fitted))
+                own = dict(_numbers(found, row, fitted))
+                numbers |= own
+                chosen |= dict.fromkeys(own, (found, fitted))
                 if used is not card and not any(
                     one.device == card.measured for sets in every for one in sets(row.table)
                 ):
@@ -159,6 +164,7 @@ def _chosen_kernels(device: Device, engine: str, gemm: str, kv: str, every: Sequ
     return FittedKernels(
         plan=KernelPlan(frozenset(kinds.items()), gemm),
         numbers=numbers,
+        sets=chosen,
         sentences=tuple(sentences),
     )
 

@@ -105,7 +105,7 @@ def compose(
         map=along,
         spans=tuple(tuple(run) for _, run in spans),
         tables=_tables(costs, sheets),
-        cites=cited(costs, _measured(forms, point)),
+        cites=cited(costs, _measured(forms, point), {name for formula in forms.values() for name in formula.symbols}),
         remarks=_remarks(costs, point),
         assumed=_assumed(forms),
         columns=columns,

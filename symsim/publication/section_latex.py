@@ -2,7 +2,7 @@ r"""Section -> LaTeX: what to \input into a paper (amsmath, array, graphicx, url
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from sympy import Symbol
 from symsim.algebra.symbols import symbol_info
 from symsim.inputs.extras import load_extra
 from symsim.notation.latex import grouped, longer_prompts, numbered_latex, quantity
-from symsim.notation.layout import KINDS, SymbolRow
 from symsim.paths import read_text
+from symsim.publication.bibliography import reference
+from symsim.publication.coefficients_latex import coefficients_section
 from symsim.publication.regimes_latex import regimes_latex
 from symsim.publication.section import Section
 from symsim.publication.short_latex import displays, symbols
+from symsim.publication.symbols_latex import symbols_section
 from symsim.publication.worked_example import Measured
 from symsim.publication.worked_latex import worked_latex
 from symsim.render.latex_tables import breakable, setting, table
@@ -73,7 +75,7 @@ def short_section(section: Section, figures: Mapping[str, str]) -> str:
         device=breakable(costs.compiled.device.name),
         deployment=breakable(costs.compiled.deployment.in_words()),
         cost_model=costs.compiled.cost_model.name,
-        cited=_cite(keys),
+        cited=reference(keys),
         displays=displays(section),
         prose=_prose(section),
         symbols=symbols(section),
@@ -96,14 +98,17 @@ def _prose(section: Section) -> str:
 def _time_of_an_operator(section: Section) -> str:
     kind = section.costs.compiled.cost_model.name
     if kind == "calibrated":
+        cites = section.cites
+        runs = f" and to measured runs{reference(cites['runs'])} of the engine" if cites["runs"] else ""
         return (
-            "The time of an operator is a closed form of its shape whose coefficients are fitted to measured kernels."
+            "The time of an operator is a closed form of its shape whose coefficients are fitted to measured"
+            f" kernels{reference(cites['measured'])}{runs}."
         )
     mfu = "a measured MFU" if section.cites["library"] and not section.assumed else "an MFU"
     if section.cites["library"] and section.assumed:
-        mfu = f"an MFU, measured{_cite(section.cites['library'])} or assumed"
+        mfu = f"an MFU, measured{reference(section.cites['library'])} or assumed"
     elif section.cites["library"]:
-        mfu += _cite(section.cites["library"])
+        mfu += reference(section.cites["library"])
     return (
         f"The time of an operator is the larger of its FLOPs over the peak rate times {mfu}"
         " and its bytes over the achievable bandwidth~\\cite{roofline}."
@@ -126,13 +131,14 @@ def fragment(section: Section, figures: Mapping[str, str]) -> str:
         f"% {MARK}; needs {', '.join(PACKAGES)}",
         f"% {costs.tpot.subject}",
         "% symsim verify appendix.tex compares its equations with the derived ones",
-        *(["\\onecolumn"] if section.columns == 2 else []),
+        "\\onecolumn\\raggedbottom" if section.columns == 2 else "\\raggedbottom",
     ]
     parts = [
         "\n".join(head),
         _setting(section),
         _formulas(section),
-        _symbols(section),
+        symbols_section(section),
+        coefficients_section(section),
         regimes_latex(section, section.map) if section.map is not None else "",
         _check(section),
         _sources(section),
@@ -146,10 +152,11 @@ def _setting(section: Section) -> str:
     model = breakable(", ".join(costs.compiled.config.keys.get("architectures", ())))
     words = [
         "\\section{Cost model}\\label{sec:cost-model}",
-        f"The formulas below give the cost of serving {breakable(section.name)} ({model}){_cite(cites['architecture'])}"
-        f" on {breakable(costs.compiled.device.name)}, {breakable(costs.compiled.deployment.in_words())}"
-        f"{_cite((*cites['comm'], *cites['overlap']))}, counted by the {costs.compiled.cost_model.name}"
-        f" cost model{_cite(cites['cost_model'])}. {' '.join([_time_of_an_operator(section), *_assumption(section)])}"
+        f"The formulas below give the cost of serving {breakable(section.name)} ({model})"
+        f"{reference(cites['architecture'])} on {breakable(costs.compiled.device.name)},"
+        f" {breakable(costs.compiled.deployment.in_words())}{reference((*cites['comm'], *cites['overlap']))},"
+        f" counted by the {costs.compiled.cost_model.name} cost model{reference(cites['cost_model'])}."
+        f" {' '.join([_time_of_an_operator(section), *_assumption(section)])}"
         f" They were derived with symsim from the model's configuration, symbolically~\\cite{{sympy}}, and hold exactly"
         f" in all their symbols. All values are in SI units: seconds, bytes, FLOP;"
         f" GB is $10^9$ bytes and GiB $2^{{30}}$.",
@@ -158,10 +165,6 @@ def _setting(section: Section) -> str:
         items = "\n".join(f"\\item[--] {breakable(sentence)}" for sentence in section.remarks)
         words.append(f"\\paragraph{{Assumptions.}}\n\\begin{{itemize}}\\small\\raggedright\n{items}\n\\end{{itemize}}")
     return "\n".join(words)
-
-
-def _cite(keys: Sequence[str]) -> str:
-    return f"~\\cite{{{','.join(dict.fromkeys(keys))}}}" if keys else ""
 
 
 def _formulas(section: Section) -> str:
@@ -182,52 +185,6 @@ def _formulas(section: Section) -> str:
         parts.append(numbered_latex(replace(layout, steps=new), f"eq:{name.replace('_', '-')}"))
         parts += [longer_prompts(layout)] if layout.cut is not None else []
     return "\n".join(parts)
-
-
-def _symbols(section: Section) -> str:
-    """Every symbol of all formulas, and what every step stands for."""
-    rows: dict[str, SymbolRow] = {row.info.name: row for layout in section.sheets.values() for row in layout.symbols}
-    ordered = sorted(rows.values(), key=lambda row: (KINDS[row.info.kind], row.info.name))
-    lines = [_symbol_row(row, section.point) for row in ordered]
-    steps: dict[tuple[str, str], str] = {}
-    for layout in section.sheets.values():
-        for step in layout.steps:
-            if step.op is not None:
-                steps.setdefault((step.latex, step.op), str(step.origin))
-    operators = [f"${latex}$ & {breakable(op)} & {breakable(line)}" for (latex, op), line in steps.items()]
-    symbols = table(
-        "Symbols, their values and where each is from.",
-        "tab:symbols",
-        (0.16, 0.31, 0.19, 0.26),
-        ("symbol", "meaning [unit]", "value", "source"),
-        lines,
-    )
-    return (
-        "\\section{Symbols}\\label{sec:symbols}\nTable~\\ref{tab:symbols} has the symbols of all formulas,"
-        " Table~\\ref{tab:steps} the operators behind their steps.\n"
-        + symbols
-        + "\n"
-        + table(
-            "Steps that are the time of one operator, with the line of the graph library that prices it.",
-            "tab:steps",
-            (0.2, 0.36, 0.36),
-            ("step", "operator", "priced by"),
-            operators,
-        )
-    )
-
-
-def _symbol_row(row: SymbolRow, point: Mapping[str, int]) -> str:
-    info = row.info
-    unit = f" [{info.unit}]" if info.unit != "1" else ""
-    if row.value is not None:
-        source = row.source.origin if row.source.meaning == info.meaning else str(row.source)
-        value, source = setting(float(row.value), info.unit), breakable(source)
-    elif info.name in point:
-        value, source = setting(point[info.name], info.unit), "chosen for the worked example"
-    else:
-        value, source = "", ""
-    return f"${info.latex}$ & {breakable(info.meaning)}{unit} & {value} & {source}"
 
 
 def _check(section: Section) -> str:

@@ -16,7 +16,7 @@ from symsim.notation.line_width import NARROW_LINE, NUMBER, beside
 from symsim.notation.terms import terms_latex
 from symsim.publication.section import Section
 from symsim.publication.short_form import TERMS, ShortForm, ShortTerm
-from symsim.render.latex_tables import breakable, setting, table
+from symsim.render.latex_tables import breakable, floating_table, setting
 
 COLUMN_LINE = 38.0
 """Letters that fit a line of a page in two columns."""
@@ -134,7 +134,7 @@ def symbols(section: Section) -> str:
     named = {name for form in section.short.values() for name in form.values}
     point = ", ".join(f"${symbol_info(n).latex} = {grouped(str(v))}$" for n, v in section.point.items() if n in named)
     caption = f"Terms and symbols; values at {point}, shares of the metric."
-    return table(caption, "tab:short", (0.19, 0.5, 0.25), ("sign", "meaning", "value"), lines, 1000)
+    return floating_table(caption, "tab:short", (0.19, 0.5, 0.25), ("sign", "meaning", "value"), lines)
 
 
 def _term_rows(form: ShortForm) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 
 from symsim.algebra.units import format_quantity
-from symsim.notation.latex import escaped, grouped, quantity
+from symsim.notation.escaping import escaped
+from symsim.notation.latex import grouped, quantity
 from symsim.notation.line_width import width
 
 
@@ -37,25 +38,39 @@ def tabular(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) 
 def table(
     caption: str, label: str, widths: Sequence[float], head: Sequence[str], rows: Sequence[str], line: float = LINE
 ) -> str:
-    """A table, or several where it is longer than a page; columns are shares of the line, of so many letters."""
-    columns = "".join(f">{{\\raggedright\\arraybackslash}}p{{{share}\\linewidth}}" for share in widths)
-    parts = list(_pages(rows, [share * line for share in widths]))
+    """A table where it stands, or several where it is longer than a page; columns are shares of the line, of so many
+    letters."""
+    columns = _columns(widths)
     tables = [
-        _float(f"{caption}\\label{{{label}}}" if i == 0 else f"Table~\\ref{{{label}}}, continued.", columns, head, part)
-        for i, part in enumerate(parts)
+        _captioned(
+            f"{caption}\\label{{{label}}}" if i == 0 else f"Table~\\ref{{{label}}}, continued.", columns, head, part
+        )
+        for i, part in enumerate(_pages(rows, [share * line for share in widths]))
     ]
-    return "\n".join(tables)
+    return "\n".join(
+        f"\\par\\medskip\\noindent\\begin{{minipage}}{{\\linewidth}}\n\\makeatletter\\def\\@captype{{table}}\\makeatother\n"
+        f"{one}\n\\end{{minipage}}\\par\\medskip"
+        for one in tables
+    )
 
 
-def _float(caption: str, columns: str, head: Sequence[str], rows: Sequence[str]) -> str:
+def floating_table(caption: str, label: str, widths: Sequence[float], head: Sequence[str], rows: Sequence[str]) -> str:
+    """A table that a class places; columns are shares of the line."""
+    whole = _captioned(f"{caption}\\label{{{label}}}", _columns(widths), head, rows)
+    return f"\\begin{{table}}[!htbp]\n{whole}\n\\end{{table}}"
+
+
+def _columns(widths: Sequence[float]) -> str:
+    return "".join(f">{{\\raggedright\\arraybackslash}}p{{{share}\\linewidth}}" for share in widths)
+
+
+def _captioned(caption: str, columns: str, head: Sequence[str], rows: Sequence[str]) -> str:
     body = " \\\\\n".join((" & ".join(head) + " \\\\ \\hline\n" + rows[0], *rows[1:]) if rows else (" & ".join(head),))
-    return f"""\\begin{{table}}[!htbp]
-\\caption{{{caption}}}
+    return f"""\\caption{{{caption}}}
 \\footnotesize\\setlength{{\\tabcolsep}}{{3pt}}\\renewcommand{{\\arraystretch}}{{1.1}}\\sloppy
 \\begin{{tabular}}{{@{{}}{columns}@{{}}}}
 {body}
-\\end{{tabular}}
-\\end{{table}}"""
+\\end{{tabular}}"""
 
 
 def _pages(rows: Sequence[str], letters: Sequence[float]) -> Iterator[Sequence[str]]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regime_map import Curve, RegimeMap, Region
-from symsim.notation.latex import escaped, quantity
+from symsim.notation.escaping import escaped
+from symsim.notation.latex import quantity
 from symsim.notation.terms import terms_latex
 from symsim.render.regimes import is_smooth
 

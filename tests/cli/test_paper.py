@@ -10,10 +10,13 @@ import pytest
 import typst
 
 import symsim
+from symsim.algebra.symbols import symbol_info
 from symsim.formula.breakdown import numbers
+from symsim.formula.closed_form import Level
 from symsim.notation.latex import quantity
 from symsim.publication.bibliography import cited, entries
 from symsim.publication.short_form import short_form
+from symsim.tables.coefficients import coefficients_of
 from tests.commands import run
 
 LARGE = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
@@ -29,6 +32,7 @@ WRITTEN = [
     pytest.param(*SUBJECTS[2], "acmart", 2, id="qwen3-8b-acmart", marks=SLOW),
     pytest.param(*SUBJECTS[1], "IEEEtran", 2, id="deepseek-v3.2-IEEEtran", marks=SLOW),
     pytest.param(*SUBJECTS[3], "article", 2, id="qwen3-next-80b-a3b-two-columns", marks=SLOW),
+    pytest.param(*SUBJECTS[0][:3], "calibrated", "acmart", 2, id="deepseek-v3-calibrated-acmart", marks=SLOW),
 ]
 FILES = ["appendix.tex", "formulas.html", "formulas.md", "formulas.typ", "main.tex", "references.bib", "section.tex"]
 
@@ -76,6 +80,7 @@ def test_requests_under_load_get_a_section_whose_numbers_are_those_of_predict(
         assert f"% form {outcome.form.quantity}.{outcome.form.name}\n" in text
     example = text.partition("Worked example")[2]
     for value in (found.figures.ttft["mean"], found.figures.tpot):
+        assert value is not None
         assert f"= {quantity(value, 's')}" in example
 
 
@@ -153,7 +158,34 @@ def test_kernel_papers_are_cited_where_their_measurements_are_used(tmp_path: Pat
         symsim.paper(costs, tmp_path / device, short=True)
         text = (tmp_path / device / "section.tex").read_text()
         assert ("deepgemm" in text) is cited_there
+        assert "aiconfigurator" not in text
         assert ("Assumed, not measured: $0.4$" in text) is not cited_there
+
+
+def test_fitted_coefficients_stand_with_what_they_were_fitted_on(tmp_path: Path) -> None:
+    costs = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(tp=4))
+    symsim.paper(costs, tmp_path, only=["tpot", "memory"])
+    text = (tmp_path / "appendix.tex").read_text()
+    section = text[text.index("\\section{Coefficients}") : text.index("\\section{Regimes}")].replace(
+        "\\allowbreak{}", ""
+    )
+    (gemm,) = [
+        one
+        for one in coefficients_of("gemm")
+        if (one.device, one.engine, one.kernel) == ("h100_sxm", "vllm", "torch.nn.functional.linear")
+    ]
+    row = next(line for line in section.splitlines() if line.startswith("$\\mathrm{gemm}$"))
+    assert f"{gemm.rows} times of {gemm.groups} shapes; h100\\_sxm, vllm, {gemm.version}, {gemm.kernel}" in row
+    assert f"{100 * gemm.median:.2g}\\,\\%, {100 * gemm.p90:.2g}\\,\\%" in row
+    assert f"{gemm.low:.2g} to {gemm.high:.3g}" in row
+    value = quantity(gemm.values["t1"], "s")
+    assert f"$t_{{1}}^{{\\mathrm{{gemm}}}}$ & gemm: longest latency of a block along k & ${value}$" in section
+    bibliography = (tmp_path / "references.bib").read_text()
+    for key, used in (("aiconfigurator", True), ("gpustack", True), ("pytorch", True), ("flashmla", False)):
+        assert (f"{{{key}," in bibliography) is used
+    names = {row.info.name for row in costs.tpot.layout("symbolic").symbols if row.source.how == "fitted"}
+    assert names
+    assert all(f"${symbol_info(name).latex}$ &" in section for name in names)
 
 
 def test_the_worked_example_ends_at_the_metric(tmp_path: Path) -> None:
@@ -167,7 +199,7 @@ def test_the_worked_example_ends_at_the_metric(tmp_path: Path) -> None:
 
 def test_every_citation_has_an_entry() -> None:
     for model, device, deployment, cost_model in SUBJECTS:
-        keys = cited(symsim.compile(model, device, deployment, cost_model), ["DeepGEMM, masked layout", "FlashMLA"])
+        keys = cited(symsim.compile(model, device, deployment, cost_model), ["DeepGEMM, masked layout", "FlashMLA"], ())
         assert {key for group in keys.values() for key in group} <= set(entries())
         assert keys["architecture"]
         assert keys["library"] == ("deepgemm", "flashmla")
@@ -176,7 +208,7 @@ def test_every_citation_has_an_entry() -> None:
 @pytest.mark.parametrize("level", ["symbolic", "model", "numeric"])
 @pytest.mark.parametrize(("model", "device", "deployment", "cost_model"), SUBJECTS, ids=[s[0] for s in SUBJECTS])
 def test_other_notations_are_valid(
-    model: str, device: str, deployment: symsim.Deployment, cost_model: str, level: str
+    model: str, device: str, deployment: symsim.Deployment, cost_model: str, level: Level
 ) -> None:
     costs = symsim.compile(model, device, deployment, cost_model)
     for formula in (costs.tpot, costs.ttft, costs.memory, costs.max_batch):
