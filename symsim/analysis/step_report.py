@@ -11,6 +11,7 @@ from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import breakdown
 from symsim.formula.closed_form import ClosedForm
+from symsim.formula.extrapolation import extrapolated
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.memory_parts import MemoryParts, memory_parts, shortage
 from symsim.pipeline.replicas import batch_in_words
@@ -62,7 +63,8 @@ def step_report(compiled: Compiled, level: float = 0.9, **at: float) -> StepRepo
     _check(at, forms)
     known = {name: form.interval(level, **points[name]) for name, form in forms.items() if name != "max_batch"}
     used = {name: value for own in points.values() for name, value in own.items()}
-    told = (batch_in_words(compiled, int(used["B"])), shortage(compiled, used))
+    beyond = {sentence: None for name in _TIMES if known[name] for sentence in extrapolated(points[name])}
+    told = (batch_in_words(compiled, int(used["B"])), shortage(compiled, used), *beyond)
     return StepReport(
         subject=compiled.subject,
         at={name: used[name] for name in point if name in used},

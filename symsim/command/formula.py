@@ -13,6 +13,7 @@ from symsim.command.point import workload_point
 from symsim.command.solve import ways_of
 from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note_defaults
 from symsim.formula.breakdown import OpLine, breakdown
+from symsim.formula.extrapolation import extrapolated
 from symsim.notation.notations import NOTATIONS, written
 from symsim.pipeline.memory_parts import MemoryParts, memory_parts, shortage
 from symsim.pipeline.replicas import batch_in_words
@@ -58,6 +59,7 @@ def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
         print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} {where}")
         if ends := formula.interval(**own):
             print("in 90 % of cases from {} to {}".format(*(format_quantity(end, formula.unit, 3) for end in ends)))
+            print("".join(f"{sentence}\n" for sentence in extrapolated(own)), end="")
         if formula.name == "memory":
             print(_goes_to(memory_parts(costs.compiled, own)))
         if short := shortage(costs.compiled, own):

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError
+from symsim.formula.extrapolation import stretch
 
 LEVEL = 0.9
 """Of the ends that coefficients are shipped with."""
@@ -42,7 +43,8 @@ def ends_at(
 
     together: correlation of the errors of kernels: with 1 every fitted time is at its low end, and at its high one;
     with less, the variance of the sum is together (sum s)^2 + (1 - together) sum s^2. What running engines were off
-    besides is independent of it. Other levels scale the logarithms of the ends as those of a normal distribution.
+    besides is independent of it. Other levels scale the logarithms of the ends as those of a normal distribution, and
+    sizes beyond what was measured widen them.
     """
     if not 0 < level < 1:
         raise SymsimError(f"level = {level!r} must be between 0 and 1, e.g. 0.9")
@@ -51,15 +53,16 @@ def ends_at(
     fitted = [step.op for step in form.applied.steps if step.op is not None and step.op in form.ends]
     if not fitted:
         return None
-    ends = {name: of_level(one, level) for name, one in form.ends.items()}
+    wider = stretch(values)
+    ends = {name: of_level(one, level, wider) for name, one in form.ends.items()}
     moved = _moved(form, values, ends, tuple(dict.fromkeys(fitted)), together)
     value = form.evaluate(**values)
     return widened(value, (value + min(moved), value + max(moved)), ends.get(RUNNING, (1.0, 1.0)))
 
 
-def of_level(ends: tuple[float, float], level: float) -> tuple[float, float]:
-    """Ends of the shipped level as those of another."""
-    wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+def of_level(ends: tuple[float, float], level: float, wider: float = 1.0) -> tuple[float, float]:
+    """Ends of the shipped level as those of another, their logarithms so many times wider."""
+    wider *= NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
     return ends[0] ** wider, ends[1] ** wider
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import log2
 
 from symsim.cost.engine_terms import EngineTerms
+from symsim.formula.extrapolation import beyond
 from symsim.inputs.device import Device
 from symsim.inputs.engine import ENDS, TIMES, Engine
 from symsim.inputs.source import Source
@@ -17,10 +17,6 @@ from symsim.tables.engine_times import Chosen, EngineTimes, architecture_of, cho
 
 _ELSEWHERE = 1.5
 """Factor on the logarithm of an interval where the times are of another engine or architecture."""
-
-_BEYOND = 0.125
-"""What the same grows by for each doubling of the GPUs beyond those that were measured: 46 of 47 runs on 16 to
-48, which chose nothing, are then within it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +31,6 @@ class FittedEngine:
     ends: tuple[float, float]
     first_ends: tuple[float, float]
     sentences: tuple[str, ...]
-
-
-def beyond(ranks: int, measured: int) -> float:
-    """Factor on the logarithm of an interval on so many GPUs where at most `measured` of them were."""
-    return 1 + _BEYOND * max(0.0, log2(ranks / measured))
 
 
 def fitted_engine(device: Device, engine: Engine, ranks: int) -> FittedEngine | None:

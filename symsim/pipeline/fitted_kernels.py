@@ -16,11 +16,12 @@ from symsim.algebra.units import parse_quantity
 from symsim.cost.calibrated import Fitted, KernelPlan, Key, key_of
 from symsim.cost.operators import Operator, all_dtypes, operators
 from symsim.errors import DataError
+from symsim.formula.extrapolation import beyond
 from symsim.inputs.device import Device
 from symsim.inputs.engine import Engine
 from symsim.inputs.source import Source
 from symsim.paths import display_path
-from symsim.pipeline.engine_times import FittedEngine, beyond, fitted_engine
+from symsim.pipeline.engine_times import FittedEngine, fitted_engine
 from symsim.tables.coefficients import Coefficients, coefficients_of, own_coefficients, spellings
 from symsim.tables.engine_times import architecture_of, shipped_times
 

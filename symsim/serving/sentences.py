@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from symsim.formula.extrapolation import extrapolated
 from symsim.paths import display_path
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.draft_memory import draft_memory, drafter
@@ -12,6 +13,7 @@ from symsim.serving.aggregated import Deployed
 from symsim.serving.ask import HOUR, Ask
 from symsim.serving.engines import Served
 from symsim.serving.outcome import applied
+from symsim.serving.sureness import batch_of, prompt_of
 
 
 def assumptions(ask: Ask, sides: Sequence[Deployed]) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
         yield from _balance(found) if answers else ()
         yield from _drafts(ask, sides[-1], found)
         yield from _graphs(sides[-1], found)
+        yield from _extrapolated(sides, found)
         if answers and "closed_tpot" in found.forms and ask.osl.is_constant and (ask.concurrency or 0) > 1:
             yield (
                 "answers of one length keep clients that start together in lockstep: "
@@ -100,6 +103,13 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
     if sides[-1].compiled.fitted is None:
         model = sides[-1].compiled.cost_model.name
         yield f"intervals are those of the queueing forms; the {model} cost model states no error of its own"
+
+
+def _extrapolated(sides: Sequence[Deployed], found: Served) -> Iterator[str]:
+    """Sizes beyond those of measured kernels."""
+    if sides[-1].compiled.fitted is not None:
+        yield from extrapolated(prompt_of(sides[0]))
+        yield from extrapolated(batch_of(sides[-1], found) if found.values.get("rows") else {})
 
 
 def _graphs(side: Deployed, found: Served) -> Iterator[str]:

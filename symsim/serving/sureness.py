@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from symsim.formula.closed_form import ClosedForm
+from symsim.formula.extrapolation import stretch
 from symsim.formula.interval import RUNNING, of_level, widened
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.aggregated import Deployed
@@ -28,6 +29,16 @@ def _steps(compiled: Compiled) -> tuple[ClosedForm, ClosedForm]:
     return form, replace(form, ends={name: ends for name, ends in form.ends.items() if name != RUNNING})
 
 
+def batch_of(of: Deployed, found: Served) -> Mapping[str, int]:
+    """Sequences of a replica that decode together, and their context."""
+    return {"B": max(1, round(found.values["rows"] / of.layout.replicas)), "C": round(found.letters["C"])}
+
+
+def prompt_of(of: Deployed) -> Mapping[str, float]:
+    """A prompt, whole, as a metric of prompts is asked for one."""
+    return {"T": 1.0, "S": of.step.prompt, "past": of.step.past}
+
+
 def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, _Factors]:
     """Figure -> factors: of kernels at the mean iteration of decodes, and of runs of the engine that were left out.
 
@@ -38,16 +49,16 @@ def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, _Factors
     if fitted is None or not found.solved or not found.values.get("rows"):
         return nothing
     form, kernels = _steps(of.compiled)
-    at = {"B": max(1, round(found.values["rows"] / of.layout.replicas)), "C": round(found.letters["C"])}
+    at = batch_of(of, found)
     value, interval = form.evaluate(**at), kernels.interval(level, TIGHTER, **at)
     if interval is None:
         return nothing
     own = interval[0] / value, interval[1] / value
     running = fitted.engine
     steps, first = (_NONE, _NONE) if running is None else (running.ends, running.first_ends)
-    low, high = widened(1.0, own, of_level(steps, level))
+    low, high = widened(1.0, own, of_level(steps, level, stretch(at)))
     return {
         "tpot_s.mean": (low, high),
-        "ttft_s.mean": widened(1.0, own, of_level(first, level)),
+        "ttft_s.mean": widened(1.0, own, of_level(first, level, stretch(prompt_of(of)))),
         "output_tok_per_s_per_gpu": (1 / high, 1 / low),
     }
