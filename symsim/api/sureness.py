@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 from sympy import Rational
 
@@ -30,9 +29,7 @@ class _Scaled(Mapping[str, ClosedForm]):
         if interval is None:
             return form
         slower = self._end if form.unit == "s" else 1 - self._end  # a rate is low where times are long
-        factor = Rational(repr(interval[slower] / form.evaluate(**at)))
-        *steps, last = form.applied.steps
-        return form.keeping(form.applied.keeping((*steps, replace(last, expr=factor * last.expr))))
+        return form.scaled(Rational(repr(interval[slower] / form.evaluate(**at))))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._forms)

@@ -57,7 +57,8 @@ def ways_of(answer: Answer) -> list[str]:
     if answer.status is not Status.INFEASIBLE:
         gained = "10 % more" if "max" in answer.objective else "10 % less"
         return [f"{gained} {answer.variable} needs {name} x {factor:.3g}" for name, factor in nearest]
-    ways = [f"{name} x {factor:.3g}" for name, factor in nearest]
+    ways = [f"{name} = {value}, where {answer.assumed[name]:g} was assumed" for name, value in answer.workload.items()]
+    ways += [f"{name} x {factor:.3g}" for name, factor in nearest]
     for changes in filter(None, (answer.formats, answer.sizes)):
         ways.append(", ".join(f"{name} = {value}" for name, value in changes.items()))
     if not ways:

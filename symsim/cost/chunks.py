@@ -42,6 +42,12 @@ class Chunks:
         then = change(self.chunk.keeping(self.then)).steps if self.then else ()
         return replace(self, chunk=change(self.chunk), then=then)
 
+    def scaled(self, factor: Expr) -> Chunks:
+        """The metric times a factor."""
+        if self.then:
+            return replace(self, then=(*self.then[:-1], self.then[-1].times(factor)))
+        return replace(self, chunk=self.chunk.scaled(factor))
+
     def one(self, derivation: Derivation) -> Derivation:
         """The metric as if one chunk were all: it moves with a figure of the device as the sum does."""
         return derivation.keeping((*self.chunk.steps, *self.then))

@@ -24,6 +24,9 @@ class Step:
     op: str | None = None
     origin: str | None = None
 
+    def times(self, factor: Expr) -> Step:
+        return replace(self, expr=factor * self.expr)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Derivation:
@@ -55,6 +58,10 @@ class Derivation:
     def mapped(self, change: Callable[[Expr], Expr]) -> Derivation:
         """The same steps with every expression changed."""
         return self.keeping(tuple(replace(step, expr=change(step.expr)) for step in self.steps))
+
+    def scaled(self, factor: Expr) -> Derivation:
+        """The metric times a factor."""
+        return self.keeping((*self.steps[:-1], self.result.times(factor)))
 
     def keeping(self, steps: tuple[Step, ...]) -> Derivation:
         """The same metric, derived by these steps."""

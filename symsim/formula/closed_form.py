@@ -101,6 +101,12 @@ class ClosedForm:
         """The same metric derived by these steps."""
         return replace(self, applied=derivation)
 
+    def scaled(self, factor: Expr) -> ClosedForm:
+        """The metric times a factor."""
+        cut = self.cut
+        scaled = None if cut is None else lambda: cut().scaled(factor)
+        return replace(self, applied=self.applied.scaled(factor), cut=scaled)
+
     def without(self, names: Collection[str]) -> ClosedForm:
         """The same metric with some of its steps as inputs of their own."""
 

@@ -47,7 +47,7 @@ class Answer:
     levers: input -> the factor by which it alone would have to change for the answer to gain 10 %; where nothing is
     feasible, for the constraints to hold at `nearest`, the value at which they fail least; sizes: those of the
     smallest deployment that would do the same, as far as they differ from today's; formats: those of weights and caches
-    that would; tried: deployments looked at;
+    that would; tried: deployments looked at; workload: the most of each symbol that the question left out that would;
     closed_form, latex: the answer as a formula, as text and as LaTeX; batch: what a B that was solved for is, where
     GPUs decode more than that; at: where the goal is a metric, the unknowns at which it is best; warnings: what the
     question did not ask for, and the answer does not meet; spread: from where to where the value may be, as far as
@@ -72,6 +72,7 @@ class Answer:
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     formats: Mapping[str, str] = field(default_factory=dict[str, str])
     tried: int = 0
+    workload: Mapping[str, int] = field(default_factory=dict[str, int])
     batch: str | None = None
     at: Mapping[str, float] = field(default_factory=dict[str, float])
     warnings: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from symsim.notation.latex import expression_latex
 from symsim.notation.layout import YOURS, SymbolRow, laid_out
 from symsim.notation.text import expression_text
 from symsim.solve.answer import Answer
-from symsim.solve.bisection import last_holding, ratio_middle
+from symsim.solve.bisection import last_holding, ratio_middle, whole_middle
 from symsim.solve.limits import Limit, room_at, tightest
 from symsim.tables.table import TableContext
 
@@ -121,6 +121,23 @@ def factors_at(limits: list[Limit], name: str, target: float) -> Mapping[str, fl
     inputs = _inputs(limits) | {limit.bound_name for limit in limits if limit.bound_name is not None}
     found = {n: _factor(limits, name, target, n, bound[n]) for n in sorted(inputs - {name}) if n in bound}
     return dict(sorted(((n, f) for n, f in found.items() if f is not None), key=lambda pair: abs(math.log(pair[1]))))
+
+
+def less_at(limits: list[Limit], name: str, target: float, assumed: Mapping[str, float]) -> Mapping[str, int]:
+    """Workload symbol -> the most of it, below what was assumed, with which alone every limit holds at the target."""
+    if any(limit.resized is not None for limit in limits):
+        return {}
+    found: dict[str, int] = {}
+    for symbol, usual in assumed.items():
+
+        def holds(value: int, symbol: str = symbol) -> bool:
+            return all(room_at(limit, name, target, **{symbol: value}) >= 0 for limit in limits)
+
+        halves = [int(usual) >> power for power in range(1, int(usual).bit_length())]
+        half = next(filter(holds, halves), None)
+        if half is not None:
+            found[symbol] = last_holding(holds, half, min(2 * half + 1, int(usual)), whole_middle)[0]
+    return found
 
 
 def _inputs(limits: list[Limit]) -> set[str]:

@@ -24,7 +24,7 @@ from symsim.inputs.space import SIZES
 from symsim.language.query import Query, parse_query
 from symsim.solve.answer import Answer
 from symsim.solve.goal import Reshape, solve_goal
-from symsim.solve.levers import factors_at, levers_of, with_closed_form
+from symsim.solve.levers import factors_at, less_at, levers_of, with_closed_form
 from symsim.solve.limits import Forms, Limit, Resize, form_of, is_metric, limits_of, room_at
 from symsim.solve.movement import direction_of
 from symsim.solve.real import solve_real
@@ -106,8 +106,9 @@ def _what_helps(answer: Answer, query: Query, limits: list[Limit], candidates: W
     sizes, tried = first_feasible(query, limits, answer.nearest, candidates[0])
     formats, _ = first_feasible(query, limits, answer.nearest, candidates[1])
     levers = factors_at(limits, query.variable, answer.nearest)
+    workload = less_at(limits, query.variable, answer.nearest, answer.assumed)
     whole = {name: int(value) for name, value in sizes.items()}
-    return replace(answer, levers=levers, sizes=whole, formats=formats, tried=tried)
+    return replace(answer, levers=levers, sizes=whole, formats=formats, tried=tried, workload=workload)
 
 
 def _solved(query: Query, limits: list[Limit], assumed: dict[str, float]) -> Answer:

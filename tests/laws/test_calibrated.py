@@ -170,6 +170,36 @@ def test_an_answer_says_up_to_where_it_is_sure_and_possible() -> None:
     assert not [w for w in costs("llama-3.3-70b", cost_model="roofline", tp=4).solve(query).warnings if "sure" in w]
 
 
+@pytest.mark.parametrize(("limit", "seconds"), [("300 ms", 0.3), ("2 s", 2.0)])
+def test_prompts_of_several_iterations_have_sure_and_possible_lengths(limit: str, seconds: float) -> None:
+    """Their time is a sum over chunks, which ends scale as they do the time of one."""
+    compiled = costs("llama-3.3-70b", tp=4)
+    answer = compiled.solve(f"max S subject to TTFT <= {limit} with T = 2048")
+    (sentence,) = [warning for warning in answer.warnings if "sure up to" in warning]
+    sure, possible = (int(float(sentence.split(word)[1].split()[0].strip(","))) for word in ("up to", "possible to"))
+    assert answer.value is not None
+    assert 2048 < sure < answer.value < possible
+    at = {"S": int(answer.value), "T": 2048}
+    low, high = (end / compiled.ttft.evaluate(**at) for end in compiled.ttft.interval(**at) or ())
+    for length, factor in ((sure, high), (possible, low)):
+        here, beyond = (factor * compiled.ttft.evaluate(S=s, T=2048) for s in (length, length + 1))
+        assert here <= seconds < beyond
+
+
+def test_what_a_question_left_out_may_be_what_is_too_much() -> None:
+    """An iteration of 4,096 tokens takes too long whatever the length of a prompt: fewer of them would do."""
+    compiled = costs("llama-3.3-70b", tp=4)
+    answer = compiled.solve("max S subject to TTFT <= 100 ms")
+    assert answer.value is None
+    (tokens,) = answer.workload.values()
+    assert (
+        compiled.ttft.evaluate(S=answer.nearest, T=tokens)
+        <= 0.1
+        < compiled.ttft.evaluate(S=answer.nearest, T=tokens + 1)
+    )
+    assert not compiled.solve("max S subject to TTFT <= 100 ms with T = 4096").workload
+
+
 def test_dispatched_experts_do_not_wait_for_tokens_of_other_ranks() -> None:
     """Per GPU, experts spread wider have fewer weights to read and as many rows: they never take much longer."""
     times: list[float] = []
