@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sympy import Expr
+from sympy import Add, Expr, Max
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import SymbolInfo, is_symbol, symbol_info
@@ -27,7 +27,8 @@ _LONGEST = 2**18
 class StepChange:
     """One named step in both formulas. difference: B - A; a, b: the step in each; None where it has none.
 
-    value_a, value_b: its SI value at the point, zero where the formula has no such step.
+    value_a, value_b: its SI value at the point, zero where the formula has no such step. within: the step of which it
+    is a summand that only one formula has; empty for a step.
     """
 
     name: str
@@ -38,6 +39,7 @@ class StepChange:
     difference: Written
     value_a: float
     value_b: float
+    within: str = ""
 
     @property
     def change(self) -> float:
@@ -51,7 +53,7 @@ class StepChange:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types; formulas as text."""
         texts = {"a": self.a, "b": self.b, "difference": self.difference}
-        fields = ("name", "unit", "meaning", "value_a", "value_b", "change")
+        fields = ("name", "unit", "meaning", "value_a", "value_b", "change", "within")
         written = {name: None if one is None else one.text for name, one in texts.items()}
         return {name: getattr(self, name) for name in fields} | written
 
@@ -141,6 +143,7 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
         form.interval(**{name: x for name, x in point.items() if name in form.symbols}) for form in (one, other)
     )
     both = _sheet(left, right, level)
+    metric, *steps = (_term(name, left, right, both, *values) for name in _names(left, right))
     return Comparison(
         metric=one.name,
         unit=one.unit,
@@ -149,7 +152,7 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
         at=point,
         ends_a=ends_a,
         ends_b=ends_b,
-        terms=tuple(_term(name, left, right, both, *values) for name in _names(left, right)),
+        terms=(metric, *_summands((one, other), (left, right), both, values), *steps),
         inputs=_inputs(one, other),
     )
 
@@ -254,6 +257,33 @@ def _term(
     )
 
 
+def _summands(
+    forms: Sequence[ClosedForm], sides: Sequence[Derivation], both: Layout, values: Sequence[Mapping[str, float]]
+) -> Iterator[StepChange]:
+    """What only one of the metrics adds besides named times, as an engine adds its launches and its host."""
+    times = {step.symbol for side in sides for step in side.steps if step.unit != "1"}
+    own = [[s for s in Add.make_args(side.result.expr) if not (s.free_symbols & times or s.has(Max))] for side in sides]
+    for side, result in enumerate(one.result for one in sides):
+        for summand in own[side]:
+            compiled = program((("summand", summand),), ("summand",), "python")
+            value = float(compiled.at(values[side], forms[side].context)[0])
+            if summand in own[1 - side] or not value:
+                continue
+            written = Written(summand, both, result.unit)
+            change = Written(summand if side else -summand, both, result.unit)
+            yield StepChange(
+                name=written.text,
+                unit=result.unit,
+                meaning=f"in {result.symbol.name}",
+                a=None if side else written,
+                b=written if side else None,
+                difference=change,
+                value_a=(1 - side) * value,
+                value_b=side * value,
+                within=result.symbol.name,
+            )
+
+
 def _sheet(left: Derivation, right: Derivation, level: Level) -> Layout:
     """The steps of both, to print expressions in."""
     own = {step.symbol.name: step for step in (*left.steps, *right.steps)}
@@ -265,7 +295,7 @@ def _step_values(form: ClosedForm, point: Mapping[str, int]) -> Mapping[str, flo
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
     compiled = program(steps, tuple(name for name, _ in steps), "python")
     found = compiled.at(form.point(**point), form.context)
-    return dict(zip(compiled.outputs, map(float, found), strict=True))
+    return {**form.point(**point), **dict(zip(compiled.outputs, map(float, found), strict=True))}
 
 
 def _inputs(one: ClosedForm, other: ClosedForm) -> tuple[Input, ...]:

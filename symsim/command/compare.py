@@ -154,7 +154,7 @@ def _write(found: Comparison, short: Mapping[str, str]) -> None:
     """The comparison, and of each side that does not fit in memory why."""
     print(f"A: {found.a}\nB: {found.b}\n")
     print(f"{found.metric}, B - A, from the metric down (terms with the same formula are left out)\n")
-    formulas = [term for term in found.changed if term.is_otherwise]
+    formulas = [term for term in found.changed if term.is_otherwise and not term.within]
     width = max((len(term.name) for term in formulas), default=0)
     for term in formulas:
         print(f"  {term.name:<{width}} {_line(term)}")

@@ -54,6 +54,20 @@ def test_two_cost_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert "t_experts      only in A" in out
 
 
+def test_what_calibration_adds_term_by_term(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the kernels of one side and its engine's terms add up to is the metric."""
+    words = ("compare", "roofline", "calibrated", "--model", "qwen3-8b", "--device", "h100", "--at", "B=8,C=2000")
+    found = json.loads(run(capsys, *words, "--json")[1])
+    terms = {term["name"]: term for term in found["terms"]}
+    added = {name: term["value_b"] for name, term in terms.items() if term["within"] == "TPOT"}
+    assert set(added) == {"n_launch*launch_gap", "host_step", "host_sequence*B"}
+    assert all(terms[name]["a"] is None and terms[name]["value_a"] == 0 for name in added)
+    assert terms["t_kernels"]["value_b"] + sum(added.values()) == pytest.approx(terms["TPOT"]["value_b"], rel=1e-12)
+    out = run(capsys, *words)[1]
+    assert "host_step" in out.partition("at B = 8")[2]
+    assert "\n  n_launch*launch_gap" not in out.partition("at B = 8")[0], "the metric's own line has it"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
