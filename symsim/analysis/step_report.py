@@ -14,6 +14,7 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.formula.extrapolation import extrapolated
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.memory_parts import MemoryParts, memory_parts, shortage
+from symsim.pipeline.prompts import prompts_in_words
 from symsim.pipeline.replicas import batch_in_words
 
 _TIMES = ("ttft", "tpot")
@@ -64,7 +65,12 @@ def step_report(compiled: Compiled, level: float = 0.9, **at: float) -> StepRepo
     known = {name: form.interval(level, **points[name]) for name, form in forms.items() if name != "max_batch"}
     used = {name: value for own in points.values() for name, value in own.items()}
     beyond = {sentence: None for name in _TIMES if known[name] for sentence in extrapolated(points[name])}
-    told = (batch_in_words(compiled, int(used["B"])), shortage(compiled, used), *beyond)
+    told = (
+        prompts_in_words(compiled, used),
+        batch_in_words(compiled, int(used["B"])),
+        shortage(compiled, used),
+        *beyond,
+    )
     return StepReport(
         subject=compiled.subject,
         at={name: used[name] for name in point if name in used},

@@ -16,6 +16,7 @@ from symsim.formula.breakdown import OpLine, breakdown
 from symsim.formula.extrapolation import extrapolated
 from symsim.notation.notations import NOTATIONS, written
 from symsim.pipeline.memory_parts import MemoryParts, memory_parts, shortage
+from symsim.pipeline.prompts import prompts_in_words
 from symsim.pipeline.replicas import batch_in_words
 from symsim.render.terminal import write_table, write_text
 
@@ -64,6 +65,8 @@ def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
             print(_goes_to(memory_parts(costs.compiled, own)))
         if short := shortage(costs.compiled, own):
             print(short)
+        if formula.name == "ttft" and (together := prompts_in_words(costs.compiled, own)):
+            print(together)
         told = batch_in_words(costs.compiled, own["B"]) if "B" in own else None
         if told is not None:
             print(told)

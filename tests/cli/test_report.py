@@ -5,6 +5,7 @@ import json
 import pytest
 
 import symsim
+from symsim.algebra.units import format_quantity
 from tests.commands import run
 
 POINT = {"B": 64, "S": 4096, "O": 1024}
@@ -53,3 +54,11 @@ def test_simulate_takes_the_model_by_itself() -> None:
     assert both.returncode == 2
     assert "one of them" in both.stderr
     assert run("simulate").returncode == 2
+
+
+def test_prompts_that_share_an_iteration_are_told_from_one_alone() -> None:
+    """TTFT is of an iteration of T tokens; of a longer prompt it is that of all its chunks."""
+    costs = symsim.compile("qwen3-8b", "h100")
+    alone = format_quantity(costs.ttft.evaluate(S=1024, T=1024), "s", 4)
+    assert any(f"4 prompts of S = 1,024; one alone takes {alone}" in told for told in costs.report(S=1024).sentences)
+    assert not [told for told in costs.report(S=4096).sentences if "alone" in told]
