@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from json import dumps, loads
 from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
-from symsim.command.flags import write_json
+from symsim.command.flags import note, write_json
 from symsim.command.point import workload_point
 from symsim.command.solve import ways_of
 from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note_defaults
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.formula.extrapolation import extrapolated
+from symsim.notation.at_point import value_latex
 from symsim.notation.notations import NOTATIONS, written
 from symsim.pipeline.memory_parts import MemoryParts, memory_parts, shortage
 from symsim.pipeline.prompts import prompts_in_words
@@ -46,8 +48,25 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
         if at:
             return _at(costs, formula, point)
         return 0
-    print(written(formula.form, format, level).removesuffix("\n"))
+    text = written(formula.form, format, level).removesuffix("\n")
+    print(_with_value(formula, point, text, format) if at else text)
     return 0
+
+
+def _with_value(formula: Formula, point: Mapping[str, int], text: str, format: str) -> str:
+    """What is printed, with the metric at the point of --at, and its interval, where the notation has room for it."""
+    own = {name: value for name, value in point.items() if name in formula.form.for_inputs(point).symbols}
+    value, ends = formula.evaluate(**own), formula.interval(**own)
+    match format:
+        case "json":
+            at = {"point": own, "value": value, "unit": formula.unit, "interval": ends}
+            return dumps({**loads(text), "at": at}, indent=2, ensure_ascii=False)
+        case "latex" | "markdown":
+            begin, end = ("\\[", "\\]") if format == "latex" else ("\n$$", "$$")
+            return f"{text}\n{begin} {value_latex(formula.form, own, value, ends)} {end}"
+        case _:
+            note([f"--at gives a value in text, latex, markdown and json; {format} has no room for it"])
+            return text
 
 
 def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
