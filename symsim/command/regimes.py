@@ -21,7 +21,8 @@ from symsim.command.subject import add_at, add_metric, add_subject, compiled, no
 from symsim.errors import SymsimError
 from symsim.notation.terms import terms_text
 from symsim.pipeline.memory_parts import shortage
-from symsim.render.curves import IntervalBand, save_plane, save_regimes
+from symsim.render.curves import IntervalBand, save_regimes
+from symsim.render.plane import save_plane
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, others_text, point_text, told_regions
 from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, range_text
 from symsim.render.roofline import save_roofline
@@ -119,7 +120,7 @@ def _band(formula: Formula, found: Regimes) -> IntervalBand | None:
     if found.variable not in INPUTS or formula.interval(**_own(formula, found.at)) is None:
         return None
     low, high = found.pieces[0].low, found.pieces[-1].high
-    points = [float(x) for x in np.unique(np.rint(np.geomspace(low, high, 16)))]
+    points = [float(x) for x in np.unique(np.rint(np.geomspace(low, high, 96)))]
     ends = [formula.interval(**_own(formula, {**found.at, found.variable: int(x)})) or (math.nan,) * 2 for x in points]
     return IntervalBand(at=points, low=[end[0] for end in ends], high=[end[1] for end in ends])
 

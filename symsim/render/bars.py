@@ -15,12 +15,17 @@ from symsim.notation.colours import colours
 from symsim.render.style import COLUMN, prefixed, save, set_title, size, styled, title_of
 from symsim.tables.table import signatures
 
+LEAST = 0.005
+"""Share of the longest bar below which a bar is not drawn: nothing of it is seen."""
+
 
 def save_tornado(
     found: Sequence[Sensitivity], formula: Formula, file: str | Path, note: str = "", style: str = "screen"
 ) -> None:
     """Bars of elasticity, the largest on top, coloured where an input is a rate of compute, memory or a link."""
-    shown = [one for one in found if any(one.elasticity)][:15][::-1]
+    most = max((abs(side) for one in found for side in one.elasticity), default=0.0)
+    moving = [one for one in found if max(map(abs, one.elasticity)) > LEAST * most]
+    shown = moving[:15][::-1]
     with styled(style) as plt:
         width = COLUMN if style == "paper" else 7.0
         figure, axes = plt.subplots(figsize=(width, (0.2 if style == "paper" else 0.32) * len(shown) + 0.7))
@@ -48,6 +53,10 @@ def _latex(name: str) -> str:
     return signatures()[name].latex if name in signatures() else subscripted(name)
 
 
+ORDER = ("compute", "memory", "link", "latency")
+"""In which what limits operators stands."""
+
+
 def save_step(told: StepReport, file: str | Path, style: str = "screen") -> None:
     """A waterfall of the time of a decode step and of prefill, by what limits operators, and the memory as a stack."""
     with styled(style) as plt:
@@ -66,16 +75,18 @@ def _title(told: StepReport) -> str:
 
 
 def _waterfall(axes: Any, parts: Mapping[str, float], title: str) -> None:
+    """Parts in one order, each from where the one before ends; lines lead from one to the next."""
     unit, factor = prefixed(sum(parts.values()), "s")
-    start = 0.0
-    for kind, seconds in parts.items():
+    start, kinds = 0.0, [*(kind for kind in ORDER if kind in parts), *(kind for kind in parts if kind not in ORDER)]
+    for place, kind in enumerate(kinds):
         colour = colours().get(kind, colours()["engine"])
-        axes.bar(kind, seconds / factor, bottom=start / factor, color=colour, width=0.7)
-        start += seconds
-    axes.bar("all", start / factor, color=colours()["ink"], width=0.7)
+        axes.bar(place, parts[kind] / factor, bottom=start / factor, color=colour, width=0.7)
+        start += parts[kind]
+        axes.plot([place - 0.35, place + 1.35], [start / factor] * 2, color=colours()["faint"], linewidth=0.5)
+    axes.bar(len(kinds), start / factor, color=colours()["ink"], width=0.7)
+    axes.set_xticks(range(len(kinds) + 1), [kind.replace(" ", "\n") for kind in (*kinds, "all")], fontsize="x-small")
     axes.set_ylabel(f"time [{unit}]")
     axes.set_title(title, fontsize="medium")
-    axes.tick_params(axis="x", rotation=30)
 
 
 def _stack(axes: Any, told: StepReport) -> None:
@@ -92,5 +103,6 @@ def _stack(axes: Any, told: StepReport) -> None:
         start += amount
     axes.set_xlim(-0.4, 1.4)
     axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
     axes.set_ylabel("memory of a GPU [GB]")
     axes.set_title("memory", fontsize="medium")

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symsim.algebra.symbols import symbol_info
-from symsim.algebra.units import format_quantity
-from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.notation.colours import colours
-from symsim.render.regime_map import binding_text, others_text, told_regions
 from symsim.render.regimes import is_smooth
-from symsim.render.style import literal_text, prefixed, save, scale, set_title, size, styled, title_of, told_apart
+from symsim.render.style import axis_name, prefixed, save, scale, set_title, size, styled, told_apart
 
 _KINDS = ("compute", "memory", "link", "latency")
 """What limits an operator."""
+
+_UNDER = 5.5
+"""Letters' heights from a strip to the names of its colours: below the axis and its name."""
 
 MOST_STEPS = 8
 """Steps that the strip under a curve shows at the most."""
@@ -59,7 +58,7 @@ def save_regimes(
         _strip(strip, found.pieces, steps)
         scale(axes, "x", [found.pieces[0].low, found.pieces[-1].high])
         axes.margins(x=0)
-        strip.set_xlabel(f"{found.variable} [{found.variable_unit}]".removesuffix(" [1]"))
+        strip.set_xlabel(axis_name(found.variable))
         axes.set_ylabel(f"${found.latex}$ [{unit[0]}]".removesuffix(" [1]"))
         set_title(axes, found.subject, note)
         save(figure, file, note)
@@ -88,13 +87,15 @@ def _lines(axes: Any, found: Regimes, limit: float | None, fits: float | None, u
     """The limit and the largest batch, each with its name beside it."""
     if limit is not None:
         at = limit / unit[1]
+        axes.set_ylim(top=max(axes.get_ylim()[1], 1.12 * at))  # room for its name
         axes.axhline(at, color=colours()["limit"], linestyle="--", linewidth=0.9)
         words = {"ha": "left", "va": "bottom", "fontsize": "x-small", "color": colours()["limit"]}
         axes.text(0.01, at, f"limit: {at:g} {unit[0]}", transform=axes.get_yaxis_transform(), **words)
     if fits is not None and found.pieces[0].low <= fits <= found.pieces[-1].high:
         axes.axvline(fits, color=colours()["reserves"], linestyle=":", linewidth=0.9)
         words = {"ha": "right", "va": "top", "rotation": 90, "fontsize": "x-small", "color": colours()["reserves"]}
-        axes.text(fits, 0.97, f"memory holds {fits:.0f} ", transform=axes.get_xaxis_transform(), **words)
+        beside = {"textcoords": "offset points", "xytext": (-2, 0), "xycoords": axes.get_xaxis_transform()}
+        axes.annotate(f"memory holds {fits:.0f}", (fits, 0.97), **beside, **words)
 
 
 def _changing(pieces: Sequence[Piece]) -> list[str]:
@@ -124,41 +125,7 @@ def _strip(axes: Any, pieces: Sequence[Piece], steps: Sequence[str]) -> None:
     met = [kind for kind in _KINDS if any(kind in piece.binds.values() for piece in pieces)]
     handles = [axes.barh(0, 0, color=colours()[kind]) for kind in met]
     words = {"ncols": max(len(met), 1), "fontsize": "x-small", "handlelength": 0.8, "columnspacing": 1.2}
-    axes.legend(handles, met, loc="upper right", bbox_to_anchor=(1.0, -0.5 - 1.2 / max(len(steps), 1)), **words)
-
-
-def save_plane(found: RegimeMap, limit: float | None, file: str | Path, style: str = "screen") -> None:
-    """Regions over both symbols by colour, the metric as lines of equal value, the limit and the point."""
-    with styled(style) as plt:
-        figure, axes = plt.subplots(figsize=size(style, 0.7))
-        told = told_regions(found)
-        shades = np.ones((len(found.regions), 4))  # white, but for the regions that are told
-        shades[list(told)] = plt.get_cmap("Pastel1")(range(len(told)))
-        axes.pcolormesh(found.xs, found.ys, shades[found.index], shading="nearest")
-        for i, region in told.items():
-            words = f"{binding_text(region, told.values())} ({region.share:.0%})"
-            axes.plot([], [], color=shades[i], linewidth=8, label=literal_text(_cut(words)))
-        if others := others_text(found):
-            axes.plot([], [], color="white", linewidth=8, label=f"white: {others}")
-        lines = axes.contour(found.xs, found.ys, found.values, levels=8, colors=colours()["ink"], linewidths=0.6)
-        axes.clabel(lines, fontsize="x-small", fmt=lambda value: format_quantity(value, found.unit, 3))
-        if limit is not None:
-            axes.contour(found.xs, found.ys, found.values, levels=[limit], colors=colours()["limit"], linestyles="--")
-            named = f"limit: {format_quantity(limit, found.unit)}"
-            axes.plot([], [], color=colours()["limit"], linestyle="--", label=named)
-        at = [found.at[name] for name in found.variables]
-        axes.plot(*at, marker="x", color=colours()["ink"], linestyle="", label="the point")
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for name, set_label in zip(found.variables, (axes.set_xlabel, axes.set_ylabel), strict=True):
-            set_label(f"{name} [{symbol_info(name).unit}]".removesuffix(" [1]"))
-        axes.set_title(f"{found.metric}: {title_of(found.subject)}", wrap=True, fontsize="medium")
-        axes.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.14))
-        save(figure, file)
-
-
-def _cut(words: str) -> str:
-    return words if len(words) <= 110 else words[:100] + " ..." + words[words.rindex(" (") :]
+    axes.legend(handles, met, loc="upper right", bbox_to_anchor=(1.0, 0.0), borderaxespad=_UNDER, **words)
 
 
 def save_comparison(
@@ -191,5 +158,5 @@ def save_comparison(
         axes.set_ylabel(f"${about[0]}$ [{unit}]".removesuffix(" [1]"))
         below.set_ylabel("ratio")
         axes.set_title(shared, wrap=True, fontsize="medium")
-        below.set_xlabel(variable)
+        below.set_xlabel(axis_name(variable))
         save(figure, file)

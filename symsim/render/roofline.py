@@ -19,6 +19,10 @@ MARKERS = {"tpot": ("o", "decode"), "ttft": ("s", "prefill")}
 """Metric -> the mark of its operators, and the step that they are of."""
 
 
+AREA = {"screen": 260.0, "paper": 100.0}
+"""Square points of the mark of an operator that takes all of its step."""
+
+
 def save_roofline(
     drawn: Sequence[Costs],
     metrics: Sequence[str],
@@ -45,9 +49,9 @@ def save_roofline(
         for axes, costs, own in zip(panels[0], drawn, steps, strict=True):
             _roofs(axes, costs.metric(metrics[0]).form.point(), [x.flops / x.hbm_bytes for x in chain(*own.values())])
             for name, lines in own.items():
-                _dots(axes, lines, *MARKERS.get(name, ("o", name)))
+                _dots(axes, lines, MARKERS.get(name, ("o", name))[0], AREA[style])
         _titles(figure, panels[0], [costs.compiled.subject for costs in drawn], note)
-        panels[0][-1].legend(loc="lower right", markerscale=0.8, fontsize="small")
+        _legend(panels[0][-1], steps)
         for axes, own in zip(
             panels[0], steps, strict=True
         ):  # last, since panels share what the others need of the axes
@@ -103,14 +107,26 @@ def _reached(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield kind, found[0]
 
 
-def _dots(axes: Any, lines: Sequence[OpLine], marker: str, step: str) -> None:
+def _dots(axes: Any, lines: Sequence[OpLine], marker: str, area: float) -> None:
     whole = sum(line.seconds * line.times for line in lines)
     for line in lines:
-        area = 12 + 260 * line.seconds * line.times / whole
-        colour = colours().get(line.bound, colours()["engine"])
+        dot = area * (0.05 + line.seconds * line.times / whole)
         at = (line.flops / line.hbm_bytes, line.flops / line.seconds)
-        axes.scatter(*at, s=area, marker=marker, color=colour, alpha=0.75, linewidth=0)
-    axes.scatter([], [], s=40, marker=marker, color=colours()["faint"], label=f"{step}: area is the share of its time")
+        axes.scatter(
+            *at, s=dot, marker=marker, color=colours().get(line.bound, colours()["engine"]), alpha=0.75, linewidth=0
+        )
+
+
+def _legend(axes: Any, steps: Sequence[Mapping[str, Sequence[OpLine]]]) -> None:
+    """The mark of each step, and the colour of what limits operators."""
+    lines = [line for own in steps for every in own.values() for line in every]
+    marks = {name: MARKERS.get(name, ("o", name)) for own in steps for name in own}
+    for marker, step in marks.values():
+        axes.scatter([], [], s=26, marker=marker, color=colours()["faint"], label=step)
+    for kind in dict.fromkeys(line.bound for line in lines):
+        axes.scatter([], [], s=26, marker="D", color=colours().get(kind, colours()["engine"]), label=f"limit: {kind}")
+    title = "area: share of the step's time"
+    axes.legend(loc="lower right", fontsize="x-small", title=title, title_fontsize="x-small", handletextpad=0.2)
 
 
 def _names(lines: Sequence[OpLine]) -> list[tuple[float, float, str]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError
 from symsim.inputs.extras import load_extra
@@ -44,6 +45,11 @@ STYLES: dict[str, dict[str, Any]] = {
 """Name -> settings of matplotlib."""
 
 
+_CURVES = ("ink", "activations", "cache", "link", "compute", "memory")
+CURVES = len(_CURVES)
+"""Colours of curves of which each is another thing."""
+
+
 @contextmanager
 def styled(style: str) -> Generator[Any]:
     """matplotlib's pyplot, without a display, in a style for as long as this lasts.
@@ -52,7 +58,7 @@ def styled(style: str) -> Generator[Any]:
     """
     matplotlib = load_extra("matplotlib", "plot", "pictures need")
     matplotlib.use("Agg")
-    curves = [colours()[name] for name in ("ink", "activations", "cache", "link", "compute", "memory")]
+    curves = [colours()[name] for name in _CURVES]
     with matplotlib.rc_context({**STYLES[style], "axes.prop_cycle": f"cycler('color', {curves})"}):
         yield importlib.import_module("matplotlib.pyplot")
 
@@ -97,8 +103,29 @@ def title_of(subject: str) -> str:
     config, *others = subject.split(", ")
     path = Path(config)
     model = path.parent.name if path.name == "config.json" and path.parent.name else path.name.removesuffix(".json")
-    told = [part.removesuffix(" cost model") for part in others if not part.startswith("tables ")]
+    told = [_said(part) for part in others if not part.startswith("tables ")]
     return literal_text(f"{model} on {', '.join(told)}" if len(told) > 1 else ", ".join([model, *told]))
+
+
+def _said(part: str) -> str:
+    """A part of a subject as people say it.
+
+    >>> _said("world_size 4"), _said("engine vllm"), _said("gemm checkpoint"), _said("tp 4")
+    ('4 GPUs', 'vllm', 'weights as stored', 'tp 4')
+    """
+    match part.split(" "):
+        case ["world_size", count]:
+            return f"{count} GPUs"
+        case ["num_nodes", count]:
+            return f"{count} nodes"
+        case ["engine", name]:
+            return name
+        case ["gemm", "checkpoint"]:
+            return "weights as stored"
+        case ["kv", "checkpoint"]:
+            return "KV cache as stored"
+        case _:
+            return part.removesuffix(" cost model")
 
 
 def told_apart(one: str, other: str) -> tuple[str, str, str]:
@@ -113,6 +140,22 @@ def told_apart(one: str, other: str) -> tuple[str, str, str]:
 def literal_text(text: str) -> str:
     """Text of a file in a picture: a dollar sign in it begins no formula, and a label that it begins is not hidden."""
     return f" {text}".replace("$", "\\$") if text.startswith("_") else text.replace("$", "\\$")
+
+
+def axis_name(name: str) -> str:
+    """What a symbol is, beside an axis: its letter and, where they are few, the words for it.
+
+    >>> axis_name("S"), axis_name("hbm_bandwidth")
+    ('input length $S$ [tokens]', 'HBM bandwidth $W_{\\\\mathrm{HBM}}$ [B/s]')
+    """
+    info = symbol_info(name)
+    words = info.meaning.partition(" (")[0]
+    named = f"{words} ${info.latex}$" if len(words) <= _FEW else f"${info.latex}$"
+    return named if info.unit == "1" else f"{named} [{info.unit}]"
+
+
+_FEW = 56
+"""Letters of words that stand beside an axis of a column."""
 
 
 def set_title(axes: Any, subject: str, note: str) -> None:
@@ -140,8 +183,11 @@ def scale(axes: Any, letter: str, values: Sequence[float]) -> None:
 
 
 def label(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write names beside points, each once, where they do not cover each other; lines lead to those that are moved."""
-    texts = [axes.text(x, y, name, fontsize="x-small") for x, y, name in dict.fromkeys(points)]
+    """Write names beside points, each once, where they do not cover each other; lines lead to those that are moved.
+    A halo keeps them readable over lines."""
+    halo = [importlib.import_module("matplotlib.patheffects").withStroke(linewidth=2, foreground=colours()["paper"])]
+    named = dict.fromkeys(points)
+    texts = [axes.text(x, y, name, fontsize="x-small", path_effects=halo, zorder=4) for x, y, name in named]
     adjust = load_extra("adjustText", "plot", "labels of pictures need").adjust_text
     adjust(
         texts,

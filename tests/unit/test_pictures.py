@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import symsim
 from symsim.notation.colours import colours
+from symsim.render.curves import save_regimes
 from symsim.render.style import COLUMN, title_of, told_apart
 from tests.commands import run
 from tests.package_ranks import PACKAGE
@@ -54,6 +56,29 @@ def test_a_roofline_holds_prefill_and_decode(tmp_path: Path) -> None:
         assert f"fill: {colours()[name]}" in drawn
 
 
+def test_a_map_is_tinted_by_what_binds(tmp_path: Path) -> None:
+    file = tmp_path / "map.svg"
+    assert run(*PICTURES["map"], "--plot", str(file)).returncode == 0
+    drawn = file.read_text(encoding="utf-8")
+    for name in ("compute", "memory"):
+        parts = [int(colours()[name][i : i + 2], 16) for i in (1, 3, 5)]
+        tint = "".join(f"{round(255 - 0.4 * (255 - part)):02x}" for part in parts)
+        assert f"stroke: #{tint}" in drawn
+
+
+def test_a_limit_above_the_curve_has_its_name_in_the_frame(tmp_path: Path) -> None:
+    costs = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(tp=4))
+    along = costs.regimes("tpot", "B", 1, 64, S=4096, O=64)
+    file = tmp_path / "limit.svg"
+    save_regimes(along, 10 * along.pieces[-1].value_high, None, file)
+    drawn = file.read_text(encoding="utf-8")
+    frame = re.search(r'<g id="patch_2">\s*<path d="M [\d.]+ ([\d.]+) \s*L [\d.]+ [\d.]+ \s*L [\d.]+ ([\d.]+)', drawn)
+    limit = re.search(rf'd="M [\d.]+ ([\d.]+) \s*L [\d.]+ \1 \s*"[^>]*{colours()["limit"]}', drawn)
+    assert frame is not None
+    assert limit is not None
+    assert float(frame[2]) + 9 < float(limit[1]) < float(frame[1])  # a line of letters below the top
+
+
 def test_rooflines_of_two_stand_side_by_side(tmp_path: Path) -> None:
     file = tmp_path / "rooflines.svg"
     asked = ("compare", "h100", "h200", "--model", "qwen3-8b", "--cost-model", "roofline", "--roofline", str(file))
@@ -75,6 +100,10 @@ def test_the_ending_chooses_the_format(ending: str, tmp_path: Path) -> None:
 
 def test_titles_are_words() -> None:
     one = "models/my-model/config.json, NVIDIA H20, tp 4, calibrated cost model, tables 2026-05"
+    assert (
+        title_of("llama, H100, world_size 4, gemm checkpoint, engine vllm")
+        == "llama on H100, 4 GPUs, weights as stored, vllm"
+    )
     assert title_of(one) == "my-model on NVIDIA H20, tp 4, calibrated"
     shared, *own = told_apart(one, one.replace("H20", "B200"))
     assert (shared, own) == ("my-model, tp 4, calibrated", ["NVIDIA H20", "NVIDIA B200"])
@@ -83,4 +112,5 @@ def test_titles_are_words() -> None:
 def test_a_colour_is_spelled_in_one_place() -> None:
     """`grammar/colours.toml` alone: pictures and pages name what they colour."""
     files = [file for kind in ("py", "css", "js", "jinja") for file in PACKAGE.rglob(f"*.{kind}")]
-    assert [str(file) for file in files if re.search(r"#[0-9a-f]{6}[\"';]", file.read_text(encoding="utf-8"))] == []
+    spelled = re.compile(r"#[0-9a-f]{6}[\"';]|color\w*(=|: )[\"']?(white|black|gr[ae]y|0\.\d)")
+    assert [str(file) for file in files if spelled.search(file.read_text(encoding="utf-8"))] == []
