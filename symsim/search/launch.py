@@ -15,6 +15,7 @@ from symsim.language.decide import evaluate
 from symsim.language.graph_text import parse_condition
 from symsim.language.tree import Name
 from symsim.paths import display_path
+from symsim.tables.coefficients import spellings
 
 
 def launch_lines(model: str, deployment: Deployment, **how: Any) -> dict[str, str]:
@@ -32,11 +33,11 @@ def line_of(
     budget: int = 0,
     worker: str = "",
     per_host: int = GPUS_PER_NODE,
-    **counts: int,
+    **counts: Any,
 ) -> str:
     """The line that starts one replica; a comment that says why where the engine cannot. sequences: at once, of an
-    attention replica; worker: `prefill` or `decode` where it is one of those; per_host: GPUs of a machine; counts:
-    `drafts`, `experts` of a layer, whether the checkpoint is `quantised`. Raises SymsimError for a bad file."""
+    attention replica; worker: `prefill` or `decode` where it is one of those; per_host: GPUs of a machine; counts: of
+    `_facts`. Raises SymsimError for a bad file."""
     if engine.launch is None:
         return f"# the file of {engine.name} has no [launch]"
     if why := refusal(engine, deployment, **counts):
@@ -71,7 +72,7 @@ def machines(deployment: Deployment, per_host: int) -> int:
     return next(count for count, each in held.items() if each % tp == 0 or tp % each == 0)
 
 
-def refusal(engine: Engine, deployment: Deployment, **counts: int) -> str:
+def refusal(engine: Engine, deployment: Deployment, **counts: Any) -> str:
     """Why an engine cannot run a deployment, empty where it can, or where its file does not say."""
     facts = _facts(deployment, **counts)
     reasons = () if engine.launch is None else engine.launch.cannot
@@ -79,9 +80,20 @@ def refusal(engine: Engine, deployment: Deployment, **counts: int) -> str:
     return "" if refused is None else f"{engine.name} cannot {refused}"
 
 
-def _facts(deployment: Deployment, *, drafts: int = 0, experts: int = 0, quantised: int = 0) -> dict[str, Any]:
-    """What expressions of launch lines may name of a deployment."""
+def _facts(
+    deployment: Deployment,
+    *,
+    drafts: int = 0,
+    experts: int = 0,
+    quantised: int = 0,
+    scaled: int = 0,
+    architecture: str = "",
+) -> dict[str, Any]:
+    """What expressions of launch lines may name of a deployment. experts: of a layer; quantised: whether the checkpoint
+    is; scaled: whether its weights have scales of their own in blocks or groups; architecture: of the GPUs."""
     return {
+        **{name: int(name == architecture) for name in set(spellings()["architecture"].values())},
+        "scaled": scaled,
         **{name: getattr(deployment, name) for name in ("tp", "pp", "dp", "dcp", "redundant_experts")},
         "ep": deployment.ep or 1,
         "moe_tp": deployment.experts_split if deployment.ep else 1,

@@ -16,6 +16,7 @@ from symsim.search.one_more import one_more
 from symsim.search.target import Target
 from symsim.serving.disaggregated import Disaggregated
 from symsim.serving.prediction import Figures, predicted, predicted_apart
+from symsim.tables.engine_times import architecture_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,8 @@ def _launch(one: DeploymentCandidate, users: float) -> dict[str, str]:
         "drafts": ask.drafts,
         "experts": int(of.compiled.sizes.values.get("E", 0)),
         "quantised": int("quantization_config" in config.keys),
+        "scaled": int(any(layer.weight.inputs for layer in of.compiled.served.every)),
+        "architecture": architecture_of(device.path.stem),
         "per_host": device.gpus_per_host,
     }
     many = one.replicas if pair is None else pair.y

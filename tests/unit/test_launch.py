@@ -111,3 +111,15 @@ def test_graphs_are_captured_up_to_the_batch_that_is_recommended() -> None:
     assert "capture" not in launch_lines("m", Deployment(tp=4), sequences=512)["vllm"], "its own default reaches them"
     prefills = launch_lines("m", Deployment(tp=4), sequences=600, worker="prefill")
     assert not [line for line in prefills.values() if "graph" in line]
+
+
+def test_experts_run_on_the_kernels_that_are_counted() -> None:
+    """TensorRT-LLM takes CUTLASS by itself; on Blackwell those of its own are what calibration/measured.toml names."""
+    how = {"sequences": 8, "experts": 128, "scaled": 1}
+    own = "moe_config: {backend: TRTLLM}"
+    assert own in launch_lines("m", Deployment(tp=4), architecture="blackwell", **how)["trtllm"]
+    assert own not in launch_lines("m", Deployment(tp=4), architecture="hopper", **how)["trtllm"]
+    assert (
+        own not in launch_lines("m", Deployment(dp=8, ep=8, comm="deepep"), architecture="blackwell", **how)["trtllm"]
+    )
+    assert own not in launch_lines("m", Deployment(tp=4), architecture="blackwell", sequences=8, scaled=1)["trtllm"]
