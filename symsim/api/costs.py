@@ -110,7 +110,8 @@ class Costs:
 
     def predict(self, isl: float | str, osl: float | str, **how: Any) -> Prediction:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,
-        `prefix_hit`, `drafts`, `acceptance`, `max_running`, `queue`, `interval`, `price`, `prefill`, `decode`."""
+        `prefix_hit`, `drafts`, `acceptance`, `max_running`, `queue`, `interval`, `together`, `price`, `prefill`,
+        `decode`."""
         return predict(self.compiled, asked(isl, osl, **how))
 
     def report(self, level: float = 0.9, **at: float) -> StepReport:

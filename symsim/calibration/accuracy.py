@@ -14,6 +14,7 @@ from symsim.algebra.shown import html_table, one_line
 from symsim.calibration.runs import Run, newest, read_runs
 from symsim.calibration.served_runs import DECODE_GPUS, read_served
 from symsim.errors import SymsimError
+from symsim.formula.interval import TIGHTER
 from symsim.inputs.cost_model import LATEST
 from symsim.inputs.deployment import Deployment
 from symsim.paths import CALIBRATION
@@ -142,26 +143,35 @@ def shipped_runs() -> tuple[Path, ...]:
     return tuple(sorted((CALIBRATION / "runs").glob("*.csv")))
 
 
-def accuracy(files: Sequence[str | Path] = (), *, cost_model: str = "calibrated", level: float = 0.9) -> Accuracy:
+def accuracy(
+    files: Sequence[str | Path] = (),
+    *,
+    cost_model: str = "calibrated",
+    level: float = 0.9,
+    together: float = TIGHTER,
+) -> Accuracy:
     """Predict every run of measured tables, those that ship unless files are named; the newest of each set-up.
 
-    Raises DataError for a file that is no table of runs.
+    level, together: of intervals, and the correlation of kernels' errors in them.
+
+    Raises DataError for a file that is no table of runs, SymsimError for a level that is none.
     """
+    asked(1, 1, rate=1, interval=level, together=together)  # whatever the runs, these are wrong once
     paths = [Path(file) for file in files] or shipped_runs()
     rows: list[RunRow] = []
     refused: dict[str, int] = {}
     for run in newest(run for path in paths for run in (*read_runs(path), *read_served(path))):
         try:
-            rows += _rows(run, cost_model, level)
+            rows += _rows(run, cost_model, level, together)
         except SymsimError as error:
             refused[str(error)] = refused.get(str(error), 0) + 1
     return Accuracy(rows=tuple(rows), refused=refused)
 
 
-def _rows(run: Run, cost_model: str, level: float) -> Iterable[RunRow]:
+def _rows(run: Run, cost_model: str, level: float, together: float) -> Iterable[RunRow]:
     compiled = _compiled(run.model, run.device, Deployment(**dict(run.deployment), engine=run.engine), cost_model)
     load = {name: value for name, value in run.load.items() if name != DECODE_GPUS}
-    figures = predicted(compiled, asked(**load, interval=level))
+    figures = predicted(compiled, asked(**load, interval=level, together=together))
     if figures.sentence or figures.output_rate is None:
         raise SymsimError(figures.sentence)
     known = {"tpot_s": figures.tpot, "ttft_s": figures.ttft["mean"]}

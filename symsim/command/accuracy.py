@@ -7,6 +7,7 @@ from typing import Any
 
 from symsim.calibration.accuracy import GROUP_KEYS, Accuracy, accuracy
 from symsim.command.flags import add_json, add_plot, note, write_json
+from symsim.command.request_options import add_together
 from symsim.errors import SymsimError, did_you_mean
 from symsim.inputs.cost_model import COST_MODELS
 from symsim.render.terminal import write_table
@@ -18,6 +19,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--by", default="table,device,engine", metavar="NAMES", help=f"of {', '.join(GROUP_KEYS)}")
     ask.add_argument("--cost-model", default="calibrated", choices=sorted(set(COST_MODELS) - {"infersim"}))
     ask.add_argument("--interval", type=float, default=0.9, metavar="0.9", help="level of intervals")
+    add_together(ask)
     add_plot(ask, "predicted against measured")
     add_json(ask)
     ask.set_defaults(command=_accuracy)
@@ -29,6 +31,7 @@ def _accuracy(
     by: str,
     cost_model: str,
     interval: float,
+    together: float,
     plot: str | None,
     style: str,
     json: bool,
@@ -37,7 +40,7 @@ def _accuracy(
     for name in names:
         if name not in GROUP_KEYS:
             raise SymsimError(f"--by: there is no {name}; {did_you_mean(name, GROUP_KEYS)}")
-    found = accuracy(files, cost_model=cost_model, level=interval)
+    found = accuracy(files, cost_model=cost_model, level=interval, together=together)
     if plot is not None:
         from symsim.render.accuracy import save_accuracy
 

@@ -8,7 +8,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.api.prediction import Prediction
 from symsim.command.flags import add_json, write_answer
-from symsim.command.request_options import add_requests
+from symsim.command.request_options import add_requests, add_together
 from symsim.command.subject import add_subject, compiled
 from symsim.errors import SymsimError
 from symsim.serving.prediction import Figures
@@ -25,13 +25,14 @@ def add(commands: Any) -> None:
     ask.add_argument("--exclusive-prefill", action="store_true", help="prefill and decode never in one iteration")
     ask.add_argument("--queue", metavar="NAME", help="form of the wait before prefill workers; see list forms")
     ask.add_argument("--interval", type=float, default=0.9, metavar="0.9", help="level of intervals")
+    add_together(ask)
     ask.set_defaults(prefix_hit=0.0, drafts=0)
     add_json(ask)
     ask.set_defaults(command=_predict)
 
 
 def _predict(*, json: bool, **options: Any) -> int:
-    names = ("isl", "osl", "interval", "exclusive_prefill", *_NUMBERS, *_WORDS, *_WHOLE)
+    names = ("isl", "osl", "interval", "together", "exclusive_prefill", *_NUMBERS, *_WORDS, *_WHOLE)
     asked = {name: options.pop(name) for name in dict.fromkeys(names)}
     if (asked["rate"] is None) == (asked["concurrency"] is None):
         raise SymsimError("requests arrive by a rate or by a concurrency; state one of --rate and --concurrency")

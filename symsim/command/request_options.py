@@ -21,6 +21,12 @@ def add_requests(ask: argparse.ArgumentParser, *, required: bool) -> None:
     requests.add_argument("--decode", metavar="'6 x dp=8,ep=8'", help="decode workers and the deployment of each")
 
 
+def add_together(ask: argparse.ArgumentParser) -> None:
+    """How kernels' errors add up in intervals."""
+    words = "correlation of kernels' errors in intervals; 1: their ends add up"
+    ask.add_argument("--together", type=float, default=0.3, metavar="0.3", help=words)
+
+
 def add_workload(ask: argparse.ArgumentParser, *, required: bool) -> Any:
     """What requests are, however many there are; the group of options."""
     requests = ask.add_argument_group("requests under load")

@@ -20,7 +20,10 @@ Ends = Mapping[str, tuple[float, float]]
 RUNNING = ""
 
 TOGETHER = 1.0
-"""Correlation of kernels' errors by which their ends add up; 0.3 is what composed layers had at the least."""
+"""Correlation of kernels' errors by which their ends add up."""
+
+TIGHTER = 0.3
+"""What composed layers had at the least: for loads, whose intervals count besides what runs of engines were off."""
 
 
 class Evaluated(Protocol):

@@ -11,6 +11,7 @@ from typing import Any
 
 from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError, did_you_mean
+from symsim.formula.interval import TIGHTER
 from symsim.inputs.deployment import Deployment
 from symsim.serving.forms import alternatives
 from symsim.serving.lengths import Length, length
@@ -24,7 +25,8 @@ class Ask:
     """isl, osl: lengths as `length` reads them; concurrency or rate (requests/s) of all that is deployed.
 
     budget: tokens of an iteration; acceptance: a number, one for each position, or `length 2.4`; queue: the form of the
-    wait before prefill workers; level: of intervals; price: of a GPU, in $/s; prefill, decode: `2 x tp=4`;
+    wait before prefill workers; level: of intervals; together: the correlation of kernels' errors in them; price: of a
+    GPU, in $/s; prefill, decode: `2 x tp=4`;
     copies: of the whole deployment, each with its share of the requests.
     Raises SymsimError for what cannot be.
     """
@@ -42,6 +44,7 @@ class Ask:
     max_running: int | None = None
     queue: str | None = None
     level: float = 0.9
+    together: float = TIGHTER
     price: float | None = None
     prefill: tuple[int, str] | None = None
     decode: tuple[int, str] | None = None
@@ -58,6 +61,8 @@ class Ask:
                 raise SymsimError(f"{name} = {value!r} must be above zero")
         if not 0 < self.level < 1:
             raise SymsimError(f"interval = {self.level!r} must be between 0 and 1, e.g. 0.9")
+        if not 0 <= self.together <= 1:
+            raise SymsimError(f"together = {self.together!r} must be from 0 to 1, e.g. 0.3")
         if self.drafts < 0:
             raise SymsimError(f"drafts = {self.drafts!r} must be zero or more")
         if self.drafts and self.acceptance is None and self.accepted is None:

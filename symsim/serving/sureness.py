@@ -16,9 +16,6 @@ from symsim.serving.model_step import in_context
 
 _Factors = tuple[float, float]
 
-TIGHTER = 0.3
-"""Correlation of kernels' errors: what runs of whole engines were off is counted besides."""
-
 _NONE: _Factors = (1.0, 1.0)
 
 
@@ -50,7 +47,7 @@ def sureness(of: Deployed, found: Served, level: float) -> Mapping[str, _Factors
         return nothing
     form, kernels = _steps(of.compiled)
     at = batch_of(of, found)
-    value, interval = form.evaluate(**at), kernels.interval(level, TIGHTER, **at)
+    value, interval = form.evaluate(**at), kernels.interval(level, of.ask.together, **at)
     if interval is None:
         return nothing
     own = interval[0] / value, interval[1] / value

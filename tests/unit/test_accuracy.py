@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 import symsim
-from symsim.calibration.accuracy import GROUP_KEYS, Accuracy, RunRow, shipped_runs
-from symsim.calibration.runs import Run, newest, read_runs
+from symsim.calibration.accuracy import GROUP_KEYS, shipped_runs
+from symsim.calibration.runs import newest, read_runs
 from symsim.inputs.engine import TIMES, load_engine
-from symsim.render.accuracy import looks_of
 from tests.commands import run
 
 RUNS = """isl,osl,concurrency,tpot_s,ttft_s
@@ -50,6 +49,21 @@ def test_every_row_has_a_prediction_and_an_interval(table: Path) -> None:
     assert len(tpot) == 3
     assert max(abs(row["predicted"] / row["measured"] - 1) for row in tpot) < 0.35
     assert sum(one["rows"] for one in found["summary"]) == len(found["rows"])
+
+
+def test_errors_that_go_together_widen_intervals(table: Path) -> None:
+    rows = {
+        together: [(row.low, row.predicted, row.high) for row in symsim.accuracy([table], together=together).rows]
+        for together in (0.0, 0.3, 1.0)
+    }
+    for narrow, usual, wide in zip(*rows.values(), strict=True):
+        assert wide[0] < usual[0] < narrow[0] < usual[1] == wide[1] < narrow[2] < usual[2] < wide[2]
+    for option, says in (
+        ("--together", "together = 2.0 must be from 0 to 1"),
+        ("--interval", "interval = 2.0 must be"),
+    ):
+        refused = run("accuracy", str(table), option, "2")
+        assert (refused.returncode, says in refused.stderr) == (2, True)
 
 
 def test_a_summary_is_by_what_is_asked_for(table: Path, tmp_path: Path) -> None:
@@ -95,16 +109,3 @@ def test_what_cannot_be_fitted_is_said(tmp_path: Path) -> None:
     refused = run("fit", str(runs), "--model", "deepseek-v3", "--device", "h100")
     assert (refused.returncode, "no run can be predicted" in refused.stderr) == (2, True)
     assert "takes one folder" in run("fit", str(runs), "--kernels").stderr
-
-
-def test_devices_are_told_apart_in_every_panel() -> None:
-    """There are more devices than colours."""
-    devices = [f"device-{number}" for number in range(8)]
-    runs = {"table": "own", "place": "", "model": "m", "engine": "vllm", "deployment": (), "load": {}, "setup": ""}
-    rows = [
-        RunRow(run=Run(**runs, device=name, measured={}), metric=metric, measured=1, predicted=1, low=None, high=None)
-        for metric, own in (("tpot_s", devices), ("ttft_s", devices[3:]))
-        for name in own
-    ]
-    looks = looks_of(Accuracy(rows=tuple(rows)), ("red", "blue", "green"))
-    assert len({tuple(one.values()) for one in looks.values()}) == len(devices)
