@@ -96,7 +96,7 @@ def _variant(compiled: Compiled) -> Variant:
     body = "\n".join(functions)
     return Variant(
         tp=deployment.tp,
-        text=deployment.text(),
+        text=deployment.in_words(),
         gpus=deployment.world_size,
         held=deployment.dp * flights,
         in_flight=flights,
