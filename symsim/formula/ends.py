@@ -1,4 +1,5 @@
-"""The interval of a metric as one more input: `end` moves fitted times from low ends (-1) to high ones (1)."""
+"""The interval of a metric as one more input: `end` moves fitted times from low ends (-1) to high ones (1), and as many
+times as far on logarithms beyond them."""
 
 from __future__ import annotations
 
@@ -33,5 +34,5 @@ def _moved(step: Step, end: Symbol, ends: Ends) -> Step:
     if step.op is None or step.op not in ends:
         return step
     low, high = map(Rational, map(repr, ends[step.op]))
-    factor = cast(Expr, (high - 1) * sympy.Max(0, end) + (1 - low) * sympy.Min(0, end) + 1)
+    factor = cast(Expr, high ** sympy.Max(0, end) * low ** sympy.Max(0, -end))
     return replace(step, expr=factor * step.expr)

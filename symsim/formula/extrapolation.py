@@ -8,7 +8,7 @@ from typing import Any
 
 from symsim.tables.coefficients import spellings
 
-_EACH_DOUBLING = 0.125
+EACH_DOUBLING = 0.125
 """What the logarithm of an interval grows by for each doubling beyond the largest size that was measured: 46 of 47 runs
 on 16 to 48 GPUs, which chose nothing, where most coefficients are of up to 8, are then within it."""
 
@@ -19,7 +19,7 @@ def beyond(size: float, measured: float) -> float:
     >>> beyond(8, 8), beyond(32, 8)
     (1.0, 1.25)
     """
-    return 1 + _EACH_DOUBLING * max(0.0, log2(size / measured))
+    return 1 + EACH_DOUBLING * max(0.0, log2(size / measured))
 
 
 def stretch(values: Mapping[str, Any]) -> float:
@@ -35,6 +35,11 @@ def extrapolated(values: Mapping[str, Any]) -> tuple[str, ...]:
         for words, size, most in _sizes(values)
         if size > most
     )
+
+
+def measured_reach() -> Mapping[str, int]:
+    """Symbol of a workload -> up to where kernels were measured."""
+    return {name: most for name, (_, most) in spellings()["reach"].items()}
 
 
 def _sizes(values: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:

@@ -16,6 +16,7 @@ from symsim.algebra.symbols import DEFAULTS, is_symbol, symbol_info
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.ends import ENDS_OF, with_ends
+from symsim.formula.extrapolation import stretch
 from symsim.formula.interval import RUNNING, widened
 from symsim.inputs.extras import load_extra
 from symsim.notation.colours import colours
@@ -64,16 +65,17 @@ def drawn_along(
     moved = with_ends(form)
     names = (variable, *point, *([ENDS_OF] if ENDS_OF in moved.symbols else []))
     function = moved.function(names)
-    ends = (0.0, -1.0, 1.0) if ENDS_OF in names else ()
-    middle, *band = [function(xs, *point.values(), *[end] * bool(ends)) for end in ends or (0.0,)]
+    wider = np.array([stretch({**point, variable: float(x)}) for x in xs])
+    ends = (0 * wider, -wider, wider) if ENDS_OF in names else ()
+    middle, *band = [function(xs, *point.values(), *([end] if ends else [])) for end in ends or (0 * wider,)]
     if band:
-        running = form.ends.get(RUNNING, (1.0, 1.0))
-        ordered = zip(middle, np.minimum(*band), np.maximum(*band), strict=True)
-        band = np.array([widened(value, (low, high), running) for value, low, high in ordered]).T
+        low, high = form.ends.get(RUNNING, (1.0, 1.0))
+        ordered = zip(middle, np.minimum(*band), np.maximum(*band), wider, strict=True)
+        band = np.array([widened(value, (least, most), (low**by, high**by)) for value, least, most, by in ordered]).T
     figure = load_extra("matplotlib.figure", "plot", "pictures need").Figure(figsize=(5.5, 3.4), layout="constrained")
     axes = figure.subplots()
     factor, unit = _scale(form.unit, float(np.nanmax(middle)))
-    axes.plot(xs, middle / factor, color=colours()["memory"], linewidth=1.5)
+    axes.plot(xs, middle / factor, color=colours()["ink"], linewidth=1.5)
     if len(band):
         axes.fill_between(xs, band[0] / factor, band[1] / factor, color=colours()["memory"], alpha=0.2, linewidth=0)
     if xs[-1] / xs[0] > 50:

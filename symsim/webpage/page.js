@@ -24,10 +24,22 @@ function steps(name, at = state) {
 
 const tpot = (at = state, end = 0) => PROGRAMS[at.variant].tgs_decode({...at, end}).TPOT;
 const ttft = (at = state, end = 0) => PROGRAMS[at.variant].ttft({...at, end}).TTFT;
+/** How many times as wide intervals are at sizes beyond those that kernels were measured with. */
+function stretch(name, at) {
+  const known = Object.fromEntries(DATA.takes[name].map((one) => [one, at[one]]));
+  if (!("T" in known) && "S" in known && "O" in known) {
+    known.C = at.S + at.O / 2;
+    delete known.S;
+  }
+  const doublings = Object.entries(DATA.reach).map(([one, most]) => (known[one] > most ? Math.log2(known[one] / most) : 0));
+  return 1 + DATA.each_doubling * doublings.reduce((sum, one) => sum + one, 0);
+}
+
 /** Where a metric is expected: by its kernels, and apart from them by what runs of engines were off. */
 function interval(name, of, at = state) {
-  const [value, ...ends] = [of(at, 0), of(at, -1), of(at, 1)];
-  const running = DATA.variants[at.variant].running[name] ?? [1, 1];
+  const wider = stretch(name, at);
+  const [value, ...ends] = [of(at, 0), of(at, -wider), of(at, wider)];
+  const running = (DATA.variants[at.variant].running[name] ?? [1, 1]).map((end) => end ** wider);
   const [low, high] = [Math.min(...ends), Math.max(...ends)].map((one) => Math.abs(Math.log(Math.max(one, 1e-12) / value)));
   return [value * Math.exp(-Math.hypot(low, Math.log(running[0]))), value * Math.exp(Math.hypot(high, Math.log(running[1])))];
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from symsim.algebra.symbols import DEFAULTS, SymbolInfo, symbol_info
 from symsim.errors import SymsimError
+from symsim.formula.extrapolation import EACH_DOUBLING, measured_reach
 from symsim.inputs.extras import load_extra
 from symsim.notation.colours import colours
 from symsim.notation.layout import Layout, laid_out
@@ -19,6 +20,9 @@ from symsim.webpage.programs import Variant, forms_of, hardware_inputs, variants
 
 SLA = 0.05
 """Seconds of the line in the picture of TPOT, unless another is asked for."""
+
+WITH_ENDS = ("tpot", "ttft", "tgs_decode", "tgs_prefill")
+"""Metrics whose intervals are shown."""
 
 _PARTS = Path(__file__).parent
 
@@ -49,6 +53,9 @@ def page_text(compiled: Compiled, sla: float, at: Mapping[str, float]) -> str:
     data = {
         "inputs": inputs,
         "sla": sla,
+        "takes": {name: _takes(compiled, name) for name in WITH_ENDS},
+        "reach": dict(measured_reach()),
+        "each_doubling": EACH_DOUBLING,
         "variant": next(i for i, one in enumerate(found) if one.tp == compiled.deployment.tp),
         "variants": [_described(one) for one in found],
     }
@@ -69,6 +76,11 @@ def page_text(compiled: Compiled, sla: float, at: Mapping[str, float]) -> str:
         symbols=symbol_table(layout),
         meanings=_meanings(layout),
     )
+
+
+def _takes(compiled: Compiled, metric: str) -> list[str]:
+    """The workload that a metric depends on."""
+    return [name for name in DEFAULTS if compiled.form(metric).takes(name)]
 
 
 def _title(compiled: Compiled) -> str:

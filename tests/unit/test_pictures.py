@@ -79,6 +79,16 @@ def test_a_limit_above_the_curve_has_its_name_in_the_frame(tmp_path: Path) -> No
     assert float(frame[2]) + 9 < float(limit[1]) < float(frame[1])  # a line of letters below the top
 
 
+def test_the_band_of_a_plot_is_the_interval_beyond_what_was_measured_too() -> None:
+    formula = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(tp=4)).tpot
+    axes = formula.plot("S", 1024, 2**20, B=4, O=128).figure.axes[0]
+    corners = {(float(x), float(y)) for x, y in axes.collections[0].get_paths()[0].vertices}
+    for length in (1024, 2**20):
+        ends = sorted(y / 1e3 for x, y in corners if x == length)
+        low, high = formula.interval(B=4, S=length, O=128) or (0.0, 0.0)
+        assert (ends[0], ends[-1]) == pytest.approx((low, high), rel=1e-9)
+
+
 def test_rooflines_of_two_stand_side_by_side(tmp_path: Path) -> None:
     file = tmp_path / "rooflines.svg"
     asked = ("compare", "h100", "h200", "--model", "qwen3-8b", "--cost-model", "roofline", "--roofline", str(file))
