@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symsim.algebra.units import parse_quantity
-from symsim.inputs.device import load_device
+from symsim.errors import DataError
+from symsim.inputs.device import Device, load_device
 from symsim.tables.coefficients import spellings
 
 Array = NDArray[np.float64]
@@ -47,6 +48,18 @@ def device_numbers(device: str, dtype: str, kv_dtype: str | None, phase: str | N
     }
     bytes_ = {"b_w": weight, "b_a": activation, "b_kv": _format(kv_dtype or "bfloat16", None)[1]}
     return {**{name: float(value) for name, value in figures.items() if value is not None}, **bytes_}
+
+
+def measured_name(device: Device) -> str:
+    """What measurements call a device. Raises DataError where there are none of it.
+
+    >>> measured_name(load_device("h100"))
+    'h100_sxm'
+    """
+    names = {file: name for name, file in spellings()["device"].items()}
+    if device.path.stem not in names:
+        raise DataError(f"no kernels of {device.name} were measured; of {', '.join(names)} there are some")
+    return names[device.path.stem]
 
 
 def _format(dtype: str, phase: str | None) -> tuple[str, float, float]:

@@ -1,7 +1,8 @@
 """Tables of measured kernels -> calibration/*.toml.
 
 `python -m symsim.calibration.refit FOLDER [--op gemm] [--out DIR]` needs the extra `fit` (scipy, pandas). FOLDER holds
-CSVs named by operator, as calibration/README.md says.
+CSVs named by operator, as calibration/README.md says, or the data of the package that calibration/package.toml is
+about; its name stands for the installed one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 
 from symsim.calibration.fitting import Fit, fit_form
 from symsim.calibration.measured import KERNEL_FORMS, device_numbers, size_arguments, skewed_loads
+from symsim.calibration.package import package_folder, package_name, package_table
+from symsim.errors import DataError
 from symsim.inputs.extras import load_extra
 from symsim.paths import CALIBRATION
 from symsim.tables.coefficients import Coefficients, write_coefficients
@@ -63,9 +66,8 @@ def pandas() -> Any:
     return load_extra("pandas", "fit", "measured tables need")
 
 
-def refit(op: str, path: Path) -> Iterator[Coefficients]:
-    """A set of coefficients for every kernel of a table."""
-    frame = pandas().read_csv(path, dtype={"version": str})
+def refit(op: str, frame: Any) -> Iterator[Coefficients]:
+    """A set of coefficients for every kernel of a table, a data frame."""
     if "divided" in frame:  # rows whose experts were not divided by ep measure something else
         frame = frame[(frame.divided == 1) | (frame.ep == 1)]
     keys = [name for name in _CASE if name in frame]
@@ -138,21 +140,36 @@ def _summary(op: str, one: Coefficients) -> str:
 def main(words: list[str] | None = None) -> int:
     """Refit every table of a folder, or one."""
     parser = argparse.ArgumentParser(prog="python -m symsim.calibration.refit", description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder")
+    parser.add_argument("--device", default="*", help="of the package: as measurements call it")
+    parser.add_argument("--engine", default="*", help="of the package")
     parser.add_argument("--op", choices=tuple(KERNEL_FORMS))
     parser.add_argument("--out", type=Path, default=CALIBRATION)
     options = parser.parse_args(words)
+    folder = package_folder() if options.folder == package_name() else Path(options.folder)
+    tables = 0
     for op in KERNEL_FORMS if options.op is None else (options.op,):
-        path = next((path for path in options.folder.glob(f"{op}.csv*")), None)
-        if path is None:
+        frame = _table(folder, op, options.device, options.engine)
+        if frame is None:
             continue
         found: list[Coefficients] = []
-        for one in refit(op, path):
+        for one in refit(op, frame):
             found.append(one)
             print(_summary(op, one))
         sources = sorted({one.source for one in found})
         write_coefficients(options.out / f"{op}.toml", found, HEADER, "; ".join(sources))
+        tables += 1
+    if not tables:
+        raise DataError(f"{folder}: no tables of measured kernels; calibration/README.md says what they are called")
     return 0
+
+
+def _table(folder: Path, op: str, device: str, engine: str) -> Any:
+    """The measurements of a table, None where there are none."""
+    path = next(folder.glob(f"{op}.csv*"), None)
+    if path is not None:
+        return pandas().read_csv(path, dtype={"version": str})
+    return package_table(folder, op, device, engine)
 
 
 if __name__ == "__main__":

@@ -7,31 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from symsim.algebra.units import format_quantity
+from symsim.calibration.measured import measured_name
 from symsim.calibration.own_fit import OwnFit, fit
+from symsim.calibration.package import package_name
 from symsim.calibration.refit import main as refit_kernels
 from symsim.command.flags import add_json, note, write_json
 from symsim.command.subject import add_deployment, deployment_of
 from symsim.errors import SymsimError
-from symsim.inputs.engine import TIMES
+from symsim.inputs.device import load_device
+from symsim.inputs.engine import DEFAULT_ENGINE, TIMES
 from symsim.render.terminal import table_text
 
 
 def add(commands: Any) -> None:
     ask = commands.add_parser("fit", help="what you measured as an engine of your own; --kernels: forms of kernels")
-    ask.add_argument("runs", metavar="RUNS", nargs="+", help="CSV, or JSON that a benchmark wrote; --kernels: a folder")
+    words = f"CSV, or JSON that a benchmark wrote; --kernels: a folder, or {package_name()}"
+    ask.add_argument("runs", metavar="RUNS", nargs="+", help=words)
     ask.add_argument("--model", metavar="MODEL", help="what was served")
     add_deployment(ask, "calibrated")
     ask.add_argument("--kernels", action="store_true", help="fit forms of kernel time to a folder of measured kernels")
     ask.add_argument("--out", metavar="FILE", help="engine TOML to write; --kernels: a folder")
     add_json(ask)
-    ask.set_defaults(command=_fit)
+    ask.set_defaults(command=_fit, device=None, engine=None)
 
 
 def _fit(*, json: bool, **options: Any) -> int:
     if options["kernels"]:
         return _kernels(options)
-    if options["model"] is None:
-        raise SymsimError("fit needs --model: what the runs served")
+    for name, what in (("model", "served"), ("device", "were on")):
+        if options[name] is None:
+            raise SymsimError(f"fit needs --{name}: what the runs {what}")
+    options["engine"] = options["engine"] or DEFAULT_ENGINE
     used = deployment_of(options)
     found = fit(options["runs"], options["model"], options["device"], used, str(options["engine"]))
     note([f"{count} runs left out: {why}" for why, count in found.refused.items()])
@@ -47,8 +53,14 @@ def _fit(*, json: bool, **options: Any) -> int:
 def _kernels(options: dict[str, Any]) -> int:
     (folder,) = options["runs"] if len(options["runs"]) == 1 else (None,)
     if folder is None or not options["out"]:
-        raise SymsimError("fit --kernels takes one folder of measured kernels, and --out, a folder for coefficients")
-    return refit_kernels([folder, "--out", options["out"]])
+        takes = f"one folder of measured kernels, or {package_name()}, and --out, a folder for coefficients"
+        raise SymsimError(f"fit --kernels takes {takes}")
+    words = [folder, "--out", options["out"]]
+    if options["device"] is not None:
+        words += ["--device", measured_name(load_device(options["device"]))]
+    if options["engine"] is not None:
+        words += ["--engine", str(options["engine"])]
+    return refit_kernels(words)
 
 
 def _screen(found: OwnFit, out: str | None) -> Iterator[str]:
