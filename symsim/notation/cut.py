@@ -57,14 +57,3 @@ def cut_latex(cut: Cut, show: Show) -> str:
         f"another: ${cut.total.latex} = \\sum_{{i=0}}^{{n-1}} {time}({show(cut.tokens)}, {show(cut.before)})${then}, "
         f"where ${time}(T, H)$ is the time of a chunk of $T$ tokens after $H$ that are cached."
     )
-
-
-def cut_typst(cut: Cut, show: Show, name: Callable[[str], str]) -> str:
-    """The same in Typst. name: a symbol's LaTeX in Typst."""
-    then = "".join(f", and ${name(step.latex)} = {show(step.expr)}$" for step in cut.then)
-    time = f't_"chunk" ({show(cut.tokens)}, {show(cut.before)})'
-    return (
-        f"This holds for $S <= {show(cut.fitting)}$; a longer prompt takes $n = {show(cut.count)}$ chunks, one after "
-        f"another: ${name(cut.total.latex)} = sum_(i=0)^(n-1) {time}${then}, "
-        f'where $t_"chunk" (T, H)$ is the time of a chunk of $T$ tokens after $H$ that are cached.'
-    )

@@ -12,12 +12,14 @@ from sympy import Symbol
 from symsim.algebra.symbols import symbol_info
 from symsim.inputs.extras import load_extra
 from symsim.notation.latex import grouped, longer_prompts, numbered_latex, quantity
+from symsim.notation.typst import typst_display, typst_table
+from symsim.notation.typst_math import typst_prose
 from symsim.paths import read_text
 from symsim.publication.bibliography import reference
 from symsim.publication.coefficients_latex import coefficients_section
 from symsim.publication.regimes_latex import regimes_latex
 from symsim.publication.section import Section
-from symsim.publication.short_latex import displays, symbols
+from symsim.publication.short_latex import HEAD, SHARES, display_rows, displays, symbol_rows, symbols
 from symsim.publication.symbols_latex import symbols_section
 from symsim.publication.worked_example import Measured
 from symsim.publication.worked_latex import worked_latex
@@ -53,34 +55,67 @@ def _filled_in(template: str, **values: Any) -> str:
     environment = load_extra("jinja2", "paper", "a paper needs").Environment(
         autoescape=False, keep_trailing_newline=True, trim_blocks=True
     )
-    return environment.from_string(read_text(_TEMPLATES / f"{template}.tex.jinja")).render(mark=MARK, **values)
+    return environment.from_string(read_text(_TEMPLATES / f"{template}.jinja")).render(mark=MARK, **values)
 
 
 def wrapper(section: Section, style: str, *, long: bool, requests: bool) -> str:
     """A document of a class that holds nothing but the section, its references and, if long, the appendix; requests:
     whether there is a section about a load."""
-    title = breakable(f"Serving cost of {section.name} on {section.costs.compiled.device.name}, in closed form")
-    return _filled_in(style, packages=PACKAGES, title=title, columns=section.columns, long=long, requests=requests)
+    named = _title(section)
+    return _filled_in(
+        f"{style}.tex", packages=PACKAGES, title=named, columns=section.columns, long=long, requests=requests
+    )
 
 
 def short_section(section: Section, figures: Mapping[str, str]) -> str:
-    """The section: a display and a table of symbols. figures: file -> caption."""
-    costs, cites = section.costs, section.cites
-    keys = (*cites["architecture"], *cites["comm"], *cites["overlap"], *cites["cost_model"])
+    """The section: a display and a table of symbols. figures: file -> caption, in LaTeX."""
     return _filled_in(
-        "section",
+        "section.tex",
         packages=", ".join(PACKAGES),
-        subject=costs.tpot.subject,
-        model=breakable(section.name),
-        device=breakable(costs.compiled.device.name),
-        deployment=breakable(costs.compiled.deployment.in_words()),
-        cost_model=costs.compiled.cost_model.name,
-        cited=reference(keys),
+        subject=section.costs.tpot.subject,
+        **_said(section),
         displays=displays(section),
-        prose=_prose(section),
         symbols=symbols(section),
         figures=[_figure(file, caption, 1.0 if section.columns == 2 else 0.5) for file, caption in figures.items()],
     )
+
+
+def typst_section(section: Section, figures: Mapping[str, str]) -> str:
+    """The same section in Typst."""
+    caption, rows = symbol_rows(section)
+    cells = [[f"[{typst_prose(cell)}]" for cell in row.split(" & ")] for row in rows]
+    return _filled_in(
+        "section.typ",
+        subject=section.costs.tpot.subject,
+        **{name: typst_prose(words) for name, words in _said(section).items()},
+        displays=[typst_display(equations) for equations in display_rows(section).values()],
+        caption=typst_prose(caption),
+        table=typst_table(HEAD, SHARES, cells),
+        figures={file: typst_prose(words) for file, words in figures.items()},
+    )
+
+
+def typst_wrapper(section: Section) -> str:
+    """A document in Typst that holds nothing but the section and its references."""
+    return _filled_in("main.typ", title=typst_prose(_title(section)), columns=section.columns)
+
+
+def _title(section: Section) -> str:
+    return breakable(f"Serving cost of {section.name} on {section.costs.compiled.device.name}, in closed form")
+
+
+def _said(section: Section) -> Mapping[str, str]:
+    """What the section says in words."""
+    costs, cites = section.costs, section.cites
+    keys = (*cites["architecture"], *cites["comm"], *cites["overlap"], *cites["cost_model"])
+    return {
+        "model": breakable(section.name),
+        "device": breakable(costs.compiled.device.name),
+        "deployment": breakable(costs.compiled.deployment.in_words()),
+        "cost_model": costs.compiled.cost_model.name,
+        "cited": reference(keys),
+        "prose": _prose(section),
+    }
 
 
 def _prose(section: Section) -> str:
@@ -90,7 +125,7 @@ def _prose(section: Section) -> str:
     if any(closed):
         words.append("Closed terms hold where the same arms bind as at the point of Table~\\ref{tab:short}.")
     if not all(closed):
-        words.append("Other signs $t$ are the times of single operators, of the lengths of the point.")
+        words.append("The other times $t$ are those of single operators.")
     derived = "The formulas are derived with symsim from the model's configuration, symbolically~\\cite{sympy}."
     return " ".join([*words, _time_of_an_operator(section), *_assumption(section), derived])
 
@@ -256,5 +291,5 @@ def _figure(file: str, caption: str, share: float) -> str:
     return f"""\\begin{{figure}}[!htbp]
 \\centering
 \\includegraphics[width={share}\\linewidth]{{{file}}}
-\\caption{{{breakable(caption)}.}}\\label{{fig:{file.partition(".")[0]}}}
+\\caption{{{caption}.}}\\label{{fig:{file.partition(".")[0]}}}
 \\end{{figure}}"""

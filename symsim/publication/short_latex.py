@@ -2,7 +2,7 @@ r"""Section -> LaTeX, short: each metric as one display of few named terms, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import sympy
@@ -18,8 +18,11 @@ from symsim.publication.section import Section
 from symsim.publication.short_form import TERMS, ShortForm, ShortTerm
 from symsim.render.latex_tables import breakable, floating_table, setting
 
-COLUMN_LINE = 38.0
+COLUMN_LINE = 36.0
 """Letters that fit a line of a page in two columns."""
+
+SHARES, HEAD = (0.19, 0.5, 0.25), ("sign", "meaning", "value")
+"""Columns of the table of symbols: shares of the line, and titles."""
 
 PREFILL = "t^{\\mathrm{p}}"
 """What times of the prefill phase are called, whose operators are those of the decode phase."""
@@ -27,16 +30,25 @@ PREFILL = "t^{\\mathrm{p}}"
 
 def displays(section: Section) -> list[str]:
     """A numbered display for each metric."""
-    return [_display(form, section.printed[name], section.columns) for name, form in section.short.items()]
+    return [_display(name, rows) for name, rows in display_rows(section).items()]
 
 
-def _display(form: ShortForm, layout: Layout, columns: int) -> str:
+def display_rows(section: Section) -> Mapping[str, list[tuple[str, list[str]]]]:
+    """Metric -> left sides, and the lines of their right sides."""
+    return {name: _rows(form, section.printed[name], section.columns) for name, form in section.short.items()}
+
+
+def _rows(form: ShortForm, layout: Layout, columns: int) -> list[tuple[str, list[str]]]:
     lefts = [_sign(form, term) for term in form.terms] or [form.result.latex, *(step.latex for step in _parts(form))]
-    budget = beside(lefts, (COLUMN_LINE if columns == 2 else NARROW_LINE) - NUMBER)
+    room = beside(lefts, (COLUMN_LINE if columns == 2 else NARROW_LINE) - NUMBER)
+    return list(_equations(form, layout, room))
+
+
+def _display(metric: str, equations: Sequence[tuple[str, list[str]]]) -> str:
     rows: list[str] = []
-    for left, lines in _equations(form, layout, budget):
+    for left, lines in equations:
         first, *more = lines
-        tag = "\\notag" if rows else f"\\label{{eq:{form.metric.replace('_', '-')}-short}}"
+        tag = "\\notag" if rows else f"\\label{{eq:{metric.replace('_', '-')}-short}}"
         rows += [f"  {left} &= {first} {tag}", *(f"  &\\quad {line} \\notag" for line in more)]
     body = " \\\\\n".join(rows)
     return f"\\begin{{align}}\n{body}\n\\end{{align}}"
@@ -122,7 +134,13 @@ def _shown(form: ShortForm) -> set[str]:
 
 
 def symbols(section: Section) -> str:
-    """The terms with their values and shares, and every symbol that occurs."""
+    """A table of them."""
+    caption, lines = symbol_rows(section)
+    return floating_table(caption, "tab:short", SHARES, HEAD, lines)
+
+
+def symbol_rows(section: Section) -> tuple[str, list[str]]:
+    """A caption; the terms with their values and shares, and every symbol that occurs."""
     lines = [line for form in section.short.values() for line in _term_rows(form)]
     rows: dict[str, SymbolRow] = {}
     for name, form in section.short.items():
@@ -134,7 +152,7 @@ def symbols(section: Section) -> str:
     named = {name for form in section.short.values() for name in form.values}
     point = ", ".join(f"${symbol_info(n).latex} = {grouped(str(v))}$" for n, v in section.point.items() if n in named)
     caption = f"Terms and symbols; values at {point}, shares of the metric."
-    return floating_table(caption, "tab:short", (0.19, 0.5, 0.25), ("sign", "meaning", "value"), lines)
+    return caption, lines
 
 
 def _term_rows(form: ShortForm) -> list[str]:

@@ -18,7 +18,15 @@ from symsim.notation.typst import typst_text
 from symsim.publication.bibliography import bibliography
 from symsim.publication.requests_latex import requests_section
 from symsim.publication.section import Section, compose, workload_of
-from symsim.publication.section_latex import CLASSES, MARK, fragment, short_section, wrapper
+from symsim.publication.section_latex import (
+    CLASSES,
+    MARK,
+    fragment,
+    short_section,
+    typst_section,
+    typst_wrapper,
+    wrapper,
+)
 from symsim.render.bars import save_tornado
 from symsim.render.curves import save_regimes
 from symsim.render.roofline import save_roofline
@@ -70,8 +78,11 @@ def _fill(room: Path, section: Section, limit: float | None, style: str, request
     """All files, into a folder that nobody has seen yet."""
     figures = _draw(room, section, limit)
     sheets = tuple(section.sheets.values())
+    shown = {name: text for name, text in figures.items() if name == "tpot.pdf"}
     texts = {
-        "section.tex": short_section(section, {name: text for name, text in figures.items() if name == "tpot.pdf"}),
+        "section.tex": short_section(section, shown),
+        "section.typ": typst_section(section, shown),
+        "main.typ": typst_wrapper(section),
         "main.tex": wrapper(section, style, long=bool(sheets), requests=requests is not None),
     }
     if requests is not None:
@@ -91,11 +102,11 @@ def _fill(room: Path, section: Section, limit: float | None, style: str, request
 
 
 def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str]:
-    """Draw the pictures; file -> caption. The roofline is left out where no operator both computes and moves bytes."""
+    """Draw the pictures; file -> caption, in LaTeX. The roofline only where operators compute and move bytes."""
     costs, point, along = section.costs, section.point, section.map
     if along is None:
         return {}
-    lengths = ", ".join(f"{name} = {point[name]}" for name in ("S", "O"))
+    lengths = ", ".join(f"${name} = {point[name]}$" for name in ("S", "O"))
     fits = costs.max_batch.evaluate(**workload_of(costs.max_batch, point))
     pictures: Mapping[str, tuple[str, Callable[[Path], None]]] = {
         "tpot.pdf": (
@@ -103,11 +114,11 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
             lambda file: save_regimes(along, limit, fits, file, MARK, "paper"),
         ),
         "roofline.pdf": (
-            f"Operators of a decode step at B = {point['B']}, {lengths}, under the roofs of the device",
+            f"Operators of a decode step at $B = {point['B']}$, {lengths}, under the roofs of the device",
             lambda file: save_roofline([costs], ["tpot"], dict(point), file, MARK, "paper"),
         ),
         "sensitivity.pdf": (
-            f"Elasticity of TPOT at B = {point['B']}, {lengths}: its change in % for 1 % more of each input",
+            f"Elasticity of TPOT at $B = {point['B']}$, {lengths}: its change in \\% for 1\\,\\% more of each input",
             lambda file: save_tornado(_ranked(costs, point), costs.tpot, file, MARK, "paper"),
         ),
     }

@@ -34,7 +34,8 @@ WRITTEN = [
     pytest.param(*SUBJECTS[3], "article", 2, id="qwen3-next-80b-a3b-two-columns", marks=SLOW),
     pytest.param(*SUBJECTS[0][:3], "calibrated", "acmart", 2, id="deepseek-v3-calibrated-acmart", marks=SLOW),
 ]
-FILES = ["appendix.tex", "formulas.html", "formulas.md", "formulas.typ", "main.tex", "references.bib", "section.tex"]
+SHORT = ["main.tex", "main.typ", "references.bib", "section.tex", "section.typ"]
+FILES = [*SHORT, "appendix.tex", "formulas.html", "formulas.md", "formulas.typ"]
 
 
 def tex(command: str, folder: Path) -> str:
@@ -128,7 +129,7 @@ def test_it_compiles_and_verifies(
 def test_the_short_form_is_short(tmp_path: Path, style: str, cost_model: str) -> None:
     costs = symsim.compile("qwen3-8b", "h100", cost_model=cost_model)
     files = symsim.paper(costs, tmp_path, style=style, columns=2, short=True, only=("tpot", "memory"))
-    assert {file.name for file in files} == {"main.tex", "references.bib", "section.tex", "tpot.pdf"}
+    assert {file.name for file in files} == {*SHORT, "tpot.pdf"}
     assert re.search(r"\((1 page|2 pages),", typeset(tmp_path))
 
 
@@ -186,6 +187,18 @@ def test_fitted_coefficients_stand_with_what_they_were_fitted_on(tmp_path: Path)
     names = {row.info.name for row in costs.tpot.layout("symbolic").symbols if row.source.how == "fitted"}
     assert names
     assert all(f"${symbol_info(name).latex}$ &" in section for name in names)
+
+
+@pytest.mark.parametrize("cost_model", ["roofline", "calibrated", "infersim"])
+def test_the_short_form_compiles_as_typst_and_says_what_the_latex_says(tmp_path: Path, cost_model: str) -> None:
+    costs = symsim.compile("qwen3-8b", "h100", cost_model=cost_model)
+    symsim.paper(costs, tmp_path, columns=2, short=True, only=("tpot", "memory"))
+    assert typst.compile(tmp_path / "main.typ", format="pdf").startswith(b"%PDF")
+    text, latex = ((tmp_path / f"section.{ending}").read_text() for ending in ("typ", "tex"))
+    assert text.count("\n  [$") == latex.count("\n$")  # a row a sign
+    value = costs.tpot.evaluate(B=64, S=4096, O=2048) * 1e3
+    assert f'[${value:.6g} thin "ms"$]' in text
+    assert "\\" not in re.sub(r"\\\n|\\[()/_*#@\[\]]", "", text)  # no command of LaTeX is left
 
 
 def test_the_worked_example_ends_at_the_metric(tmp_path: Path) -> None:
