@@ -121,9 +121,10 @@ class Compiled:
         if row.name not in self._forms:
             plan = self._memory_plan if row.starts_from == "residents" else None
             derivation = derived(row, self.phase(row.name), plan)
-            ends = {op: (kernel.low, kernel.high) for op, (_, kernel) in self.phase(row.name).fitted.items()}
-            if self.fitted is not None and self.fitted.engine is not None and ends:
-                running = self.fitted.engine.ends
+            of, fitted = self.phase(row.name).fitted, self.fitted
+            ends = {} if fitted is None else {op: fitted.ends(kernel) for op, (_, kernel) in of.items()}
+            if fitted is not None and fitted.engine is not None and ends:
+                running = fitted.engine.ends
                 ends[RUNNING] = running if row.unit == "s" else (1 / running[1], 1 / running[0])
             words = self.subject, self.origin
             chunks = self._chunks(row, derivation)

@@ -50,27 +50,30 @@ _MESSAGES = {"collectives": ("bfloat16", "half"), "all_to_all": ("default", "bfl
 class FittedKernels:
     """plan: what stands in for which kernels; numbers: symbol -> its value and where it is from; sets: symbol -> the
     set of coefficients that it is of, and the kernel that it stands in for; sentences: what was not measured on this
-    device with this engine; engine: its times, None where every constant of it is zero."""
+    device with this engine; engine: its times, None where every constant of it is zero; wider: factor on the logarithm
+    of the intervals of messages, between more GPUs than were measured."""
 
     plan: KernelPlan
     numbers: Mapping[str, tuple[Fraction, Source]]
     sets: Mapping[str, tuple[Coefficients, Fitted]]
     sentences: tuple[str, ...]
     engine: FittedEngine | None = None
+    wider: float = 1.0
+
+    def ends(self, kernel: Fitted) -> tuple[float, float]:
+        """Times its fitted time: its interval. Not part of the plan, whose formulas any number of GPUs shares."""
+        wider = self.wider if kernel.message else 1.0
+        return kernel.low**wider, kernel.high**wider
 
     def served_by(self, device: Device, engine: Engine, ranks: int) -> FittedKernels:
         """The same with what an engine adds. ranks: GPUs that share tensors or experts."""
         times = fitted_engine(device, engine, ranks)
         if times is None:
             return self
-        kinds = frozenset(
-            (key, _among(ranks, kernel) if key[0] in _MESSAGES else kernel) for key, kernel in self.plan.kinds
-        )
-        plan, numbers = (
-            replace(self.plan, kinds=kinds, engine=times.terms),
-            _within_the_datasheet({**self.numbers, **times.numbers}, kinds),
-        )
-        return FittedKernels(plan, numbers, self.sets, (*self.sentences, *times.sentences), times)
+        plan = replace(self.plan, engine=times.terms)
+        numbers = _within_the_datasheet({**self.numbers, **times.numbers}, plan.kinds)
+        sentences = (*self.sentences, *times.sentences)
+        return FittedKernels(plan, numbers, self.sets, sentences, times, beyond(ranks, _ONE_NODE))
 
 
 def _within_the_datasheet(
@@ -96,12 +99,6 @@ def largest_shares(
             most = prod(values[name] for name in slow if name in values)
             if share in values and values[share] > most:
                 yield share, most
-
-
-def _among(ranks: int, kernel: Fitted) -> Fitted:
-    """A kernel of messages between more GPUs than were measured."""
-    wider = beyond(ranks, _ONE_NODE)
-    return kernel if wider == 1 else replace(kernel, low=kernel.low**wider, high=kernel.high**wider)
 
 
 @dataclass(frozen=True, slots=True)
