@@ -46,8 +46,11 @@ def fitted_engine(device: Device, engine: Engine, ranks: int) -> FittedEngine | 
     stated = Source(how="constant", file=display_path(engine.path), note=f"{engine.name} {engine.version}")
     rows |= {symbol: (value, stated) for symbol, value in engine.times.items()}
     slow = frozenset(name for name in rows if name.startswith(("slow", "skew")))
+    untold = Source(
+        how="assumed", file=display_path(engine.path), note="zero: the file states none, and no run tells it"
+    )
     rows |= {
-        symbol: (Fraction(0), stated)
+        symbol: (Fraction(0), untold)
         for symbol in TIMES
         if symbol not in rows and not symbol.startswith(("slow", "skew"))
     }

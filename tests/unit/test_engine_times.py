@@ -52,6 +52,12 @@ def test_every_constant_is_a_term_of_the_formula(tmp_path: Path) -> None:
     assert step.evaluate(**AT) - bare.evaluate(**AT) == pytest.approx(added, rel=1e-9)
 
 
+def test_a_constant_that_nothing_tells_is_no_figure_of_the_file() -> None:
+    sources = llama("vllm").tpot.form.bound.sources
+    assert "no run tells it" in str(sources["collective_wait"])
+    assert "fitted to" in str(sources["host_step"])
+
+
 def counts(formula: symsim.Formula) -> list[float]:
     found = {step.symbol.name: step.expr for step in formula.form.level("numeric").steps}
     return [float(found[name]) for name in ("n_launch", "n_collective")]
