@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.calibration.run_fit import PRIORS, THROUGHPUT, Array, Prior, RunFit, fit_runs, told
+from symsim.calibration.refit_runs import has_kernels
+from symsim.calibration.run_fit import PRIORS, THROUGHPUT, WIDE, Array, Prior, RunFit, fit_runs, told
 from symsim.calibration.run_model import Predicted, run_models
 from symsim.calibration.runs import Run, read_runs
 from symsim.errors import SymsimError
@@ -54,8 +55,8 @@ class OwnCoefficient:
 class OwnFit:
     """together: pairs of coefficients that the runs cannot tell apart; errors: metric -> (median, 90th percentile) of
     abs(predicted/measured - 1) of runs that were left out; ends: metric -> measured is within these times predicted in
-    nine of ten runs more; next_run: what to measure next, in words; refused: why runs could not be predicted -> how
-    many.
+    nine of ten runs more; device: what they are of; next_run: what to measure next, in words; refused: why runs could
+    not be predicted -> how many.
     """
 
     coefficients: tuple[OwnCoefficient, ...]
@@ -66,6 +67,7 @@ class OwnFit:
     runs: int
     refused: Mapping[str, int]
     engine: str
+    device: str
 
     def __repr__(self) -> str:
         return one_line(self, f"{self.runs} runs of {self.engine}, {len(self.coefficients)} coefficients")
@@ -97,7 +99,7 @@ class OwnFit:
             for end, value in zip(named[metric], ends, strict=True)
         ]
         about = f"# fitted to {self.runs} runs by `symsim fit`"
-        like = [] if base.like else [f'like = "{base.path.stem}"']
+        like = [f'device = "{self.device}"', *([] if base.like else [f'like = "{base.path.stem}"'])]
         with replacing(path) as unfinished:
             unfinished.write_text(with_times(text, (about, *like, *lines)), encoding="utf-8")
 
@@ -149,17 +151,21 @@ def fit_own(runs: Sequence[Run]) -> OwnFit:
         runs=len(models),
         refused=refused,
         engine=models[0].run.engine,
+        device=load_device(models[0].run.device).name,
     )
 
 
 def _priors(models: Sequence[Predicted]) -> Mapping[str, Prior]:
+    """Shipped values, about as far off as engines are from machine to machine; what kernels take as far as cards are
+    from each other where those of another card stand in."""
     run = models[0].run
+    measured = has_kernels([run])
     base = load_engine(run.engine)
     shipped = chosen_times(base.like or base.path.stem, load_device(run.device).path.stem).values
     return {
         name: Prior(
             shipped[name][0] if name in shipped else PRIORS[name].usual,
-            max(PRIORS[name].spread, _SHIPPED) if not name.startswith("slow") else PRIORS[name].spread,
+            max(PRIORS[name].spread, _SHIPPED if not name.startswith("slow") else 0 if measured else WIDE),
         )
         for name in told(one.run for one in models)
     }

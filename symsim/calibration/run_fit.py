@@ -79,7 +79,7 @@ PRIORS: Mapping[str, Prior] = {
 measured alone on the device are within what forms leave, and row-wise ones are often fused. What a collective waits
 besides and launches without a graph cannot be told from these by runs, and are zero unless stated."""
 
-_WIDE = 0.6
+WIDE = 0.6
 """Spread of the logarithm of how much slower kernels are where another device's stand in for all of them."""
 
 
@@ -105,7 +105,7 @@ def priors(
         usual = _fitted(others, PRIORS, rounds=_ROUNDS - 1)[0]
         known |= {name: _borrowed(name, usual[name], alike=alike) for name in known if name not in LOCAL}
     if not measured:
-        known |= {name: Prior(one.usual, _WIDE) for name, one in known.items() if name.startswith("slow")}
+        known |= {name: Prior(one.usual, WIDE) for name, one in known.items() if name.startswith("slow")}
         known["launch_gap"] = Prior(2e-6, 1.5)
     return known
 

@@ -92,6 +92,7 @@ class Engine:
     formula over the steps of the metric of memory; flags: field -> what the engine's own command line calls it;
     step: the time of a step, a formula over what its kernels take, empty where nothing comes besides; times:
     symbols of it that the file states; like: the engine whose fitted times and kernels stand in for the others;
+    device: that its times were fitted on, empty where nothing says so;
     kernels: a folder of kernels' coefficients, as `fit --kernels` writes them, that go before those that ship;
     ends: how far off runs were, by ENDS; launch: how it is started, captured: the batches that it captures graphs of,
     None where the file does not say.
@@ -111,6 +112,7 @@ class Engine:
     step: str = ""
     times: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     like: str = ""
+    device: str = ""
     kernels: Path | None = None
     ends: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     launch: Launch | None = None
@@ -250,7 +252,7 @@ def _times(file: DataFile, data: Mapping[str, Any]) -> dict[str, Any]:
     section = file.section("time", data)
     if not section:
         return {}
-    words = {name: file.line(name, section, "-") for name in ("step", "like") if name in section}
+    words = {name: file.line(name, section, "-") for name in ("step", "like", "device") if name in section}
     stated = {name: value for name, value in section.items() if name not in words}
     found = file.quantities("time", {"time": stated}, {**TIMES, **dict.fromkeys(ENDS, "1")})
     ends = {name: value for name, value in found.items() if name in ENDS}

@@ -115,24 +115,29 @@ Sets = Callable[[str], Iterable[Coefficients]]
 """Table -> its sets of coefficients."""
 
 
-def fitted_kernels(device: Device, engine: str, gemm: str, kv: str, own: Path | None = None) -> FittedKernels:
+def fitted_kernels(
+    device: Device, engine: str, gemm: str, kv: str, own: Path | None = None, *, ran: bool = False
+) -> FittedKernels:
     """The fitted kernels for a device and an engine. gemm, kv: the deployment's formats; own: a folder of coefficients
-    that go before those that ship. Raises DataError where it holds none."""
+    that go before those that ship; ran: whether the engine's times are of runs on this device. Raises DataError where
+    the folder holds none."""
     if own is None:
-        return _shipped_kernels(device, engine, gemm, kv)
+        return _shipped_kernels(device, engine, gemm, kv, ran)
     tables = {row.table: own_coefficients(own, row.table) for row in operators().values()}
     if not any(tables.values()):
         raise DataError(f"{display_path(own)}: no coefficients of kernels in this folder; `fit --kernels` writes them")
-    return _chosen_kernels(device, engine, gemm, kv, (tables.__getitem__, coefficients_of))
+    return _chosen_kernels(device, engine, gemm, kv, (tables.__getitem__, coefficients_of), ran=ran)
 
 
 @lru_cache(maxsize=256)
-def _shipped_kernels(device: Device, engine: str, gemm: str, kv: str) -> FittedKernels:
-    return _chosen_kernels(device, engine, gemm, kv, (coefficients_of,))
+def _shipped_kernels(device: Device, engine: str, gemm: str, kv: str, ran: bool) -> FittedKernels:
+    return _chosen_kernels(device, engine, gemm, kv, (coefficients_of,), ran=ran)
 
 
-def _chosen_kernels(device: Device, engine: str, gemm: str, kv: str, every: Sequence[Sets]) -> FittedKernels:
-    card, sentence = _card(device)
+def _chosen_kernels(
+    device: Device, engine: str, gemm: str, kv: str, every: Sequence[Sets], *, ran: bool
+) -> FittedKernels:
+    card, sentence = _card(device, ran)
     kinds: dict[Key, Fitted] = {}
     lent: dict[str, str] = {}
     numbers: dict[str, tuple[Fraction, Source]] = {}
@@ -167,8 +172,9 @@ def _chosen_kernels(device: Device, engine: str, gemm: str, kv: str, every: Sequ
     )
 
 
-def _card(device: Device) -> tuple[_Card, str | None]:
-    """The card whose measurements stand in for a device, and the sentence that says so where it is another one."""
+def _card(device: Device, ran: bool) -> tuple[_Card, str | None]:
+    """The card whose measurements stand in for a device, and the sentence that says so where it is another one. ran:
+    whether the engine's times are of runs on this device."""
     names, name = spellings(), device.measured
     own = next((measured for measured, file in names["device"].items() if file == name), None)
     if own is not None:
@@ -179,10 +185,12 @@ def _card(device: Device) -> tuple[_Card, str | None]:
             sibling, wider, 1.0
         ), f"no kernels of {device.name} were measured: {sibling}'s coefficients stand in"
     other, factor = names["elsewhere"]["device"], float(names["elsewhere"]["factor"])
-    if setups := sum(one.setups for one in shipped_times() if one.architecture == architecture_of(name)):
+    setups = sum(one.setups for one in shipped_times() if one.architecture == architecture_of(name))
+    if ran or setups:
+        who = "runs of your own" if ran else f"{setups} set-ups of engines on its architecture"
         sentence = (
-            f"no kernels of {device.name} were measured: the shares of {other} stand in, and {setups} set-ups of "
-            "engines on its architecture say how much slower they are"
+            f"no kernels of {device.name} were measured: the shares of {other} stand in, and {who} say how much slower "
+            "they are"
         )
         return _Card(other, _BY_RUNS, 1.0), sentence
     sentence = (

@@ -115,7 +115,8 @@ def _fitted(
         return None
     name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
     own = None if engine is None else engine.kernels
-    kernels = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own)
+    ran = engine is not None and engine.device == device.name
+    kernels = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own, ran=ran)
     return kernels if engine is None else kernels.served_by(device, engine, deployment.sharing(experts=experts))
 
 

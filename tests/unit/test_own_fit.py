@@ -18,7 +18,7 @@ from tests.commands import run
 
 TRUTH = {"host_step": 1.5e-3, "launch_gap": 1.2e-6, "slow_gemm": 0.95, "slow_attention": 1.1, "host_request": 0.03}
 LOADS = [(isl, osl, users) for isl, osl in ((1000, 300), (200, 800), (6000, 200)) for users in (1, 8, 64)]
-ABOUT = {"model": "qwen3-8b", "device": "h100", "engine": "vllm", "deployment": (("tp", 1),)}
+ABOUT: dict[str, Any] = {"model": "qwen3-8b", "device": "h100", "engine": "vllm", "deployment": (("tp", 1),)}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,49 @@ def test_throughput_alone_tells_the_step(measured: list[dict[str, Any]], tmp_pat
     assert within(found, "host_step")
     low, high = found.ends["tpot_s"]
     assert 0.9 < low < 1 < high < 1.1
+
+
+CHIP = """name = "My chip"
+[datasheet]
+peak_bf16 = "800 TFLOP/s"
+hbm_bandwidth = "4 TB/s"
+hbm_capacity = "96 GiB"
+[assume]
+mfu = 0.5
+"""
+
+
+def test_runs_calibrate_a_device_of_which_no_kernel_was_measured(tmp_path: Path) -> None:
+    """Whose kernels take 1.6 times as long as those that stand in: no host is blamed for it, and nothing is left of a
+    factor of four either way."""
+    pytest.importorskip("scipy")
+    chip, true = tmp_path / "chip.toml", tmp_path / "true.toml"
+    chip.write_text(CHIP)
+    truth = {"host_step": "1 ms", "slow_gemm": "1.6", "slow_attention": "1.5", "slow_compute": "1.7"}
+    lines = ['like = "vllm"', *(f'{name} = "{value}"' for name, value in truth.items())]
+    true.write_text(with_times(load_engine("vllm").path.read_text(), lines))
+
+    def served(**how: Any) -> dict[str, Any]:
+        return symsim.compile("qwen3-8b", str(chip), **how).predict(isl=2000, osl=300, concurrency=16).as_dict()
+
+    costs = symsim.compile("qwen3-8b", str(chip), engine=str(true))
+    rows = [
+        {"isl": isl, "osl": osl, "concurrency": users, "tpot_s": costs.predict(**load).as_dict()["tpot_s"]["mean"]}
+        for isl, osl in ((1000, 300), (6000, 200))
+        for users in (1, 8, 64)
+        for load in [{"isl": isl, "osl": osl, "concurrency": users}]
+    ]
+    found = symsim.fit(table(rows, tmp_path / "runs.csv", *rows[0]), "qwen3-8b", str(chip))
+    assert {one.name: one.low <= 1.6 <= one.high for one in found.coefficients}["slow_gemm"]
+    found.write(tmp_path / "own.toml")
+    measured = served(engine=str(true))["tpot_s"]["mean"]
+    for how, calibrated in (({}, False), ({"calibration": str(tmp_path / "own.toml")}, True)):
+        answer = served(**how)
+        low, high = answer["intervals"]["tpot_s.mean"]
+        assert (abs(answer["tpot_s"]["mean"] / measured - 1) < 0.03) is calibrated
+        assert (high / low < 2.5) is calibrated
+    elsewhere = symsim.compile("qwen3-8b", "tpu-v6e", calibration=str(tmp_path / "own.toml"))
+    assert any("uncalibrated" in note for note in elsewhere.compiled.notes), "they are of another device"
 
 
 def test_few_runs_have_a_wide_interval(measured: list[dict[str, Any]], tmp_path: Path) -> None:

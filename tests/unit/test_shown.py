@@ -26,7 +26,15 @@ def front() -> symsim.FrontPoint:
 def own_fit() -> OwnFit:
     fitted = OwnCoefficient(name="host_step", value=1e-3, low=9e-4, high=2e-3, before=3e-4, told=True)
     return OwnFit(
-        coefficients=(fitted,), together=(), errors={}, ends={}, next_run="", runs=4, refused={}, engine="vllm"
+        coefficients=(fitted,),
+        together=(),
+        errors={},
+        ends={},
+        next_run="",
+        runs=4,
+        refused={},
+        engine="vllm",
+        device="H100",
     )
 
 
