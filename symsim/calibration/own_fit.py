@@ -99,6 +99,7 @@ class OwnFit:
             for end, value in zip(named[metric], ends, strict=True)
         ]
         about = f"# fitted to {self.runs} runs by `symsim fit`"
+        text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# fitted to "))
         like = [f'device = "{self.device}"', *([] if base.like else [f'like = "{base.path.stem}"'])]
         with replacing(path) as unfinished:
             unfinished.write_text(with_times(text, (about, *like, *lines)), encoding="utf-8")
@@ -156,15 +157,17 @@ def fit_own(runs: Sequence[Run]) -> OwnFit:
 
 
 def _priors(models: Sequence[Predicted]) -> Mapping[str, Prior]:
-    """Shipped values, about as far off as engines are from machine to machine; what kernels take as far as cards are
-    from each other where those of another card stand in."""
+    """What the engine's file states, else shipped values, about as far off as engines are from machine to machine; what
+    kernels take as far as cards are from each other where those of another card stand in."""
     run = models[0].run
     measured = has_kernels([run])
     base = load_engine(run.engine)
     shipped = chosen_times(base.like or base.path.stem, load_device(run.device).path.stem).values
+    known = {name: value for name, (value, _) in shipped.items()}
+    known |= {name: float(value) for name, value in base.times.items() if value}  # an engine of one's own, fitted again
     return {
         name: Prior(
-            shipped[name][0] if name in shipped else PRIORS[name].usual,
+            known.get(name, PRIORS[name].usual),
             max(PRIORS[name].spread, _SHIPPED if not name.startswith("slow") else 0 if measured else WIDE),
         )
         for name in told(one.run for one in models)

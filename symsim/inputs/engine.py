@@ -236,15 +236,18 @@ def _conditionals(file: DataFile, name: str, rows: Any) -> tuple[Conditional, ..
 
 
 def with_times(text: str, lines: Iterable[str]) -> str:
-    """The text of an engine's file with these lines more in its section of times.
+    """The text of an engine's file with these lines in its section of times, in place of those of the same names.
 
-    >>> with_times("[time]\\nstep = \\"kernels\\"\\n[start]\\n", ["like = \\"vllm\\""]).splitlines()
+    >>> with_times("[time]\\nlike = 'sglang'\\nstep = \\"kernels\\"\\n[start]\\n", ["like = \\"vllm\\""]).splitlines()
     ['[time]', 'like = "vllm"', 'step = "kernels"', '[start]']
     """
-    more = "".join(f"{line}\n" for line in lines)
+    own = tuple(lines)
+    names = "|".join(re.escape(line.partition("=")[0].strip()) for line in own if not line.startswith("#"))
     before, *rest = re.split(r"^(\[time\].*\n)", text, maxsplit=1, flags=re.MULTILINE)
     head, after = rest or ("\n[time]\n", "")
-    return f"{before}{head}{more}{after}"
+    section, *others = re.split(r"^(?=\[)", after, maxsplit=1, flags=re.MULTILINE)
+    kept = re.sub(rf"^(?:{names}) *=.*\n", "", section, flags=re.MULTILINE) if names else section
+    return "".join((before, head, *(f"{line}\n" for line in own), kept, *others))
 
 
 def _times(file: DataFile, data: Mapping[str, Any]) -> dict[str, Any]:

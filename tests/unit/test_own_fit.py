@@ -73,6 +73,20 @@ def test_throughput_alone_tells_the_step(measured: list[dict[str, Any]], tmp_pat
     assert 0.9 < low < 1 < high < 1.1
 
 
+def test_an_engine_of_ones_own_is_fitted_again_from_where_it_is(measured: list[dict[str, Any]], tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    rows = table(measured[:4], tmp_path / "runs.csv", "isl", "osl", "concurrency", "tpot_s", "ttft_s")
+    first = symsim.fit(rows, "qwen3-8b", "h100")
+    first.write(tmp_path / "own.toml")
+    again = symsim.fit(rows, "qwen3-8b", "h100", engine=str(tmp_path / "own.toml"))
+    before = {one.name: one.value for one in first.coefficients}
+    assert {one.name: one.before for one in again.coefficients} == pytest.approx(before, rel=1e-3)
+    again.write(tmp_path / "own.toml")
+    text = (tmp_path / "own.toml").read_text()
+    assert text.count("# fitted to") == text.count("host_step =") == text.count("like =") == 1
+    assert load_engine(tmp_path / "own.toml").step == load_engine("vllm").step
+
+
 CHIP = """name = "My chip"
 [datasheet]
 peak_bf16 = "800 TFLOP/s"
