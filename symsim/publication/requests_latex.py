@@ -9,7 +9,7 @@ from typing import cast
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import subscripted, substitute
+from symsim.algebra.symbols import substitute
 from symsim.algebra.units import format_quantity
 from symsim.api.prediction import Prediction
 from symsim.cost.derivation import Derivation
@@ -81,7 +81,7 @@ def _form(outcome: Outcome, before: set[tuple[Symbol, Expr]], numbers: Mapping[s
 def _own_values(outcome: Outcome, numbers: Mapping[str, float]) -> str:
     """Letters that are another number here than in the forms before."""
     other = {name: v for name, v in outcome.values.items() if not math.isclose(numbers.get(name, v), v, rel_tol=1e-9)}
-    said = [f"${_printed(name)}$ is {_number(value, letters()[name].unit)}" for name, value in other.items()]
+    said = [f"${letters()[name].latex}$ is {_number(value, letters()[name].unit)}" for name, value in other.items()]
     return f"\nIn this form {', '.join(said)}." if said else ""
 
 
@@ -92,7 +92,7 @@ def _validity(form: ServingForm) -> str:
 
 def _error(outcome: Outcome) -> str:
     measured = [(band.name, at, percent) for band in outcome.form.bands for at, percent in band.measured]
-    known = [f"{percent:g}\\,\\% at ${_printed(name)} = {at:g}$" for name, at, percent in measured]
+    known = [f"{percent:g}\\,\\% at ${letters()[name].latex} = {at:g}$" for name, at, percent in measured]
     if known:
         here = "" if outcome.error is None else f"; {outcome.error:.2g}\\,\\% at this load"
         return f"Error against simulation: {', '.join(known)}{here}."
@@ -100,12 +100,12 @@ def _error(outcome: Outcome) -> str:
 
 
 def _equations(steps: Sequence[FormStep]) -> Iterator[str]:
-    room = beside([_printed(step.symbol.name) for step in steps], SMALL_LINE) - SOLVED
+    room = beside([letters()[step.symbol.name].latex for step in steps], SMALL_LINE) - SOLVED
     for step in steps:
-        unit = letters()[step.symbol.name].unit
-        first, *more = Lines(_LAYOUT, unit, lambda _, unit: _printer(unit)).of(_shown(step.expr), room)
-        solved = "\\quad\\text{(solved for }" + _printed(step.symbol.name) + "\\text{)}" if step.solved else ""
-        lines = [f"{_printed(step.symbol.name)} &= {first}", *(f"&\\quad {line}" for line in more)]
+        of = letters()[step.symbol.name]
+        first, *more = Lines(_LAYOUT, of.unit, lambda _, unit: _printer(unit)).of(_shown(step.expr), room)
+        solved = "\\quad\\text{(solved for }" + of.latex + "\\text{)}" if step.solved else ""
+        lines = [f"{of.latex} &= {first}", *(f"&\\quad {line}" for line in more)]
         yield from [*lines[:-1], lines[-1] + solved]
 
 
@@ -126,13 +126,9 @@ def _shown(expr: Expr) -> Expr:
     return substitute(expr, found) if found else expr
 
 
-def _printed(name: str) -> str:
-    return letters()[name].latex or subscripted(name)
-
-
 def _printer(unit: str) -> Math:
     """A printer of the letters of forms."""
-    names = {name: _printed(name) for name in letters()}
+    names = {name: of.latex for name, of in letters().items()}
     return Math(_LAYOUT, unit, {**names, **FUNCTIONS, "mean_of": "E_n", **{name: name for name in INDICES}})
 
 
@@ -145,7 +141,7 @@ def _letters(found: Prediction, forms: Mapping[str, Outcome], numbers: Mapping[s
         known = {**{name: float(value) for name, value in formula.bound.values.items()}, **known}
         used |= set(formula.symbols)
     shown = [of for name, of in letters().items() if name in used and math.isfinite(known.get(name, math.nan))]
-    rows = [f"${_printed(of.name)}$ & {breakable(of.meaning)} & {_number(known[of.name], of.unit)}" for of in shown]
+    rows = [f"${of.latex}$ & {breakable(of.meaning)} & {_number(known[of.name], of.unit)}" for of in shown]
     head, caption = ("letter", "meaning", "value"), "Letters of the forms, with their values at this load."
     return table(caption, "tab:requests", (0.12, 0.58, 0.22), head, rows)
 

@@ -8,7 +8,6 @@ from fractions import Fraction
 import sympy
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import subscripted
 from symsim.cost.derivation import Derivation, Step
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
@@ -57,7 +56,7 @@ def _is_plain(step: FormStep) -> bool:
 
 def _step(step: FormStep) -> Step:
     of = letters()[step.symbol.name]
-    return Step(step.symbol, step.expr, of.unit, of.meaning, of.latex or subscripted(of.name))
+    return Step(step.symbol, step.expr, of.unit, of.meaning, of.latex)
 
 
 def _leading(steps: list[FormStep], wanted: str) -> list[FormStep]:

@@ -11,7 +11,7 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import subscripted, substitute
+from symsim.algebra.symbols import substitute
 from symsim.cost.derivation import Derivation, Step
 from symsim.errors import LatexSyntaxError, SymsimError, UndefinedName, did_you_mean
 from symsim.formula.binding import Numbers
@@ -119,11 +119,7 @@ def _candidates(text: str, asked: str | None, path: str) -> list[ServingForm]:
 def _written(name: str) -> Iterator[str]:
     """A letter of the forms in normal form: as it is printed, as it is called, and as other papers write it."""
     others = synonyms().get(_SAME.get(name, name), ())
-    yield from map(normal_name, (_printed(name), name, *others))
-
-
-def _printed(name: str) -> str:
-    return letters()[name].latex or subscripted(name)
+    yield from map(normal_name, (letters()[name].latex, name, *others))
 
 
 def _plain_steps(one: ServingForm) -> list[FormStep]:
@@ -153,18 +149,19 @@ def _step(step: FormStep, known: Mapping[Symbol, Symbol]) -> Step:
     expr = cast(Expr, step.expr.xreplace(dict(known)))
     sums = {series: value for series in expr.atoms(sympy.Sum) if (value := summed_up(series)) is not None}
     of = letters()[step.symbol.name]
-    return Step(known[step.symbol], substitute(expr, sums), of.unit, of.meaning, _printed(of.name))
+    return Step(known[step.symbol], substitute(expr, sums), of.unit, of.meaning, of.latex)
 
 
 def _names(closed: ClosedForm) -> Names:
     """How the letters of a form may be written; c_s, where c_s^2 is the letter, is its root."""
     every = {s.name: s for s in (*(step.symbol for step in closed.derivation.steps), *closed.derivation.free())}
-    shown = {normal_name(_printed(name)): _printed(name) for name in every}
-    spellings: dict[str, Expr] = {normal_name(_printed(name)): found for name, found in every.items()}
+    printed = {name: letters()[name].latex for name in every}
+    shown = {normal_name(latex): latex for latex in printed.values()}
+    spellings: dict[str, Expr] = {normal_name(printed[name]): found for name, found in every.items()}
     for name, found in every.items():
         for other in _written(name):
             spellings.setdefault(other, found)
-        if (squared := normal_name(_printed(name))).endswith("^2"):
+        if (squared := normal_name(printed[name])).endswith("^2"):
             spellings.setdefault(squared.removesuffix("^2"), sympy.sqrt(found))
     spellings.setdefault("e", sympy.E)
     return Names(spellings, shown, frozenset(spellings) - frozenset(shown))

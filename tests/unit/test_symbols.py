@@ -8,6 +8,7 @@ import pytest
 
 from symsim.algebra.symbols import DEFAULTS, KNOWN, PRECISIONS, WORKLOAD, is_symbol, symbol, symbol_info
 from symsim.algebra.units import parse_quantity
+from symsim.serving.forms import letters
 
 
 @pytest.mark.parametrize("name", list(KNOWN))
@@ -20,6 +21,11 @@ def test_every_row_has_a_unit_a_sign_and_a_meaning(name: str) -> None:
     assert parse_quantity(prefixed, info.unit) == 2
     assert symbol(name).is_integer is (True if info.integer else None)
     assert symbol(name).is_positive is (None if info.zero else True)
+
+
+def test_every_letter_of_the_forms_of_serving_has_a_unit_a_sign_and_a_meaning() -> None:
+    for name, of in letters().items():
+        assert "" not in (of.unit, of.latex, of.meaning), name
 
 
 def test_signs_of_one_kind_are_told_apart() -> None:
