@@ -26,7 +26,7 @@ POINT = {
     "moe": {"tokens": 96, "hidden": 4096, "inter": 1536, "topk": 8, "experts": 128, "tp": 1, "ep": 2, "gated": 1},
     "gdn": {"batch": 8, "seq_len": 256, "k_heads": 16, "v_heads": 32, "dk": 128, "dv": 128},
     "collectives": {"gpus": 4, "elements": 500_000},
-    "all_to_all": {"tokens": 96, "hidden": 7168, "topk": 8, "gpus": 8},
+    "all_to_all": {"tokens": 96, "hidden": 7168, "topk": 8, "gpus": 8, "experts": 256, "sms": 20},
 }
 GROWS_WITH = {
     "gemm": ("m", "n", "k"),
