@@ -10,7 +10,7 @@ differ go along an axis of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -158,6 +158,12 @@ def gridded(form: ClosedForm, names: Sequence[str], also: Sequence[str] = (), *,
     """
     split = split_steps(form, names)
     return _made_ready((form,), split, also, last=split.last if numba else ())
+
+
+def same_formulas(forms: Sequence[ClosedForm]) -> Hashable:
+    """Equal for deployments whose metrics are the same derivations with the same tables, and are computed together.
+    forms: metrics of one of them."""
+    return forms[0].context, tuple(forms[0].bound.same.items()), tuple(form.applied for form in forms)
 
 
 def gridded_together(forms: Sequence[ClosedForm], names: Sequence[str], also: Sequence[str] = ()) -> Gridded:

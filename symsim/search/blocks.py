@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from symsim.formula.grid import CASE, Axes, Gridded, gridded, gridded_together
+from symsim.formula.grid import CASE, Axes, Gridded, gridded, gridded_together, same_formulas
 from symsim.inputs.deployment import Deployment
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
@@ -98,8 +98,8 @@ def refused_block(code: int, names: tuple[str, ...], place: tuple[int, ...], sli
 def formula_of(case: SweepCase, names: tuple[str, ...], limits: str) -> Hashable:
     """Equal for cases whose metrics and constraints are the same derivations with the same tables."""
     costs = compiled_case(case)
-    forms = [*map(costs.form, names), *(form_of(constraint, costs.forms) for constraint in parse_limits(limits))]
-    return costs.context, tuple(costs.numbers.same.items()), tuple(form.applied for form in forms)
+    constrained = (form_of(constraint, costs.forms) for constraint in parse_limits(limits))
+    return same_formulas([*map(costs.form, names), *constrained])
 
 
 def _met(cases: tuple[SweepCase, ...], constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:

@@ -151,10 +151,14 @@ def _misses(of: Deployed, target: Target) -> tuple[str, Miss | None]:
         return "nothing is served", None
     name, value, limit = max(target.limits.compared(found), key=lambda one: one[1] / one[2])
     alone = "one user alone" if target.rate is None else "hardly any load"
+    start = f"{engine_words(of.compiled.deployment)}: with {alone}"
+    return f"{' and '.join(failed)} fails with {alone}", too_slow(start, name, value, limit)
+
+
+def too_slow(start: str, name: str, value: float, limit: float) -> Miss:
+    """By how much a time, in seconds, is over its limit. start: of the sentence, what it is the time of."""
     over = f"{name} is {1000 * value:.3g} ms, {value / limit - 1:.1%} over {1000 * limit:.4g} ms"
-    return f"{' and '.join(failed)} fails with {alone}", Miss(
-        ratio=value / limit, sentence=f"{engine_words(of.compiled.deployment)}: with {alone} {over}"
-    )
+    return Miss(ratio=value / limit, sentence=f"{start} {over}")
 
 
 def _too_large(of: Deployed) -> Miss:

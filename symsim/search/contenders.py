@@ -18,6 +18,7 @@ from symsim.search.candidates import (
     candidate,
     engine_words,
     engines,
+    too_slow,
 )
 from symsim.search.sides import Side, decode_side, prefill_side
 from symsim.search.target import Target
@@ -63,9 +64,7 @@ def _slow_worker(of: Deployed, target: Target) -> Miss:
     decode = letters["N"] / max(1e-9, letters["O"] - 1) * of.step(letters["Q"], letters["C"], 0.0)
     times = (("prefill", "TTFT", prefill, limits.ttft), ("decode", "TPOT", decode, limits.tpot))
     side, name, value, limit = max(times, key=lambda one: one[2] / one[3])
-    over = f"{name} is {1000 * value:.3g} ms, {value / limit - 1:.1%} over {1000 * limit:.4g} ms"
-    words = f"{engine_words(of.compiled.deployment)} for {side}: with one request alone {over}"
-    return Miss(ratio=value / limit, sentence=words)
+    return too_slow(f"{engine_words(of.compiled.deployment)} for {side}: with one request alone", name, value, limit)
 
 
 TOO_SLOW = "one prompt or one sequence alone is too slow for a worker"

@@ -21,7 +21,7 @@ from symsim.algebra.direction import direction
 from symsim.algebra.symbols import rebuilt
 from symsim.errors import DeploymentError
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.grid import CASE, Gridded, gridded_together
+from symsim.formula.grid import CASE, Gridded, gridded_together, same_formulas
 from symsim.formula.program import program
 from symsim.language.query import Constraint, Query
 from symsim.solve.limits import Forms, bound_of, form_of
@@ -105,8 +105,7 @@ def _grouped(cases: Iterable[Case], search: Search) -> Iterator[_Alike]:
     for case in cases:
         with suppress(DeploymentError):
             forms = [form_of(one, case.forms) for one in (goal, *query.constraints)]
-            same = forms[0].context, tuple(forms[0].bound.same.items()), tuple(form.applied for form in forms)
-            groups.setdefault(same, []).append((case, forms))
+            groups.setdefault(same_formulas(forms), []).append((case, forms))
     for group in groups.values():
         yield _alike([case for case, _ in group], [*zip(*(forms for _, forms in group), strict=True)], search)
 
