@@ -12,6 +12,7 @@ from symsim.command.flags import write_json
 from symsim.command.request_options import add_requests
 from symsim.command.subject import compiled
 from symsim.errors import SymsimError, did_you_mean
+from symsim.language.query import LENGTH_FLAGS
 from symsim.render.terminal import write_table
 from symsim.serving.differences import LoadComparison, differences_of, load_crossings
 from symsim.serving.forms import alternatives
@@ -112,7 +113,7 @@ def _gpus(costs: Costs, asked: Mapping[str, Any], given: Mapping[str, Any]) -> i
     return apart.gpus // each
 
 
-_FLAGS = {"S": "isl", "O": "osl", "hit": "prefix_hit"}
+_FLAGS = {**{name: flag for flag, name in LENGTH_FLAGS.items()}, "hit": "prefix_hit"}
 
 
 def _crossed(served: list[_Served], variable: str, metric: str, asked: Mapping[str, Any]) -> list[tuple[float, str]]:

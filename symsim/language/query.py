@@ -15,7 +15,10 @@ from symsim.algebra.units import exact_number, parse_quantity
 from symsim.errors import BadUnit, QuerySyntaxError, Span
 from symsim.language.syntax import Places, expectation, parser_of
 
-_SHORT = {"capacity": "hbm_capacity", "isl": "S", "ISL": "S", "osl": "O", "OSL": "O"}
+LENGTH_FLAGS = {"isl": "S", "osl": "O"}
+"""Lengths of requests as flags of commands name them -> their symbols."""
+
+_SHORT = {"capacity": "hbm_capacity", **LENGTH_FLAGS, **{flag.upper(): name for flag, name in LENGTH_FLAGS.items()}}
 """What people write -> the symbol that they mean."""
 
 _INVERSE = {"TPOT": "tokens/s/user"}
@@ -47,7 +50,7 @@ class Quantity:
     @property
     def symbol(self) -> str | None:
         """The symbol that is meant; None for a number."""
-        return None if self.name is None else _SHORT.get(self.name, self.name)
+        return None if self.name is None else _meant(self.name)
 
     @property
     def share(self) -> Fraction:
@@ -138,7 +141,7 @@ class _Question(Transformer[Token, Any]):
         return Constraint(rate, _RELATIONS[str(relation)], _of_rate(bound, rate), self.places.of(one))
 
     def binding(self, name: Token, value: Quantity) -> tuple[str, Quantity, Span]:
-        return _SHORT.get(str(name), str(name)), value, self.places.of(name)
+        return _meant(name), value, self.places.of(name)
 
     def bindings(self, *rows: tuple[str, Quantity, Span]) -> dict[str, Quantity]:
         fixed: dict[str, Quantity] = {}
@@ -158,7 +161,7 @@ class _Question(Transformer[Token, Any]):
         return "min", "GPUs", self.places.of(first), kept, (str(first), str(second))
 
     def over(self, *names: Token) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(_SHORT.get(str(name), str(name)) for name in names))
+        return tuple(dict.fromkeys(_meant(name) for name in names))
 
     def solve(self, metric: Token, value: Quantity, variable: Token) -> Any:
         name = _metric(metric)
@@ -174,9 +177,12 @@ class _Question(Transformer[Token, Any]):
 
     def start(self, question: tuple[Any, Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
         goal, variable, span, constraints, over = question
-        variable = _SHORT.get(str(variable), str(variable))
         once = {str(constraint): constraint for constraint in reversed(constraints)}
-        return Query(goal, variable, span, tuple(reversed(once.values())), fixed or {}, over)
+        return Query(goal, _meant(variable), span, tuple(reversed(once.values())), fixed or {}, over)
+
+
+def _meant(name: str) -> str:
+    return _SHORT.get(name, str(name))
 
 
 def _spelled(name: str, known: Collection[str]) -> str:

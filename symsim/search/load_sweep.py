@@ -12,14 +12,11 @@ import numpy as np
 
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.inputs.extras import load_extra
-from symsim.language.query import Constraint
+from symsim.language.query import LENGTH_FLAGS, Constraint
 from symsim.paths import replacing
 from symsim.pipeline.compiled import Compiled
 from symsim.search.pareto import FrontPoint, undominated
 from symsim.serving.points import LOADS, SIZES, UNKNOWNS, failing, figures_at, metric_of
-
-_AXES = {"isl": "S", "osl": "O"}
-"""Axes as flags of other commands name them."""
 
 _KNOWN = frozenset({*UNKNOWNS, *SIZES, *LOADS, "price"})
 
@@ -71,7 +68,9 @@ def sweep_loads(
     compiled: Mapping[str, Compiled], axes: Mapping[str, Any], metrics: Sequence[str], limits: Sequence[Constraint]
 ) -> LoadSweep:
     """Every combination of the values of the axes on every device. Raises SymsimError for axes that are none."""
-    lists = {_AXES.get(name, name): list(values) if np.ndim(values) else [values] for name, values in axes.items()}
+    lists = {
+        LENGTH_FLAGS.get(name, name): list(values) if np.ndim(values) else [values] for name, values in axes.items()
+    }
     if unknown := next((name for name in lists if name not in _KNOWN), None):
         raise SymsimError(f"a sweep over requests has no axis {unknown}; {did_you_mean(unknown, _KNOWN)}")
     if len(compiled) > 1:
