@@ -15,6 +15,7 @@ from symsim.serving.memory_use import room_of
 from symsim.serving.model_step import EngineLayout
 from symsim.serving.prediction import predicted
 from symsim.serving.workload import decoding
+from symsim.solve.bisection import gallop
 
 _MOST = 1024
 """Copies of a deployment that are looked at."""
@@ -51,16 +52,11 @@ def _with_room(of: Deployed) -> str | None:
 def _in_copies(compiled: Compiled, ask: Ask) -> str | None:
     """The fewest copies that share the rate and are stable; more never hurt."""
 
-    def stable(copies: int) -> bool:
-        return not predicted(compiled, replace(ask, copies=copies * ask.copies), sure=False).sentence
+    def unstable(copies: int) -> bool:
+        return bool(predicted(compiled, replace(ask, copies=copies * ask.copies), sure=False).sentence)
 
-    few, many = 1, 2
-    while not stable(many):
-        few, many = many, 2 * many
-        if many > _MOST:
-            return None
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (few, middle) if stable(middle) else (middle, many)
-    whole = many * ask.copies
+    few = gallop(unstable, 1, _MOST)
+    if few == _MOST:
+        return None
+    whole = (few + 1) * ask.copies
     return f"{whole:,} such deployments, {whole * compiled.deployment.world_size:,} GPUs, would serve this rate"
