@@ -34,12 +34,12 @@ class Carried:
 class CarriedChunks:
     """What a stand-alone program sums where a prompt is cut: the time of a chunk in T and past, its tables by name, and
     what chunks.then makes of the sum, in workload symbols and numbers; ranks: that share a prompt; cached: tokens
-    before the first, a sum's first term or nothing."""
+    before the first."""
 
     chunk: Derivation
     tables: dict[str, Carried]
     ranks: Expr
-    cached: str
+    cached: Expr
     total: str
     then: tuple[Step, ...]
 
@@ -50,8 +50,7 @@ def carried_chunks(form: ClosedForm, keep: Collection[str] = ()) -> CarriedChunk
     if found is None:
         return None
     tables, chunk = bound_tables(form.one_chunk, form.one_chunk.level("numeric", keep))
-    cached = "past + " if found.cached else ""
-    return CarriedChunks(chunk, tables, found.ranks, cached, found.chunk.result.symbol.name, found.then)
+    return CarriedChunks(chunk, tables, found.ranks, found.cached, found.chunk.result.symbol.name, found.then)
 
 
 def bound_tables(form: ClosedForm, derivation: Derivation) -> tuple[dict[str, Carried], Derivation]:

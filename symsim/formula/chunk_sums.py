@@ -59,9 +59,8 @@ class ChunkSum:
         count = max(map(len, points.values()))
 
         def time(tokens: _Floats, before: _Floats, rows: _Rows) -> _Floats:
-            own = {name: column if len(column) == 1 else column[rows] for name, column in points.items()}
-            cached = {**values, **own}.get("past", 0)
-            found = self.at_points.over({**values, **own, "T": tokens, "past": cached + before}, context)[0]
+            own = {**values, **{name: col if len(col) == 1 else col[rows] for name, col in points.items()}}
+            found = self.at_points.over({**own, "T": tokens, "past": own.get("past", 0) + before}, context)[0]
             return np.broadcast_to(found, tokens.shape)
 
         known = {**values, **points}

@@ -12,7 +12,7 @@ from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.bound_tables import CarriedChunks
 from symsim.formula.closed_form import ClosedForm
-from symsim.notation.program_parts import comment, listed, meanings, program_parts, scale_factor
+from symsim.notation.program_parts import after_cached, comment, listed, meanings, program_parts, scale_factor
 from symsim.tables.forms import Nearest, StepTable, Table
 
 
@@ -55,11 +55,12 @@ def _c_lines(derivation: Derivation, given: Sequence[str] = ()) -> list[str]:
 def _c_longer(chunks: CarriedChunks) -> list[str]:
     """The chunks of a prompt that is longer than an iteration, one after another."""
     ranks, result = code(chunks.ranks, "c"), chunks.then[-1].symbol.name if chunks.then else chunks.total
+    before = after_cached(chunks, f"i * {ranks} * T")
     return [
         f"    if (S > {ranks} * T) {{",
         f"        double {chunks.total} = 0.0;",
         f"        for (double i = 0.0; i * {ranks} * T < S; i++)",
-        f"            {chunks.total} += chunk(smaller(T, S / {ranks} - i * T), {chunks.cached}i * {ranks} * T);",
+        f"            {chunks.total} += chunk(smaller(T, S / {ranks} - i * T), {before});",
         *(f"        const double {step.symbol.name} = {code(step.expr, 'c')};" for step in chunks.then),
         f"        return {result};",
         "    }",

@@ -14,7 +14,7 @@ from symsim.cost.derivation import Derivation
 from symsim.formula.bound_tables import CarriedChunks
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.overrides import following_sizes
-from symsim.notation.program_parts import ProgramParts, comment, listed, meanings, program_parts
+from symsim.notation.program_parts import ProgramParts, after_cached, comment, listed, meanings, program_parts
 from symsim.tables.forms import StepTable, Table
 
 
@@ -81,6 +81,7 @@ def _javascript_lines(derivation: Derivation, indent: str) -> list[str]:
 def _javascript_longer(chunks: CarriedChunks, named: str) -> list[str]:
     """The chunks of a prompt that is longer than an iteration, one after another. named: the name of the result."""
     ranks, result = _code(chunks.ranks), chunks.then[-1].symbol.name if chunks.then else chunks.total
+    before = after_cached(chunks, f"i * {ranks} * T")
     return [
         f"  if (S > {ranks} * T) {{",
         "    const chunk = (T, past) => {",
@@ -88,7 +89,7 @@ def _javascript_longer(chunks: CarriedChunks, named: str) -> list[str]:
         "    };",
         f"    let {chunks.total} = 0;",
         f"    for (let i = 0; i * {ranks} * T < S; i++)",
-        f"      {chunks.total} += chunk(Math.min(T, S / {ranks} - i * T), {chunks.cached}i * {ranks} * T);",
+        f"      {chunks.total} += chunk(Math.min(T, S / {ranks} - i * T), {before});",
         *(f"    const {step.symbol.name} = {_code(step.expr)};" for step in chunks.then),
         f"    return {result};" if not named else f"    return {{{named}: {result}}};",
         "  }",

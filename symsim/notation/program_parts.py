@@ -81,3 +81,8 @@ def listed(numbers: Sequence[float], missing: str) -> str:
 def scale_factor(table: Nearest, pattern: str) -> str:
     """What the value of a nearest row is multiplied by."""
     return "" if table.scale is None else " * " + pattern.format(axis=table.axes[table.scale])
+
+
+def after_cached(chunks: CarriedChunks, tokens: str) -> str:
+    """The tokens before a chunk. tokens: those of the prompt itself."""
+    return f"{chunks.cached} + {tokens}" if chunks.cached else tokens

@@ -11,6 +11,7 @@ from symsim.cost.derivation import Derivation
 from symsim.errors import printable
 from symsim.formula.bound_tables import Carried, CarriedChunks, bound_tables, carried_chunks
 from symsim.formula.closed_form import ClosedForm
+from symsim.notation.program_parts import after_cached
 from symsim.tables.forms import Nearest, StepTable
 
 _STEPS = '''
@@ -101,7 +102,7 @@ def _longer(chunks: CarriedChunks) -> list[str]:
     """What a prompt that is longer than an iteration is: its chunks, one after another."""
     ranks = code(chunks.ranks, "python")
     share = "S" if ranks == "1" else f"S / {ranks}"
-    tokens = f"min(T, {share} - i*T), {chunks.cached}i*{ranks}*T"
+    tokens = f"min(T, {share} - i*T), {after_cached(chunks, f'i*{ranks}*T')}"
     lines = [
         f"    if S > {ranks}*T:  # a longer prompt takes several iterations, one after another",
         f"        {chunks.total} = fsum(_chunk({tokens}) for i in range(ceil(S / ({ranks}*T))))",

@@ -136,8 +136,7 @@ class Compiled:
         step = timed(row)[-1].chunks
         if step is None or not self.cost_model.cuts_prompts:
             return None
-        after = any(PAST in step.expr.free_symbols for step in derivation.steps)
-        return lambda: cut(row, self.step(step), after=after)
+        return lambda: cut(row, self.step(step), after=PAST in derivation.free())
 
     def phase_at(self, metric: str, count: int) -> PricedStep:
         """The priced step whose costs add up to a metric where a prompt takes so many iterations."""
