@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import cast
 
@@ -23,21 +23,26 @@ TOTALS = ("tokens", "prompt_tokens", "sequences", "logit_tokens")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStep:
     """What one GPU works on. kinds: its name and the names of those that it is like; facts: name -> expression, and
-    `name()` -> a function of the keys that a query meets; parts: the steps that the iteration holds, itself if one."""
+    `name()` -> a function of the keys that a query meets; together: by name, the steps of an iteration of several."""
 
     name: str
     kinds: frozenset[str]
     facts: Mapping[str, Expr]
-    parts: Mapping[str, EngineStep]
+    together: Mapping[str, EngineStep] = field(default_factory=dict[str, "EngineStep"])
 
     @property
     def is_mixed(self) -> bool:
         """Whether the iteration holds several steps."""
-        return len(self.parts) > 1
+        return bool(self.together)
+
+    @property
+    def parts(self) -> Mapping[str, EngineStep]:
+        """The steps that the iteration holds; itself under '' if one."""
+        return self.together or {"": self}
 
     def part(self, name: str) -> EngineStep:
         """One of the steps that it holds; '' is the whole."""
-        return self.parts[name] if name else self
+        return self.together[name] if name else self
 
     def changed(self, **facts: Expr) -> EngineStep:
         """The same step with other facts."""
@@ -80,7 +85,7 @@ def _step_named(name: str, library: Library, spoken: tuple[tuple[str, Expr], ...
         return replace(part, kinds=kinds, facts={**part.facts, **_flags(kinds, library)})
     totals = {fact: sympy.Add(*(part.facts[fact] for part in parts.values())) for fact in TOTALS}
     kinds = frozenset({name})
-    return EngineStep(name=name, kinds=kinds, facts={**_flags(kinds, library), **totals}, parts=parts)
+    return EngineStep(name=name, kinds=kinds, facts={**_flags(kinds, library), **totals}, together=parts)
 
 
 def _own(size: str) -> Symbol:
@@ -113,8 +118,7 @@ def _step(rule: StepRule, given: Mapping[str, Expr], library: Library, known: Sc
     stated, kinds = _stated(rule, given, library, known)
     for key, (fact, own) in stated.items():
         facts[key] = _fact(fact, {**known, **own, **facts})
-    step = EngineStep(name=rule.name, kinds=kinds, facts={**_flags(kinds, library), **facts}, parts={})
-    return replace(step, parts={"": step})
+    return EngineStep(name=rule.name, kinds=kinds, facts={**_flags(kinds, library), **facts})
 
 
 StatedFact = dict[str, tuple[StepFact, Mapping[str, Expr]]]
