@@ -152,10 +152,10 @@ def compiled(subject: Mapping[str, Any]) -> Costs:
 
 def _other_nodes(subject: Mapping[str, Any]) -> list[str]:
     """What is to be said where --num-nodes is not what the device's scale-up domain asks for."""
-    stated, per_node = subject.get("num_nodes"), load_device(subject["device"]).gpus_per_node
+    stated = subject.get("num_nodes")
     if stated is None or subject["cost_model"] == "infersim":  # the reference's nodes are what its flags say
         return []
-    gpus = deployment_of(subject).world_size
+    gpus, per_node = deployment_of(subject).world_size, load_device(subject["device"]).gpus_per_node
     needed = -(-gpus // per_node)
     domain = f"{subject['device']} joins {per_node} GPUs in a scale-up domain, so {gpus} GPUs need {needed}"
     return [f"num_nodes = {stated}: {domain}; links are counted as stated"] * (stated != needed)
