@@ -9,7 +9,7 @@ from symsim.algebra.units import format_quantity
 from symsim.command.flags import add_json, note_alike, write_answer
 from symsim.command.subject import add_subject, compiled, note_assumed
 from symsim.language.query import parse_query
-from symsim.serving.points import is_about_load, unit_of
+from symsim.serving.points import is_about_load, shown, unit_of
 from symsim.solve.answer import Answer, Status
 from symsim.solve.levers import FARTHEST
 
@@ -38,7 +38,7 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
             unit = unit_of(constraint.split()[0]) if of_load else costs.metric(constraint.split()[0]).unit
             print(f"  {constraint}: {state} {format_quantity(abs(room), unit)}")
-        for line in (*answer.warnings, *([] if of_load else ways_of(answer))):
+        for line in (*answer.warnings, *(relief_of(answer) if of_load else ways_of(answer))):
             print(f"  {line}")
         if answer.closed_form:
             print(f"  closed form around there: {answer.closed_form}")
@@ -49,6 +49,15 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
     if not of_load:
         note_assumed(*(costs.metric(constraint.split()[0]).form for constraint in answer.slack))
     return 0 if answer.status is Status.SOLVED else 1
+
+
+def relief_of(answer: Answer) -> list[str]:
+    """What would serve requests that are not served as asked."""
+    if answer.status is not Status.INFEASIBLE or answer.objective.startswith("solve"):
+        return []
+    told = {name: f", where {value:g} was assumed" for name, value in answer.assumed.items()}
+    ways = [f"feasible with {shown(name, value)}{told.get(name, '')}" for name, value in answer.relief.items()]
+    return ways or ["no change of one symbol alone was found that makes it feasible"]
 
 
 def ways_of(answer: Answer) -> list[str]:

@@ -18,7 +18,7 @@ from symsim.pipeline.compiled import Compiled
 from symsim.search.pareto import FrontPoint, undominated
 from symsim.serving.points import LOADS, SIZES, UNKNOWNS, failing, figures_at, metric_of
 
-_KNOWN = frozenset({*UNKNOWNS, *SIZES, *LOADS, "price"})
+_KNOWN = frozenset({*UNKNOWNS, *SIZES})
 
 _MOST = 20_000
 """Points of a grid; each takes some milliseconds."""

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
@@ -150,7 +151,7 @@ class _Search:
                 objective=goal,
                 assumed=assumed,
                 tried=len(self.seen),
-                sentence=self._nothing(),
+                **self._nothing(),
             )
         value = self.metric(at)
         here = {n: at.gpus if n == "world_size" else v for n, v in zip(self.over, values, strict=True)}
@@ -188,20 +189,21 @@ class _Search:
                 found |= dict.fromkeys(map(str, failing(self.query.constraints, at)))
         return tuple(found)
 
-    def _nothing(self) -> str:
-        """Why no point does: of the one that misses its constraints least."""
+    def _nothing(self) -> dict[str, Any]:
+        """Why no point does: of the one that misses its constraints least; and where that is."""
         name = self.query.variable
         there = {values: at for values, at in self.seen.items() if at is not None}
         if not there:
-            return f"no {name}: none of {len(self.seen)} deployments can be."
+            return {"sentence": f"no {name}: none of {len(self.seen)} deployments can be."}
         values = min(there, key=lambda one: _missing(self.query, there[one]))
         at = there[values]
         why = at.figures.sentence or missed(failing(self.query.constraints, at), at) or f"{name} has no value"
         if not self.over:
-            return f"no {name}: {why}."
-        where = ", ".join(shown(n, at.gpus if n == "world_size" else v) for n, v in zip(self.over, values, strict=True))
+            return {"sentence": f"no {name}: {why}."}
+        here = {n: float(at.gpus) if n == "world_size" else v for n, v in zip(self.over, values, strict=True)}
+        where = ", ".join(shown(n, v) for n, v in here.items())
         none = f"none of {len(self.seen)} points over {' and '.join(self.over)} does"
-        return f"no {name}: {none}; nearest, at {where}, {why}."
+        return {"at": here, "sentence": f"no {name}: {none}; nearest, at {where}, {why}."}
 
 
 def _missing(query: Query, at: Point) -> float:

@@ -52,11 +52,15 @@ UNKNOWNS: Mapping[str, Unknown] = {
     "S": Unknown("tokens", 1, 2**20, True),
     "O": Unknown("tokens", 2, 2**20, True),
     "world_size": Unknown("1", 1, 2**14, True, relieves=True),
+    "price": Unknown("$/h", 1e-4, 1e6, False),
 }
 """Name -> what is known of it; world_size: of whole copies of the deployment."""
 
 SYNONYMS: Mapping[str, str] = {"lambda": "rate", "a": "acceptance", "h": "hit", "K": "budget", "k": "drafts"}
 """Letters of the formulas -> symbols of questions."""
+
+_USERS = "users"
+"""Clients that always wait are as many users; of a rate, users follow."""
 
 COPIES = "copies"
 """Whole deployments that are searched for where world_size is asked for."""
@@ -129,20 +133,23 @@ def is_about_load(query: Query) -> bool:
     """Whether a question speaks of requests, not of one step."""
     names = {query.variable, *query.over, *(name for name in query.fixed if name not in ("x", "y", "drafts"))}
     metrics = {key(query.variable), *(key(one.metric) for one in query.constraints)}
-    only = {*LOADS, *SYNONYMS}
+    only = {*LOADS, *SYNONYMS, _USERS, "price"}
     return bool(names & only) or bool(metrics & (METRICS.keys() - {*_OF_A_STEP}))
 
 
 def in_words_of_load(query: Query) -> Query:
     """The same question in the symbols that questions about requests have."""
-    fixed = {SYNONYMS.get(name, name): quantity for name, quantity in query.fixed.items()}
-    over = tuple(SYNONYMS.get(name, name) for name in query.over)
-    return replace(query, variable=SYNONYMS.get(query.variable, query.variable), fixed=fixed, over=over)
+    words = {**SYNONYMS, _USERS: "concurrency"}
+    fixed = {words.get(name, name): quantity for name, quantity in query.fixed.items()}
+    over = tuple(words.get(name, name) for name in query.over)
+    clients = query.goal == "max" and not over and not {"rate", "concurrency", "B"} & fixed.keys()
+    variable = (words if clients else SYNONYMS).get(query.variable, query.variable)
+    return replace(query, variable=variable, fixed=fixed, over=over)
 
 
 def values_of(fixed: Mapping[str, Quantity]) -> Mapping[str, float]:
     """SI values of what a question states; a price is $/h. Raises SymsimError for names that no such question has."""
-    known = {*UNKNOWNS, *SIZES, "price"}
+    known = {*UNKNOWNS, *SIZES}
     if unknown := [name for name in fixed if name not in known]:
         raise SymsimError(f"a question about requests has no {unknown[0]}; {did_you_mean(unknown[0], known)}")
     found = {

@@ -33,6 +33,7 @@ from symsim.serving.points import (
     slack,
     values_of,
 )
+from symsim.serving.relief import with_relief
 from symsim.serving.spread import spread_of
 from symsim.solve.answer import Answer, Certificate, Status
 from symsim.solve.bisection import last_holding, whole_middle
@@ -40,12 +41,16 @@ from symsim.solve.bisection import last_holding, whole_middle
 
 def answered(compiled: Compiled, query: Query) -> Answer:
     """The answer by bisection: what is asked of gets no better as the rate, or the clients, increase. Goals that are
-    metrics are searched for over the unknowns that are named.
+    metrics are searched for over the unknowns that are named. Where there is no answer, what would give one.
 
     Raises SymsimError for names that no question about requests has.
     """
     query = in_words_of_load(query)
     fixed = values_of(query.fixed)
+    return with_relief(compiled, query, fixed, _answered(compiled, query, fixed))
+
+
+def _answered(compiled: Compiled, query: Query, fixed: Mapping[str, float]) -> Answer:
     if query.goal == "value":
         return without_unknowns(compiled, query, fixed)
     if query.goal != "solve" and key(query.variable) in METRICS:
@@ -65,7 +70,10 @@ def _beside_fewest(search: _Search, other: str) -> Answer:
     many = {**search.fixed, search.query.variable: search.unknown.high}
     fewest = replace(search, query=replace(search.query, goal="min", variable=other), fixed=many).answer()
     if fewest.value is None:
-        return replace(fewest, variable=search.query.variable, objective=f"{search.query.goal} {search.query.variable}")
+        name = search.query.variable
+        return replace(
+            fewest, variable=name, objective=f"{search.query.goal} {name}", at={**fewest.at, name: many[name]}
+        )
     beside = {other: float(fewest.value)}
     answer = replace(search, fixed={**search.fixed, **beside}).answer()
     said = f"{answer.sentence.removesuffix('.')}; beside {shown(other, fewest.value)}, the fewest with which any does."
@@ -253,6 +261,7 @@ class _Search:
             binding=tuple(map(str, self.failing(at))),
             slack={} if at.figures.sentence else slack(self.query, at),
             nearest=nearest,
+            at={name: float(at.gpus) if name == "world_size" else nearest},
             assumed=assumed(self.fixed, (name,)),
             sentence=f"no {name} does: {said}.",
         )

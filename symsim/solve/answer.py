@@ -49,7 +49,8 @@ class Answer:
     smallest deployment that would do the same, as far as they differ from today's; formats: those of weights and caches
     that would; tried: deployments looked at; workload: the most of each symbol that the question left out that would;
     closed_form, latex: the answer as a formula, as text and as LaTeX; batch: what a B that was solved for is, where
-    GPUs decode more than that; at: where the goal is a metric, the unknowns at which it is best; warnings: what the
+    GPUs decode more than that; at: where the goal is a metric, the unknowns at which it is best; of requests that are
+    not served as asked, where they nearly are; relief: what alone would serve them, symbol -> value; warnings: what the
     question did not ask for, and the answer does not meet; spread: from where to where the value may be, as far as
     the times behind it are known to be off.
     """
@@ -75,6 +76,7 @@ class Answer:
     workload: Mapping[str, int] = field(default_factory=dict[str, int])
     batch: str | None = None
     at: Mapping[str, float] = field(default_factory=dict[str, float])
+    relief: Mapping[str, float] = field(default_factory=dict[str, float])
     warnings: tuple[str, ...] = ()
     spread: tuple[float, float] | None = None
 

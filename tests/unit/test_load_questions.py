@@ -219,7 +219,7 @@ def test_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "TTFT_p90 <= 2 s: binds, room" in out
     assert cli.main([*words, "max rate subject to TPOT <= 1 ms with S = 2048, O = 256"]) == 1
     said = "no rate does: even at rate = 0.0001 requests/s TPOT <= 1 ms fails: it is 5.772 ms.\n"
-    assert capsys.readouterr().out == said + "  TPOT <= 1 ms: fails by 4.772 ms\n"
+    assert capsys.readouterr().out == said + "  TPOT <= 1 ms: fails by 4.772 ms\n  feasible with tp = 8\n"
 
 
 def test_regimes_along_the_rate() -> None:
