@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from sympy import Rational
 
+from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.solve.answer import Answer
@@ -44,18 +45,28 @@ def reach(
     point: Mapping[str, float],
     solved: Callable[[Mapping[str, ClosedForm]], Answer],
 ) -> str:
-    """`B = 66, sure up to 58, possible to 71`; empty where nothing is fitted or the other ends have no answer.
+    """`B = 66, sure up to 58, possible to 71`; empty where nothing is fitted or the fast end has no answer.
 
     solved: the question asked of other metrics.
     """
     if answer.value is None or answer.sizes or answer.at:
         return ""
+    sure, possible = (_solved_at(lambda end=end: solved(_Scaled(forms, point, end))) for end in (1, 0))
+    if possible is None or sure == possible:
+        return ""
+    far = "to" if answer.value <= possible else "from"
+    words = "sure of none" if sure is None else f"sure {'up to' if far == 'to' else 'from'} {_shown(answer, sure)}"
+    value = f"{answer.variable} = {_shown(answer, answer.value)}"
+    return f"{value}, {words}, possible {far} {_shown(answer, possible)} at 90 %"
+
+
+def _solved_at(solved: Callable[[], Answer]) -> float | None:
     try:
-        ends = [solved(_Scaled(forms, point, end)).value for end in (1, 0)]
+        return solved().value
     except SymsimError:
-        return ""
-    if None in ends or ends[0] == ends[1]:
-        return ""
-    words = ("sure up to", "possible to") if (ends[0] or 0) < (ends[1] or 0) else ("sure from", "possible from")
-    sure, possible = (f"{end:g}" for end in ends)
-    return f"{answer.variable} = {answer.value:g}, {words[0]} {sure}, {words[1]} {possible} at 90 %"
+        return None
+
+
+def _shown(answer: Answer, value: float) -> str:
+    """With the unit of what is no count."""
+    return f"{value:g}" if answer.unit in ("1", "tokens") else format_quantity(value, answer.unit, 4)

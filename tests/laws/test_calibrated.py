@@ -1,5 +1,6 @@
 """Laws of the cost model calibrated: the roofline as its ideal, levels, intervals, and what was not measured."""
 
+import re
 from functools import cache
 from itertools import pairwise
 
@@ -22,6 +23,7 @@ MODELS = (
     ("deepseek-v3", {"dp": 8, "ep": 8, "comm": "deepep"}),
     ("qwen3-next-80b-a3b-instruct", {"tp": 2}),
 )
+SIZES = {"S": 1024, "O": 512}
 AT = {"B": 48, "S": 1500, "O": 600}
 
 
@@ -168,6 +170,27 @@ def test_an_answer_says_up_to_where_it_is_sure_and_possible() -> None:
         here, beyond = (factor * compiled.tpot.evaluate(B=b, S=1500, O=600) for b in (batch, batch + 1))
         assert here <= 0.025 < beyond
     assert not [w for w in costs("llama-3.3-70b", cost_model="roofline", tp=4).solve(query).warnings if "sure" in w]
+
+
+def test_an_answer_of_which_nothing_is_sure_says_what_is_possible() -> None:
+    compiled = costs("qwen3-8b", "h100")
+    one, low = compiled.tpot.evaluate(B=1, **SIZES), compiled.tpot.interval(B=1, **SIZES)
+    assert low is not None
+    answer = compiled.solve(f"max B subject to TPOT <= {1.1 * one * 1e3:.3f} ms with S = 1024, O = 512")
+    (sentence,) = [warning for warning in answer.warnings if "possible" in warning]
+    assert 1.1 * one < low[1], "at one sequence the high end of the interval is above the limit"
+    assert sentence.startswith(f"B = {answer.value:g}, sure of none, possible to ")
+
+
+def test_what_is_sure_of_a_device_has_its_unit() -> None:
+    answer = costs("qwen3-8b", "h100").solve("min hbm_bandwidth subject to TPOT <= 6 ms with B = 16, S = 1024, O = 512")
+    (sentence,) = [warning for warning in answer.warnings if "sure from" in warning]
+    shown = re.fullmatch(
+        r"hbm_bandwidth = ([\d.]+) TB/s, sure from ([\d.]+) TB/s, possible from ([\d.]+) TB/s at 90 %", sentence
+    )
+    assert shown is not None, sentence
+    value, sure, possible = map(float, shown.groups())
+    assert possible < value < sure
 
 
 @pytest.mark.parametrize(("limit", "seconds"), [("300 ms", 0.3), ("2 s", 2.0)])
