@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from symsim.language.query import Constraint
+from symsim.serving.ask import HOUR
 from symsim.serving.outcome import applied
 from symsim.serving.points import Point, key, unit_of
 
@@ -28,6 +29,10 @@ def in_closed_form(unknown: str, constraint: Constraint | None, at: Point, value
             return written_inverse("break_even_acceptance", {"t_1": letters["step"], "t_0": plain["step"]}, near=value)
         case "acceptance", "tpot" if letters.get("drafts") == 1 and "step" in letters:
             return written_inverse("acceptance_for_tpot", {"t_1": letters["step"], "tpot": bound}, near=value)
+        case "price", "cost" if at.figures.request_rate:
+            rate, gpus = at.figures.request_rate, float(at.gpus)
+            known = {"cost": bound, "rate": rate, "O": letters["O"], "gpus": gpus}
+            return written_inverse("price_for_cost", known, near=value / HOUR)
         case _:
             return None
 
@@ -47,4 +52,5 @@ def written_inverse(quantity: str, known: Mapping[str, float], near: float | Non
     if outcome.value is None or (near is not None and abs(outcome.value - near) > max(_CLOSE * abs(near), _LEAST)):
         return None
     step = outcome.form.result
-    return f"{step.symbol.name} = {step.expr} = {outcome.value:.4g} ({outcome.form.quantity}.{outcome.form.name})"
+    unit = "" if outcome.form.unit == "1" else f" {outcome.form.unit}"
+    return f"{step.symbol.name} = {step.expr} = {outcome.value:.4g}{unit} ({outcome.form.quantity}.{outcome.form.name})"

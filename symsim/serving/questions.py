@@ -251,8 +251,9 @@ class _Search:
     def _none(self, nearest: float, why: str = "") -> Answer:
         name, at = self.query.variable, self.at(nearest)
         failed = missed(self.failing(at), at)
-        at_best = f"even at {shown(name, at.gpus if name == 'world_size' else nearest)} "
-        said = why or at_best + (at.figures.sentence or failed or "it never is")
+        at_best = f"even at {shown(name, at.gpus if name == 'world_size' else nearest)}"
+        unserved = f", {at.figures.sentence}" if at.figures.sentence else ""
+        said = why or at_best + (unserved or f" {failed or 'it never is'}")
         return Answer(
             status=Status.INFEASIBLE,
             variable=name,

@@ -134,6 +134,22 @@ def test_a_stated_point_is_an_answer() -> None:
     assert answer.value == costs().predict(2048, 256, rate=4).figures.energy
 
 
+def test_the_price_at_which_tokens_cost_so_much() -> None:
+    for load in ({"rate": 2}, {"concurrency": 32}):
+        (name, number), *_ = load.items()
+        answer = costs().solve(f"max price subject to cost <= 3 with {name} = {number}, isl = 2048, osl = 512")
+        assert answer.value is not None
+        assert costs().predict(2048, 512, price=answer.value, **load).figures.cost == pytest.approx(3, rel=1e-3)
+        assert answer.closed_form is not None
+        assert answer.closed_form.startswith("price = ")
+        assert float(answer.closed_form.split(" = ")[2].split()[0]) * 3600 == pytest.approx(answer.value, rel=1e-3)
+    solved = costs().solve("solve cost = 3 $ for price with rate = 2, S = 2048, O = 512")
+    assert solved.value == pytest.approx(costs().solve(f"max price subject to cost <= 3 with {_LOAD}").value, rel=1e-3)
+
+
+_LOAD = "rate = 2, S = 2048, O = 512"
+
+
 def test_a_stated_metric_is_worked_out() -> None:
     at = costs().predict(2048, 256, rate=4).figures
     assert costs().solve("J/token at rate = 4, S = 2048, O = 256").value == at.energy
@@ -200,6 +216,7 @@ def test_the_largest_budget_for_the_longest_gap() -> None:
         ("max budget subject to TPOT <= 1 s", "needs a rate or a concurrency"),
         ("max rate subject to TPOT <= 1 s with tempo = 4", "has no tempo"),
         ("min cost over rate with rate = 4", "one of both"),
+        ("max price subject to cost <= 3 with rate = 4, price = 2 $/h", "is stated, and price is asked for"),
         ("min cost over S with rate = 4", "cannot be searched over S"),
         ("max rate subject to TPOT <= 1 s with k = 1", "drafts need an acceptance"),
         ("min cost with rate = 4, world_size = 3, tp = 2", "no multiple of the 2 GPUs"),
