@@ -19,8 +19,6 @@ _FIGURES: Mapping[str, tuple[str, Callable[[Figures], float | None]]] = {
 }
 """Formula of requests -> the name of its interval, and the figure."""
 
-FORMULAS = tuple(_FIGURES)
-
 _CHANGES: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "rate": lambda value: {"rate": value, "concurrency": None},
     "concurrency": lambda value: {"concurrency": value, "rate": None},

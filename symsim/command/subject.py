@@ -12,7 +12,7 @@ from symsim.command.flags import add_fallback, add_graphs, note, note_alike, wan
 from symsim.cost.metric_table import metrics
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
-from symsim.inputs.deployment import SM_RATIO, Deployment, KvPrecision, Precision, field_names
+from symsim.inputs.deployment import SM_RATIO, Deployment, KvPrecision, field_names
 from symsim.inputs.device import load_device
 from symsim.inputs.engine import DEFAULT_ENGINE, bundled_engines
 from symsim.model.family import Family, find_family
@@ -22,7 +22,6 @@ from symsim.pipeline.replicas import replicas_in_words
 from symsim.pipeline.towers import TOWER, tower_parameters
 from symsim.quantization.kv_cache import kv_layouts
 
-_PRECISIONS = get_args(Precision)
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
 _ENGINE = f"serving engine that plans the memory: {', '.join(bundled_engines())}, or a TOML"
 GEMM_HELP = f"bf16, fp8, fp4, int8 or `weights x activations` as `mxfp4 x mxfp8`{_DEFAULT}"

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr
 
 from symsim.algebra.symbols import LINKS, symbol, weight_symbol
-from symsim.errors import Span, UndefinedName, did_you_mean
+from symsim.errors import UndefinedName, did_you_mean
 from symsim.language.symbolic import Amounts, Scope, condition, expression, priced
 from symsim.language.tree import Clause, Kernel, Let, Library, Part, When
 from symsim.model.lower import Facts, decide, work_of
@@ -63,7 +63,6 @@ class Cost:
     latency: Expr = sympy.S.Zero
     counted: Mapping[str, Expr] = field(default_factory=dict[str, Expr])
     part: str = ""
-    clauses: Mapping[str, Span] = field(default_factory=dict[str, Span])
 
     @property
     def total_flops(self) -> Expr:
@@ -130,9 +129,8 @@ def _cost(op: Op, kernel: Kernel, work: Scope, facts: Facts, guards: dict[sympy.
             fields[name] = _plain(clause, scope)
     send = {link: _known_precisions(clause, priced(clause, scope)) for link, clause in keyed["send"].items()}
     counted = {kind: _plain(clause, scope) for kind, clause in keyed["counted"].items()}
-    spans = {name: clause.span for name, clause in clauses.items()}
     part = next((rule.name for rule in kernel.body if isinstance(rule, Part)), "")
-    return Cost(**fields, send=send, counted=counted, part=part, clauses=spans)  # pyright: ignore[reportArgumentType]
+    return Cost(**fields, send=send, counted=counted, part=part)  # pyright: ignore[reportArgumentType]
 
 
 def _stored(cost: Cost, op: Op, rates: Rates | None) -> Cost:

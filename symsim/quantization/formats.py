@@ -17,7 +17,7 @@ from symsim.paths import QUANTIZATION
 @dataclass(frozen=True, slots=True)
 class Element:
     """A number format. bits: of one element; peak: precision whose peak rate multiplies it, or None where no matrix
-    unit takes it; group, scale_bits, tensor_bits: the scales that the format itself fixes (0: none); units_scale:
+    unit takes it; group, scale_bits: the scales that the format itself fixes (0: none); units_scale:
     matrix units apply the group scales, or cannot multiply it; padded: engines pad what tensor parallelism leaves of a
     group; source: the specification.
     """
@@ -27,7 +27,6 @@ class Element:
     peak: str | None
     group: int
     scale_bits: int
-    tensor_bits: int
     units_scale: bool
     padded: bool
     source: str
@@ -39,12 +38,10 @@ class Format:
 
     rows, inputs: outputs and inputs that share one scale; 0 stands for all of them. scale_bits: of that scale with its
     zero point (a Fraction where scales are themselves quantised); input_bits: kept once for each input (GPTQ's g_idx,
-    AWQ's pre-scale in ModelOpt); tensor_bits: kept once for the matrix.
+    AWQ's pre-scale in ModelOpt).
 
     >>> stored("nvfp4").bytes_per_weight, stored("mxfp4").bytes_per_weight
     (Fraction(9, 16), Fraction(17, 32))
-    >>> stored("fp8", 128, 128, 32).matrix_bytes(7168, 2048)
-    Fraction(14683648, 1)
     """
 
     element: Element
@@ -52,7 +49,6 @@ class Format:
     inputs: int
     scale_bits: Fraction
     input_bits: int
-    tensor_bits: int
 
     @property
     def name(self) -> str:
@@ -73,7 +69,7 @@ class Format:
     def bits_per_weight(self) -> Fraction:
         """Bits of an element and its part of the group scales, in the limit of a large matrix.
 
-        Scales kept once for each row, each input or the matrix vanish in that limit; `matrix_bytes` counts them.
+        Scales kept once for each row, each input or the matrix vanish in that limit.
         """
         if not (self.rows and self.inputs):
             return Fraction(self.element.bits)
@@ -94,16 +90,6 @@ class Format:
         """The same of a width of outputs that is loaded for itself: blocks span rows, groups of inputs do not."""
         return 1 if self.element.padded else max(self.rows, 1)
 
-    def matrix_bytes(self, outputs: int, inputs: int) -> Fraction:
-        """Bytes of a matrix of outputs x inputs with every scale; a part of a block has a scale of its own."""
-        blocks = _parts(outputs, self.rows) * _parts(inputs, self.inputs)
-        bits = outputs * inputs * self.element.bits + blocks * self.scale_bits
-        return Fraction(bits + inputs * self.input_bits + self.tensor_bits, 8)
-
-
-def _parts(extent: int, size: int) -> int:
-    return -(-extent // size) if size else 1
-
 
 @cache
 def elements() -> Mapping[str, Element]:
@@ -120,7 +106,6 @@ def _element(name: str, table: Mapping[str, Any]) -> Element:
         table.get("peak"),
         table.get("group", 0),
         table.get("scale_bits", 0),
-        table.get("tensor_bits", 0),
         table.get("units_scale", False),
         table.get("padded", False),
         table["source"],
@@ -134,11 +119,9 @@ def element(name: str) -> Element:
     return elements()[name]
 
 
-def stored(
-    name: str, rows: int = 0, inputs: int = 0, scale_bits: int | Fraction = 0, input_bits: int = 0, tensor_bits: int = 0
-) -> Format:
+def stored(name: str, rows: int = 0, inputs: int = 0, scale_bits: int | Fraction = 0, input_bits: int = 0) -> Format:
     """A Format of the element; one that fixes its own scales takes them from its specification."""
     kind = element(name)
     if kind.group:
-        return Format(kind, 1, kind.group, Fraction(kind.scale_bits), input_bits, kind.tensor_bits + tensor_bits)
-    return Format(kind, rows, inputs, Fraction(scale_bits), input_bits, tensor_bits)
+        return Format(kind, 1, kind.group, Fraction(kind.scale_bits), input_bits)
+    return Format(kind, rows, inputs, Fraction(scale_bits), input_bits)

@@ -150,8 +150,8 @@ def _bitsandbytes(method: Method) -> Quantization:
         return method.answer(LayerFormat(stored("int8", 1, 0, 32), "int8"), read=read, lm_head=own_list)
     kind = keys.chosen("bnb_4bit_quant_type", ("nf4", "fp4"), "fp4")
     twice = keys.chosen("bnb_4bit_use_double_quant", (None, False, True))
-    scale, once = (8 + Fraction(32, 256), 32) if twice else (Fraction(32), 0)
-    weight = stored("nf4" if kind == "nf4" else "bnb_fp4", 1, 64, scale, tensor_bits=once)
+    scale = 8 + Fraction(32, 256) if twice else Fraction(32)
+    weight = stored("nf4" if kind == "nf4" else "bnb_fp4", 1, 64, scale)
     return method.answer(LayerFormat(weight, "bf16"), read=read, lm_head=own_list)
 
 

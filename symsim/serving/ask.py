@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from fractions import Fraction
 from typing import Any
 
 from symsim.algebra.units import parse_quantity
@@ -187,8 +186,3 @@ def worker_deployment(text: str, base: Deployment) -> Deployment:
         sizes[name] = int(value)
     kept = {name: getattr(base, name) for name in _KEPT}
     return Deployment(**{**kept, **sizes})  # pyright: ignore[reportArgumentType]
-
-
-def exact(value: float) -> Fraction:
-    """The number that a float shows."""
-    return Fraction(repr(float(value)))

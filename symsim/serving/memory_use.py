@@ -80,8 +80,3 @@ def _held(stage: Mapping[str, float], layout: EngineLayout) -> float:
     """Sequences whose caches a GPU of a stage holds."""
     sequence = stage["cache_per_sequence"]
     return math.inf if not sequence else max(0.0, stage["cache_space"]) / (layout.held * sequence)
-
-
-def shares(parts: Mapping[str, float | None]) -> dict[str, float]:
-    """Parts of the memory that are known and not nothing."""
-    return {name: value for name, value in parts.items() if value and name != "kv_tokens"}

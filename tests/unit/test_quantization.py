@@ -267,30 +267,6 @@ def test_scales_of_deepseek_v4_are_one_byte() -> None:
     assert read(V4_1).default.weight.bits_per_weight == 8 + Fraction(8, 32 * 32)
 
 
-# outputs x inputs -> bytes: elements, then scales, summed by hand
-MATRICES = [
-    (stored("fp8", 128, 128, 32), 7168, 1536, 7168 * 1536 + 56 * 12 * 4),
-    (stored("fp8", 128, 128, 32), 576, 7168, 576 * 7168 + 5 * 56 * 4),  # 576 = 4.5 blocks: the half has its own scale
-    (stored("fp8", 1, 0, 32), 4096, 1024, 4096 * 1024 + 4096 * 4),
-    (stored("fp8", 0, 0, 32), 4096, 1024, 4096 * 1024 + 4),
-    (stored("nvfp4"), 4096, 1024, 4096 * 1024 // 2 + 4096 * 64 + 4),
-    (stored("mxfp4"), 2880, 2880, 2880 * 2880 // 2 + 2880 * 90),
-    (read(GPTQ).default.weight, 4096, 1024, 4096 * 1024 // 2 + 4096 * 8 * 2 + 4096 * 8 // 2 + 1024 * 4),
-]
-
-
-@pytest.mark.parametrize(("kind", "outputs", "inputs", "expected"), MATRICES)
-def test_matrices_count_every_scale(kind: Any, outputs: int, inputs: int, expected: int) -> None:
-    assert kind.matrix_bytes(outputs, inputs) == expected
-
-
-@given(st.integers(1, 64), st.integers(1, 64), st.sampled_from([stored("nvfp4"), stored("fp8", 128, 128, 32)]))
-def test_bytes_per_weight_is_the_limit_of_whole_blocks(rows: int, columns: int, kind: Any) -> None:
-    outputs, inputs = rows * 128, columns * 128
-    once = Fraction(kind.tensor_bits, 8)
-    assert kind.matrix_bytes(outputs, inputs) - once == outputs * inputs * kind.bytes_per_weight
-
-
 def test_gptq_dynamic_takes_the_first_pattern_that_fits() -> None:
     dynamic = {"-:model\\.layers\\.[01]\\.": {}, "+:.*\\.down_proj": {"bits": 8, "group_size": 32}}
     found = read({**GPTQ, "dynamic": dynamic})
