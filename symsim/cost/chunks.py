@@ -11,7 +11,8 @@ from sympy import Expr, Integer, Symbol
 from symsim.algebra.symbols import step_symbol, substitute, symbol, symbol_or_zero
 from symsim.cost.derivation import Derivation, Step
 from symsim.cost.metric_table import Metric, timed
-from symsim.cost.metrics import PricedStep, derivation
+from symsim.cost.metrics import derivation
+from symsim.cost.priced_step import PricedStep
 from symsim.model.op_graph import Guard
 
 TOKENS, LENGTH, PAST = symbol("T"), symbol("S"), symbol_or_zero("past")

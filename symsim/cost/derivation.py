@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import substitute
-from symsim.model.op_graph import Guard
+from symsim.algebra.symbols import step_symbol, substitute
+from symsim.errors import InternalError
+from symsim.model.op_graph import Guard, Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +78,24 @@ def _free(derivation: Derivation) -> tuple[Symbol, ...]:
     own = {step.symbol for step in derivation.steps}
     found = {s for step in derivation.steps for s in step.expr.free_symbols if s not in own}
     return tuple(sorted((s for s in found if isinstance(s, Symbol)), key=lambda s: s.name))
+
+
+def step_called(steps: list[Step], name: str) -> Step | None:
+    return next((step for step in steps if step.symbol.name == name), None)
+
+
+def named_step(
+    steps: list[Step], names: list[str], expr: Expr, meaning: str, op: Op | None = None, unit: str = "s"
+) -> Symbol:
+    """The step of this amount: one of these names that stands for the same expression, else the first that is free."""
+    for name in names:
+        found = step_called(steps, name)
+        if found is None:
+            letter, _, words = name.replace("_", "\\,").partition("\\,")
+            latex = f"{letter}_{{\\mathrm{{{words}}}}}"
+            of = (None, None) if op is None else (op.name, str(op.origin))
+            steps.append(Step(step_symbol(name), expr, unit, meaning, latex, *of))
+            return steps[-1].symbol
+        if found.expr == expr:
+            return found.symbol
+    raise InternalError("metrics", f"no name is left for {meaning}")

@@ -11,7 +11,7 @@ from sympy import Expr, Tuple
 from sympy.core.function import AppliedUndef
 
 from symsim.cost.kernel_cost import Cost
-from symsim.cost.metrics import PricedStep
+from symsim.cost.priced_step import PricedStep
 from symsim.cost.roofline import Time
 from symsim.formula.chunk_sums import chunks_of
 from symsim.formula.closed_form import ClosedForm

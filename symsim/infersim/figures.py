@@ -13,7 +13,7 @@ from sympy.core.function import AppliedUndef
 from symsim.algebra.symbols import KNOWN, architecture_symbol, symbol
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.memory import reported, reserved, resident, weights
-from symsim.cost.metrics import PricedStep
+from symsim.cost.priced_step import PricedStep
 from symsim.cost.roofline import Time
 from symsim.formula.program import Program, positions, program
 from symsim.infersim.layout import Timed, phase_lines, sections, tree

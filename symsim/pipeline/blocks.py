@@ -9,7 +9,7 @@ from functools import lru_cache
 from sympy import Expr, Integer, Rational, Symbol
 
 from symsim.algebra.symbols import substitute, symbol
-from symsim.cost.metrics import PricedStep
+from symsim.cost.priced_step import PricedStep
 from symsim.errors import DeploymentError
 from symsim.formula.binding import Numbers
 from symsim.model.environment import EXPERTS

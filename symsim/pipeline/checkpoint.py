@@ -9,7 +9,7 @@ from sympy import Expr, Integer
 
 from symsim.algebra.symbols import substitute, symbol, weight_symbol
 from symsim.cost.kernel_cost import QUANTISABLE
-from symsim.cost.metrics import PricedStep
+from symsim.cost.priced_step import PricedStep
 from symsim.formula.binding import bind_model
 from symsim.inputs.config import ModelConfig
 from symsim.inputs.cost_model import COUNTING, named_cost_model

@@ -15,8 +15,10 @@ from symsim.cost.calibrated import KernelPlan
 from symsim.cost.chunks import Chunks, in_chunks
 from symsim.cost.derivation import Derivation
 from symsim.cost.kernel_cost import Rates, costs
+from symsim.cost.memory_steps import MemoryPlan
 from symsim.cost.metric_table import Metric, metrics
-from symsim.cost.metrics import MemoryPlan, PricedStep, derivation, priced_phase
+from symsim.cost.metrics import derivation
+from symsim.cost.priced_step import PricedStep, priced_phase
 from symsim.formula.binding import Numbers, deciding_numbers
 from symsim.model.lower import Facts, lower
 from symsim.model.op_graph import Guard

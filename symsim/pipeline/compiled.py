@@ -14,8 +14,9 @@ from symsim.algebra.symbols import symbol
 from symsim.cost.chunks import PAST, Chunks
 from symsim.cost.derivation import Derivation
 from symsim.cost.kernel_cost import Rates, attends
+from symsim.cost.memory_steps import MemoryPlan
 from symsim.cost.metric_table import Metric, metrics, named_metric, timed
-from symsim.cost.metrics import MemoryPlan, PricedStep
+from symsim.cost.priced_step import PricedStep
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.interval import RUNNING

@@ -14,7 +14,8 @@ from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import substitute, symbol, symbol_or_zero
 from symsim.cost.kernel_cost import COUNTED, Cost, costs
 from symsim.cost.memory import resident, windowed
-from symsim.cost.metrics import PricedStep, cache_derivation
+from symsim.cost.memory_steps import cache_derivation
+from symsim.cost.priced_step import PricedStep
 from symsim.errors import ConfigError, SymsimError
 from symsim.formula.binding import bind_model, deciding_numbers
 from symsim.formula.closed_form import ClosedForm

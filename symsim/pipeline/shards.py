@@ -8,7 +8,7 @@ from functools import lru_cache
 import sympy
 
 from symsim.algebra.symbols import KNOWN, symbol
-from symsim.cost.metrics import PricedStep
+from symsim.cost.priced_step import PricedStep
 from symsim.errors import DeploymentError
 from symsim.formula.binding import Numbers, deciding_numbers
 from symsim.inputs.deployment import Deployment

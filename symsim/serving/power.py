@@ -12,7 +12,7 @@ from sympy import Expr
 
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Cost, in_bytes
-from symsim.cost.metrics import PricedStep
+from symsim.cost.priced_step import PricedStep
 from symsim.errors import DeploymentError
 from symsim.formula.program import program, scalar_tables
 from symsim.inputs.expenses import Power

@@ -16,7 +16,7 @@ from sympy import Expr
 import symsim
 from symsim.algebra.symbols import symbol
 from symsim.cost.kernel_cost import Cost, in_bytes
-from symsim.cost.metrics import PricedStep
+from symsim.cost.priced_step import PricedStep
 from symsim.errors import DeploymentError
 from symsim.model.op_graph import Resident
 from symsim.model.pipeline_stages import fullest_stages, layers_by_stage
