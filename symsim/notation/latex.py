@@ -109,7 +109,7 @@ def _joined(terms: list[str]) -> str:
 def quantity(value: float, unit: str, digits: int = DIGITS) -> str:
     number, _, symbol = format_quantity(value, unit, digits).partition(" ")
     prefix, rest = ("\\mu", symbol[1:]) if symbol.startswith("µ") else ("", symbol)
-    return f"{number}\\,{prefix}\\mathrm{{{rest}}}"
+    return f"{number}\\,{prefix}\\mathrm{{{rest}}}" if symbol else number
 
 
 def _names(layout: Layout) -> Mapping[str, str]:

@@ -50,6 +50,12 @@ def test_a_roofline_has_a_value_alone() -> None:
     assert re.search(r"TPOT\} = [\d.]+\\,\\mathrm\{ms\} \\qquad \(B = 16", last)
 
 
+def test_a_count_has_no_unit() -> None:
+    asked = ("formula", "qwen3-8b", "--device", "h100", "--metric", "max-batch", "--at", "S=1000,O=200")
+    last = run(*asked, "--format", "latex").stdout.rstrip().splitlines()[-1]
+    assert re.fullmatch(r"\\\[ B_\{\\max\} = \d+ \\qquad \(S = 1000,\\; O = 200\) \\\]", last)
+
+
 @pytest.mark.parametrize("notation", ["python", "typst", "excel"])
 def test_other_notations_say_that_they_have_no_room(notation: str) -> None:
     done = run(*ASKED, "--format", notation)
