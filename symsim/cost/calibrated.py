@@ -14,8 +14,8 @@ from symsim.cost.forms import HARDWARE_NAMES, named_form
 from symsim.cost.kernel_cost import Cost, in_bytes
 from symsim.cost.operators import Operator, dtypes_of, operators
 from symsim.language.symbolic import Scope, expression
-from symsim.model.lower import work_of
 from symsim.model.op_graph import Op, OpGraph
+from symsim.model.scope import work_of
 
 SLOW_COMPUTE = "slow_compute"
 """The symbol by which products take longer in a running engine."""

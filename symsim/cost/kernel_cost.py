@@ -12,8 +12,8 @@ from symsim.algebra.symbols import LINKS, symbol, weight_symbol
 from symsim.errors import UndefinedName, did_you_mean
 from symsim.language.symbolic import Amounts, Scope, condition, expression, priced
 from symsim.language.tree import Clause, Kernel, Let, Library, Part, When
-from symsim.model.lower import Facts, decide, work_of
 from symsim.model.op_graph import Guard, Op, OpGraph
+from symsim.model.scope import Facts, decide, work_of
 from symsim.quantization.kv_cache import PARTS
 from symsim.quantization.layers import LayerFormat, Mixture
 

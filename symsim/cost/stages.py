@@ -15,6 +15,7 @@ def of_all_stages(which: str, stages: list[Expr]) -> Expr:
 
 
 def stage_meaning(meaning: str, suffix: str) -> str:
+    """What a step stands for. suffix: `_stage1` of the step of that stage, or nothing."""
     return f"{meaning}, pipeline stage {suffix.removeprefix('_stage')}" if suffix else meaning
 
 

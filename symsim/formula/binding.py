@@ -20,8 +20,8 @@ from symsim.inputs.device import Device, bundled_devices, load_device
 from symsim.inputs.engine import Engine
 from symsim.inputs.source import Source
 from symsim.model.architecture import Architecture
-from symsim.model.lower import Facts
 from symsim.model.pipeline_stages import fullest_stages
+from symsim.model.scope import Facts
 from symsim.quantization.formats import Format
 from symsim.quantization.kv_cache import PARTS, kv_formats, kv_layout
 from symsim.tables.table import Lenders, TableContext

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from symsim.model.config_keys import keys_in, section_of
 from symsim.model.family import Family
-from symsim.model.match import keys_in, section_of
 from symsim.model.plausible import rules
 
 

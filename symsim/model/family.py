@@ -13,8 +13,10 @@ from symsim.inputs.config import ModelConfig, load_config
 from symsim.inputs.cost_model import COUNTING, graphs_of, named_cost_model
 from symsim.language.library import load_library
 from symsim.language.tree import Library, Model
-from symsim.model.architecture import Architecture, described, read_architecture
-from symsim.model.match import find_model, keys_in, section_of, stated_names, taken_for
+from symsim.model.architecture import Architecture, read_architecture
+from symsim.model.config_keys import keys_in, section_of
+from symsim.model.match import find_model, stated_names, taken_for
+from symsim.model.unread_keys import described
 from symsim.paths import GRAPHS
 from symsim.quantization.layers import Quantization
 from symsim.quantization.reader import keys_beside, places, read_quantization, stamp_beside

@@ -7,24 +7,20 @@ from dataclasses import dataclass, field, replace
 
 import networkx as nx
 import sympy
-from sympy import Expr, Symbol
+from sympy import Expr
 
-from symsim.algebra.symbols import KNOWN, architecture_symbol, is_symbol, symbol, symbol_info
+from symsim.algebra.symbols import architecture_symbol, symbol
 from symsim.errors import CycleError, Span, UndefinedName, did_you_mean
-from symsim.language.symbolic import Amounts, Scope, condition, expression, priced
+from symsim.language.symbolic import Scope, condition, expression
 from symsim.language.tree import (
     Alias,
-    Block,
     Clause,
     Each,
-    Expression,
-    Kernel,
     Layers,
     Let,
     Library,
     Model,
     Name,
-    Named,
     Node,
     Part,
     Refuse,
@@ -35,54 +31,13 @@ from symsim.language.tree import (
 )
 from symsim.model.environment import Env
 from symsim.model.layer_kinds import LayerKind
-from symsim.model.op_graph import DEGREES, HELD_ALREADY, Guard, Op, OpGraph, Refusal, Resident, Whole, checked
+from symsim.model.op_graph import HELD_ALREADY, Guard, Op, OpGraph, Refusal, Resident, Whole, checked
 from symsim.model.pipeline_stages import fullest_stages
+from symsim.model.placed import placed_op, placed_resident, sizes_given
+from symsim.model.scope import Facts, decide, degrees, model_scope, work_of
 from symsim.model.step import EngineStep, step_named
 from symsim.model.weight_paths import refuse_large, within
 from symsim.quantization.layers import Formats
-
-Facts = Mapping[Symbol, Expr]
-"""Numbers of the deployment and the config: they decide conditions and nothing else."""
-
-
-def degrees(facts: Facts, guards: dict[sympy.Basic, bool]) -> dict[str, Expr]:
-    """What stands for degrees of parallelism in formulas: the number 1 where there is none of it, else its symbol.
-
-    moe_tp is tp where experts are shared as all else is; there are 0 redundant experts where none were asked for.
-
-    So formulas do not speak of what a deployment does not do.
-    """
-    alone = {name: decide(sympy.Eq(symbol(name), 1), facts, guards) for name in DEGREES}
-    found: dict[str, Expr] = {name: sympy.S.One if alone[name] else symbol(name) for name in DEGREES}
-    if decide(sympy.Eq(symbol("moe_tp"), symbol("tp")), facts, guards):
-        found["moe_tp"] = symbol("tp")
-    if decide(sympy.Eq(symbol("redundant_experts"), 0), facts, guards):
-        found["redundant_experts"] = sympy.S.Zero
-    ranks = facts.get(symbol("ep"), sympy.S.One)
-    if decide(sympy.Ne(symbol("imbalance"), 0), facts, guards) and ranks != 1:  # z is the score of so many
-        decide(sympy.Eq(symbol("ep"), ranks), facts, guards)
-    return found
-
-
-def model_scope(model: Model, work: Scope, kinds: tuple[LayerKind, ...] = ()) -> dict[str, Expr]:
-    """Every name an expression of the model may use. work: what blocks see too.
-
-    Raises UndefinedName for a size with the name of something else.
-    """
-    own: dict[str, Expr] = {}
-    for binding in model.bindings:
-        if is_symbol(binding.symbol) or binding.symbol in work:
-            means = symbol_info(binding.symbol).meaning if is_symbol(binding.symbol) else "something of a step"
-            raise UndefinedName(binding.span, f"{binding.symbol} already means {means}; choose another name")
-        if binding.layer is None:
-            own[binding.symbol] = architecture_symbol(binding.symbol)
-    counts = {kind.symbol: architecture_symbol(kind.symbol) for kind in kinds if kind.symbol is not None}
-    return {**own, **counts, **work}
-
-
-def work_of(step: EngineStep, degrees: Scope) -> dict[str, Expr]:
-    """What blocks and kernels see besides their parameters: a step's work, the deployment, constants."""
-    return {**{name: symbol(name) for name in KNOWN}, **degrees, **step.facts}
 
 
 def lower(
@@ -155,14 +110,6 @@ def _stages(
     }
 
 
-def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:
-    """Whether the condition holds; remembered as a guard unless it holds, or does not, whatever the deployment."""
-    outcome = test.xreplace(dict(facts)) == sympy.true
-    if test not in (sympy.true, sympy.false):
-        guards[test] = outcome
-    return outcome
-
-
 @dataclass(slots=True, kw_only=True)
 class _Lowering:
     """Lowers statements one after another. What it collects only grows; what a statement sees is in its Env."""
@@ -218,7 +165,7 @@ class _Lowering:
                 self.refuse(condition(test, env.scope), sentence, span)
                 return env
             case Clause():
-                self.residents.append(_resident(statement, env))
+                self.residents.append(placed_resident(statement, env))
                 return env
 
     def when(self, statement: When, env: Env) -> Env:
@@ -300,7 +247,7 @@ class _Lowering:
         name = ".".join((*place.path[:-1], place.step, node.name) if place.step else place.path)
         if name in self.ops:
             raise UndefinedName(node.span, f"{name} is made already; give this operator another name")
-        self.ops[name] = _op(name, node, _sizes(node, self.library.kernels[node.op], env), inner)
+        self.ops[name] = placed_op(name, node, sizes_given(node, self.library.kernels[node.op], env), inner)
         self.edges += [(source, name) for made in sources for source in made]
         return (name,)
 
@@ -311,85 +258,14 @@ class _Lowering:
         if len(sources) != len(block.inputs):
             raise UndefinedName(node.span, f"{block.name} takes {len(block.inputs)} inputs, found {len(sources)}")
         inside = replace(place, blocks=(*place.blocks, block.name), inside=within(place.inside, node.modules))
-        own = {**env.work, **_sizes(node, block, env)}
+        own = {**env.work, **sizes_given(node, block, env)}
         values = dict(zip(block.inputs, sources, strict=True))
         return self.body(block.body, replace(env, scope=own, values=values, place=inside)).value(
             block.output, block.span
         )
 
 
-def _op(name: str, node: Node, shape: Mapping[str, Expr], env: Env) -> Op:
-    place = env.place
-    modules = tuple(place.inside + module for module in node.modules)
-    return Op(
-        name=name,
-        body=place.body,
-        stage=place.stage,
-        kernel=node.op,
-        shape=shape,
-        repeat=place.repeat,
-        body_repeat=place.body_repeat,
-        origin=node.span,
-        part=place.part,
-        modules=modules,
-        format=env.format(name, modules),
-        step=place.step,
-    )
-
-
-def _resident(clause: Clause, env: Env) -> Resident:
-    place = env.place
-    amount: Amounts = priced(clause, env.scope, count=clause.name in ("report", "reserve", "shard"))
-    modules = tuple(place.inside + module for module in clause.modules)
-    stored = env.format(place.stage, modules)
-    if stored is not None and clause.name != "shard":
-        whole = sympy.Add(*amount.values())
-        amount = {layer.weight.name: sympy.Rational(share) * whole for layer, share in stored.parts}
-    return Resident(
-        kind=clause.name,
-        key=clause.key,
-        body=place.body,
-        stage=place.stage,
-        amount=amount,
-        repeat=place.repeat,
-        body_repeat=place.body_repeat,
-        origin=clause.span,
-        part=place.part,
-        modules=modules,
-        format=stored,
-        window=None if clause.window is None else expression(clause.window, env.scope),
-    )
-
-
 def _of_a_stage(some: Expr, layers: Expr, scope: Scope) -> Expr:
     """How many of some of all layers the fullest of pp stages has, kinds of layers spread evenly over stages."""
     stages = scope["pp"]
     return some if stages == 1 else some / layers * sympy.ceiling(layers / stages)
-
-
-def _sizes(node: Node, called: Kernel | Block, env: Env) -> dict[str, Expr]:
-    """The value of every parameter: by place, then by name, else its default in the parameters before it."""
-    given: dict[str, Expression] = {}
-    places = [argument for argument in node.shape if not isinstance(argument, Named)]
-    named = [argument for argument in node.shape if isinstance(argument, Named)]
-    params = ", ".join(called.params)
-    for argument in named:
-        if argument.name not in called.params:
-            hint = did_you_mean(argument.name, called.params)
-            raise UndefinedName(argument.span, f"{node.op} has no size {argument.name} ({params}); {hint}")
-        if argument.name in called.params[: len(places)]:
-            raise UndefinedName(argument.span, f"{argument.name} is given by its place already")
-        given[argument.name] = argument.value
-    missing = [name for name in called.params[len(places) :] if name not in given and name not in called.defaults]
-    if len(places) > len(called.params) or missing:
-        raise UndefinedName(
-            node.span, f"{node.op} takes {len(called.params)} sizes ({params}), found {len(node.shape)}"
-        )
-    scope = env.scope
-    sizes = {name: expression(place, scope) for name, place in zip(called.params, places, strict=False)}
-    for name in called.params[len(places) :]:
-        if name in given:
-            sizes[name] = expression(given[name], scope)
-        else:
-            sizes[name] = expression(called.defaults[name], {**env.work, **sizes})
-    return sizes

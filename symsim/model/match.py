@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any, cast
 
-from symsim.errors import ConfigError, UnsupportedArchitecture, did_you_mean, shortened
+from symsim.errors import ConfigError, UnsupportedArchitecture, did_you_mean
 from symsim.inputs.config import ModelConfig
 from symsim.language.tree import Binding, Library, Model, Name, Named, Node, Number
+from symsim.model.config_keys import keys_in, section_of
 
 
 def find_model(config: ModelConfig, library: Library) -> Model:
@@ -119,36 +119,3 @@ def _levels(config: ModelConfig, library: Library) -> list[list[str]]:
         stated = [*(cast(list[Any], architectures) if isinstance(architectures, list) else []), keys.get("model_type")]
         found.append([name for name in stated if isinstance(name, str)])
     return found
-
-
-def section_of(config: ModelConfig, library: Library) -> str | None:
-    """Where a multimodal config keeps its language model, if it is one.
-
-    Raises ConfigError for a section beside which the config states a language model's own keys, other than there.
-    """
-    there = [name for name in sorted(library.sections) if _section(config, name) is not None]
-    if len(there) > 1:
-        raise ConfigError(f"{config.path}: {' and '.join(there)} would each be its language model; keep one")
-    name = next(iter(there), None)
-    inner = keys_in(config, name) if name is not None else {}
-    stray = [
-        key for key in ("hidden_size", "num_hidden_layers") if key in config.keys and config.keys[key] != inner.get(key)
-    ]
-    if name is not None and stray:
-        raise ConfigError(
-            f"{config.path}: {name} = {shortened(repr(dict(inner)))} beside {stray[0]} = {config.keys[stray[0]]}; "
-            "expected a language model in one place, there or around it"
-        )
-    return name
-
-
-def keys_in(config: ModelConfig, section: str) -> Mapping[str, Any]:
-    """The keys of a section, which may lie in another: `thinker_config.text_config`."""
-    return _section(config, section) or {}
-
-
-def _section(config: ModelConfig, section: str) -> Mapping[str, Any] | None:
-    place: Any = config.keys
-    for part in section.split("."):
-        place = place.get(part) if isinstance(place, Mapping) else None
-    return cast(Mapping[str, Any], place) if isinstance(place, Mapping) else None

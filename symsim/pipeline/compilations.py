@@ -20,10 +20,11 @@ from symsim.cost.metric_table import Metric, metrics
 from symsim.cost.metrics import derivation
 from symsim.cost.priced_step import PricedStep, priced_phase
 from symsim.formula.binding import Numbers, deciding_numbers
-from symsim.model.lower import Facts, lower
+from symsim.model.lower import lower
 from symsim.model.op_graph import Guard
 from symsim.model.pipeline_stages import fullest_stages
 from symsim.model.predicates import Decision, Values, guards_decision
+from symsim.model.scope import Facts
 from symsim.model.stored_formats import ServedModel
 
 

@@ -25,8 +25,8 @@ from symsim.language.library import load_library
 from symsim.language.symbolic import expression
 from symsim.language.tree import Kernel, Library
 from symsim.model.architecture import Architecture
-from symsim.model.lower import Facts, degrees
 from symsim.model.op_graph import Guard, Op, OpGraph
+from symsim.model.scope import Facts, degrees
 from symsim.model.step import EngineStep, step_named
 from symsim.paths import GRAPHS
 

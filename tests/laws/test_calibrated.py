@@ -15,7 +15,7 @@ from symsim.cost.forms import named_form
 from symsim.cost.operators import operators
 from symsim.formula.breakdown import numbers
 from symsim.formula.program import program
-from symsim.model.lower import work_of
+from symsim.model.scope import work_of
 
 MODELS = (
     ("llama-3.3-70b", {"tp": 4}),
