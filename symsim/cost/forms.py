@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sympy
@@ -69,14 +69,7 @@ class KernelForm:
 
         Raises UndefinedName at its place in the text.
         """
-        given = amounts or {}
-        values: dict[str, Expr] = {**scope, **given, f"{NORM}()": _pnorm}  # pyright: ignore[reportAssignmentType]
-        for row in self.text.amounts:
-            values[row.name] = given[row.name] if row.name in given else expression(row.value, values)
-            if row.name in _ROOFLINE:
-                seconds, rate = _ROOFLINE[row.name]
-                values[seconds] = given[seconds] if seconds in given else values[row.name] / values[rate]
-        return values["time"]
+        return _seconds(self.name, frozenset(scope.items()), frozenset((amounts or {}).items()))
 
     def names(self) -> Mapping[str, Symbol]:
         """A positive Symbol for every size, coefficient and number of the device."""
@@ -85,6 +78,19 @@ class KernelForm:
             **{name: symbol(name) for name in HARDWARE_NAMES},
             **{name: Symbol(name, positive=True) for name in own},
         }
+
+
+@lru_cache(maxsize=4096)
+def _seconds(name: str, scope: frozenset[tuple[str, Expr]], amounts: frozenset[tuple[str, Expr]]) -> Expr:
+    """Kinds of layers, steps and deployments have most operators in common: each is worked out once."""
+    given = dict(amounts)
+    values: dict[str, Expr] = {**dict(scope), **given, f"{NORM}()": _pnorm}  # pyright: ignore[reportAssignmentType]
+    for row in named_form(name).text.amounts:
+        values[row.name] = given[row.name] if row.name in given else expression(row.value, values)
+        if row.name in _ROOFLINE:
+            seconds, rate = _ROOFLINE[row.name]
+            values[seconds] = given[seconds] if seconds in given else values[row.name] / values[rate]
+    return values["time"]
 
 
 def _number(value: object) -> Expr:
