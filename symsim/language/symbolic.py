@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import sympy
@@ -88,7 +88,7 @@ def condition(node: Expression, scope: Scope) -> Boolean:
         case Not(operand):
             return sympy.Not(condition(operand, scope))
         case Binary(relation, left, right) if relation in _RELATIONS:
-            return _RELATIONS[relation](expression(left, scope), expression(right, scope))
+            return _applied(_RELATIONS[relation], expression(left, scope), expression(right, scope))
         case _:
             return cast(Boolean, sympy.Ne(expression(node, scope), 0))
 
@@ -137,4 +137,10 @@ def _call(name: str, args: list[Expr], span: Span, scope: Scope) -> Expr:
     function, arity = known[name]
     if arity is not None and len(args) != arity:
         raise UndefinedName(span, f"{name} takes {arity} arguments, found {len(args)}")
+    return _applied(function, *args)
+
+
+@lru_cache(maxsize=8192)
+def _applied(function: Callable[..., Any], *args: Expr) -> Any:
+    """Steps and deployments ask for the same ones again; sympy takes its time to compare their arguments."""
     return function(*args)
