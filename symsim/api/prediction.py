@@ -73,7 +73,7 @@ class Prediction:
 
 def predict(compiled: Compiled, ask: Ask) -> Prediction:
     """What a compiled model serves of these requests, and what would serve them where it does not."""
-    figures = predicted(compiled, replace(ask))
+    figures = predicted(compiled, ask)
     other = way_out(compiled, ask) if figures.sentence else None
-    figures = figures if other is None else replace(figures, warnings=(*figures.warnings, other))
+    figures = figures if other is None else replace(figures, helps=other, warnings=(*figures.warnings, other))
     return Prediction(figures, compiled, ask)

@@ -54,21 +54,20 @@ def _screen(found: Prediction) -> Iterator[str]:
     yield ""
     if figures.sentence:
         yield f"no answer: {figures.sentence}"
+        if figures.helps:
+            yield f"  {figures.helps}"
     else:
         yield from _served(found)
     yield ""
-    yield "memory of a GPU"
-    amounts = {name: value or 0.0 for name, value in figures.memory.items() if name != "kv_tokens"}
-    yield from _bars({name: value for name, value in amounts.items() if value > 0}, "B")
-    if amounts["free"] < 0:
-        yield f"  lacks          {format_quantity(-amounts['free'], 'B', 3)}"
+    yield from _memory(figures)
     if figures.time:
         yield "time of an iteration"
-        yield from _bars(figures.time, "1")
+        yield from _bars(figures.time, sum(figures.time.values()), "1")
         yield from _advice(figures.time)
     yield ""
     yield from (f"assumed: {sentence}" for sentence in figures.assumptions)
-    yield from (f"note: {sentence}" for sentence in figures.warnings if sentence != figures.sentence)
+    said = (figures.sentence, figures.helps)
+    yield from (f"note: {sentence}" for sentence in figures.warnings if sentence not in said)
 
 
 def _served(found: Prediction) -> Iterator[str]:
@@ -114,11 +113,21 @@ def _time(value: float | None) -> str:
     return "-" if value is None else format_quantity(value, "s", 3)
 
 
-def _bars(parts: Mapping[str, float], unit: str) -> Iterator[str]:
-    total = sum(parts.values()) or 1.0
+def _memory(figures: Figures) -> Iterator[str]:
+    """What fills a GPU, and what it lacks, as shares of what it has."""
+    amounts = {name: value or 0.0 for name, value in figures.memory.items() if name != "kv_tokens"}
+    capacity = sum(amounts.values())
+    if amounts["free"] < 0:
+        amounts["lacks"] = -amounts.pop("free")
+    yield f"memory of a GPU, of {format_quantity(capacity, 'B', 3)}"
+    yield from _bars({name: value for name, value in amounts.items() if value > 0}, capacity, "B")
+
+
+def _bars(parts: Mapping[str, float], whole: float, unit: str) -> Iterator[str]:
     for name, value in parts.items():
-        bar = "#" * max(1, round(_BAR * value / total))
-        shown = f"{value / total:.0%}" if unit == "1" else f"{format_quantity(value, unit, 3)}, {value / total:.0%}"
+        share = value / whole if whole else 0.0
+        bar = "#" * min(_BAR, max(1, round(_BAR * share)))
+        shown = f"{share:.0%}" if unit == "1" else f"{format_quantity(value, unit, 3)}, {share:.0%}"
         yield f"  {name:14} {bar:{_BAR}} {shown}"
 
 

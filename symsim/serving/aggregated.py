@@ -75,7 +75,7 @@ def deployed(compiled: Compiled, ask: Ask) -> Deployed:
 def served(of: Deployed) -> Served:
     """What one engine of those deployed serves of the requests, times of its host included."""
     if of.places < 1:
-        return Served(sentence=_no_room(of))
+        return Served(sentence=no_room(of))
     found = _without_host(of)
     return _after_host(found, of.step.host, of.layout.ranks) if found.solved else found
 
@@ -115,7 +115,8 @@ def _without_host(of: Deployed) -> Served:
     return replace(found, values={**found.values, "rate": rate}) if found.solved else found
 
 
-def _no_room(of: Deployed) -> str:
+def no_room(of: Deployed) -> str:
+    """That a sequence has no place, in bytes of a GPU."""
     room = of.room
     need, space = room.sequence, max(0.0, room.space)
     return (

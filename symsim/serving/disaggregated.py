@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from symsim.serving.aggregated import Deployed
+from symsim.serving.aggregated import Deployed, no_room
 from symsim.serving.engines import Served, decode_engine
 from symsim.serving.loops import rate_of_clients
 from symsim.serving.memory_use import memory_of_stages
@@ -81,8 +81,9 @@ _MOST_CHUNKS = 256
 def served_apart(of: Disaggregated) -> Served:
     """What the pools serve, at the rate or the concurrency that is asked for."""
     ask = of.prefill.ask
-    if of.decode.places < 1 or of.prefill.room.sequences < 1:
-        return Served(sentence="not one sequence fits on a worker beside the weights")
+    for kind, side in (("prefill", of.prefill), ("decode", of.decode)):
+        if side.places < 1:
+            return Served(sentence=f"{kind} workers: {no_room(side)}")
     at = at_rates(of)
     if ask.rate is not None:
         return at(ask.rate)

@@ -28,7 +28,7 @@ class Room:
     def filled(self, running: float, layout: EngineLayout) -> dict[str, float | None]:
         """The parts with so many running sequences of an engine."""
         cache = min(max(0.0, self.space), running / layout.replicas * layout.held * self.sequence)
-        known = self.weights + (self.activations or 0.0) + max(0.0, self.space)
+        known = self.weights + (self.activations or 0.0) + self.space
         return {
             "weights": self.weights,
             "cache": cache,

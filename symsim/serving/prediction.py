@@ -29,7 +29,8 @@ class Figures:
     """Of everything that is deployed, in SI units; None where there is no answer, as `sentence` and warnings say.
 
     load: what is loaded -> its share; memory: bytes of one GPU; intervals: figure -> (low, high) at `level`;
-    time: resource -> its share of a mean iteration; served: the forms behind it; sides: the engines.
+    time: resource -> its share of a mean iteration; served: the forms behind it; helps: what would serve requests that
+    are not served, which is among the warnings, too.
     """
 
     ttft: _Numbers
@@ -53,6 +54,7 @@ class Figures:
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sentence: str = ""
+    helps: str = ""
     served: Served = field(default_factory=Served)
 
     @property
@@ -117,9 +119,14 @@ def _of_ask(compiled: Compiled, ask: Ask) -> tuple[Figures, Deployed]:
         one = deployed(compiled, ask)
         gpus = compiled.deployment.world_size * ask.copies
         return _figures(ask, served(one), ((gpus, one),), one.engines), one
-    sides = [deployed(_worker(compiled, w), ask) for _, w in _both(ask)]
-    apart = Disaggregated(x=ask.prefill[0], y=ask.decode[0], prefill=sides[0], decode=sides[1])
-    return _figures(ask, served_apart(apart), apart.sides, apart.engines), sides[-1]
+    apart = Disaggregated(x=ask.prefill[0], y=ask.decode[0], **workers(compiled, ask))
+    return _figures(ask, served_apart(apart), apart.sides, apart.engines), apart.decode
+
+
+def workers(compiled: Compiled, ask: Ask) -> dict[str, Deployed]:
+    """One worker of each kind, `prefill` and `decode`, where they are apart."""
+    stated = {"prefill": ask.prefill, "decode": ask.decode}
+    return {kind: deployed(_worker(compiled, side[1]), ask) for kind, side in stated.items() if side is not None}
 
 
 @lru_cache(maxsize=64)
@@ -128,17 +135,13 @@ def _worker(compiled: Compiled, text: str) -> Compiled:
     return compiled_as(compiled, worker_deployment(text, compiled.asked))
 
 
-def _both(ask: Ask) -> Sequence[tuple[int, str]]:
-    return [side for side in (ask.prefill, ask.decode) if side is not None]
-
-
 def _figures(ask: Ask, found: Served, counted: Sequence[tuple[int, Deployed]], engines: int) -> Figures:
     """The figures of all engines from those of one; a disaggregated rate is of all already. counted: the GPUs of each
     side, and what they run."""
     gpus, sides = sum(count for count, _ in counted), [side for _, side in counted]
     last = sides[-1]
     stated: dict[str, Any] = {
-        "assumptions": assumptions(ask, sides),
+        "assumptions": assumptions(ask, sides, served=found.solved),
         "level": ask.level,
         "input_length": ask.isl.mean,
         "gpus": gpus,

@@ -16,12 +16,12 @@ from symsim.serving.outcome import applied
 from symsim.serving.sureness import batch_of, prompt_of
 
 
-def assumptions(ask: Ask, sides: Sequence[Deployed]) -> tuple[str, ...]:
-    """Everything that the user did not say."""
-    return tuple(dict.fromkeys(_assumed(ask, sides)))
+def assumptions(ask: Ask, sides: Sequence[Deployed], *, served: bool) -> tuple[str, ...]:
+    """Everything that the user did not say; of what is not served, nothing about what it costs."""
+    return tuple(dict.fromkeys(_assumed(ask, sides, served)))
 
 
-def _assumed(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
+def _assumed(ask: Ask, sides: Sequence[Deployed], served: bool) -> Iterator[str]:
     last = sides[-1]
     if ask.rate is not None:
         yield "requests arrive at random (Poisson)"
@@ -30,7 +30,7 @@ def _assumed(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
     if ask.budget is None and not ask.exclusive_prefill:
         source = "the engine's default" if last.known else "vLLM's default on GPUs of 70 GiB and more"
         yield f"token budget of an iteration: {last.budget:g} ({source}; --budget)"
-    if ask.max_running is None:
+    if ask.max_running is None and last.places >= 1:
         where = "room in the cache" if last.places >= last.room.sequences - 1 else "the engine's default"
         yield f"at most {last.places:g} sequences at once ({where}; --max-running)"
     if last.layout.engines > 1:
@@ -44,7 +44,8 @@ def _assumed(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
         yield f"a draft costs one more layer of the model and its LM head; {_modules(last.compiled)}"
     if ask.prefill is not None:
         yield "a cache is sent when its prompt is complete; the prefill worker shows the first token"
-    yield from _expenses(ask, sides)
+    if served:
+        yield from _expenses(ask, sides)
     yield "no preemption, no priorities, no time of the host between iterations but what the cost model counts"
 
 
@@ -95,6 +96,12 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
             yield "TTFT percentiles are the mean: prompts wait for the token budget, and no form knows their spread"
     if sides[-1].room.activations is None:
         yield f"activations are not counted by the {sides[-1].compiled.cost_model.name} cost model"
+    if found.solved:
+        yield from _unknown(ask, sides)
+
+
+def _unknown(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
+    """Figures that nothing is known of."""
     for name in dict.fromkeys(side.compiled.device.name for side in sides if side.compiled.device.power is None):
         yield f"power and energy are unknown: the device file of {name} has no [power]"
     for name in dict.fromkeys(side.compiled.device.name for side in sides if side.compiled.device.price is None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,19 +14,23 @@ from symsim.serving.aggregated import Deployed, deployed
 from symsim.serving.ask import Ask
 from symsim.serving.memory_use import room_of
 from symsim.serving.model_step import EngineLayout
-from symsim.serving.prediction import predicted
+from symsim.serving.prediction import predicted, workers
 from symsim.serving.workload import decoding
 from symsim.solve.bisection import gallop
 
 _MOST = 1024
-"""Copies of a deployment that are looked at."""
+"""Copies of a deployment, and workers of a kind, that are looked at."""
 
 
 def way_out(compiled: Compiled, ask: Ask) -> str | None:
     """A sentence on what would serve requests that are not served: another mix of degrees where not one sequence fits,
-    copies of the deployment where they come too fast. None where prefill and decode are apart, or nothing is found."""
-    if ask.prefill is not None or ask.decode is not None:
-        return None
+    copies of the deployment, or more workers, where they come too fast. None where nothing is found."""
+    if ask.prefill is not None and ask.decode is not None:
+        crowded = next(((kind, one) for kind, one in workers(compiled, ask).items() if one.places < 1), None)
+        if crowded is not None:
+            way = _with_room(crowded[1])
+            return None if way is None else f"{crowded[0]} workers: {way}"
+        return None if ask.rate is None else _in_workers(compiled, ask, ask.prefill, ask.decode)
     one = deployed(compiled, ask)
     if one.places < 1:
         return _with_room(one)
@@ -45,18 +50,40 @@ def _with_room(of: Deployed) -> str | None:
             places = int(room_of(found, letters, layout).sequences) * layout.engines
             if places >= 1:
                 sizes = ", ".join(f"{name} = {value}" for name, value in differences(of.compiled.asked, other).items())
-                return f"with {sizes} there is room for {places:,} sequences"
+                return f"with {sizes} there is room for {places:,} sequence{'s' if places > 1 else ''}"
     return None
 
 
 def _in_copies(compiled: Compiled, ask: Ask) -> str | None:
-    """The fewest copies that share the rate and are stable; more never hurt."""
-
-    def unstable(copies: int) -> bool:
-        return bool(predicted(compiled, replace(ask, copies=copies * ask.copies), sure=False).sentence)
-
-    few = gallop(unstable, 1, _MOST)
-    if few == _MOST:
+    """The fewest copies that share the rate and are stable."""
+    copies = _fewest(1, lambda many: _stable(compiled, replace(ask, copies=many * ask.copies)))
+    if copies is None:
         return None
-    whole = (few + 1) * ask.copies
+    whole = copies * ask.copies
     return f"{whole:,} such deployments, {whole * compiled.deployment.world_size:,} GPUs, would serve this rate"
+
+
+def _in_workers(compiled: Compiled, ask: Ask, prefill: tuple[int, str], decode: tuple[int, str]) -> str | None:
+    """The fewest workers of either kind: those that decode beside all that may prefill, then those that prefill."""
+
+    def stable(x: int, y: int) -> bool:
+        return _stable(compiled, replace(ask, prefill=(x, prefill[1]), decode=(y, decode[1])))
+
+    y = _fewest(decode[0], lambda many: stable(_MOST, many))
+    x = None if y is None else _fewest(prefill[0], lambda many: stable(many, y))
+    if x is None or y is None:
+        return None
+    gpus = predicted(compiled, replace(ask, prefill=(x, prefill[1]), decode=(y, decode[1])), sure=False).gpus
+    return f"{x:,} x {prefill[1]} to prefill and {y:,} x {decode[1]} to decode, {gpus:,} GPUs, would serve this rate"
+
+
+def _stable(compiled: Compiled, ask: Ask) -> bool:
+    return not predicted(compiled, ask, sure=False).sentence
+
+
+def _fewest(first: int, does: Callable[[int], bool]) -> int | None:
+    """The least number from `first` on that does; more never hurt."""
+    if does(first):
+        return first
+    few = gallop(lambda many: not does(many), first, _MOST)
+    return None if few >= _MOST else few + 1

@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import re
 from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
@@ -282,3 +283,44 @@ def test_what_is_not_served_is_told_what_would_serve_it() -> None:
     assert pairs == f"{copies + copies % 2} such deployments, {copies + copies % 2} GPUs, would serve this rate"
     assert not fast.predict(isl=2000, osl=500, rate=60 / copies).figures.sentence
     assert fast.predict(isl=2000, osl=500, rate=60 / (copies - 1)).figures.sentence
+
+
+@pytest.mark.parametrize(
+    ("model", "load", "x", "y", "way"),
+    [
+        ("qwen3-8b", 40, 2, 1, "4 x tp=1 to prefill and 2 x tp=1 to decode, 6 GPUs, would serve this rate"),
+        ("llama-3.3-70b", 1, 1, 1, "prefill workers: with world_size = 2, tp = 2 there is room for 10 sequences"),
+    ],
+)
+def test_workers_that_do_not_serve_are_told_what_would(model: str, load: float, x: int, y: int, way: str) -> None:
+    on_h100 = symsim.compile(model, "h100", cost_model="roofline")
+    apart = {"prefill": f"{x} x tp=1", "decode": f"{y} x tp=1"}
+    figures = on_h100.predict(isl=2000, osl=256, rate=load, **apart).figures
+    assert figures.sentence
+    assert figures.helps == figures.warnings[-1] == way
+
+
+def test_the_workers_that_are_named_serve_and_fewer_do_not() -> None:
+    def served(x: int, y: int) -> bool:
+        found = costs().predict(isl=2000, osl=256, rate=40, prefill=f"{x} x tp=1", decode=f"{y} x tp=1")
+        return not found.figures.sentence
+
+    assert served(4, 2)
+    assert not served(3, 2)
+    assert not served(4, 1)
+
+
+def test_memory_that_lacks_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    crowded = symsim.compile("llama-3.3-70b", "h100", cost_model="roofline")
+    memory = crowded.predict(isl=2000, osl=500, rate=5).as_dict()["memory"]
+    assert memory["free"] < 0
+    amounts = [value for name, value in memory.items() if name != "kv_tokens"]
+    assert sum(amounts) == pytest.approx(float(crowded.compiled.numbers.values["hbm_capacity"]))
+    words = ["llama-3.3-70b", "--device", "h100", "--cost-model", "roofline", "--quiet"]
+    assert cli.main(["predict", *words, "--isl", "2000", "--osl", "500", "--rate", "5"]) == 1
+    out = capsys.readouterr().out
+    assert "memory of a GPU, of 85.5 GB\n" in out
+    assert re.search(rf"\n  lacks +#+ +{-memory['free'] / 1e9:.1f} GB, 79%\n", out)
+    assert "free" not in out
+    cli.main(["report", *words, "--at", "S=2000,O=500,B=4"])
+    assert re.search(r"\n  lacks +#+ +71 GB, 83%\n", capsys.readouterr().out)
