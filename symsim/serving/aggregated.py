@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.ask import Ask
 from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixed_engine
-from symsim.serving.loops import clients_of, rate_of_clients
+from symsim.serving.loops import clients_of, queued_for_places, rate_of_clients
 from symsim.serving.memory_use import Room, room_of
 from symsim.serving.model_step import EngineLayout, Host, ModelStep, Role, engine_of, step_of
 from symsim.serving.workload import decoding
@@ -112,7 +112,7 @@ def _without_host(of: Deployed) -> Served:
     most = 1 / max(1e-12, of.engine.letters["alpha_1"])
     rate = rate_of_clients(lambda rate: at_rate(of, rate), min(clients, of.places), most, _users)
     found = at_rate(of, rate)
-    return replace(found, values={**found.values, "rate": rate}) if found.solved else found
+    return queued_for_places(found, clients, of.places) if found.solved else found
 
 
 def no_room(of: Deployed) -> str:
@@ -129,13 +129,24 @@ def at_rate(of: Deployed, rate: float) -> Served:
     """One engine at its own rate of requests."""
     if not of.ask.exclusive_prefill:
         return _mixed(of, rate)
+    return _exclusive(of, rate)
+
+
+def _exclusive(of: Deployed, rate: float) -> Served:
+    """Prompts first; what runs at once is limited by places, of which those that wait for one are not counted."""
     found = exclusive_engine(of.engine, rate)
     for _ in range(3):  # the step is affine around the batch that runs
         if not found.solved:
             break
         running = min(max(2.0, 2 * found.values["rows"]), of.places)
         found = exclusive_engine(engine_of(of.step, of.ask.work, budget=of.budget, batch=running), rate)
-    return _with_rate(found, rate)
+    if not found.solved:
+        return found
+    rows = found.values["rows"]
+    if rows > of.places:
+        return Served(sentence=f"unstable: {rows:.4g} sequences would run at once, and there are {of.places:g} places")
+    load = {**found.load, "places": rows / of.places} if math.isfinite(of.places) else found.load
+    return _with_rate(replace(found, load=load), rate)
 
 
 def _mixed(of: Deployed, rate: float) -> Served:

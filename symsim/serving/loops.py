@@ -17,14 +17,20 @@ def clients_of(engine: ServingEngine, clients: float, *, budget: float, places: 
     found = closed_loop(engine, admitted, budget=budget)
     if not found.solved:
         return found
-    wait = (clients - admitted) / found.values["rate"]
     quantiles = _quantiles(engine, found.letters, found.values["ttft_mean"])
     values = {**found.values, **quantiles, **_gaps(engine, found.letters)}
-    values |= {name: value + wait for name, value in values.items() if name.startswith("ttft")}
-    letters = {**found.letters, "W_slot": wait, "locked": _lockstep(engine, found.letters, budget)}
+    letters = {**found.letters, "locked": _lockstep(engine, found.letters, budget)}
     used = found.values["rate"] * (letters["S_new"] + letters["N"] * letters["Q"]) * found.values["step_mean"]
-    load = {"places": clients / places if math.isfinite(places) else 0.0, "budget": used / budget}
-    return replace(found, values=values, letters=letters, load=load)
+    load = {"places": 0.0, "budget": used / budget}
+    return queued_for_places(replace(found, values=values, letters=letters, load=load), clients, places)
+
+
+def queued_for_places(found: Served, clients: float, places: float) -> Served:
+    """What as many clients as have a place are served, with the wait of those beyond them for one."""
+    wait = max(0.0, clients - places) / found.values["rate"]
+    values = {name: value + wait * name.startswith("ttft") for name, value in found.values.items()}
+    load = {**found.load, "places": clients / places if math.isfinite(places) else 0.0}
+    return replace(found, values=values, letters={**found.letters, "W_slot": wait}, load=load)
 
 
 def _quantiles(engine: ServingEngine, letters: Letters, mean: float) -> dict[str, float]:

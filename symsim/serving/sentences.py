@@ -158,7 +158,7 @@ def _drafts(ask: Ask, side: Deployed, found: Served) -> Iterator[str]:
     yield f"{ask.drafts} drafts pay from {least:.3g} accepted tokens a step{chance}; with {mu:.3g} {verdict}"
 
 
-_SATURATED = 0.9
+_SATURATED, _CROWDED = 0.9, 0.8
 
 
 def _about_load(found: Served) -> Iterator[str]:
@@ -174,5 +174,7 @@ def _about_load(found: Served) -> Iterator[str]:
             yield f"{words[name]} saturated: load {share:.3g}"
     if found.letters.get("P_wait", 0.0) > 0.01:
         yield f"{found.letters['P_wait']:.1%} of requests wait for a place; more room for caches would help"
+    if "exclusive_tpot" in found.forms and _CROWDED < found.load.get("places", 0.0) <= 1:
+        yield f"{found.load['places']:.0%} of places are taken: some requests wait for one, which is not counted"
     if found.load.get("places", 0.0) > 1:
         yield f"{found.load['places']:.3g} clients for each place: those beyond them wait in the queue"

@@ -122,6 +122,18 @@ def test_clients_are_requests_in_the_system(way: str) -> None:
     assert found.request_rate * found.e2e == pytest.approx(WAYS[way]["concurrency"], rel=1e-3)
 
 
+def test_exclusive_engines_have_no_more_places_than_others() -> None:
+    mixed, exclusive = (
+        costs().predict(4096, 512, concurrency=1000, exclusive_prefill=how).figures for how in (False, True)
+    )
+    assert exclusive.load["places"] == mixed.load["places"] > 1
+    assert exclusive.running <= mixed.running * 1.01
+    assert exclusive.request_rate * exclusive.e2e == pytest.approx(1000, rel=1e-3)
+    assert exclusive.ttft["mean"] > mixed.ttft["mean"]  # it serves less
+    crowded = costs().predict(4096, 512, rate=3.5, exclusive_prefill=True, max_running=8).figures
+    assert "there are 8 places" in crowded.sentence
+
+
 def test_an_idle_deployment_takes_a_step_of_one() -> None:
     found = costs().predict(1024, 256, rate=1e-4)
     alone = costs().step.evaluate(B=1, Q=1, C=1024 + 128, T=0, past=0)
