@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from importlib import import_module
 
-from symsim.command.flags import noting
+from symsim.command.flags import noting, on_screen
 from symsim.command.parsing import parsed
 from symsim.command.parsing import parser_for as _parser
 from symsim.errors import SymsimError, printable
@@ -78,7 +78,8 @@ def _streams(*, quiet: bool, why: bool) -> Generator[None]:
 def _refused(sentence: str, words: Sequence[str]) -> int:
     """Say what is wrong: on stderr, and as JSON on stdout where JSON is asked for."""
     lines = [printable(line.replace("\t", " ")) for line in sentence.split("\n")]
-    print("symsim: " + "\n".join(lines), file=sys.stderr)
+    told = on_screen(f"symsim: {lines[0]}") if len(lines) == 1 else [f"symsim: {lines[0]}", *lines[1:]]
+    print("\n".join(told), file=sys.stderr)
     if "--json" in words or "json" in (word.removeprefix("--format=") for word in words):
         print(json.dumps({"error": "\n".join(lines), "exit": BAD_INPUT}, indent=2, ensure_ascii=False), flush=True)
     return BAD_INPUT

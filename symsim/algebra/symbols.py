@@ -18,7 +18,7 @@ from sympy import Expr, Symbol
 from sympy.printing.str import sstr
 
 from symsim.errors import InternalError
-from symsim.paths import CALIBRATION, GRAMMAR
+from symsim.paths import CALIBRATION, GRAMMAR, MFU
 
 SymbolKind = Literal[
     "workload",
@@ -109,7 +109,9 @@ def is_symbol(name: object) -> bool:
     """
     if name in KNOWN:
         return True
-    return isinstance(name, str) and (_FORMAT.fullmatch(name) is not None or _of_coefficient(name) is not None)
+    if not isinstance(name, str):
+        return False
+    return name in _tables() or _FORMAT.fullmatch(name) is not None or _of_coefficient(name) is not None
 
 
 def symbol_info(name: str) -> SymbolInfo:
@@ -118,7 +120,7 @@ def symbol_info(name: str) -> SymbolInfo:
     >>> symbol_info("b_int4_g128").meaning
     'bytes of a weight in int4 g128, with its scales'
     """
-    return KNOWN[name] if name in KNOWN else _of_coefficient(name) or _of_format(name)
+    return KNOWN.get(name) or _tables().get(name) or _of_coefficient(name) or _of_format(name)
 
 
 @cache
@@ -130,6 +132,18 @@ def _of_format(name: str) -> SymbolInfo:
     unit, latex, meaning = _TABLE["open"]["b_FORMAT"]
     spaced = latex.replace("FORMAT", words.replace(" ", "\\,"))
     return SymbolInfo(name=name, kind="precision", unit=unit, meaning=meaning.replace("FORMAT", words), latex=spaced)
+
+
+@cache
+def _tables() -> Mapping[str, SymbolInfo]:
+    """A measured table by its function's name: one figure in place of all its rows."""
+    rows = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(MFU.glob("*.toml"))]
+    return {
+        row["function"]: SymbolInfo(
+            name=row["function"], kind="calibration", unit=row["unit"], meaning=row["meaning"], latex=row["latex"]
+        )
+        for row in rows
+    }
 
 
 _COEFFICIENT = re.compile(r'\s+coefficient (\w+) +"([^"]*)".*"([^"]*)"')

@@ -20,6 +20,7 @@ from symsim.notation.javascript import javascript_function
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.notations import written
+from symsim.notation.text import plain_text
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
@@ -114,9 +115,12 @@ class Formula:
         """The formula laid out for printing at a level of detail."""
         return laid_out(self.form, level, self.subject, self.form.origin)
 
-    def to_text(self, level: Level = "model") -> str:
-        """Plain text: the metric, its named steps, and what every symbol stands for."""
-        return written(self.form, "text", level)
+    def to_text(self, level: Level = "model", width: int | None = None) -> str:
+        """Plain text: the metric, its named steps, and what every symbol stands for.
+
+        width: columns that no line is to be wider than, as of a screen; None for lines as long as they are.
+        """
+        return plain_text(self.layout(level), width)
 
     def to_latex(self, level: Level = "model") -> str:
         """LaTeX for an amsmath article: equations in named steps and a table of symbols."""

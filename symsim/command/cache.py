@@ -11,7 +11,7 @@ from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_kv, family_of
 from symsim.pipeline.counts import Cache, cache
 from symsim.quantization.kv_cache import kv_layouts
-from symsim.render.terminal import write_table, write_text
+from symsim.render.terminal import folding_width, write_table, write_text
 
 
 def add(commands: Any) -> None:
@@ -29,7 +29,7 @@ def _cache(*, model: str, graphs: list[str], fallback: bool, json: bool, kv: str
         formula = Formula(found.form).to_latex()
         write_json({**found.as_dict(), "at": point, "per_request": found.per_request(**point), "formula": formula})
         return 0
-    write_text(Formula(found.form).to_text())
+    write_text(Formula(found.form).to_text(width=folding_width()))
     lengths = ", ".join(f"{name} = {value}" for name, value in point.items())
     rows = [("of a token", found.per_token)]
     rows += [(f"of a token, beyond {tokens} tokens", count) for tokens, count in _beyond(found)]

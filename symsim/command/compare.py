@@ -22,7 +22,7 @@ from symsim.notation.written import Written
 from symsim.pipeline.memory_parts import shortage
 from symsim.render.roofline import save_roofline
 from symsim.render.style import check_picture
-from symsim.render.terminal import write_table
+from symsim.render.terminal import LONGEST_WRITTEN, write_formula, write_table, write_words
 
 
 def add(commands: Any) -> None:
@@ -152,12 +152,15 @@ def _served(name: str, model: str | None, subject: Mapping[str, Any]) -> dict[st
 
 def _write(found: Comparison, short: Mapping[str, str]) -> None:
     """The comparison, and of each side that does not fit in memory why."""
-    print(f"A: {found.a}\nB: {found.b}\n")
-    print(f"{found.metric}, B - A, from the metric down (terms with the same formula are left out)\n")
+    write_words(f"A: {found.a}")
+    write_words(f"B: {found.b}")
+    print()
+    write_words(f"{found.metric}, B - A, from the metric down (terms with the same formula are left out)")
+    print()
     formulas = [term for term in found.changed if term.is_otherwise and not term.within]
     width = max((len(term.name) for term in formulas), default=0)
     for term in formulas:
-        print(f"  {term.name:<{width}} {_line(term)}")
+        write_formula(f"  {term.name:<{width}} {_line(term)}")
     if not formulas:
         print("  the formula is the same; only the inputs below differ")
     if found.inputs:
@@ -174,7 +177,7 @@ def _write(found: Comparison, short: Mapping[str, str]) -> None:
             low, high = (format_quantity(end, found.unit, 3) for end in ends)
             print(f"{side}: in 90 % of cases from {low} to {high}")
     for side, why in short.items():
-        print(f"{side}: {why}")
+        write_words(f"{side}: {why}")
 
 
 def _line(term: StepChange) -> str:
@@ -183,14 +186,10 @@ def _line(term: StepChange) -> str:
             return f"only in B: {only.text}"
         case Written() as only, None:
             return f"only in A: {only.text}"
-        case _ if len(term.difference.text) > LONGEST_DIFFERENCE and not wants_why():
+        case _ if len(term.difference.text) > LONGEST_WRITTEN and not wants_why():
             return f"by another formula ({WHY} prints the difference)"
         case _:
             return f"= {term.difference.text}"
-
-
-LONGEST_DIFFERENCE = 400
-"""Characters of a difference between formulas that a screen has room for: of fitted times it takes more."""
 
 
 def _cells(term: StepChange) -> tuple[str, ...]:
@@ -210,4 +209,4 @@ def _write_crossings(found: tuple[Crossing, ...], variable: str, a: Costs, b: Co
         if crossing.jump:
             print("  measured rows change there, so the two jump past each other")
         elif crossing.formula is not None:
-            print(f"  {variable}* = {crossing.formula.text} = {crossing.value:.6g}")
+            write_formula(f"  {variable}* = {crossing.formula.text} = {crossing.value:.6g}")

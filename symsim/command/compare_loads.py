@@ -13,7 +13,7 @@ from symsim.command.request_options import add_requests
 from symsim.command.subject import compiled
 from symsim.errors import SymsimError, did_you_mean
 from symsim.language.query import LENGTH_FLAGS
-from symsim.render.terminal import write_table
+from symsim.render.terminal import write_table, write_words
 from symsim.serving.differences import LoadComparison, differences_of, load_crossings
 from symsim.serving.forms import alternatives
 from symsim.serving.points import METRICS, UNKNOWNS, key
@@ -131,7 +131,9 @@ def _crossed(served: list[_Served], variable: str, metric: str, asked: Mapping[s
 
 
 def _write(found: LoadComparison) -> None:
-    print(f"A: {found.a}\nB: {found.b}\n")
+    write_words(f"A: {found.a}")
+    write_words(f"B: {found.b}")
+    print()
     rows = [
         (one.name, _cell(one.a, one.unit), _cell(one.b, one.unit), _change(one.a, one.b))
         for one in found.figures
@@ -139,7 +141,8 @@ def _write(found: LoadComparison) -> None:
     ]
     write_table(("", "A", "B", "change"), rows)
     for sentence in found.sentences:
-        print(f"\n{sentence}")
+        print()
+        write_words(sentence)
     for quantity in dict.fromkeys(term.quantity for term in found.terms):
         terms = [term for term in found.terms if term.quantity == quantity]
         print(f"\n{quantity}: {terms[0].form_a} and {terms[0].form_b}, term by term")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symsim.errors import printable
+from symsim.notation.folded import folded_words
 
 
 def add_model(ask: argparse.ArgumentParser) -> None:
@@ -75,8 +77,14 @@ def note(sentences: Sequence[str]) -> None:
     said = _TOLD.get(_Told()).said
     for sentence in dict.fromkeys(sentences):
         if sentence not in said:
-            print(f"symsim: {printable(sentence)}", file=sys.stderr)
+            print("\n".join(on_screen(f"symsim: {printable(sentence)}")), file=sys.stderr)
         said.add(sentence)
+
+
+def on_screen(sentence: str) -> list[str]:
+    """A note or an error in lines of a screen's width, where they go to one."""
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    return folded_words(sentence, width, "  ")
 
 
 def note_alike(sentences: Sequence[str], others: str) -> None:

@@ -20,7 +20,7 @@ from symsim.notation.notations import NOTATIONS, written
 from symsim.pipeline.memory_parts import MemoryParts, memory_parts, shortage
 from symsim.pipeline.prompts import prompts_in_words
 from symsim.pipeline.replicas import batch_in_words
-from symsim.render.terminal import write_table, write_text
+from symsim.render.terminal import folding_width, write_table, write_text, write_words
 
 
 def add(commands: Any) -> None:
@@ -44,7 +44,7 @@ def _formula(*, metric: str, level: Any, format: str, at: str, **subject: Any) -
     if wants_breakdown:
         return _breakdown(costs, formula, point, as_json=format == "json")
     if format == "text":
-        write_text(formula.to_text(level))
+        write_text(formula.to_text(level, folding_width()))
         if at:
             return _at(costs, formula, point)
         return 0
@@ -76,19 +76,21 @@ def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
     value = formula.evaluate(**own)
     where = f"at {', '.join(f'{name} = {x}' for name, x in own.items())}; {formula.subject}"
     if not _none_fits(formula, value):
-        print(f"\n{formula.name} = {format_quantity(value, formula.unit, 6)} {where}")
+        print()
+        write_words(f"{formula.name} = {format_quantity(value, formula.unit, 6)} {where}")
         if ends := formula.interval(**own):
             print("in 90 % of cases from {} to {}".format(*(format_quantity(end, formula.unit, 3) for end in ends)))
-            print("".join(f"{sentence}\n" for sentence in extrapolated(own)), end="")
+            for sentence in extrapolated(own):
+                write_words(sentence)
         if formula.name == "memory":
-            print(_goes_to(memory_parts(costs.compiled, own)))
+            write_words(_goes_to(memory_parts(costs.compiled, own)))
         if short := shortage(costs.compiled, own):
-            print(short)
+            write_words(short)
         if formula.name == "ttft" and (together := prompts_in_words(costs.compiled, own)):
-            print(together)
+            write_words(together)
         told = batch_in_words(costs.compiled, own["B"]) if "B" in own else None
         if told is not None:
-            print(told)
+            write_words(told)
         return 0
     answer = costs.solve(f"max B subject to memory <= capacity with {', '.join(f'{n} = {x}' for n, x in own.items())}")
     print("\n".join([f"\nnot even one sequence fits {where}", answer.sentence, *ways_of(answer)]))

@@ -13,7 +13,7 @@ from symsim.command.subject import add_at, add_deployment, add_level, add_phase,
 from symsim.inputs.cost_model import COUNTING, graphs_of
 from symsim.language.library import load_library
 from symsim.paths import GRAPHS
-from symsim.render.terminal import write_text
+from symsim.render.terminal import folding_width, write_text
 
 
 def add(commands: Any) -> None:
@@ -49,7 +49,7 @@ def _kernel(*, name: str, phase: Any, at: str, level: Any, format: str, **subjec
         case "json":
             write_json(formula.to_json(level) | {"at": given, "figures": figures})
         case _:
-            write_text(formula.to_text(level))
+            write_text(formula.to_text(level, folding_width()))
             texts = [f"{key} {format_quantity(value, _UNITS[key], 6)}" for key, value in figures.items()]
             if texts:
                 print(f"\n{', '.join(texts)} at {', '.join(f'{key} = {value}' for key, value in given.items())}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.language.query import Constraint, parse_limits, parse_query
-from symsim.render.terminal import write_table
+from symsim.render.terminal import write_table, write_words
 from symsim.search.load_sweep import LoadSweep
 from symsim.search.pareto import FrontPoint
 from symsim.serving.load_regimes import LoadRegimes
@@ -22,8 +22,9 @@ def stated(text: str) -> dict[str, float]:
 
 
 def write_load_regimes(found: LoadRegimes) -> None:
-    print(f"along {found.variable}, of {found.subject}")
-    print(f"with {', '.join(shown(name, value) for name, value in found.at.items()) or 'nothing else stated'}\n")
+    write_words(f"along {found.variable}, of {found.subject}")
+    write_words(f"with {', '.join(shown(name, value) for name, value in found.at.items()) or 'nothing else stated'}")
+    print()
     rows = [
         (
             f"{piece.low:.4g}",
@@ -39,7 +40,8 @@ def write_load_regimes(found: LoadRegimes) -> None:
     ends = [piece.why for piece in found.pieces if piece.why]
     if ends:
         print()
-        print("\n".join(ends))
+        for why in ends:
+            write_words(why)
 
 
 def _cell(value: float | None, unit: str) -> str:
@@ -52,7 +54,9 @@ _PRINTED = 60
 
 def write_load_sweep(found: LoadSweep, front: Sequence[FrontPoint] | None) -> None:
     fixed = ", ".join(f"{name} = {value}" for name, value in found.fixed.items())
-    print(f"{found.subject}{f', {fixed}' if fixed else ''}: {len(found.feasible):,} of {len(found.rows):,} points do\n")
+    subject = f"{found.subject}{f', {fixed}' if fixed else ''}"
+    write_words(f"{subject}: {len(found.feasible):,} of {len(found.rows):,} points do")
+    print()
     rows = [
         [
             *(_label(row.labels[name]) for name in found.axes),

@@ -11,6 +11,7 @@ from symsim.command.flags import add_json, write_answer
 from symsim.command.request_options import add_requests, add_together
 from symsim.command.subject import add_subject, compiled
 from symsim.errors import SymsimError
+from symsim.render.terminal import write_words
 from symsim.serving.prediction import Figures
 
 _NUMBERS = ("rate", "concurrency", "prefix_hit")
@@ -40,7 +41,8 @@ def _predict(*, json: bool, **options: Any) -> int:
     if json:
         write_answer(found.as_dict(), found.figures.sentence)
     else:
-        print("\n".join(_screen(found)))
+        for line in _screen(found):
+            write_words(line)
     return 1 if found.figures.sentence else 0
 
 

@@ -15,7 +15,7 @@ from symsim.command.subject import add_device, add_formats, deployment_of
 from symsim.errors import SymsimError
 from symsim.render.fronts import save_front
 from symsim.render.style import check_picture
-from symsim.render.terminal import table_text
+from symsim.render.terminal import table_text, write_words
 from symsim.render.terminal_front import write_front
 from symsim.search.many import Recommended, parted, recommend_many
 from symsim.search.recommend import MODES, Recommendation, recommend
@@ -67,7 +67,10 @@ def _recommend(*, json: bool, launch: bool, plot: str | None, dask: str | None, 
     if json:
         write_answer(found.as_dict(), "" if found.rows else found.verdict)
     else:
-        print("\n".join(_screen(found, launch=launch)))
+        for line in _screen(found):
+            write_words(line)
+        for line in _how_to_go_on(found.rows if launch else found.rows[:1]):  # whole, to be copied
+            print(line)
         if found.rows and sys.stdout.isatty():
             write_front(found.front)
     if plot is not None and found.rows:
@@ -115,16 +118,20 @@ def _short(words: str) -> str:
     return re.sub(r"(\w) (\d)", r"\1\2", words.replace(" redundant experts", " spare")).replace(",", "")
 
 
-def _screen(found: Recommendation, *, launch: bool = False) -> Iterator[str]:
-    """The verdict, a table of 80 columns, what was refused and why, and how to go on with the first row, or all."""
+def _screen(found: Recommendation) -> Iterator[str]:
+    """The verdict, a table of 80 columns, what was refused and why."""
     yield found.verdict
     if found.rows:
         yield ""
-        yield table_text(_HEAD, [_cells(number, row) for number, row in enumerate(found.rows, 1)])
+        yield from table_text(_HEAD, [_cells(number, row) for number, row in enumerate(found.rows, 1)]).split("\n")
     yield ""
     yield f"searched {found.searched:,} deployments in {found.seconds:.1f} s"
     yield from (f"  {count:,}: {reason}" for reason, count in found.refused.items())
-    for number, row in enumerate(found.rows if launch else found.rows[:1], 1):
+
+
+def _how_to_go_on(rows: Sequence[RecommendedRow]) -> Iterator[str]:
+    """The command for a row's formula and its launch lines."""
+    for number, row in enumerate(rows, 1):
         yield ""
         yield f"{number}. {row.words}"
         yield f"formula: {row.formula}"

@@ -27,7 +27,7 @@ from symsim.render.regime_map import binding_text, curve_text, latex_plane, othe
 from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, range_text
 from symsim.render.roofline import save_roofline
 from symsim.render.style import check_picture
-from symsim.render.terminal import write_table
+from symsim.render.terminal import write_formula, write_table, write_words, written_or_told
 from symsim.serving.points import LOADS, SYNONYMS
 
 _LONGEST = 120
@@ -138,7 +138,7 @@ def _line(costs: Costs, found: Regimes, format: str) -> None:
         case _:
             _write(found)
             for warning in _warnings(costs, found.at):
-                print(warning)
+                write_words(warning)
 
 
 def _map(costs: Costs, found: RegimeMap, format: str) -> None:
@@ -150,7 +150,7 @@ def _map(costs: Costs, found: RegimeMap, format: str) -> None:
         case _:
             _write_map(found)
             for warning in _warnings(costs, found.at):
-                print(warning)
+                write_words(warning)
 
 
 def _warnings(costs: Costs, at: Mapping[str, float]) -> list[str]:
@@ -173,7 +173,8 @@ def _range(text: str, along: str) -> tuple[float | None, float | None]:
 
 
 def _write(found: Regimes) -> None:
-    print(f"{found.metric} along {found.variable}\nof {found.subject}")
+    print(f"{found.metric} along {found.variable}")
+    write_words(f"of {found.subject}")
     print(f"at {point_text(found.at)}\n")
     rows = [
         (
@@ -187,19 +188,23 @@ def _write(found: Regimes) -> None:
     ]
     write_table(("", found.variable, found.metric, "at its start", "what changes there"), rows)
     if is_smooth(found.pieces[0].expression):
-        print(f"\n{SMOOTH}")
+        print()
+        write_words(SMOOTH)
     for border in (b for piece in found.pieces for b in piece.borders):
         if border.formula is None:
             continue
         where = format_quantity(border.at, found.variable_unit, 6)
-        print(f"\n{border.step}: {border.was} binds below, {border.now} from {found.variable} = {where} on")
+        print()
+        write_words(f"{border.step}: {border.was} binds below, {border.now} from {found.variable} = {where} on")
         exact = "" if border.root is None else f" = {format_quantity(border.root, found.variable_unit, 6)}"
-        print(f"  {found.variable}* = {border.formula.text}{exact}")
-    print(f"\n{_distance(found)}")
+        write_formula(f"  {found.variable}* = {written_or_told(border.formula.text)}{exact}")
+    print()
+    write_words(_distance(found))
 
 
 def _write_map(found: RegimeMap) -> None:
-    print(f"{found.metric} over {' and '.join(found.variables)}\nof {found.subject}")
+    print(f"{found.metric} over {' and '.join(found.variables)}")
+    write_words(f"of {found.subject}")
     print(f"at {point_text(found.at)}\n")
     smooth = is_smooth(found.expression)
     told = told_regions(found)
@@ -218,11 +223,15 @@ def _write_map(found: RegimeMap) -> None:
     if others := others_text(found):
         print(f"and {others} of the map; --format json tells each")
     for curve in found.curves:
-        print(f"\n{curve_text(curve, found)}")
+        print()
+        write_words(curve_text(curve, found))
+        if curve.formula is not None:
+            write_formula(f"  {curve.variable}* = {written_or_told(curve.formula.text)}")
     here = SMOOTH if smooth else f"at the point {found.metric} = {_short(terms_text(found.expression, found.unit))}"
-    print(f"\n{here}")
+    print()
+    write_words(here)
     for along in found.along:
-        print(f"  {_distance(along)}")
+        write_words(f"  {_distance(along)}")
 
 
 def _short(formula: str) -> str:

@@ -14,7 +14,7 @@ from symsim.command.subject import add_at, add_subject, compiled, note_defaults
 from symsim.cost.metric_table import metrics
 from symsim.errors import SymsimError
 from symsim.render.bars import save_tornado
-from symsim.render.terminal import write_table
+from symsim.render.terminal import write_table, write_words
 from symsim.tables.table import signatures
 
 
@@ -69,7 +69,9 @@ def _write(
     own = {name: at for name, at in point.items() if name in formula.form.for_inputs(point).symbols}
     value = formula.evaluate(**own)
     used = ", ".join(f"{name} = {at}" for name, at in own.items())
-    print(f"{metric} = {format_quantity(value, formula.unit, 6)} at {used}\nof {formula.subject}\n")
+    print(f"{metric} = {format_quantity(value, formula.unit, 6)} at {used}")
+    write_words(f"of {formula.subject}")
+    print()
     head = ("input", "value", f"10 % more: {metric}", "elasticity", "derivative (SI)", "meaning")
     write_table(head, [_cells(one) for one in found])
     if derivatives:

@@ -9,6 +9,7 @@ from symsim.algebra.units import format_quantity
 from symsim.command.flags import add_json, note_alike, write_answer
 from symsim.command.subject import add_subject, compiled, note_assumed
 from symsim.language.query import parse_query
+from symsim.render.terminal import write_formula, write_words, written_or_told
 from symsim.serving.points import is_about_load, shown, unit_of
 from symsim.solve.answer import Answer, Status
 from symsim.solve.levers import FARTHEST
@@ -28,20 +29,22 @@ def _solve(*, query: str, json: bool, **subject: Any) -> int:
     if json:
         write_answer(answer.as_dict(), "" if answer.status is Status.SOLVED else answer.sentence)
     else:
-        print(answer.sentence)
+        write_words(answer.sentence)
         if answer.batch:
-            print(f"  {answer.batch}")
+            write_words(f"  {answer.batch}")
         if answer.spread is not None:
             low, high = (f"{end:.4g}" for end in answer.spread)
-            print(f"  {answer.variable} from {low} to {high}, as far off as times are known to be (in 90 % of cases)")
+            far = "as far off as times are known to be (in 90 % of cases)"
+            write_words(f"  {answer.variable} from {low} to {high}, {far}")
         for constraint, room in answer.slack.items():
             state = "fails by" if room < 0 else "binds, room" if constraint in answer.binding else "holds, room"
             unit = unit_of(constraint.split()[0]) if of_load else costs.metric(constraint.split()[0]).unit
             print(f"  {constraint}: {state} {format_quantity(abs(room), unit)}")
         for line in (*answer.warnings, *(relief_of(answer) if of_load else ways_of(answer))):
-            print(f"  {line}")
+            write_words(f"  {line}")
         if answer.closed_form:
-            print(f"  closed form around there: {answer.closed_form}")
+            name, equals, formula = answer.closed_form.partition(" = ")
+            write_formula(f"  closed form around there: {name}{equals}{written_or_told(formula)}")
     if answer.assumed:
         stated = ", ".join(f"{name} = {value}" for name, value in answer.assumed.items())
         print(f"symsim: assumed {stated}; state others as `... with S = 8192`", file=sys.stderr)

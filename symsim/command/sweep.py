@@ -23,13 +23,13 @@ from symsim.notation.latex import quantity
 from symsim.render.fronts import save_front
 from symsim.render.latex_tables import tabular
 from symsim.render.style import check_picture
-from symsim.render.terminal import write_table
+from symsim.render.terminal import write_table, write_words
 from symsim.search.blocks import FEASIBLE, SweepBlock
 from symsim.search.files import check_ending, write
 from symsim.search.load_sweep import is_of_load, sweep_loads, write_rows
 from symsim.search.pareto import NEEDS, FrontPoint
 from symsim.search.plan import SweepPlan, plan_sweep, stand_ins
-from symsim.search.run import SweepSummary, block_rows, blocks_of, run_blocks, summary_of
+from symsim.search.run import SweepSummary, block_rows, blocks_of, less_is_better, run_blocks, summary_of
 from symsim.serving.points import SYNONYMS, key
 
 _PRINTED = 40
@@ -211,28 +211,29 @@ def _print(
     plan: SweepPlan, summary: SweepSummary, rows: Sequence[Mapping[str, Any]], front: Sequence[FrontPoint]
 ) -> None:
     feasible = summary.counts.get(FEASIBLE, 0)
-    print(f"{plan.subject}: {feasible:,} of {plan.points:,} points are feasible")
+    write_words(f"{plan.subject}: {feasible:,} of {plan.points:,} points are feasible")
     for code, count in sorted(summary.counts.items()):
         if code != FEASIBLE:
-            print(f"  {count:,}: {plan.reasons[code]}")
+            write_words(f"  {count:,}: {plan.reasons[code]}")
     dims = [name for name in plan.dims if name not in plan.scalars]
     if rows:
         print()
         cells = [[*(_label(n, row[n]) for n in dims), *_values(plan, row), row["reason"] or ""] for row in rows]
         write_table((*dims, *plan.metrics, "reason"), cells)
-    elif summary.least:
+    elif summary.best:
         print()
-        extremes = [
-            (f"{word} {name}", format_quantity(kept[name][0], plan.units[name], 6), _at(kept[name][1], dims))
-            for name in plan.metrics
-            for word, kept in (("least", summary.least), ("most", summary.most))
+        words = {name: "least" if less_is_better(unit) else "most" for name, unit in plan.units.items()}
+        found = [
+            (f"{words[name]} {name}", format_quantity(value, plan.units[name], 6), _at(labels, dims))
+            for (_, name), (value, labels) in summary.best.items()
         ]
-        write_table(("", "value", "at"), extremes)
+        write_table(("", "value", "at"), found)
     if front:
         spread = np.linspace(0, len(front) - 1, min(len(front), FRONT)).round().astype(int)
         shown = [front[i] for i in spread]
         of = "" if len(shown) == len(front) else f", {len(shown)} of {len(front)} points"
-        print(f"\nPareto front{of}")
+        print()
+        write_words(f"Pareto front of decoding alone{of}; with prefill on the same GPUs: --over concurrency=...")
         rates = [(f"{p.per_user:.6g}", f"{p.per_gpu:.6g}", *(_label(n, p.labels[n]) for n in dims)) for p in shown]
         write_table(("tokens/s of a user", "tokens/s of a GPU", *dims), rates)
 

@@ -15,6 +15,7 @@ from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_deployment, add_level, add_metric, add_subject, compiled, note_defaults
 from symsim.errors import SymsimError, did_you_mean
 from symsim.paths import is_file, read_text
+from symsim.render.terminal import write_words
 from symsim.serving.forms import letters
 from symsim.verification.check import Verdict
 from symsim.verification.form_check import form_has, verify_form
@@ -99,7 +100,8 @@ def _told(verdicts: list[Verdict], json: bool) -> int:
         documents = [verdict.as_dict() for verdict in verdicts]
         write_json(documents[0] if len(documents) == 1 else documents)
     else:
-        print("\n\n".join(map(_sentences, verdicts)))
+        for line in "\n\n".join(map(_sentences, verdicts)).split("\n"):
+            write_words(line)
     return 0 if all(verdict.equal for verdict in verdicts) else 1
 
 

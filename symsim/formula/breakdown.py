@@ -10,6 +10,7 @@ from typing import Any
 from sympy import Expr, Tuple
 from sympy.core.function import AppliedUndef
 
+from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.priced_step import PricedStep
 from symsim.cost.roofline import Time
@@ -27,7 +28,8 @@ class OpLine:
     all stages of a pipeline together.
 
     bound: compute, memory, link or latency, whichever takes longest; format: of its weights and activations, and the
-    peak they are multiplied at, where a checkpoint gives them; source: its graph line and measured rows.
+    peak they are multiplied at, where a checkpoint gives them; source: its graph line, and the measured rows or the
+    file of coefficients that its time rests on.
     """
 
     name: str
@@ -69,8 +71,8 @@ def breakdown(
         passed.append(repeats)
         bound = _BOUNDS[max(range(len(parts)), key=parts.__getitem__)]
         asked = _spread(points) if cut else points
-        rows = [found.sentence() for point in asked for found in look_ups(time, point, form.context)]
-        rows = [*dict.fromkeys(rows)]
+        rows = [_answer(found) for point in asked for found in look_ups(time, point, form.context)]
+        rows = [*dict.fromkeys([*rows, *_fitted_in(time, form)])]
         keys = form.keys_of(Tuple(*op.shape.values()))
         source = "; ".join([f"{op.origin} ({', '.join(keys)})" if keys else str(op.origin), *rows])
         intensity = flops / hbm if hbm else None
@@ -152,8 +154,20 @@ def _spread(points: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
 
 def look_ups(time: Time, values: Mapping[str, Any], context: TableContext) -> list[Found]:
     """Where every measured figure in an operator's time is from."""
-    calls = sorted({call for part in parts_of(time) for call in part.atoms(AppliedUndef)}, key=str)
+    calls = sorted(time.total.atoms(AppliedUndef), key=str)
     return [found_at(call, values, context) for call in calls]
+
+
+def _answer(found: Found) -> str:
+    """The row that answers, or the default that does: why is told once for all operators."""
+    return found.sentence() if found.default is None else f"default {found.value:g}"
+
+
+def _fitted_in(time: Time, form: ClosedForm) -> list[str]:
+    """The files of the fitted coefficients in an operator's time."""
+    names = [str(s) for s in time.total.free_symbols if is_symbol(str(s))]
+    own = [name for name in names if symbol_info(name).kind == "calibration" and name in form.bound.sources]
+    return sorted({form.bound.sources[name].file for name in own})
 
 
 def found_at(call: AppliedUndef, values: Mapping[str, Any], context: TableContext) -> Found:

@@ -28,10 +28,10 @@ from symsim.formula.binding import Numbers
 from symsim.formula.chunk_sums import ChunkSum, are_cut
 from symsim.formula.interval import LEVEL, TOGETHER, Ends, ends_at
 from symsim.formula.program import Program, Steps, program
-from symsim.formula.rewriting import Rewriting, rewriting, rewritten
+from symsim.formula.rewriting import Rewriting, rewriting, rewritten, tables_given
 from symsim.formula.symbol_numbers import SymbolNumbers
 from symsim.inputs.source import Source
-from symsim.tables.table import TableContext
+from symsim.tables.table import TableContext, signatures
 
 Level = Literal["symbolic", "model", "numeric"]
 """symbolic: all symbols stay; model: the model's and the deployment's numbers in, hardware and the cost model's own
@@ -116,10 +116,16 @@ class ClosedForm:
         return self.changed(kept)
 
     def for_inputs(self, names: Collection[str]) -> ClosedForm:
-        """The metric in the mean context C where the names have it in place of S and O, from which it follows.
+        """The metric in the mean context C where the names have it in place of S and O, from which it follows, and
+        with one number for all rows of a table that they have, as mfu_gemm.
 
         Raises SymsimError where S or O is given besides C, or the metric needs them apart from it.
         """
+        if tables := frozenset(names).intersection(signatures()):
+            return self.changed(lambda derivation: tables_given(derivation, tables))._in_mean_context(names)
+        return self._in_mean_context(names)
+
+    def _in_mean_context(self, names: Collection[str]) -> ClosedForm:
         if "C" not in names or "C" in self.symbols:
             return self
         form = self._in_context

@@ -81,6 +81,16 @@ def rewritten(derivation: Derivation, swaps: Swaps) -> Derivation:
     return _rewritten(derivation, frozenset(swaps.items())) if swaps else derivation
 
 
+@lru_cache(maxsize=256)
+def tables_given(derivation: Derivation, names: frozenset[str]) -> Derivation:
+    """The derivation with every look-up of these tables as one symbol under the table's name; itself where it has none.
+
+    A share of peak that somebody states, as of a kernel that is to be written, then stands for all measured rows.
+    """
+    given: Swaps = {call: symbol(str(call.func)) for call in _calls(derivation) if str(call.func) in names}
+    return derivation.mapped(lambda expr: substitute(expr, given)) if given else derivation
+
+
 def defaults_at_point(derivation: Derivation, values: Mapping[str, Any], context: TableContext) -> Swaps:
     """The look-ups that default_mfu answers at a point."""
     calls = _calls(derivation)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sympy import Expr, Function, Max, Mul, Symbol
 from sympy.printing.str import StrPrinter
 
@@ -9,6 +11,7 @@ from symsim.algebra.symbols import terms_of_norm
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_text
+from symsim.notation.folded import folded_formula, folded_words
 from symsim.notation.layout import DIGITS, ROUNDED, Layout, SymbolRow, as_quantity, decimal, fractional, ordered
 
 
@@ -78,26 +81,33 @@ def expression_text(expr: Expr, unit: str, layout: Layout) -> str:
     return str(_Text(layout, unit).doprint(expr))
 
 
-def plain_text(layout: Layout) -> str:
-    """The metric, its named steps from the top down, then every symbol and table."""
-    width = max(len(step.symbol.name) for step in layout.steps)
-    lines = [f"{layout.derivation.result.symbol}: {layout.derivation.meaning}", f"of {layout.subject}", ""]
+def plain_text(layout: Layout, width: int | None = None) -> str:
+    """The metric, its named steps from the top down, then every symbol and table.
+
+    width: columns of a screen that no line is to be wider than; None for lines as long as they are.
+    """
+    names = max(len(step.symbol.name) for step in layout.steps)
+    lines = [f"{layout.derivation.result.symbol}: {layout.derivation.meaning}"]
+    lines += [*folded_words(f"of {layout.subject}", width), ""]
     for step in layout.steps:
-        lines.append(f"  {step.symbol.name:<{width}} = {_Text(layout, step.unit).doprint(step.expr)}")
+        formula = _Text(layout, step.unit).doprint(step.expr)
+        lines += folded_formula(f"  {step.symbol.name:<{names}} = {formula}", width)
     if layout.level == "symbolic" and layout.conditions:
-        lines += ["", f"holds for {', '.join(layout.conditions)}"]
+        lines += ["", *folded_words(f"holds for {', '.join(layout.conditions)}", width, _INDENT)]
     if layout.cut is not None:
-        lines += ["", *cut_text(layout.cut, lambda expr: expression_text(expr, "", layout))]
+        lines.append("")
+        for line in cut_text(layout.cut, lambda expr: expression_text(expr, "", layout)):
+            lines += folded_formula(line, width)
     if layout.level == "numeric":
-        lines += ["", ROUNDED]
+        lines += ["", *folded_words(ROUNDED, width)]
     if layout.symbols:
-        lines += ["", "symbols"]
-        lines += _columns([_symbol_cells(row) for row in layout.symbols])
+        lines += ["", "symbols", *_symbols([_symbol_cells(row) for row in layout.symbols], width)]
     if layout.tables:
-        lines += ["", "tables"]
-        lines += _columns([(f"{t.function}({', '.join(t.args)})", t.meaning, t.file) for t in layout.tables])
+        tables = [(f"{t.function}({', '.join(t.args)})", t.meaning, t.file) for t in layout.tables]
+        lines += ["", "tables", *_columns(tables, width)]
     if layout.stand_ins:
-        lines += ["", "in place of tables", *(f"  {sentence}" for sentence in layout.stand_ins)]
+        lines += ["", "in place of tables"]
+        lines += [line for told in layout.stand_ins for line in folded_words(f"  {told}", width, _INDENT)]
     return "\n".join(lines)
 
 
@@ -107,6 +117,38 @@ def _symbol_cells(row: SymbolRow) -> tuple[str, str, str, str]:
     return row.info.name, f"{row.info.meaning}{unit}", value, printable(str(row.source))
 
 
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+def _symbols(rows: list[tuple[str, str, str, str]], width: int | None) -> list[str]:
+    """Symbols with their sources; on a screen with too little room sources are numbered, each told once."""
+    whole = _columns(rows, None)
+    if width is None or max(map(len, whole)) <= width:
+        return whole
+    sources = list(dict.fromkeys(source for _, _, value, source in rows if value))
+    cells = [
+        (name, value, f"[{sources.index(source) + 1}]" if value else "", said) for name, said, value, source in rows
+    ]
+    sizes = [max(len(cell) for cell in column) for column in list(zip(*cells, strict=True))[:3]]
+    indent = " " * (2 + sum(sizes) + 2 * len(sizes))
+    lines: list[str] = []
+    for row in cells:
+        head = "  " + "".join(f"{cell:<{size}}  " for cell, size in zip(row, sizes, strict=False))
+        lines += folded_words(f"{head}{row[3]}", width, indent if len(indent) < 2 * width // 3 else _INDENT)
+    lines += ["", "sources"]
+    numbered = [f"  {f'[{i}]':<4} {source}" for i, source in enumerate(sources, 1)]
+    return [*lines, *(line for told in numbered for line in folded_words(told, width, _INDENT))]
+
+
+def _columns(rows: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
+    """Aligned columns; on a screen with too little room the last stands below its row, and one before it."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    fitting = len(widths)
+    while width is not None and fitting > 1 and 2 * fitting + sum(widths[:fitting]) > width:
+        fitting -= 1
+    lines: list[str] = []
+    for row in rows:
+        lines.append("  " + "  ".join(map(str.ljust, row[:fitting], widths)).rstrip())
+        if below := "; ".join(filter(None, row[fitting:])):
+            lines += folded_words(f"{_INDENT}{below}", width, _INDENT)
+    return lines
+
+
+_INDENT = " " * 6

@@ -47,12 +47,12 @@ def point_text(point: Mapping[str, float]) -> str:
 
 
 def curve_text(curve: Curve, found: RegimeMap) -> str:
-    """Where two arms meet: the formula, or near where they do."""
+    """Near where two arms meet."""
     head = f"{curve.step}: {curve.was} on one side, {curve.now} on the other"
     where = point_text(dict(zip(found.variables, curve.at, strict=True)))
     if curve.formula is None:
         return f"{head}, without a closed form, near {where}"
-    return f"{head}, near {where}\n  {curve.variable}* = {curve.formula.text}"
+    return f"{head}, near {where}"
 
 
 def _region_latex(region: Region, found: RegimeMap) -> str:

@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from symsim.notation.folded import folded_formula, folded_words
+
 LEAST_WIDTH = 20
 """Of a column of texts that folds."""
 
@@ -29,6 +31,11 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def screen_width() -> int:
     """Columns of the terminal."""
     return shutil.get_terminal_size().columns
+
+
+def folding_width() -> int | None:
+    """Columns that lines fold at; None where a result goes to a file or another program."""
+    return screen_width() if sys.stdout.isatty() else None
 
 
 def _numeric(cell: str) -> bool:
@@ -153,6 +160,29 @@ def _folded(text: str, width: int) -> list[str]:
 _JOINT = re.compile(r"(?<=[A-Za-z][-/_*+,;])(?=[A-Za-z])")
 _INDENT = " " * 4
 GAP = 2
+
+
+def write_words(sentence: str) -> None:
+    """Print a sentence, folded between words on a terminal."""
+    print("\n".join(folded_words(sentence, folding_width(), "  ")))
+
+
+LONGEST_WRITTEN = 400
+"""Characters of a closed form that is printed among words; one of fitted times may have thousands."""
+
+
+def written_or_told(formula: str) -> str:
+    """A closed form, or how to have it where it is long."""
+    return (
+        formula
+        if len(formula) <= LONGEST_WRITTEN
+        else f"(a closed form of {len(formula):,} characters: --json prints it)"
+    )
+
+
+def write_formula(line: str) -> None:
+    """Print `name = formula`, folded on a terminal where its brackets are least deep."""
+    print("\n".join(folded_formula(line, folding_width())))
 
 
 def write_text(text: str) -> None:

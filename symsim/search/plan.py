@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any, Literal, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from symsim.algebra.symbols import DEFAULTS, WORKLOAD, is_symbol, symbol_info
+from symsim.algebra.symbols import DEFAULTS, INPUTS, WORKLOAD, is_symbol, symbol_info
 from symsim.cost.metric_table import named_metric
-from symsim.errors import EmptyTable, SymsimError, did_you_mean
+from symsim.errors import EmptyTable, SymsimError, nearest_names
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.grid import Axes
 from symsim.inputs.cost_model import DEFAULT, LATEST
@@ -25,6 +25,7 @@ from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
 from symsim.search.blocks import SweepCase, compiled_case, evaluate_blocks, formula_of
 from symsim.solve.limits import form_of
+from symsim.tables.table import signatures
 
 SWEPT = ("tpot", "tgs_decode")
 """What is swept unless other metrics are named: enough for a Pareto front."""
@@ -229,7 +230,7 @@ def _inner(
         if name in _FIELDS:
             continue
         if name not in known | bounds:
-            raise SymsimError(f"a sweep has no axis {name}; {did_you_mean(name, known | set(_FIELDS))}")
+            raise SymsimError(f"a sweep has no axis {name}{_instead(name, known | set(_FIELDS))}")
         if is_symbol(name) and symbol_info(name).kind in ("deployment", "flag") and name != "sm_ratio":
             raise SymsimError(f"{name} follows from the deployment; sweep {', '.join(_FIELDS)} instead")
         axes[name] = _checked(name, _listed(values), [form for form in forms if name in form.symbols])
@@ -237,6 +238,16 @@ def _inner(
     axes |= {name: np.array([value], dtype=float) for name, value in assumed.items()}
     single = frozenset(name for name in axes if name in assumed or not _is_many(grid[name]))
     return axes, assumed, single
+
+
+def _instead(name: str, known: Collection[str]) -> str:
+    """What is said of a name that the formulas of a sweep do not have."""
+    if name in signatures():
+        return ": formulas of this cost model look nothing up in that table; those of --cost-model roofline do"
+    if name in INPUTS:
+        return f": nothing that is swept depends on {name}"
+    near = nearest_names(name, known)
+    return f"; did you mean {' or '.join(near)}?" if near else "; symsim list symbols has what formulas may have"
 
 
 def _checked(name: str, values: Sequence[Any], forms: Sequence[ClosedForm]) -> NDArray[np.float64]:

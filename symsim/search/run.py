@@ -83,15 +83,14 @@ def dataset(plan: SweepPlan, blocks: Iterable[SweepBlock]) -> Any:
 class SweepSummary:
     """What a sweep came to, gathered block by block.
 
-    counts: reason code -> points; least, most: metric -> (value, label of every dimension); fronts: device -> its
-    Pareto front, where the metrics of one are swept.
+    counts: reason code -> points; best: device and metric -> (value, label of every dimension), of times and bytes the
+    least, of rates and counts the most; fronts: device -> its Pareto front, where the metrics of one are swept.
     """
 
     plan: SweepPlan
     fronts: dict[str, Front] | None = None
     counts: dict[int, int] = field(default_factory=dict[int, int])
-    least: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict[str, Any])
-    most: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict[str, Any])
+    best: dict[tuple[str, str], tuple[float, Mapping[str, Any]]] = field(default_factory=dict[tuple[str, str], Any])
 
     def watched(self, blocks: Iterable[SweepBlock]) -> Iterator[SweepBlock]:
         """The same blocks, summed up on their way."""
@@ -105,20 +104,26 @@ class SweepSummary:
             self.counts[code] = self.counts.get(code, 0) + count
         if FEASIBLE not in codes:
             return
+        device = str(labels_at(self.plan, block, 0)["device"])
         for name, values in block.values.items():
-            low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
-            for kept, at, better in ((self.least, low, np.less), (self.most, high, np.greater)):
-                value = float(values.ravel()[at])
-                if name not in kept or better(value, kept[name][0]):
-                    kept[name] = value, labels_at(self.plan, block, at)
+            sign = -1 if less_is_better(self.plan.units[name]) else 1
+            at = int(np.nanargmax(sign * values))
+            value, kept = float(values.ravel()[at]), self.best.get((device, name))
+            if kept is None or sign * value > sign * kept[0]:
+                self.best[device, name] = value, labels_at(self.plan, block, at)
         if self.fronts is not None:
-            front = self.fronts.setdefault(str(labels_at(self.plan, block, 0)["device"]), Front())
+            front = self.fronts.setdefault(device, Front())
             front.add(block, lambda at: labels_at(self.plan, block, at))
 
     @property
     def front(self) -> Front | None:
         """The front of all devices together."""
         return None if self.fronts is None else merged(self.fronts.values())
+
+
+def less_is_better(unit: str) -> bool:
+    """Whether people ask for the least of a metric: of times and bytes."""
+    return unit in ("s", "B")
 
 
 def summary_of(plan: SweepPlan) -> SweepSummary:

@@ -10,11 +10,9 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import cast
 
-import sympy
 from sympy import Expr
-from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import INPUTS, is_symbol, substitute, symbol, symbol_info
+from symsim.algebra.symbols import INPUTS, is_symbol, symbol, symbol_info
 from symsim.errors import QuerySyntaxError
 from symsim.formula.breakdown import defaults_at
 from symsim.formula.closed_form import ClosedForm
@@ -152,18 +150,11 @@ def _joined(form: ClosedForm, name: str) -> ClosedForm:
 
 
 def _with_symbol(form: ClosedForm, table: str) -> ClosedForm:
-    unknown = sympy.Symbol(table, positive=True)
-
-    def swapped(expr: Expr) -> Expr:
-        return substitute(expr, {call: unknown for call in expr.atoms(AppliedUndef) if str(call.func) == table})
-
+    """The metric of `for_inputs` with a number behind a table, to look from."""
     values = {**form.bound.values, table: Fraction(1, 2)}
     measured = Source(how="measured", note=signatures()[table].meaning)
     sources = {**form.bound.sources, table: measured}
-    return replace(
-        form.changed(lambda derivation: derivation.mapped(swapped)),
-        bound=replace(form.bound, values=values, sources=sources),
-    )
+    return replace(form, bound=replace(form.bound, values=values, sources=sources))
 
 
 def _defaults(limits: list[Limit], variable: str, value: float) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -192,6 +193,48 @@ def test_a_narrow_terminal_cuts_no_word(
     assert max(map(len, told.splitlines())) <= 80
     parts = {part for word in words for part in word.split("_")}  # a name may fold between its parts
     assert set(re.findall(r"[^\W_]+(?:\.\w+)*", told)) <= words | parts
+
+
+LLAMA = "llama-3.3-70b --device h100 --tp 8"
+SCREENS = [
+    "formula qwen3-30b-a3b --device h100 --at B=8",
+    f"formula {LLAMA} --cost-model roofline --metric ttft --at S=32768",
+    f"formula {LLAMA} --level symbolic",
+    f"formula {LLAMA} --breakdown --at B=64",
+    f"formula {LLAMA} --metric memory --at B=8",
+    f"regimes {LLAMA} --cost-model roofline",
+    f"regimes {LLAMA} --cost-model roofline --along hbm_bandwidth,B",
+    f"regimes {LLAMA} --along rate --at S=4096,O=512",
+    f"solve {LLAMA} --cost-model roofline 'max B subject to TPOT <= 20 ms'",
+    f"sensitivity {LLAMA}",
+    "compare h100 h200 --model qwen3-8b",
+    "compare h100 h200 --model qwen3-8b --isl 4096 --osl 1024 --concurrency 64",
+    f"predict {LLAMA} --isl 4096 --osl 1024 --rate 1",
+    f"sweep {LLAMA} --over concurrency=8,16 --pareto",
+    f"sweep {LLAMA} --over B=1:64 --pareto",
+    "verify 'TPOT = 35 t_{layer} + 5 ms' --model qwen3-8b --device h20 --cost-model infersim",
+    "cache deepseek-v3",
+]
+
+
+@pytest.mark.parametrize("words", SCREENS)
+def test_answers_fit_a_terminal_of_80_columns(
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost on the way: the formulas are those that go to a file, folded."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    code = cli.main(shlex.split(words))
+    whole = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert cli.main(shlex.split(words)) == code
+    told = capsys.readouterr()
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", told.out + told.err.split("\r")[-1])  # heads are bold
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    squeezed = re.sub(r"\s", "", shown)
+    for formula in re.findall(r"^ +\w+\*? += (.*)$", whole, re.MULTILINE):
+        assert re.sub(r"\s", "", formula) in squeezed
 
 
 NODES = {1: "num_nodes = 1: h200 joins 8 GPUs in a scale-up domain, so 16 GPUs need 2", 2: ""}

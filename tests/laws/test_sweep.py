@@ -223,6 +223,12 @@ def test_nothing_beats_the_front() -> None:
     summary = summary_of(plan)
     for block in run_blocks(plan, size=100):
         summary.add(block)
+    for device, name in itertools.product(("h20", "h800"), ("tpot", "tgs_decode")):
+        values = swept[name].sel(device=device).values
+        value, labels = summary.best[device, name]
+        assert value == (np.nanmin(values) if name == "tpot" else np.nanmax(values))
+        own = {dim: label for dim, label in labels.items() if dim in swept[name].dims}
+        assert float(swept[name].sel(own)) == value
     assert summary.front is not None
     assert [(p.per_user, p.per_gpu) for p in summary.front.points] == [(p.per_user, p.per_gpu) for p in front]
 
@@ -337,3 +343,32 @@ def test_axes_of_requests_are_those_of_predict_and_no_others(capsys: pytest.Capt
     assert row["tpot"] == pytest.approx(found.tpot, rel=1e-12)
     assert main([*ask, "--over", "batch=4"]) == 2
     assert "a sweep over requests has no axis batch" in capsys.readouterr().err
+
+
+def test_a_tables_efficiency_is_an_axis_like_any_other() -> None:
+    """What a kernel is worth: one share of peak in place of all rows of a table, in every formula alike."""
+    shares = [0.5, 0.7]
+    grid = {"mfu_grouped_gemm_prefill": shares, "S": 2048, "T": 4096}
+    found = symsim.sweep("qwen3-30b-a3b", ["h20", "h100"], grid, metrics=["ttft"], subject_to="", cost_model="roofline")
+    for device, share in itertools.product(("h20", "h100"), shares):
+        ttft = symsim.compile("qwen3-30b-a3b", device, cost_model="roofline").ttft
+        expected = ttft.evaluate(S=2048, T=4096, mfu_grouped_gemm_prefill=share)
+        assert float(found.ttft.sel(device=device, mfu_grouped_gemm_prefill=share)) == pytest.approx(expected, 1e-12)
+        assert expected < ttft.evaluate(S=2048, T=4096, mfu_grouped_gemm_prefill=share / 2)
+
+
+def test_ranges_of_efficiencies_are_no_whole_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    ask = ["sweep", "qwen3-30b-a3b", "--device", "h20", "--at", "B=256,S=256,O=256", "--subject-to", "", "--json"]
+    assert main([*ask, "--cost-model", "roofline", "--over", "mfu_gemm=0.3:0.9:0.2"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["mfu_gemm"] for row in rows] == pytest.approx([0.3, 0.5, 0.7, 0.9])
+    assert [row["tpot"] for row in rows] == sorted((row["tpot"] for row in rows), reverse=True)
+    assert main([*ask, "--over", "mfu_gemm=0.3,0.5"]) == 2
+    assert "look nothing up in that table; those of --cost-model roofline do" in capsys.readouterr().out
+
+
+def test_an_axis_that_nothing_is_like_names_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "qwen3-8b", "--device", "h20", "--over", "zzz=1,2"]) == 2
+    assert "a sweep has no axis zzz; symsim list symbols has" in capsys.readouterr().err
+    assert main(["sweep", "qwen3-8b", "--device", "h20", "--over", "T=1,2"]) == 2
+    assert "a sweep has no axis T: nothing that is swept depends on T" in capsys.readouterr().err
