@@ -11,20 +11,10 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.normal_form import (
-    Atom,
-    Sum,
-    Term,
-    alike,
-    expression_of,
-    matched,
-    normal,
-    same_coefficient,
-    same_factors,
-    times,
-)
+from symsim.algebra.normal_form import normal, times
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import substitute
+from symsim.algebra.terms import Sum, Term, alike, expression_of, matched, same_coefficient, same_factors
 from symsim.algebra.units import format_quantity
 from symsim.cost.derivation import Step
 from symsim.errors import EmptyTable
@@ -33,6 +23,15 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.notation.latex import expression_latex
 from symsim.notation.layout import Layout
 from symsim.notation.text import expression_text
+from symsim.verification.kinship import (
+    KIN,
+    are_multiples,
+    arms_of_both,
+    arms_of_term,
+    kinship,
+    kinship_of_sums,
+    ratio_of_terms,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,12 +152,12 @@ class DifferenceReport:
         more = list(more)
         for one in list(less):
             lost = self._lost_arms(more, one)
-            best = max(more, key=lambda term, one=one: _kinship(term, one.term), default=None)
+            best = max(more, key=lambda term, one=one: kinship(term, one.term), default=None)
             if lost is not None:
                 used, arms = lost
                 more = [term for term in more if term not in used]
                 found += [self.of("missing arm", one.origins[0].step, None, self.text(arm), arm) for arm in arms]
-            elif best is not None and _kinship(best, one.term) >= _KIN:
+            elif best is not None and kinship(best, one.term) >= KIN:
                 more.remove(best)
                 found += self.pair(best, one)
             else:
@@ -168,7 +167,7 @@ class DifferenceReport:
 
     def _lost_arms(self, more: list[Term], one: Derived) -> tuple[list[Term], list[Expr]] | None:
         """Where one arm stands in place of the whole maximum: the terms that are that arm, and the other arms."""
-        arms = _arms(one.term)
+        arms = arms_of_term(one.term)
         for arm in arms or ():
             same, _, unmatched = matched(tuple(more), arm)
             if not unmatched and len(same) == len(arm):
@@ -194,8 +193,8 @@ class DifferenceReport:
         ):  # what stands before the step is not in yours
             step, part, mine, theirs = self.step, expression_of(derived.term), (yours,), (derived.term,)
         if len(mine) == 1 and len(theirs) == 1:
-            arms = _arms_of_both(mine[0], theirs[0])
-            ratio = _ratio(mine[0], theirs[0])
+            arms = arms_of_both(mine[0], theirs[0])
+            ratio = ratio_of_terms(mine[0], theirs[0])
             if ratio is None and arms is not None and mine[0].coefficient == theirs[0].coefficient:
                 return self.arms(step, *arms)
             if ratio is not None:
@@ -217,8 +216,8 @@ class DifferenceReport:
         found: list[Difference] = []
         for arm in rest:
             target = expression_of(arm)
-            best = max(more, key=lambda other, arm=arm: _kinship_of_sums(other, arm), default=None)
-            if best is None or (len(rest) != len(more) and _kinship_of_sums(best, arm) < _KIN):
+            best = max(more, key=lambda other, arm=arm: kinship_of_sums(other, arm), default=None)
+            if best is None or (len(rest) != len(more) and kinship_of_sums(best, arm) < KIN):
                 found.append(self.of("missing arm", step, None, self.text(target), target))
                 continue
             more.remove(best)
@@ -228,7 +227,7 @@ class DifferenceReport:
 
     def inside(self, step: Step, yours: Sum, derived: Sum) -> list[Difference]:
         """Two arms that correspond: a multiple as a whole, or terms within their sums."""
-        if len(yours) > 1 and _are_multiples(yours, derived):
+        if len(yours) > 1 and are_multiples(yours, derived):
             whole = expression_of(derived)
             return [self.of("wrong coefficient", step, self.text(expression_of(yours)), self.text(whole), whole)]
         _, more, less = matched(yours, derived)
@@ -277,18 +276,6 @@ class DifferenceReport:
         )
 
 
-_KIN = 0.5
-
-
-def _arms(term: Term) -> tuple[Sum, ...] | None:
-    """The arms of a term that is one maximum or minimum."""
-    match term.factors:
-        case ((Atom(head="max" | "min", parts=parts), power),) if power == 1:
-            return parts
-        case _:
-            return None
-
-
 def _lost_origins(yours: Term, derived: Derived) -> list[Origin] | None:
     """Of equal terms that were taken together, those without which the rest is what you have."""
     if not 1 < len(derived.origins) <= _MANY or not same_factors(yours.factors, derived.term.factors):
@@ -304,89 +291,3 @@ def _lost_origins(yours: Term, derived: Derived) -> list[Origin] | None:
 
 _MANY = 8
 """More equal terms are not looked at one by one."""
-
-
-def _arms_of_both(one: Term, other: Term) -> tuple[tuple[Sum, ...], tuple[Sum, ...]] | None:
-    """The arms of two terms that are both one maximum, or both one minimum."""
-    arms = _arms(one), _arms(other)
-    if arms[0] is None or arms[1] is None or one.factors[0][0].head != other.factors[0][0].head:
-        return None
-    return arms[0], arms[1]
-
-
-def _ratio(yours: Term, derived: Term) -> Expr | None:
-    """The number by which two terms differ, if they differ by a number only."""
-    if same_factors(yours.factors, derived.factors):
-        if derived.coefficient == 0 or same_coefficient(yours, derived):
-            return None
-        return _rational(yours.coefficient / derived.coefficient)
-    arms = _arms_of_both(yours, derived)
-    if arms is None or len(arms[0]) != len(arms[1]):
-        return None
-    one, other = arms
-    for arm in one:
-        for target in other:
-            if len(arm) == len(target) and same_factors(arm[0].factors, target[0].factors) and target[0].coefficient:
-                ratio = arm[0].coefficient / target[0].coefficient
-                scaled = tuple(tuple(Term(t.coefficient * ratio, t.slack, t.factors) for t in s) for s in other)
-                if ratio != 1 and _same_arms(one, scaled):
-                    return _rational(ratio)
-    return None
-
-
-def _are_multiples(yours: Sum, derived: Sum) -> bool:
-    """Whether two sums differ by a number before the whole of them."""
-    target = next((term for term in derived if same_factors(yours[0].factors, term.factors) and term.coefficient), None)
-    if target is None:
-        return False
-    ratio = yours[0].coefficient / target.coefficient
-    return alike(yours, tuple(Term(t.coefficient * ratio, t.slack, t.factors) for t in derived))
-
-
-def _same_arms(one: tuple[Sum, ...], other: tuple[Sum, ...]) -> bool:
-    rest = list(other)
-    for arm in one:
-        found = next((target for target in rest if alike(arm, target)), None)
-        if found is None:
-            return False
-        rest.remove(found)
-    return not rest
-
-
-def _rational(value: Fraction) -> Expr:
-    return sympy.Rational(value.numerator, value.denominator)
-
-
-def _kinship(one: Term, other: Term) -> float:
-    """How much two terms have in common, from 0 to 1."""
-    if same_factors(one.factors, other.factors):
-        return 1.0 if _are_near(one, other) else 0.0
-    arms = _arms(one), _arms(other)
-    if arms[0] is not None and arms[1] is not None:
-        scores = [max(_kinship_of_sums(arm, target) for target in arms[1]) for arm in arms[0]]
-        return max(scores)
-    mine, theirs = ({(atom.head, power) for atom, power in _bare(term).factors} for term in (one, other))
-    return len(mine & theirs) / max(len(mine | theirs), 1)
-
-
-def _are_near(one: Term, other: Term) -> bool:
-    """Whether two coefficients may be meant to be the same: a slip of a unit is, and of a mere number less."""
-    far = _FAR if one.factors else _FAR_NUMBER
-    return other.coefficient != 0 and Fraction(1, far) <= abs(one.coefficient / other.coefficient) <= far
-
-
-_FAR, _FAR_NUMBER = 2**21, 12
-"""By what factor a coefficient, and a number that stands alone, may be wrong and still be meant."""
-
-
-def _bare(term: Term) -> Term:
-    """What stands in a rounding down or up, where a term is nothing else."""
-    match term.factors:
-        case ((Atom(head="floor" | "ceiling", parts=((inner,),)), _),):
-            return inner
-        case _:
-            return term
-
-
-def _kinship_of_sums(one: Sum, other: Sum) -> float:
-    return max((_kinship(a, b) for a in one for b in other), default=0.0)

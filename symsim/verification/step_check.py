@@ -10,7 +10,9 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.normal_form import (
+from symsim.algebra.normal_form import normal, times
+from symsim.algebra.symbols import fractional_powers, is_symbol, substitute, symbol_info
+from symsim.algebra.terms import (
     Atom,
     Digits,
     Sum,
@@ -20,11 +22,8 @@ from symsim.algebra.normal_form import (
     expression_of,
     is_exact,
     matched,
-    normal,
     occurrences,
-    times,
 )
-from symsim.algebra.symbols import fractional_powers, is_symbol, substitute, symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.cost.derivation import Step
 from symsim.formula.closed_form import ClosedForm

@@ -4,7 +4,8 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symsim.algebra.normal_form import expression_of, normal
+from symsim.algebra.normal_form import normal
+from symsim.algebra.terms import expression_of
 
 LENGTH = sympy.Symbol("O", integer=True, positive=True)
 
