@@ -242,7 +242,7 @@ def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, eng
     wider = card.wider * (1.0 if found.engine in (engine, "nccl") else _FACTOR)
     low, high = found.low**wider, found.high**wider
     l2 = spellings()["l2"].get(device.measured, "50 MB")
-    numbers: dict[str, Expr] = {"l2": _rational(parse_quantity(l2, "B"))}
+    numbers: dict[str, Expr] = {"l2": Rational(parse_quantity(l2, "B"))}
     if "sm_count" not in device.figures:
         numbers["sm_count"] = Integer(int(spellings()["sm_count"].get(device.measured, 132)))
     return Fitted(
@@ -253,10 +253,6 @@ def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, eng
         numbers=tuple(numbers.items()),
         slow=row.slow,
     )
-
-
-def _rational(value: Fraction) -> Expr:
-    return Rational(value.numerator, value.denominator)
 
 
 def _suffix(found: Coefficients, row: Operator) -> str:

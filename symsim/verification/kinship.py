@@ -34,7 +34,7 @@ def ratio_of_terms(yours: Term, derived: Term) -> Expr | None:
     if same_factors(yours.factors, derived.factors):
         if derived.coefficient == 0 or same_coefficient(yours, derived):
             return None
-        return _rational(yours.coefficient / derived.coefficient)
+        return sympy.Rational(yours.coefficient / derived.coefficient)
     arms = arms_of_both(yours, derived)
     if arms is None or len(arms[0]) != len(arms[1]):
         return None
@@ -45,7 +45,7 @@ def ratio_of_terms(yours: Term, derived: Term) -> Expr | None:
                 ratio = arm[0].coefficient / target[0].coefficient
                 scaled = tuple(tuple(Term(t.coefficient * ratio, t.slack, t.factors) for t in s) for s in other)
                 if ratio != 1 and _same_arms(one, scaled):
-                    return _rational(ratio)
+                    return sympy.Rational(ratio)
     return None
 
 
@@ -66,10 +66,6 @@ def _same_arms(one: tuple[Sum, ...], other: tuple[Sum, ...]) -> bool:
             return False
         rest.remove(found)
     return not rest
-
-
-def _rational(value: Fraction) -> Expr:
-    return sympy.Rational(value.numerator, value.denominator)
 
 
 def kinship(one: Term, other: Term) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, cast
 
 import sympy
@@ -117,7 +116,7 @@ class Reader:
 
     def exact(self, expr: Expr) -> Expr:
         """With rounded numbers as they were printed."""
-        numbers = {literal: _rational(known.value) for literal, known in self.literals.items()}
+        numbers = {literal: Rational(known.value) for literal, known in self.literals.items()}
         return substitute(expr, numbers)
 
     def literal(self, number: Literal) -> Symbol:
@@ -191,7 +190,7 @@ class _Build(Transformer_NonRecursive[Token, Any]):
 
     def number(self, token: Token, unit: Token | None = None) -> Expr:
         number = printed_number(str(token), unit, self._span(token))
-        return self.reader.literal(number) if isinstance(number, Literal) else _rational(number)
+        return self.reader.literal(number) if isinstance(number, Literal) else Rational(number)
 
     def name(self, token: Token) -> Expr:
         letter, _, index = normal_name(str(token)).partition("_")
@@ -277,7 +276,7 @@ class _Build(Transformer_NonRecursive[Token, Any]):
         raised = self._exact(_value(exponent))
         inner = base.bracket if isinstance(base, _Product) else base
         check_power(self._exact(inner), raised, self.reader.span(self.offset))
-        factor = _rational(unit_factor(unit))
+        factor = Rational(unit_factor(unit))
         if isinstance(base, _Product):
             return base.name * base.bracket**raised * factor
         return base**raised * factor
@@ -325,7 +324,3 @@ class _Build(Transformer_NonRecursive[Token, Any]):
 def _extreme(kind: str, arguments: tuple[Expr, ...]) -> Expr:
     function = sympy.Max if kind == "max" else sympy.Min
     return cast(Expr, function(*arguments, evaluate=False)) if len(arguments) > 1 else next(iter(arguments))
-
-
-def _rational(value: Fraction) -> Expr:
-    return Rational(value.numerator, value.denominator)
