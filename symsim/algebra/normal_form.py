@@ -194,3 +194,25 @@ def _only_extreme(form: Sum, kind: str) -> list[Sum] | None:
             return list(parts) if c == 1 and power == 1 else None
         case _:
             return None
+
+
+_EXPANDED = 8
+"""Sums to greater powers are not multiplied out: they are only equal to themselves."""
+
+
+def vanishes(terms: Iterable[Term]) -> bool:
+    """Whether a sum is zero: exactly, as a quotient of polynomials in its atoms."""
+    atoms: dict[Atom, Expr] = {}
+
+    def letter(atom: Atom, power: Fraction) -> Expr:
+        if atom.head == "sum" and abs(power) <= _EXPANDED:
+            return sympy.Add(*map(plain, atom.parts[0]))
+        return atoms.setdefault(atom, atom.symbol or sympy.Dummy(positive=True))
+
+    def plain(term: Term) -> Expr:
+        powers = [
+            letter(atom, power) ** sympy.Rational(power.numerator, power.denominator) for atom, power in term.factors
+        ]
+        return sympy.Mul(sympy.Rational(term.coefficient.numerator, term.coefficient.denominator), *powers)
+
+    return bool(sympy.expand(sympy.numer(sympy.together(sympy.Add(*map(plain, terms))))) == 0)

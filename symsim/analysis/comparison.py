@@ -1,26 +1,20 @@
-"""Two compiled models side by side: what changes between them, term by term, and where they cross."""
+"""Two compiled models side by side: what changes between them, term by term."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from sympy import Add, Expr, Max
 
 from symsim.algebra.shown import html_table, one_line
-from symsim.algebra.symbols import SymbolInfo, is_symbol, symbol_info
+from symsim.algebra.symbols import SymbolInfo
 from symsim.cost.derivation import Derivation
-from symsim.errors import SymsimError, did_you_mean
-from symsim.formula.binding_piece import binding_arms, root
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.formula.program import program
-from symsim.notation.layout import Layout, laid_out
+from symsim.notation.layout import Layout
 from symsim.notation.written import Written
-
-_LONGEST = 2**18
-"""Crossings are looked for at every whole number up to here, which is beyond every measured row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,29 +62,6 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crossing:
-    """Where B starts (or stops) being smaller than A. formula: on the piece that holds there, or None.
-
-    variable <= before: one side; from after on: the other. value: the formula's number; jump: whether measured
-    rows change between before and after, so that the metrics jump past each other instead of meeting.
-    """
-
-    variable: str
-    before: int
-    after: int
-    smaller_after: str
-    value: float | None
-    formula: Written | None
-    jump: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        text, latex = (None, None) if self.formula is None else (self.formula.text, self.formula.latex)
-        fields = ("variable", "before", "after", "smaller_after", "value", "jump")
-        return {name: getattr(self, name) for name in fields} | {"closed_form": text, "latex": latex}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """terms run from the metric down; only those whose formula or figure differs are `changed`. ends_a, ends_b: between
     which values the metric is in nine cases of ten, None where nothing is known of that."""
@@ -135,7 +106,7 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
     and constants; architecture and deployment numbers are put in where they differ.
     """
     one, other = (form.for_inputs(at).in_chunks(at) for form in (one, other))
-    level = _level(one, other)
+    level = level_of_both(one, other)
     left, right = one.level(level), other.level(level)
     point = {name: value for name, value in at.items() if name in {*one.symbols, *other.symbols}}
     values = [_step_values(form, point) for form in (one, other)]
@@ -157,67 +128,7 @@ def compare_forms(one: ClosedForm, other: ClosedForm, **at: int) -> Comparison:
     )
 
 
-def crossings_of(one: ClosedForm, other: ClosedForm, variable: str, **at: int) -> tuple[Crossing, ...]:
-    """Every whole number of a workload symbol (or C, the mean context) past which the smaller metric is another.
-
-    A crossing's closed form is the root of B - A on the piece where the same arms of all maxima bind.
-    Raises SymsimError for a symbol that the metric does not move with.
-    """
-    one, other = (_without(form.for_inputs(at), variable) for form in (one, other))
-    known = {name for form in (one, other) for name in form.symbols}
-    if variable not in known or symbol_info(variable).kind != "workload":
-        workload = {name for name in known if is_symbol(name) and symbol_info(name).kind == "workload"}
-        raise SymsimError(f"{one.name} has no crossing in {variable}; {did_you_mean(variable, workload)}")
-    fixed = {name: value for name, value in at.items() if name in known and name != variable}
-    points = {variable: np.arange(1, _LONGEST + 1, dtype=float), **fixed}
-    own = [{name: at for name, at in points.items() if name in form.symbols} for form in (one, other)]
-    curves = [
-        np.broadcast_to(form.function(list(held))(*held.values()), (_LONGEST,))
-        for form, held in zip((one, other), own, strict=True)
-    ]
-    smaller = curves[1] < curves[0]
-    edges = np.flatnonzero(smaller[1:] != smaller[:-1]) + 1
-    return tuple(_crossing(one, other, variable, int(edge), bool(smaller[edge]), fixed) for edge in edges)
-
-
-def _crossing(
-    one: ClosedForm, other: ClosedForm, variable: str, before: int, smaller: bool, fixed: Mapping[str, int]
-) -> Crossing:
-    at = {**fixed, variable: before + 1}
-    one, other = (form.in_chunks(at) for form in (one, other))
-    level = _level(one, other)
-    values = {**one.point(), **other.point(), **at}
-    pieces = [binding_arms(form.level(level), {**form.point(), **at}, form.context).inlined() for form in (one, other)]
-    found = root(pieces[1] - pieces[0], one.numbers.symbol_of(variable), before + 1, values, one.context)
-    past = Crossing(
-        variable=variable,
-        before=before,
-        after=before + 1,
-        smaller_after="B" if smaller else "A",
-        value=None,
-        formula=None,
-        jump=True,
-    )
-    if found is None:
-        return past
-    terms = (("root", found),)
-    compiled = program(terms, ("root",), "python")
-    value = float(compiled.at(values, one.context)[0])
-    printed = [laid_out(form, level, "") for form in (one, other)]
-    joined = replace(
-        printed[0],
-        symbols=(*printed[0].symbols, *printed[1].symbols),
-        tables=(*printed[0].tables, *printed[1].tables),
-    )
-    return replace(past, value=value, formula=Written(found, joined), jump=not before <= value <= before + 1)
-
-
-def _without(form: ClosedForm, variable: str) -> ClosedForm:
-    """The mean context as an input of its own, when it is what is asked for."""
-    return form.without({variable})
-
-
-def _level(one: ClosedForm, other: ClosedForm) -> Level:
+def level_of_both(one: ClosedForm, other: ClosedForm) -> Level:
     """symbolic, unless an architecture or deployment symbol of both stands for two numbers."""
     shared = set(one.symbols) & set(other.symbols)
     rates = ("hardware", "convention", "engine", "workload")

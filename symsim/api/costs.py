@@ -11,7 +11,8 @@ import networkx as nx
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import is_symbol, symbol_info
-from symsim.analysis.comparison import Comparison, Crossing, compare_forms, crossings_of
+from symsim.analysis.comparison import Comparison, compare_forms
+from symsim.analysis.crossings import Crossing, crossings_of
 from symsim.analysis.regime_map import AxisEnds, RegimeMap, map_regimes
 from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity, ranked_inputs

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from symsim.analysis.comparison import Comparison, Crossing
+from symsim.analysis.comparison import Comparison
+from symsim.analysis.crossings import Crossing
 from symsim.analysis.regime_map import AxisEnds, RegimeMap, map_regimes
 from symsim.analysis.regimes import Regimes, regimes_along
 from symsim.analysis.sensitivity import Sensitivity

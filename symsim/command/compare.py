@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
-from symsim.analysis.comparison import Comparison, Crossing, StepChange
+from symsim.analysis.comparison import Comparison, StepChange
+from symsim.analysis.crossings import Crossing
 from symsim.api.costs import Costs
 from symsim.command.compare_loads import add_load, compare_loads, taken
 from symsim.command.flags import WHY, add_json, add_plot, wants_why, write_json

@@ -29,6 +29,7 @@ from symsim.verification.latex_cases import RowRanges, whole_rows
 from symsim.verification.read_text import ReadText, read_equations
 from symsim.verification.row_check import ranges_of, wrong_rows
 from symsim.verification.step_check import Judge
+from symsim.verification.value_check import wrong_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ def verdict_of(
         raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
     found = _Found()
     for stated in read.stated:
-        found.add(*judge.wrong_values(stated, read.literals))
+        found.add(*wrong_values(judge.form, stated, read.literals))
     _compare_equations(found, judge, read, ranges_of(form, values, read.literals))
     apart = (*checked, *given)
     left = [step for step in form.derivation.steps if step.symbol in found.named and step not in apart]

@@ -22,7 +22,7 @@ from symsim.verification.latex_numbers import Literal, check_power
 from symsim.verification.latex_passages import Passage, passages
 from symsim.verification.latex_reader import Equation, Reader, normal_name
 from symsim.verification.spellings import Names, kinds_of_count, names_of
-from symsim.verification.step_check import Stated
+from symsim.verification.value_check import Stated
 
 _PEAK = symbol("peak_w")
 

@@ -10,21 +10,9 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.normal_form import normal, times
-from symsim.algebra.symbols import fractional_powers, is_symbol, substitute, symbol_info
-from symsim.algebra.terms import (
-    Atom,
-    Digits,
-    Sum,
-    Term,
-    alike,
-    deviation,
-    expression_of,
-    is_exact,
-    matched,
-    occurrences,
-)
-from symsim.algebra.units import format_quantity
+from symsim.algebra.normal_form import normal, times, vanishes
+from symsim.algebra.symbols import fractional_powers, substitute
+from symsim.algebra.terms import Digits, Sum, Term, alike, deviation, expression_of, is_exact, matched, occurrences
 from symsim.cost.derivation import Step
 from symsim.formula.closed_form import ClosedForm
 from symsim.verification.differences import (
@@ -38,19 +26,10 @@ from symsim.verification.differences import (
     words_needed,
 )
 from symsim.verification.latex_numbers import Literal
-from symsim.verification.latex_reader import Equation
 from symsim.verification.random_points import agree
 
 _READ = 50
 """Differences that are put in fewer words at the most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """An equation that gives a symbol (or a table's name) its value."""
-
-    symbol: Any
-    equation: Equation
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +128,7 @@ class Judge:
         derived = self.derived(step, named)
         _, more, less = matched(yours, tuple(one.term for one in derived))
         more, less = self._mixed(more, less)
-        if (not more and not less) or (is_exact(yours) and _vanishes((*more, *_negative(less)))):
+        if (not more and not less) or (is_exact(yours) and vanishes((*more, *_negative(less)))):
             return []
         report = DifferenceReport(self.ground, step, line)
         found = report.differences(more, [one for one in derived if one.term in less])
@@ -252,48 +231,9 @@ class Judge:
         derived = report.step.expr
         return report.of("other value", report.step, report.text(yours), report.text(derived), derived)
 
-    def wrong_values(
-        self, stated: Stated, literals: Mapping[Symbol, Literal]
-    ) -> tuple[list[Difference], list[Fraction]]:
-        """Where a symbol that has a number is said to be another one, in the digits that are printed; how far those
-        that are not are off."""
-        known = self.form.bound.symbols()
-        if stated.symbol not in known:
-            return [], []
-        right = known[stated.symbol]
-        sides = [normal(substitute(side, known), literals) for side in stated.equation.sides]
-        wrong = [side for side in sides if not alike(side, normal(right))]
-        hidden = [deviation(side, normal(right)) for side in sides if side not in wrong and not is_exact(side)]
-        return [self._wrong_value(stated, expression_of(side), right) for side in wrong], hidden
-
-    def _wrong_value(self, stated: Stated, yours: Expr, derived: Expr) -> Difference:
-        name = stated.symbol.name
-        unit, said = symbol_info(name).unit if is_symbol(name) else "1", str(stated.equation.name)
-        mine, theirs = (_number(value, unit, 6) for value in (yours, derived))
-        if mine == theirs:
-            mine, theirs = (_number(value, unit, 15) for value in (yours, derived))
-        known = self.form.bound.sources.get(name)
-        source = None if known is None else str(known)
-        return Difference(
-            kind="wrong value",
-            step=said,
-            step_latex=said,
-            yours=mine,
-            derived=theirs,
-            latex=said,
-            unit=unit,
-            value=None,
-            source=source,
-            line=stated.equation.span.line,
-        )
-
     def missing_step(self, step: Step) -> Difference:
         report = DifferenceReport(self.ground, step, None)
         return report.of("missing step", step, None, report.text(step.expr), step.expr)
-
-
-def _number(value: Expr, unit: str, digits: int) -> str:
-    return format_quantity(float(value), unit, digits) if value.is_number else str(value)
 
 
 def _below(step: Step, steps: Mapping[Symbol, Step]) -> list[Symbol]:
@@ -334,25 +274,3 @@ def _smooth(expr: Expr) -> Expr:
 
 def _negative(terms: Sequence[Term]) -> list[Term]:
     return [Term(-term.coefficient, term.slack, term.factors) for term in terms]
-
-
-_EXPANDED = 8
-"""Sums to greater powers are not multiplied out: they are only equal to themselves."""
-
-
-def _vanishes(terms: Sequence[Term]) -> bool:
-    """Whether a sum is zero: exactly, as a quotient of polynomials in its atoms."""
-    atoms: dict[Atom, Expr] = {}
-
-    def letter(atom: Atom, power: Fraction) -> Expr:
-        if atom.head == "sum" and abs(power) <= _EXPANDED:
-            return sympy.Add(*map(plain, atom.parts[0]))
-        return atoms.setdefault(atom, atom.symbol or sympy.Dummy(positive=True))
-
-    def plain(term: Term) -> Expr:
-        powers = [
-            letter(atom, power) ** sympy.Rational(power.numerator, power.denominator) for atom, power in term.factors
-        ]
-        return sympy.Mul(sympy.Rational(term.coefficient.numerator, term.coefficient.denominator), *powers)
-
-    return bool(sympy.expand(sympy.numer(sympy.together(sympy.Add(*map(plain, terms))))) == 0)
