@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from symsim.errors import SymsimError
     from symsim.infersim.report import Report, simulate
     from symsim.inputs.deployment import Deployment
-    from symsim.pipeline.counts import Cache, Parameters, cache, flops, params
+    from symsim.pipeline.cache_size import Cache, cache
+    from symsim.pipeline.counts import Parameters, flops, params
     from symsim.publication.write import paper
     from symsim.search.pareto import FrontPoint, pareto
     from symsim.search.recommend import Recommendation, recommend
@@ -102,7 +103,8 @@ _HOMES = {
     "errors": ("SymsimError",),
     "infersim.report": ("Report", "simulate"),
     "inputs.deployment": ("Deployment",),
-    "pipeline.counts": ("Cache", "Parameters", "cache", "flops", "params"),
+    "pipeline.cache_size": ("Cache", "cache"),
+    "pipeline.counts": ("Parameters", "flops", "params"),
     "publication.write": ("paper",),
     "search.pareto": ("FrontPoint", "pareto"),
     "search.recommend": ("Recommendation", "recommend"),

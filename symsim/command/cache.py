@@ -9,7 +9,7 @@ from symsim.api.formula import Formula
 from symsim.command.flags import add_model, write_json
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_kv, family_of
-from symsim.pipeline.counts import Cache, cache
+from symsim.pipeline.cache_size import Cache, cache
 from symsim.quantization.kv_cache import kv_layouts
 from symsim.render.terminal import folding_width, write_table, write_text
 

@@ -1,4 +1,4 @@
-"""Parameters, matrix-product FLOPs and cache of a model by itself: one copy, unsharded, no device. Exact integers."""
+"""Parameters and matrix-product FLOPs of a model by itself: one copy, unsharded, no device. Exact integers."""
 
 from __future__ import annotations
 
@@ -13,26 +13,19 @@ from sympy import Expr, Integer
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import substitute, symbol, symbol_or_zero
 from symsim.cost.kernel_cost import COUNTED, Cost, costs
-from symsim.cost.memory import resident, windowed
-from symsim.cost.memory_steps import cache_derivation
 from symsim.cost.priced_step import PricedStep
 from symsim.errors import ConfigError, SymsimError
 from symsim.formula.binding import bind_model, deciding_numbers
-from symsim.formula.closed_form import ClosedForm
-from symsim.inputs.cost_model import COUNTING, named_cost_model
 from symsim.inputs.deployment import Deployment
 from symsim.model.drafter import drafter_of
 from symsim.model.family import Family, find_family
 from symsim.model.lower import lower
 from symsim.model.op_graph import AGAIN, HELD_ALREADY, SHARED, UNUSED
-from symsim.model.stored_formats import ServedModel, serve
+from symsim.model.stored_formats import ServedModel
 from symsim.pipeline.checkpoint import checkpoint_bytes
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.shards import whole_shards
 from symsim.pipeline.towers import tower_parameters
-from symsim.quantization.kv_cache import PARTS as KV_PARTS
-from symsim.quantization.kv_cache import kv_layout as layout_of
-from symsim.tables.table import TableContext
 
 _PARTS = ("attention", "ffn", "norm")
 """What the weights of a layer are listed under; graph text says which with `part`."""
@@ -101,7 +94,7 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
     >>> params("qwen3-8b").total
     8190735360
     """
-    family = _family(model, graphs, fallback)
+    family = family_given(model, graphs, fallback)
     phased, values = _unsharded(family)
     values = {**values, symbol("B"): Integer(1)}
     outside: dict[str, int] = {}
@@ -111,11 +104,11 @@ def params(model: str | Path | Family, *, graphs: Sequence[str | Path] = (), fal
         if part in (BUFFER, AGAIN) or weight == 0:
             continue
         held = bodies.setdefault(body, {}) if body else outside
-        amount = _whole(weight, values)
+        amount = whole_number(weight, values)
         held[part] = held.get(part, 0) + amount
         if part in (SHARED, UNUSED):
             continue
-        active += _whole(touch * weight, values) * (_times(phased, body, values) if body else 1)
+        active += whole_number(touch * weight, values) * (_times(phased, body, values) if body else 1)
     head = outside.get("lm_head", 0)
     tied = "embedding" not in outside
     layers = _in_order(family, phased, bodies, values)
@@ -182,7 +175,7 @@ def flops(
     for name, value, least in (("batch", batch, 1), ("seq", seq, 1), ("past", past, 0)):
         if value < least:
             raise SymsimError(f"{name} = {value} must be at least {least}")
-    family = _family(model, graphs, fallback)
+    family = family_given(model, graphs, fallback)
     bound = bind_model(family.sizes, _BF16)
     numbers = deciding_numbers(bound)
     step = ("continued" if phase == "prefill" else "decode") if causal else f"eager_{phase}"
@@ -196,83 +189,12 @@ def flops(
     found: dict[str, int] = dict.fromkeys(COUNTED, 0)
     for op in graph.ops:
         for kind, amount in _counted(priced[op.name]).items():
-            found[kind] += _whole(op.repeat * amount, values)
+            found[kind] += whole_number(op.repeat * amount, values)
     return {"total": sum(found.values()), **found}
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
-    """KV cache and state of one sequence, bytes, all layers.
-
-    per_token: what one token takes while no window is full; windows: window in tokens -> the part of it that such
-    layers take, and take no more past their window; state: what a sequence holds whatever its length; form: of a
-    sequence of S + O tokens; kv: the format of the cache; layout: of its rows, where they are stored in parts.
-    Figures are whole numbers but where a token holds a part of an entry.
-    """
-
-    per_token: float
-    windows: Mapping[int, float]
-    state: int
-    form: ClosedForm
-    kv: str
-    layout: str | None = None
-
-    def __repr__(self) -> str:
-        return one_line(self, f"{self.per_token:,} B of a token, {self.state:,} B of state, of {self.form.subject}")
-
-    def _repr_html_(self) -> str:
-        return html_table(f"{self.form.subject}, bytes", self.as_dict())
-
-    def per_request(self, **lengths: int) -> int:
-        """Bytes of one sequence of S input and O output tokens."""
-        return int(self.form.evaluate(**{name: n for name, n in lengths.items() if name in self.form.symbols}))
-
-    def as_dict(self) -> dict[str, Any]:
-        """The figures as plain JSON types."""
-        windows = [{"tokens": tokens, "per_token": count} for tokens, count in self.windows.items()]
-        return {
-            "per_token": self.per_token,
-            "windows": windows,
-            "state": self.state,
-            "kv": self.kv,
-            "layout": self.layout,
-        }
-
-
-def cache(
-    model: str | Path | Family,
-    *,
-    kv: str | None = None,
-    kv_layout: str | None = None,
-    graphs: Sequence[str | Path] = (),
-    fallback: bool = False,
-) -> Cache:
-    """KV cache and state of one sequence. kv: bf16, fp8, int8, ..., or (None) the format that the checkpoint gives it;
-    kv_layout: of rows that are stored in parts, the default of the format unless given.
-
-    >>> cache("deepseek-v3").per_token
-    70272
-    """
-    family = _family(model, graphs, fallback)
-    deployment = Deployment(num_nodes=1, gemm="bf16", kv=kv, kv_layout=kv_layout)  # pyright: ignore[reportArgumentType]  (checked by Deployment)
-    served = serve(family, deployment, named_cost_model(COUNTING))
-    bound = bind_model(family.sizes, served.deployment, served.stored)
-    phased, values = phase_of(served, "decode", bound), bound.symbols()
-    held = str(served.deployment.kv) if served.kv is None else served.kv.name
-    subject = f"{family.config.path}, KV cache {held}" + (
-        f" as {served.origin} says" if held != "bf16" and kv is None else ""
-    )
-    form = ClosedForm(
-        cache_derivation(phased), bound, TableContext(device="", vintage="", kv=held, cost_model=COUNTING), subject
-    )
-    windows = {_whole(window, values): _number(size, values) for window, size in windowed(phased.graph).items()}
-    total = _number(sympy.Add(resident(phased.graph, "cache"), *windowed(phased.graph).values()), values)
-    in_parts = {f"b_{part}" for part in KV_PARTS} & set(form.symbols)
-    layout = layout_of(served.deployment.kv_layout, held).name if in_parts else None
-    return Cache(total, windows, _whole(resident(phased.graph, "state"), values), form, held, layout)
-
-
-def _family(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:
+def family_given(model: str | Path | Family, graphs: Sequence[str | Path], fallback: bool) -> Family:
+    """The family that describes a model, where it is not given. Raises SymsimError where none does."""
     return model if isinstance(model, Family) else find_family(model, graphs=graphs, fallback=fallback)
 
 
@@ -311,20 +233,15 @@ def _in_order(
 
 def _times(phased: PricedStep, body: str, values: Mapping[Any, Expr]) -> int:
     repeats = (item.body_repeat for item in (*phased.graph.ops, *phased.graph.residents) if item.body == body)
-    return _whole(next(repeats), values)
+    return whole_number(next(repeats), values)
 
 
 def _counted(cost: Cost) -> Mapping[str, Expr]:
     return cost.counted or {COUNTED[0]: cost.total_flops}
 
 
-def _number(amount: Expr, values: Mapping[Any, Expr]) -> float:
-    """A whole number where it is one."""
-    number = substitute(amount, values)
-    return int(number) if number.is_Integer else float(number)
-
-
-def _whole(amount: Expr, values: Mapping[Any, Expr]) -> int:
+def whole_number(amount: Expr, values: Mapping[Any, Expr]) -> int:
+    """The number of an amount. Raises ConfigError where it is not whole."""
     number = substitute(amount, values)
     if not number.is_Integer:
         raise ConfigError(

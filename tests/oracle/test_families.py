@@ -16,7 +16,8 @@ from symsim.inputs.config import ModelConfig
 from symsim.language.library import load_library
 from symsim.model.family import find_family
 from symsim.model.match import find_model
-from symsim.pipeline.counts import cache, flops, params
+from symsim.pipeline.cache_size import cache
+from symsim.pipeline.counts import flops, params
 from tests.oracle.counted import compared, records
 from tests.oracle.counted import write as write_changed
 

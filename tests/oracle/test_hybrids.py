@@ -12,7 +12,8 @@ import pytest
 import symsim
 from symsim.errors import SymsimError
 from symsim.model.family import find_family
-from symsim.pipeline.counts import cache, flops, params
+from symsim.pipeline.cache_size import cache
+from symsim.pipeline.counts import flops, params
 from tests.oracle.counted import compared, records
 from tests.oracle.counted import write as write_changed
 
