@@ -74,6 +74,8 @@ def ways_of(answer: Answer) -> list[str]:
     for changes in filter(None, (answer.formats, answer.sizes)):
         ways.append(", ".join(f"{name} = {value}" for name, value in changes.items()))
     if not ways:
-        others = f"none of {answer.tried} other deployments, no narrower format by itself, and " if answer.tried else ""
+        if not answer.tried:
+            return [f"no hardware figure within a factor of {FARTHEST:g} makes it feasible"]
+        others = f"none of {answer.tried} other deployments, no narrower format by itself, and "
         return [f"{others}no hardware figure within a factor of {FARTHEST:g}, makes it feasible"]
     return [f"feasible with {way}" for way in ways]

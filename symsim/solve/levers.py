@@ -123,6 +123,31 @@ def factors_at(limits: list[Limit], name: str, target: float) -> Mapping[str, fl
     return dict(sorted(((n, f) for n, f in found.items() if f is not None), key=lambda pair: abs(math.log(pair[1]))))
 
 
+def fixed_time(limits: list[Limit], name: str, target: float) -> tuple[Limit, float] | None:
+    """A limit of a time that no deployment meets at the target, and its seconds of launches and of the host, which no
+    hardware shortens. None where there is no such limit.
+
+    Other deployments launch as much but for messages: the seconds are more than `_SURELY` times what the limit leaves.
+    """
+    for limit in limits:
+        if limit.resized is None and limit.form.unit == "s" and limit.sense > 0 and limit.bound_name is None:
+            known = limit.form.bound.values
+            rates = (n for n in _inputs([limit]) if n in known and not _is_share(n))
+            room = room_at(limit, name, target, **{n: float(known[n]) * _ENDLESS for n in rates})
+            seconds = float(limit.bound) - room
+            if _SURELY * float(limit.bound) < seconds < math.inf:
+                return limit, seconds
+    return None
+
+
+_ENDLESS, _SURELY = 1e9, 2.0
+
+
+def _is_share(lever: str) -> bool:
+    """Says the same as the rate that it is a share of."""
+    return lever.endswith("_efficiency")
+
+
 def less_at(limits: list[Limit], name: str, target: float, assumed: Mapping[str, float]) -> Mapping[str, int]:
     """Workload symbol -> the most of it, below what was assumed, with which alone every limit holds at the target."""
     if any(limit.resized is not None for limit in limits):
@@ -150,7 +175,7 @@ def _inputs(limits: list[Limit]) -> set[str]:
 
 def _factor(limits: list[Limit], name: str, target: float, lever: str, figure: Fraction) -> float | None:
     """The smallest change of one input with which every limit holds at the target."""
-    if lever.endswith("_efficiency"):  # says the same as the rate that it is a share of
+    if _is_share(lever):
         return None
 
     def holds(factor: float) -> bool:

@@ -13,6 +13,7 @@ from typing import cast
 from sympy import Expr
 
 from symsim.algebra.symbols import INPUTS, is_symbol, symbol, symbol_info
+from symsim.algebra.units import format_quantity
 from symsim.errors import QuerySyntaxError
 from symsim.formula.breakdown import defaults_at
 from symsim.formula.closed_form import ClosedForm
@@ -22,7 +23,7 @@ from symsim.inputs.space import SIZES
 from symsim.language.query import Query, parse_query
 from symsim.solve.answer import Answer
 from symsim.solve.goal import Reshape, solve_goal
-from symsim.solve.levers import factors_at, less_at, levers_of, with_closed_form
+from symsim.solve.levers import factors_at, fixed_time, less_at, levers_of, with_closed_form
 from symsim.solve.limits import Forms, Limit, Resize, form_of, is_metric, limits_of, room_at
 from symsim.solve.movement import direction_of
 from symsim.solve.real import solve_real
@@ -101,6 +102,13 @@ def _what_helps(answer: Answer, query: Query, limits: list[Limit], candidates: W
     """An answer without a value, with what would make its question feasible."""
     if answer.nearest is None:
         return answer
+    hopeless = fixed_time(limits, query.variable, answer.nearest)
+    if hopeless is not None:
+        limit, seconds = hopeless
+        taken = (
+            f"{format_quantity(seconds, 's', 4)} of {limit.metric} are launches and the host's, whatever the hardware"
+        )
+        return replace(answer, sentence=f"{answer.sentence.removesuffix('.')}; {taken}.")
     sizes, tried = first_feasible(query, limits, answer.nearest, candidates[0])
     formats, _ = first_feasible(query, limits, answer.nearest, candidates[1])
     levers = factors_at(limits, query.variable, answer.nearest)

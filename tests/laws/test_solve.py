@@ -384,3 +384,15 @@ def test_the_batch_of_a_goal_is_told_as_what_it_is() -> None:
     dp, batch = int(answer.at["dp"]), int(answer.at["B"])
     assert dp > 1
     assert answer.batch == f"B = {batch:,} an attention replica, {dp} replicas: {dp * batch:,} requests"
+
+
+@pytest.mark.parametrize(("bound", "hopeless"), [("1 ms", True), ("5.5 ms", False)])
+def test_launches_that_take_twice_a_limit_are_named_and_no_deployment_meets_it(bound: str, hopeless: bool) -> None:
+    costs = symsim.compile("qwen3-8b", "h100")
+    answer = costs.solve(f"max B subject to TPOT <= {bound} with S = 1024, O = 256")
+    assert answer.status is Status.INFEASIBLE
+    assert ("launches and the host's, whatever the hardware" in answer.sentence) is hopeless
+    assert (answer.tried == 0) is hopeless
+    if hopeless:
+        for deployment in (symsim.Deployment(tp=2), symsim.Deployment(tp=8), symsim.Deployment(gemm="fp8", kv="fp8")):
+            assert symsim.compile("qwen3-8b", "h100", deployment).tpot.evaluate(B=1, S=1024, O=256) > 0.001
