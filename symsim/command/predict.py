@@ -48,11 +48,25 @@ def _predict(*, json: bool, **options: Any) -> int:
 
 _BAR = 30
 
+_LOADS = {
+    "rho": "engine",
+    "rho_p": "prefill",
+    "rho_d": "decode",
+    "rho_budget": "token budget",
+    "budget": "token budget",
+    "capacity": "highest rate",
+    "transfer": "links",
+}
+"""What is loaded -> the word for it, where it is another."""
+
 
 def _screen(found: Prediction) -> Iterator[str]:
     """What a person reads: figures, what limits, where time and memory go, what was assumed."""
     figures = found.figures
     yield found.compiled.subject
+    if found.ask.prefill is not None and found.ask.decode is not None:
+        kinds = {"prefill": found.ask.prefill, "decode": found.ask.decode}
+        yield ", ".join(f"{kind} workers {count} x {each}" for kind, (count, each) in kinds.items())
     yield ""
     if figures.sentence:
         yield f"no answer: {figures.sentence}"
@@ -61,9 +75,9 @@ def _screen(found: Prediction) -> Iterator[str]:
     else:
         yield from _served(found)
     yield ""
-    yield from _memory(figures)
+    yield from _memory(figures, found.ask.prefill is not None)
     if figures.time:
-        yield "time of an iteration"
+        yield f"time of {_ITERATIONS[found.ask.prefill is not None, found.ask.exclusive_prefill]}"
         yield from _bars(figures.time, sum(figures.time.values()), "1")
         yield from _advice(figures.time)
     yield ""
@@ -72,22 +86,32 @@ def _screen(found: Prediction) -> Iterator[str]:
     yield from (f"note: {sentence}" for sentence in figures.warnings if sentence not in said)
 
 
+_ITERATIONS = {
+    (False, False): "an iteration",
+    (False, True): "an iteration that decodes",
+    (True, False): "an iteration of decode workers",
+    (True, True): "an iteration of decode workers",
+}
+"""Whose time is told, by whether workers are apart and whether prefill is exclusive."""
+
+
 def _served(found: Prediction) -> Iterator[str]:
     figures = found.figures
     ttft = {name: _time(value) for name, value in figures.ttft.items()}
     reach = _reach(figures, "ttft_s.mean")
-    yield f"TTFT   {ttft['mean']} mean{reach}, p50 {ttft['p50']}, p90 {ttft['p90']}, p99 {ttft['p99']}"
+    yield f"TTFT   {ttft['mean']} mean{reach}"
+    yield f"       p50 {ttft['p50']}, p90 {ttft['p90']}, p99 {ttft['p99']}"
     if figures.tpot is not None:
         reach = _reach(figures, "tpot_s.mean")
         yield f"TPOT   {_time(figures.tpot)} mean{reach}: {1 / figures.tpot:.4g} tokens/s a user"
         yield f"ITL    p50 {_time(figures.itl['p50'])}, p99 {_time(figures.itl['p99'])}"
-    yield f"whole  {_time(figures.e2e)} from request to last token"
-    yield (
-        f"serves {figures.request_rate:.4g} requests/s, {figures.output_rate:,.0f} output tokens/s: "
-        f"{figures.per_gpu:,.0f} a GPU on {figures.gpus}"
-    )
-    yield f"runs   {figures.running:.4g} sequences of an engine, of {figures.memory['kv_tokens']:,.0f} tokens of cache"
-    loads = ", ".join(f"{name} {share:.0%}" for name, share in figures.load.items() if share)
+    yield f"E2E    {_time(figures.e2e)} from request to last token"
+    on = "the one GPU" if figures.gpus == 1 else f"each of {figures.gpus:,} GPUs"
+    served = f"{figures.request_rate:.4g} requests/s, {figures.output_rate:,.0f} output tokens/s"
+    yield f"serves {served}: {figures.per_gpu:,.0f} on {on}"
+    held = f"{figures.memory['kv_tokens']:,.0f} tokens of cache"
+    yield f"runs   {figures.running:.4g} sequences at once on an engine, which holds {held}"
+    loads = ", ".join(f"{_LOADS.get(name, name)} {share:.0%}" for name, share in figures.load.items() if share)
     yield f"load   {loads}"
     yield f"bound  by {', '.join(figures.binding)}"
     if figures.power is not None and figures.energy is not None:
@@ -115,13 +139,13 @@ def _time(value: float | None) -> str:
     return "-" if value is None else format_quantity(value, "s", 3)
 
 
-def _memory(figures: Figures) -> Iterator[str]:
+def _memory(figures: Figures, apart: bool) -> Iterator[str]:
     """What fills a GPU, and what it lacks, as shares of what it has."""
     amounts = {name: value or 0.0 for name, value in figures.memory.items() if name != "kv_tokens"}
     capacity = sum(amounts.values())
     if amounts["free"] < 0:
         amounts["lacks"] = -amounts.pop("free")
-    yield f"memory of a GPU, of {format_quantity(capacity, 'B', 3)}"
+    yield f"memory of a GPU{' of decode workers' if apart else ''}, of {format_quantity(capacity, 'B', 3)}"
     yield from _bars({name: value for name, value in amounts.items() if value > 0}, capacity, "B")
 
 

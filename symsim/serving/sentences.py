@@ -83,7 +83,7 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
         yield "answers of one token come from prefill: there is no time between tokens"
     if found.solved:
         yield from _about_load(found)
-        yield from _balance(found) if answers else ()
+        yield from _balance(ask, found) if answers else ()
         yield from _drafts(ask, sides[-1], found)
         yield from _graphs(sides[-1], found)
         yield from _extrapolated(sides, found)
@@ -132,13 +132,16 @@ def _graphs(side: Deployed, found: Served) -> Iterator[str]:
         )
 
 
-def _balance(found: Served) -> Iterator[str]:
+def _balance(ask: Ask, found: Served) -> Iterator[str]:
     """Workers of both kinds are loaded alike where x : y is in the ratio of what they are asked for."""
     prefill, decode = found.load.get("prefill"), found.load.get("decode")
-    if prefill and decode:
-        more, factor = ("prefill", prefill / decode) if prefill > decode else ("decode", decode / prefill)
-        if factor > _UNEVEN:
-            yield f"{factor:.3g} times as many {more} workers for each of the others would load both alike"
+    if not prefill or not decode or ask.prefill is None or ask.decode is None:
+        return
+    if max(prefill / decode, decode / prefill) > _UNEVEN:
+        ratio = ask.prefill[0] / ask.decode[0] * prefill / decode
+        alike = f"{ratio:.3g} : 1" if ratio >= 1 else f"1 : {1 / ratio:.3g}"
+        loads = f"prefill workers are {prefill:.0%} loaded, decode workers {decode:.0%}"
+        yield f"{loads}: {alike} of them would be loaded alike"
 
 
 _UNEVEN = 1.5
@@ -154,8 +157,9 @@ def _drafts(ask: Ask, side: Deployed, found: Served) -> Iterator[str]:
     known = {"t_k": side.step(side.step.queries * rows, context, 0.0), "t_0": plain(rows, context, 0.0)}
     least, mu = applied("break_even_length", known).value or 0.0, found.letters["mu"]
     chance = f" (acceptance {least - 1:.3g})" if ask.drafts == 1 else ""
-    verdict = "they do" if mu > least else "they do not"
-    yield f"{ask.drafts} drafts pay from {least:.3g} accepted tokens a step{chance}; with {mu:.3g} {verdict}"
+    pays = "one draft pays" if ask.drafts == 1 else f"{ask.drafts} drafts pay"
+    verdict = f"{'it does' if ask.drafts == 1 else 'they do'}{'' if mu > least else ' not'}"
+    yield f"{pays} from {least:.3g} accepted tokens a step{chance}; with {mu:.3g} {verdict}"
 
 
 _SATURATED, _CROWDED = 0.9, 0.8
