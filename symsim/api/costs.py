@@ -1,45 +1,43 @@
-"""Costs: the public face of a compiled model. Its metrics are Formulas; questions about them are its methods."""
+"""Costs: the public face of a compiled model. Its metrics are Formulas; questions about them are its methods.
+
+A method imports what it delegates to: who asks for one thing does not wait for the others to be imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import is_symbol, symbol_info
-from symsim.analysis.comparison import Comparison, compare_forms
-from symsim.analysis.crossings import Crossing, crossings_of
-from symsim.analysis.regime_map import AxisEnds, RegimeMap, map_regimes
-from symsim.analysis.regimes import Regimes, regimes_along
-from symsim.analysis.sensitivity import Sensitivity, ranked_inputs
-from symsim.analysis.step_report import StepReport, step_report
 from symsim.api.formula import Formula
-from symsim.api.prediction import Prediction, predict
-from symsim.api.sureness import reach
 from symsim.cost.metric_table import metrics, named_metric
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.space import NARROWER, SIZES, deployments, differences, resized
-from symsim.language.query import Query, parse_query
-from symsim.model.op_graph import annotated
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.memory_parts import shortage
 from symsim.pipeline.pipeline import STEPS, compile_model, compiled_as, compiled_for
 from symsim.pipeline.replicas import batch_in_words
-from symsim.serving.ask import asked
-from symsim.serving.iteration_time import IterationTime, iteration_time
-from symsim.serving.load_regimes import LoadRegimes, regimes_of_load
-from symsim.serving.points import is_about_load
-from symsim.serving.questions import answered
-from symsim.solve.answer import Answer
-from symsim.solve.size import Candidate
-from symsim.solve.solver import solve
-from symsim.webpage.page import SLA, write_page
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from symsim.analysis.comparison import Comparison
+    from symsim.analysis.crossings import Crossing
+    from symsim.analysis.regime_map import AxisEnds, RegimeMap
+    from symsim.analysis.regimes import Regimes
+    from symsim.analysis.sensitivity import Sensitivity
+    from symsim.analysis.step_report import StepReport
+    from symsim.api.prediction import Prediction
+    from symsim.language.query import Query
+    from symsim.serving.iteration_time import IterationTime
+    from symsim.serving.load_regimes import LoadRegimes
+    from symsim.solve.answer import Answer
+    from symsim.solve.size import Candidate
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
@@ -73,6 +71,8 @@ class Costs:
     @property
     def graph(self) -> nx.DiGraph[str]:
         """The operators of one decode step, frozen, with kernel, shape and repeat of each as node attributes."""
+        from symsim.model.data_flow import annotated
+
         return annotated(self.compiled.decode.graph)
 
     @property
@@ -88,6 +88,11 @@ class Costs:
     def solve(self, query: str) -> Answer:
         """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`, or about requests under load:
         `max rate subject to TTFT_p90 <= 2 s, TPOT <= 50 ms with S = 4096, O = 512`."""
+        from symsim.language.query import parse_query
+        from symsim.serving.points import is_about_load
+        from symsim.serving.questions import answered
+        from symsim.solve.solver import solve
+
         if is_about_load(asked_for := parse_query(query)):
             return answered(self.compiled, asked_for)
         ways = (self._others(), self._formats())
@@ -103,6 +108,9 @@ class Costs:
 
     def _reach(self, query: str, parsed: Query, answer: Answer) -> str:
         """Up to where the answer is sure, and possible, where times were fitted."""
+        from symsim.api.sureness import reach
+        from symsim.solve.solver import solve
+
         if self.compiled.fitted is None or answer.value is None or parsed.variable in SIZES:
             return ""
         point = {**answer.assumed, **_stated(parsed), parsed.variable: answer.value}
@@ -113,16 +121,23 @@ class Costs:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,
         `prefix_hit`, `drafts`, `acceptance`, `max_running`, `queue`, `interval`, `together`, `price`, `prefill`,
         `decode`."""
+        from symsim.api.prediction import predict
+        from symsim.serving.ask import asked
+
         return predict(self.compiled, asked(isl, osl, **how))
 
     def report(self, level: float = 0.9, **at: float) -> StepReport:
         """TTFT, TPOT, throughput, memory and what binds at a workload point, e.g. `B=64, S=4096, O=1024`; intervals in
         `level` of all cases where the cost model knows its error."""
+        from symsim.analysis.step_report import step_report
+
         return step_report(self.compiled, level, **at)
 
     def iteration_time(self, drafts: int = 0) -> IterationTime:
         """Seconds of an iteration as a function of what a batch is made of, for a simulator of an engine to call:
         `(tokens, contexts, pairs, rows)`; as Python, C or JavaScript source, too."""
+        from symsim.serving.iteration_time import iteration_time
+
         return iteration_time(self.compiled, drafts)
 
     def regimes(
@@ -134,6 +149,8 @@ class Costs:
         **at: float,
     ) -> Regimes:
         """The exact pieces of a metric along one symbol; see `symsim.regimes`."""
+        from symsim.analysis.regimes import regimes_along
+
         return regimes_along(self.compiled.form(metric), variable, low, high, **at)
 
     def load_regimes(
@@ -141,33 +158,45 @@ class Costs:
     ) -> LoadRegimes:
         """What limits requests along their rate, clients, budget, ...: the budget, caches, HBM or compute, nothing at
         all. at: `S`, `O`, `budget`, ... as questions name them."""
+        from symsim.serving.load_regimes import regimes_of_load
+
         return regimes_of_load(self.compiled, variable, low, high, **at)
 
     def regime_map(
         self, metric: str, variables: tuple[str, str], ranges: tuple[AxisEnds, AxisEnds], **at: float
     ) -> RegimeMap:
         """The regime map of a metric in two symbols; see `symsim.regime_map`."""
+        from symsim.analysis.regime_map import map_regimes
+
         return map_regimes(self.compiled.form(metric), variables, ranges, **at)
 
     def sensitivities(self, metric: str = "tpot", names: Sequence[str] = (), **at: float) -> tuple[Sensitivity, ...]:
         """Every input of a metric, the one that moves it most first; see `symsim.sensitivities`."""
+        from symsim.analysis.sensitivity import ranked_inputs
+
         return ranked_inputs(self.compiled.form(metric), names, **at)
 
     def compare(self, other: Costs, metric: str = "tpot", **at: int) -> Comparison:
         """What changes from this model to another, term by term; see `symsim.compare`."""
+        from symsim.analysis.comparison import compare_forms
+
         return compare_forms(self.compiled.form(metric), other.compiled.form(metric), **at)
 
     def crossings(self, other: Costs, metric: str = "tpot", variable: str = "C", **at: int) -> tuple[Crossing, ...]:
         """Where a metric of the other starts or stops being the smaller one; see `symsim.crossings`."""
+        from symsim.analysis.crossings import crossings_of
+
         return crossings_of(self.compiled.form(metric), other.compiled.form(metric), variable, **at)
 
-    def page(self, file: str | Path, sla: float = SLA, **at: float) -> Path:
+    def page(self, file: str | Path, sla: float = 0.05, **at: float) -> Path:
         """Write one HTML file with the formula, sliders and live pictures; it asks no address for anything.
 
         at: where its sliders stand at first; sla: limit of TPOT that is drawn, in seconds. Returns the file.
         Raises SymsimError for a symbol that is no input of the page, for a file that cannot be written, and without the
         extra `page`.
         """
+        from symsim.webpage.page import write_page
+
         return write_page(self.compiled, file, sla, at)
 
     def _formats(self) -> Iterator[Candidate]:

@@ -1,26 +1,24 @@
-"""Formula: the public face of a metric in closed form. Evaluate it, compile it, print it."""
+"""Formula: the public face of a metric in closed form. Evaluate it, compile it, print it.
+
+A method imports what it delegates to, as those of Costs do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympy import Expr
 
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import SymbolInfo
 from symsim.formula.closed_form import ClosedForm, Level
-from symsim.formula.scattered import Backend, compiled_function
-from symsim.notation.c_excel import excel_formula
-from symsim.notation.curve import Picture, drawn_along
-from symsim.notation.document import formula_json
-from symsim.notation.explorer import explorer
-from symsim.notation.javascript import javascript_function
-from symsim.notation.latex import expression_latex
-from symsim.notation.layout import Layout, laid_out
-from symsim.notation.notations import written
-from symsim.notation.text import plain_text
+
+if TYPE_CHECKING:
+    from symsim.formula.scattered import Backend
+    from symsim.notation.curve import Picture
+    from symsim.notation.layout import Layout
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
@@ -37,6 +35,8 @@ class Formula:
         return one_line(self, f"{self.name} [{self.unit}] in {symbols} of {self.subject}")
 
     def _repr_latex_(self) -> str:
+        from symsim.notation.latex import expression_latex
+
         layout = self.layout("model")
         step = layout.derivation.result
         return f"$\\displaystyle {step.latex} = {expression_latex(step.expr, layout)}$"
@@ -94,6 +94,8 @@ class Formula:
         Points where a measured row cannot be used give NaN.  backend="numba" needs the `compiled` extra.
         Symbols are as in `evaluate`.
         """
+        from symsim.formula.scattered import compiled_function
+
         return compiled_function(self.form.for_inputs(names), names, backend)
 
     def plot(self, variable: str, low: float | None = None, high: float | None = None, **at: float) -> Picture:
@@ -102,6 +104,8 @@ class Formula:
         low, high: as the symbol is usually looked at unless stated; at: the other symbols, over the usual workload.
         Needs the `plot` extra; a notebook shows it, `save` writes it. Raises as evaluate.
         """
+        from symsim.notation.curve import drawn_along
+
         return drawn_along(self.form, variable, low, high, at)
 
     def explore(self, **chosen: float | tuple[float, float]) -> Any:
@@ -109,10 +113,14 @@ class Formula:
 
         Evaluated by the exported JavaScript; the widget's `values` are its sliders'. Needs the `notebook` extra.
         """
+        from symsim.notation.explorer import explorer
+
         return explorer(self.form, chosen)
 
     def layout(self, level: Level) -> Layout:
         """The formula laid out for printing at a level of detail."""
+        from symsim.notation.layout import laid_out
+
         return laid_out(self.form, level, self.subject, self.form.origin)
 
     def to_text(self, level: Level = "model", width: int | None = None) -> str:
@@ -120,35 +128,44 @@ class Formula:
 
         width: columns that no line is to be wider than, as of a screen; None for lines as long as they are.
         """
+        from symsim.notation.text import plain_text
+
         return plain_text(self.layout(level), width)
+
+    def _written(self, notation: str, level: Level = "model") -> str:
+        from symsim.notation.notations import written
+
+        return written(self.form, notation, level)
 
     def to_latex(self, level: Level = "model") -> str:
         """LaTeX for an amsmath article: equations in named steps and a table of symbols."""
-        return written(self.form, "latex", level)
+        return self._written("latex", level)
 
     def to_markdown(self, level: Level = "model") -> str:
         """Markdown with math between dollar signs."""
-        return written(self.form, "markdown", level)
+        return self._written("markdown", level)
 
     def to_mathml(self, level: Level = "model") -> str:
         """MathML in a section of HTML, with a table of symbols; needs the `mathml` extra."""
-        return written(self.form, "mathml", level)
+        return self._written("mathml", level)
 
     def to_typst(self, level: Level = "model") -> str:
         """Typst math with a table of symbols."""
-        return written(self.form, "typst", level)
+        return self._written("typst", level)
 
     def to_json(self, level: Level = "model") -> dict[str, Any]:
         """A JSON-ready document of all steps, symbols and tables."""
+        from symsim.notation.document import formula_json
+
         return formula_json(self.layout(level))
 
     def to_python(self) -> str:
         """A module that needs only the standard library; its last function is named after the metric."""
-        return written(self.form, "python")
+        return self._written("python")
 
     def to_c(self) -> str:
         """C99 source of one function of the workload symbols; it needs <math.h> only."""
-        return written(self.form, "c")
+        return self._written("c")
 
     def to_javascript(self, inputs: Sequence[str] = ()) -> str:
         """JavaScript source of one function that takes symbols as an object: `tpot({B: 64, S: 4096, O: 2048})`.
@@ -157,8 +174,12 @@ class Formula:
         leaves one out, it is the number that was compiled. Where a deployment is another kind of one the result is NaN.
         Raises SymsimError for a symbol that only compiling can change.
         """
+        from symsim.notation.javascript import javascript_function
+
         return javascript_function(self.form, self.subject, inputs)
 
     def to_excel(self, cells: Mapping[str, str] | None = None) -> str:
         """A cell formula. cells: symbol -> the cell that holds it (A1, B1, ... by default)."""
+        from symsim.notation.c_excel import excel_formula
+
         return excel_formula(self.form, cells)

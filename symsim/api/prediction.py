@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.units import format_quantity
-from symsim.api.request_formula import RequestFormula
 from symsim.errors import SymsimError, did_you_mean
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.ask import Ask
 from symsim.serving.prediction import Figures, predicted
-from symsim.serving.way_out import way_out
-from symsim.serving.written import closed_form
+
+if TYPE_CHECKING:
+    from symsim.api.request_formula import RequestFormula
 
 _QUANTITIES = {
     "tpot": ("handed_tpot", "mixed_tpot", "exclusive_tpot", "closed_tpot"),
@@ -61,6 +61,9 @@ class Prediction:
 
         Raises SymsimError for another name.
         """
+        from symsim.api.request_formula import RequestFormula
+        from symsim.serving.written import closed_form
+
         if name not in _QUANTITIES:
             raise SymsimError(f"a prediction has no formula {name}; {did_you_mean(name, _QUANTITIES)}")
         forms = self.figures.served.forms
@@ -74,6 +77,9 @@ class Prediction:
 def predict(compiled: Compiled, ask: Ask) -> Prediction:
     """What a compiled model serves of these requests, and what would serve them where it does not."""
     figures = predicted(compiled, ask)
-    other = way_out(compiled, ask) if figures.sentence else None
-    figures = figures if other is None else replace(figures, helps=other, warnings=(*figures.warnings, other))
+    if figures.sentence:
+        from symsim.serving.way_out import way_out
+
+        other = way_out(compiled, ask)
+        figures = figures if other is None else replace(figures, helps=other, warnings=(*figures.warnings, other))
     return Prediction(figures, compiled, ask)

@@ -11,7 +11,6 @@ from symsim.api.costs import Costs
 from symsim.api.formula import Formula
 from symsim.command.flags import note, write_json
 from symsim.command.point import workload_point
-from symsim.command.solve import ways_of
 from symsim.command.subject import add_at, add_level, add_metric, add_subject, compiled, note_defaults
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.formula.extrapolation import extrapolated
@@ -92,6 +91,8 @@ def _at(costs: Costs, formula: Formula, point: Mapping[str, int]) -> int:
         if told is not None:
             write_words(told)
         return 0
+    from symsim.command.solve import ways_of  # what questions need: few formulas do
+
     answer = costs.solve(f"max B subject to memory <= capacity with {', '.join(f'{n} = {x}' for n, x in own.items())}")
     print("\n".join([f"\nnot even one sequence fits {where}", answer.sentence, *ways_of(answer)]))
     return 1

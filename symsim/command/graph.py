@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
+
 from symsim.command.flags import write_json
 from symsim.command.subject import add_phase, add_subject, compiled
 from symsim.inputs.cost_model import graphs_of
 from symsim.language.library import load_library, model_text
+from symsim.model.data_flow import annotated
 from symsim.model.family import find_family
-from symsim.model.op_graph import OpGraph, annotated
+from symsim.model.op_graph import OpGraph
 from symsim.paths import GRAPHS
 from symsim.render.terminal import write_table
 
@@ -34,8 +37,6 @@ def _graph(*, phase: Any, format: str, text: bool, **subject: Any) -> int:
     graph = costs.compiled.phases[phase].graph
     match format:
         case "json":
-            import networkx as nx
-
             write_json(nx.node_link_data(annotated(graph), edges="edges"))
         case "dot":
             print(_dot(graph))
@@ -64,5 +65,5 @@ def _shape(shape: Mapping[str, Any]) -> str:
 
 def _dot(graph: OpGraph) -> str:
     nodes = [f'  "{op.name}" [label="{op.label}\\n{op.kernel}({_shape(op.shape)})"];' for op in graph.ops]
-    edges = [f'  "{source}" -> "{target}";' for source, target in graph.dag.edges]
+    edges = [f'  "{source}" -> "{target}";' for source, target in annotated(graph).edges]
     return "\n".join([f'digraph "{graph.model} {graph.step.name}" {{', "  node [shape=box];", *nodes, *edges, "}"])

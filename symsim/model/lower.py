@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import networkx as nx
 import sympy
 from sympy import Expr
 
@@ -76,7 +75,7 @@ def lower(
             model=model.name,
             step=engine,
             ops=tuple(lowering.ops.values()),
-            dag=lowering.dag(),
+            edges=tuple(lowering.edges),
             residents=tuple(lowering.residents),
             guards=tuple(Guard(test, outcome) for test, outcome in guards.items()),
             whole=tuple(lowering.whole),
@@ -126,13 +125,6 @@ class _Lowering:
     guards: dict[sympy.Basic, bool] = field(default_factory=dict[sympy.Basic, bool])
     whole: dict[Whole, None] = field(default_factory=dict[Whole, None])
     refusals: dict[Refusal, None] = field(default_factory=dict[Refusal, None])
-
-    def dag(self) -> nx.DiGraph[str]:
-        """The data flow between the operators so far."""
-        dag: nx.DiGraph[str] = nx.DiGraph()
-        dag.add_nodes_from(self.ops)
-        dag.add_edges_from(self.edges)
-        return nx.freeze(dag)
 
     def body(self, statements: Sequence[Statement], env: Env) -> Env:
         """All statements in order; what they name stays known behind them."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import graphlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-import networkx as nx
 import sympy
 from sympy import Expr, Symbol
 from sympy.printing.str import sstr
@@ -155,15 +155,16 @@ class Refusal:
 class OpGraph:
     """Operators in the order of the graph text, their data flow, and what they keep in memory.
 
-    dag: frozen nx.DiGraph of op names. guards: what must stay as it is for this graph to hold; degrees: what stands for
-    each of DEGREES in its formulas; whole, refusals: deployments that are refused. stages: the pipeline stages that may
-    be the fullest, by number, with how many layers of each body; none where the repeats say it.
+    edges: the names of two operators of which the second takes what the first makes. guards: what must stay as it is
+    for this graph to hold; degrees: what stands for each of DEGREES in its formulas; whole, refusals: deployments
+    that are refused. stages: the pipeline stages that may be the fullest, by number, with how many layers of each
+    body; none where the repeats say it.
     """
 
     model: str
     step: EngineStep
     ops: tuple[Op, ...]
-    dag: nx.DiGraph[str]
+    edges: tuple[tuple[str, str], ...]
     residents: tuple[Resident, ...]
     guards: tuple[Guard, ...]
     whole: tuple[Whole, ...]
@@ -194,22 +195,11 @@ def checked(graph: OpGraph) -> OpGraph:
     names = [op.name for op in graph.ops]
     if len(set(names)) != len(names):
         raise InternalError("lower", f"operator names repeat in {graph.model}")
-    if not nx.is_directed_acyclic_graph(graph.dag):
-        raise InternalError("lower", f"{graph.model} is not acyclic")
+    sources: dict[str, list[str]] = {}
+    for source, name in graph.edges:
+        sources.setdefault(name, []).append(source)
+    try:
+        graphlib.TopologicalSorter(sources).prepare()
+    except graphlib.CycleError:
+        raise InternalError("lower", f"{graph.model} is not acyclic") from None
     return graph
-
-
-def annotated(graph: OpGraph) -> nx.DiGraph[str]:
-    """A frozen copy of the data flow with each operator's kernel, shape, repeat and graph line as node attributes."""
-    dag = graph.dag.copy()
-    for op in graph.ops:
-        shape = {name: str(size) for name, size in op.shape.items()}
-        dag.add_node(
-            op.name,
-            kernel=op.kernel,
-            stage=op.stage,
-            shape=shape,
-            repeat=str(op.repeat),
-            origin=str(op.origin),
-        )
-    return nx.freeze(dag)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import networkx as nx
 import sympy
 from sympy import Expr
 
@@ -145,13 +144,11 @@ def _alone(found: Kernel, sizes: Mapping[str, int], step: EngineStep, shared: Ma
         body_repeat=sympy.S.One,
         origin=found.span,
     )
-    dag: nx.DiGraph[str] = nx.DiGraph()
-    dag.add_node(op.name)
     return OpGraph(
         model=found.name,
         step=step,
         ops=(op,),
-        dag=nx.freeze(dag),
+        edges=(),
         residents=(),
         guards=(),
         whole=(),

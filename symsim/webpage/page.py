@@ -18,9 +18,6 @@ from symsim.paths import read_text, replacing
 from symsim.pipeline.compiled import Compiled
 from symsim.webpage.programs import Variant, forms_of, hardware_inputs, variants
 
-SLA = 0.05
-"""Seconds of the line in the picture of TPOT, unless another is asked for."""
-
 WITH_ENDS = ("tpot", "ttft", "tgs_decode", "tgs_prefill")
 """Metrics whose intervals are shown."""
 
