@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
+from symsim.algebra.powers import plain
 from symsim.algebra.shown import html_table, one_line
-from symsim.algebra.symbols import plain, symbol_info
+from symsim.algebra.symbols import symbol_info
 from symsim.analysis.regimes import SPAN, Regimes, regimes_along
 from symsim.analysis.stretches import is_cut_along
 from symsim.errors import SymsimError

@@ -15,8 +15,9 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Rational
 
+from symsim.algebra.powers import plain
 from symsim.algebra.shown import html_table, one_line
-from symsim.algebra.symbols import WORKLOAD, plain, substitute, symbol_info
+from symsim.algebra.symbols import WORKLOAD, substitute, symbol_info
 from symsim.analysis.stretches import is_cut_along, stretches
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm

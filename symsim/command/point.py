@@ -5,7 +5,7 @@ from __future__ import annotations
 from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
-from symsim.inputs.deployment import positive_integer
+from symsim.inputs.number_checks import positive_integer
 
 
 def assignments(text: str, example: str) -> dict[str, int]:

@@ -15,7 +15,8 @@ from typing import Any
 import sympy
 from sympy import Expr, Rational, Symbol
 
-from symsim.algebra.symbols import power, symbol
+from symsim.algebra.powers import power
+from symsim.algebra.symbols import symbol
 from symsim.errors import DataError, did_you_mean
 from symsim.inputs.kept import kept
 from symsim.language.form_text import NORM, Coefficient, KernelFormText, parse_kernel_forms

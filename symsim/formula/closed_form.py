@@ -13,13 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Basic, Expr, Integer, Pow, Symbol
 
-from symsim.algebra.symbols import (
-    SymbolInfo,
-    is_symbol,
-    substitute,
-    symbol,
-    symbol_info,
-)
+from symsim.algebra.symbols import SymbolInfo, is_symbol, substitute, symbol, symbol_info
 from symsim.cost.chunks import Chunks
 from symsim.cost.derivation import Derivation
 from symsim.errors import SymsimError

@@ -10,7 +10,8 @@ import sympy
 from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import WORKLOAD, fractional_powers, is_symbol, substitute, symbol_info
+from symsim.algebra.powers import fractional_powers
+from symsim.algebra.symbols import WORKLOAD, is_symbol, substitute, symbol_info
 from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.binding_piece import root
 from symsim.formula.breakdown import numbers

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sympy import Expr
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import substitute, terms_of_norm
+from symsim.algebra.powers import terms_of_norm
+from symsim.algebra.symbols import substitute
 from symsim.cost.derivation import Derivation
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program

@@ -17,7 +17,8 @@ from symsim.formula import overrides
 from symsim.formula.binding import Numbers
 from symsim.formula.program import Steps, program
 from symsim.formula.rewriting import Rewriting
-from symsim.inputs.deployment import positive_integer, remaining_degrees
+from symsim.inputs.deployment import remaining_degrees
+from symsim.inputs.number_checks import positive_integer
 
 
 @dataclass(frozen=True, eq=False)

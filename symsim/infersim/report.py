@@ -14,7 +14,8 @@ from symsim.errors import DeploymentError
 from symsim.infersim.figures import ReportFigures, defaults_used, phase_figures, static_figures
 from symsim.infersim.layout import SECTIONS, header, phase_lines, sections
 from symsim.inputs.cost_model import INFERSIM, LATEST
-from symsim.inputs.deployment import SM_RATIO, Deployment, positive_integer
+from symsim.inputs.deployment import SM_RATIO, Deployment
+from symsim.inputs.number_checks import positive_integer
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 

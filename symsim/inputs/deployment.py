@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from symsim.algebra.shown import html_table
-from symsim.errors import DeploymentError, did_you_mean
+from symsim.errors import DeploymentError
 from symsim.inputs.engine import DEFAULT_ENGINE
+from symsim.inputs.number_checks import check_choice, check_divides, check_fits, positive_integer
 
 Precision = Literal["bf16", "fp8", "checkpoint"]
 KvPrecision = Literal["bf16", "fp8", "int8", "int4", "fp4", "q8_0", "q4_0", "checkpoint"]
@@ -89,11 +90,11 @@ class Deployment:
         if self.redundant_experts < 0:
             raise DeploymentError(f"redundant_experts = {self.redundant_experts} must be zero or more")
         self._check_words()
-        _divides("dcp", self.dcp, "tp", self.tp)
+        check_divides("dcp", self.dcp, "tp", self.tp)
         object.__setattr__(self, "given", frozenset(n for n in ("world_size", "dp") if getattr(self, n) is not None))
         self._derive()
         if self.num_nodes is not None:
-            _divides("num_nodes", self.num_nodes, "world_size", self.world_size)
+            check_divides("num_nodes", self.num_nodes, "world_size", self.world_size)
         self._check_experts()
         if self.num_nodes is not None:
             self._check_nodes(self.num_nodes)
@@ -113,10 +114,10 @@ class Deployment:
 
     def _check_words(self) -> None:
         if self.gemm is not None and not _FORMATS.fullmatch(str(self.gemm)):
-            _choice("gemm", self.gemm, (*get_args(Precision), "fp4", "int8", "mxfp4 x mxfp8"))
+            check_choice("gemm", self.gemm, (*get_args(Precision), "fp4", "int8", "mxfp4 x mxfp8"))
         for name, choices in (("kv", KvPrecision), ("comm", Communication), ("overlap", Overlap)):
             if getattr(self, name) is not None:
-                _choice(name, getattr(self, name), get_args(choices))
+                check_choice(name, getattr(self, name), get_args(choices))
         if self.expert_imbalance is not None and not self.expert_imbalance >= 0:
             raise DeploymentError(f"expert_imbalance = {self.expert_imbalance} must be zero or more")
         if not 0 < self.sm_ratio <= 1:
@@ -129,9 +130,9 @@ class Deployment:
         group = self.pp * self.cp * self.tp
         gpus, dp = (cast("int | None", stated) for stated in (self.world_size, self.dp))
         if gpus is not None:
-            _divides("tp", self.tp, "world_size", gpus)
-            _divides("pp * tp", self.pp * self.tp, "world_size", gpus)
-            _divides("pp * cp * tp", group, "world_size", gpus)
+            check_divides("tp", self.tp, "world_size", gpus)
+            check_divides("pp * tp", self.pp * self.tp, "world_size", gpus)
+            check_divides("pp * cp * tp", group, "world_size", gpus)
             if dp not in (None, gpus // group):
                 hint = "leave one of world_size and dp out"
                 raise DeploymentError(f"dp = {dp} is not world_size / (pp * tp * cp) = {gpus // group}; {hint}")
@@ -139,7 +140,7 @@ class Deployment:
         elif dp is None:
             shared, held = (self.ep or 1) * (self.moe_tp or 1), self.tp * self.cp
             if shared > held:
-                _divides("tp * cp", held, "ep * moe_tp" if self.moe_tp else "ep", shared)
+                check_divides("tp * cp", held, "ep * moe_tp" if self.moe_tp else "ep", shared)
             dp = max(1, shared // held)
         object.__setattr__(self, "world_size", group * dp)
         object.__setattr__(self, "dp", dp)
@@ -148,13 +149,13 @@ class Deployment:
         """One copy of the experts after another fills a stage."""
         stage = self.world_size // self.pp
         if self.ep is not None:
-            _divides("ep", self.ep, "world_size / pp", stage)
+            check_divides("ep", self.ep, "world_size / pp", stage)
         if self.moe_tp is not None:
-            _divides("ep * moe_tp", self.experts_over * self.moe_tp, "world_size / pp", stage)
+            check_divides("ep * moe_tp", self.experts_over * self.moe_tp, "world_size / pp", stage)
         if self.ep == 1 and self.comm == "deepep":
             raise DeploymentError("ep = 1 leaves DeepEP nothing to send; choose comm = allreduce, or a larger ep")
         shared = self.experts_over * self.experts_split
-        _divides("ep * moe_tp", shared, "world_size / pp", stage)
+        check_divides("ep * moe_tp", shared, "world_size / pp", stage)
         if shared % self.tp and self.tp % shared:
             raise DeploymentError(
                 f"ep * moe_tp = {shared} and tp = {self.tp}: one must divide the other, or copies of the experts "
@@ -168,13 +169,13 @@ class Deployment:
     def _check_nodes(self, nodes: int) -> None:
         """A group of GPUs lies inside a node, or fills nodes, so that one link is the slowest of all its members."""
         if self.pp > 1:
-            _fits("pp", self.pp, "num_nodes", nodes)
+            check_fits("pp", self.pp, "num_nodes", nodes)
         held = self.world_size // nodes
         if self.cp > 1:
-            _fits("cp * tp", self.cp * self.tp, "GPUs of a node", held)
+            check_fits("cp * tp", self.cp * self.tp, "GPUs of a node", held)
         if self.ep is not None:
             shared = self.ep * self.experts_split
-            _fits("ep * tp" if self.experts_split == self.tp else "ep * moe_tp", shared, "GPUs of a node", held)
+            check_fits("ep * tp" if self.experts_split == self.tp else "ep * moe_tp", shared, "GPUs of a node", held)
 
     def placed(self, per_node: int) -> Deployment:
         """The same on a stated number of nodes: as many as asked for, else as few as GPUs that share a domain allow.
@@ -272,32 +273,6 @@ def remaining_degrees(
     return {"dp": stage // (tp * cp), "ep": experts, "moe_tp": moe_tp or min(tp, stage // experts)}
 
 
-def positive_integer(name: str, value: object) -> int:
-    """The value, which must be a whole number of at least 1. Raises DeploymentError naming it."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise DeploymentError(f"{name} = {value!r} must be a whole number of at least 1")
-    return value
-
-
 def _word(value: object) -> str:
     """A value as the command line takes it."""
     return ",".join(map(str, cast("tuple[int, ...]", value))) if isinstance(value, tuple) else str(value)
-
-
-def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise DeploymentError(
-            f"{name} = {value!r} is not one of {', '.join(choices)}; {did_you_mean(str(value), choices)}"
-        )
-
-
-def _fits(name: str, one: int, other_name: str, other: int) -> None:
-    if one % other and other % one:
-        raise DeploymentError(
-            f"{name} = {one} and {other_name} = {other}: one must divide the other, or groups straddle nodes"
-        )
-
-
-def _divides(name: str, part: int, whole_name: str, whole: int) -> None:
-    if whole % part:
-        raise DeploymentError(f"{name} = {part} does not divide {whole_name} = {whole}; choose one that does")

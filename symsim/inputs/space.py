@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from symsim.errors import DeploymentError
-from symsim.inputs.deployment import Deployment, positive_integer
+from symsim.inputs.deployment import Deployment
+from symsim.inputs.number_checks import positive_integer
 
 _GPUS = (1, 2, 4, *range(8, 65, 8), *range(80, 161, 16), *range(192, 513, 32))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symsim.algebra.symbols import plain
+from symsim.algebra.powers import plain
 from symsim.notation.cut import Cut
 from symsim.notation.latex import equations
 from symsim.notation.layout import Layout

@@ -10,7 +10,7 @@ import sympy
 from sympy import Add, Expr, Max, Mul, Pow, Symbol
 from sympy.printing.latex import LatexPrinter
 
-from symsim.algebra.symbols import terms_of_norm
+from symsim.algebra.powers import terms_of_norm
 from symsim.algebra.units import format_quantity
 from symsim.notation.cut import cut_latex
 from symsim.notation.escaping import escaped

@@ -11,7 +11,8 @@ import sympy
 from sympy import Expr, Rational
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, SymbolInfo, plain, rebuilt, terms_of_norm
+from symsim.algebra.powers import plain, terms_of_norm
+from symsim.algebra.symbols import KNOWN, SymbolInfo, rebuilt
 from symsim.cost.derivation import Derivation, Step
 from symsim.errors import printable
 from symsim.formula.closed_form import ClosedForm, Level

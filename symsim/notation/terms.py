@@ -6,7 +6,8 @@ import sympy
 from sympy import Expr, Symbol
 from sympy.printing.latex import latex
 
-from symsim.algebra.symbols import is_symbol, plain, symbol_info, term_order
+from symsim.algebra.powers import plain, term_order
+from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import DIMENSIONS, format_quantity
 from symsim.notation.latex import quantity
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sympy import Expr, Function, Max, Mul, Symbol
 from sympy.printing.str import StrPrinter
 
-from symsim.algebra.symbols import terms_of_norm
+from symsim.algebra.powers import terms_of_norm
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_text

@@ -9,7 +9,8 @@ from typing import Any, cast
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import fractional_powers, substitute
+from symsim.algebra.powers import fractional_powers
+from symsim.algebra.symbols import substitute
 from symsim.api.costs import Costs
 from symsim.cost.derivation import Derivation, Step
 from symsim.cost.kernel_cost import Cost

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sympy import Expr
 
-from symsim.algebra.symbols import fractional_powers, symbol_info
+from symsim.algebra.powers import fractional_powers
+from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regimes import Piece, Regimes
 from symsim.notation.latex import quantity

@@ -11,7 +11,8 @@ import sympy
 from sympy import Expr, Symbol
 
 from symsim.algebra.normal_form import normal, times, vanishes
-from symsim.algebra.symbols import fractional_powers, substitute
+from symsim.algebra.powers import fractional_powers
+from symsim.algebra.symbols import substitute
 from symsim.algebra.terms import Digits, Sum, Term, alike, deviation, expression_of, is_exact, matched, occurrences
 from symsim.cost.derivation import Step
 from symsim.formula.closed_form import ClosedForm

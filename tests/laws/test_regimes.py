@@ -15,7 +15,8 @@ from sympy import Expr, Integer, Pow
 
 import symsim
 from symsim import Regimes, regime_map, regimes
-from symsim.algebra.symbols import symbol, terms_of_norm
+from symsim.algebra.powers import terms_of_norm
+from symsim.algebra.symbols import symbol
 from symsim.cli import main
 from symsim.errors import EmptyTable, SymsimError
 from symsim.formula.breakdown import numbers
