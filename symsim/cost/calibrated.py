@@ -86,28 +86,62 @@ def key_of(row: Operator, dtype: str) -> Key:
     return row.table, "/".join(filter(None, (row.phase, *row.operations))), dtype
 
 
-def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) -> Mapping[str, tuple[Expr, Fitted]]:
-    """Operator -> seconds of one execution, and the kernel that stands in for it.
+@dataclass(frozen=True, slots=True)
+class KernelCall:
+    """An operator as one execution of a fitted kernel. slow: by what it takes longer in a running engine; sizes: of the
+    kernel; amounts: FLOPs, bytes, messages and their seconds, in place of those that the form has for its sizes; rows:
+    what an iteration may hold none of, None where it always holds the operator."""
 
-    Raises UndefinedName at its place in the text of a form or of the table of operators.
+    kernel: Fitted
+    slow: Expr
+    sizes: Mapping[str, Expr]
+    amounts: Mapping[str, Expr]
+    rows: Expr | None = None
+
+    def seconds(self) -> Expr:
+        """Raises UndefinedName at its place in the text of a form."""
+        time = self.slow * kernel_seconds_of(self.kernel, self.sizes, self.amounts)
+        return time if self.rows is None else time * sympy.Min(self.rows, 1)
+
+
+def kernel_seconds_of(kernel: Fitted, sizes: Mapping[str, Expr], amounts: Mapping[str, Expr]) -> Expr:
+    """One execution alone."""
+    hardware = {**{name: symbol(name) for name in HARDWARE_NAMES}, **dict(kernel.numbers)}
+    return named_form(kernel.form).seconds({**hardware, **kernel.coefficients(), **sizes}, amounts)
+
+
+def kernel_calls(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) -> Mapping[str, KernelCall]:
+    """Operator -> the kernel that stands in for it, where one does.
+
+    Raises UndefinedName at its place in the text of the table of operators.
     """
     steps, flags = {op.step for op in graph.ops}, _flags(graph)
     work = {name: {**work_of(graph.step.part(name), graph.degrees), **flags} for name in steps}
-    found: dict[str, tuple[Expr, Fitted]] = {}
+    found: dict[str, KernelCall] = {}
     for op in graph.ops:
         chosen = plan.of(op, costs[op.name])
         if chosen is not None and _takes_time(costs[op.name]):
             row, fitted = chosen
             scope = {**work[op.step], **op.shape}
-            alone = {**fitted.coefficients(), **_slowed(plan.engine)}
-            time = seconds(row, fitted, costs[op.name], scope, alone, optional=op.step != "")
-            if plan.engine is not None:
-                time *= plan.engine.slowed(row.slow, scope)
-            found[op.name] = (
-                (time * sympy.Min(scope["rows"], 1) if op.step else time),
+            optional = op.step != ""
+            sizes, amounts = _measures(row, costs[op.name], scope, _slowed(plan.engine), optional=optional)
+            found[op.name] = KernelCall(
                 replace(fitted, message=row.message),
+                sympy.S.One if plan.engine is None else plan.engine.slowed(row.slow, scope),
+                sizes,
+                amounts,
+                scope["rows"] if optional else None,
             )
     return found
+
+
+def fitted_times(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) -> Mapping[str, tuple[Expr, Fitted]]:
+    """Operator -> seconds of one execution, and the kernel that stands in for it.
+
+    Raises UndefinedName at its place in the text of a form or of the table of operators.
+    """
+    calls = kernel_calls(graph, costs, plan)
+    return {name: (call.seconds(), call.kernel) for name, call in calls.items()}
 
 
 def _flags(graph: OpGraph) -> Mapping[str, Expr]:
@@ -123,9 +157,9 @@ def _flags(graph: OpGraph) -> Mapping[str, Expr]:
     return {flag.name: sympy.S.Zero for flag in flags} | decided
 
 
-def _slowed(engine: EngineTerms | None) -> Mapping[str, Expr]:
+def _slowed(engine: EngineTerms | None) -> Expr:
     """By what products take longer in a running engine."""
-    return {} if engine is None else {SLOW_COMPUTE: engine.slowed(SLOW_COMPUTE, {})}
+    return sympy.S.One if engine is None else engine.slowed(SLOW_COMPUTE, {})
 
 
 def _takes_time(cost: Cost) -> bool:
@@ -133,23 +167,15 @@ def _takes_time(cost: Cost) -> bool:
     return any(amount != 0 for amount in (cost.total_flops, cost.hbm_bytes, cost.link_bytes, cost.time))
 
 
-def seconds(
-    row: Operator,
-    fitted: Fitted,
-    cost: Cost,
-    scope: Scope,
-    coefficients: Mapping[str, Expr],
-    *,
-    optional: bool = False,
-) -> Expr:
-    """One execution of an operator. scope: sizes of its kernel and its step; coefficients: symbols, or numbers;
+def _measures(
+    row: Operator, cost: Cost, scope: Scope, slow: Expr, *, optional: bool
+) -> tuple[dict[str, Expr], dict[str, Expr]]:
+    """Sizes and amounts of an operator. scope: sizes of its kernel and its step; slow: by what products take longer;
     optional: the iteration may hold none of its step, where sizes are zero and forms would divide by them."""
-    hardware = {**{name: symbol(name) for name in HARDWARE_NAMES}, **dict(fitted.numbers)}
     sizes = {name: expression(size, scope) for name, size in row.sizes.items()}
     amounts: dict[str, Expr] = {
         "flops": cost.total_flops,
-        "compute": coefficients.get(SLOW_COMPUTE, sympy.S.One)
-        * (cost.time + sympy.Add(*(flops / symbol(f"peak_{at}") for at, flops in cost.flops.items()))),
+        "compute": slow * (cost.time + sympy.Add(*(flops / symbol(f"peak_{at}") for at, flops in cost.flops.items()))),
         "bytes": cost.hbm_bytes,
         "memory": cost.hbm_bytes / symbol("hbm_bandwidth"),
         "sent": cost.link_bytes,
@@ -159,4 +185,4 @@ def seconds(
         sizes = {name: size if size.is_Number else sympy.Max(size, 1, evaluate=False) for name, size in sizes.items()}
         amounts["bytes"] = sympy.Max(amounts["bytes"], 1, evaluate=False)
     amounts |= {name: sizes[name] for name in ("rows",) if name in sizes}
-    return named_form(fitted.form).seconds({**hardware, **coefficients, **sizes}, amounts)
+    return sizes, amounts
