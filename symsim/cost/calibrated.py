@@ -104,10 +104,15 @@ class KernelCall:
         return time if self.rows is None else time * sympy.Min(self.rows, 1)
 
 
-def kernel_seconds_of(kernel: Fitted, sizes: Mapping[str, Expr], amounts: Mapping[str, Expr]) -> Expr:
-    """One execution alone."""
+def kernel_seconds_of(
+    kernel: Fitted,
+    sizes: Mapping[str, Expr],
+    amounts: Mapping[str, Expr],
+    coefficients: Mapping[str, Expr] | None = None,
+) -> Expr:
+    """One execution alone. coefficients: in place of the kernel's symbols."""
     hardware = {**{name: symbol(name) for name in HARDWARE_NAMES}, **dict(kernel.numbers)}
-    return named_form(kernel.form).seconds({**hardware, **kernel.coefficients(), **sizes}, amounts)
+    return named_form(kernel.form).seconds({**hardware, **(coefficients or kernel.coefficients()), **sizes}, amounts)
 
 
 def kernel_calls(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) -> Mapping[str, KernelCall]:
@@ -124,7 +129,7 @@ def kernel_calls(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) ->
             row, fitted = chosen
             scope = {**work[op.step], **op.shape}
             optional = op.step != ""
-            sizes, amounts = _measures(row, costs[op.name], scope, _slowed(plan.engine), optional=optional)
+            sizes, amounts = kernel_measures(row, costs[op.name], scope, _slowed(plan.engine), optional=optional)
             found[op.name] = KernelCall(
                 replace(fitted, message=row.message),
                 sympy.S.One if plan.engine is None else plan.engine.slowed(row.slow, scope),
@@ -167,8 +172,8 @@ def _takes_time(cost: Cost) -> bool:
     return any(amount != 0 for amount in (cost.total_flops, cost.hbm_bytes, cost.link_bytes, cost.time))
 
 
-def _measures(
-    row: Operator, cost: Cost, scope: Scope, slow: Expr, *, optional: bool
+def kernel_measures(
+    row: Operator, cost: Cost, scope: Scope, slow: Expr = sympy.S.One, *, optional: bool = False
 ) -> tuple[dict[str, Expr], dict[str, Expr]]:
     """Sizes and amounts of an operator. scope: sizes of its kernel and its step; slow: by what products take longer;
     optional: the iteration may hold none of its step, where sizes are zero and forms would divide by them."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import cast
 
 import sympy
-from sympy import Add, Expr, Max, Mul, Pow, Symbol
+from sympy import Add, Basic, Expr, Max, Mul, Pow, Symbol
+from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 
 from symsim.algebra.powers import terms_of_norm
@@ -118,6 +119,7 @@ def _names(layout: Layout) -> Mapping[str, str]:
         **{row.info.name: row.info.latex for row in layout.symbols},
         **{table.function: table.latex for table in layout.tables},
         **steps,
+        **layout.functions,
     }
 
 
@@ -150,6 +152,10 @@ class Lines:
             case Max():
                 terms = [self.of(term, budget - _BRACKET - 3) for term in ordered(expr, self.layout.derivation.steps)]
                 return _bracketed("\\max", [line for lines in _separated(terms) for line in lines])
+            case AppliedUndef() if self._is_function(expr):
+                arguments = [self.of(one, budget - _BRACKET - 3) for one in cast(tuple[Expr, ...], expr.args)]
+                lines = filled_lines(_separated(arguments), budget - _BRACKET, str)
+                return _bracketed(self.layout.functions[str(expr.func)], lines)
             case Mul() if isinstance(rest, Max) or terms_of_norm(rest):
                 times = math.of_unit("").doprint(number)
                 first, *more = self.of(rest, budget - width(times))
@@ -159,6 +165,10 @@ class Lines:
                 return _bracketed(over, self.of(above, budget - _BRACKET - width(over)))
             case Pow() if _breaks(expr):
                 return self._power(math, expr, budget)
+            case Mul() if applied := [one for one in expr.args if self._is_function(one)]:
+                head = math.doprint(expr / applied[0])
+                first, *more = self.of(applied[0], budget - width(head))
+                return [f"{head}\\,{first}", *more]
             case Mul() if number == -1:
                 first, *more = self.of(cast(Expr, -expr), budget)
                 return [f"-{first}", *more]
@@ -167,6 +177,9 @@ class Lines:
                 return filled_lines(factors, budget, lambda factor: f"\\cdot {factor}")
             case _:
                 return [whole]
+
+    def _is_function(self, expr: Basic) -> bool:
+        return isinstance(expr, AppliedUndef) and str(expr.func) in self.layout.functions
 
     def _power(self, math: Math, expr: Pow, budget: float) -> list[str]:
         """A power of a sum or a product, its bracket open across lines."""
@@ -231,8 +244,9 @@ def longer_prompts(layout: Layout) -> str:
     return "" if found is None else f"\\par{{\\sloppy\\noindent {found}\\par}}"
 
 
-def numbered_latex(layout: Layout, label: str) -> str:
-    """The equations in an `align` whose first line is numbered and labelled, with the same marks."""
+def numbered_latex(layout: Layout, label: str, below: Sequence[tuple[str, Expr]] = ()) -> str:
+    """The equations in an `align` whose first line is numbered and labelled, with the same marks. below: left sides in
+    LaTeX and what they are, in seconds, for a display of their own."""
     rows: list[str] = []
     for left, lines in equations(layout, SMALL_LINE - NUMBER):
         first, *more = lines
@@ -240,8 +254,19 @@ def numbered_latex(layout: Layout, label: str) -> str:
         rows += [f"  {left} &= {first} {tag}", *(f"  &\\quad {line} \\notag" for line in more)]
     body = " \\\\\n".join(rows)
     aligned = f"\\begin{{align}}\n{body}\n\\end{{align}}"
-    marked = f"% {layout.origin}\n{aligned}\n% {END_MARK}" if layout.origin else aligned
+    whole = "\n".join([aligned, _defined(layout, below)] if below else [aligned])
+    marked = f"% {layout.origin}\n{whole}\n% {END_MARK}" if layout.origin else whole
     return f"\\begingroup\\allowdisplaybreaks\\small\n{marked}\n\\endgroup"
+
+
+def _defined(layout: Layout, below: Sequence[tuple[str, Expr]]) -> str:
+    """Each left side on a line of its own: those of functions are wide."""
+    rows: list[str] = []
+    for left, expr in below:
+        first, *others = Lines(layout, "s").of(expr, SMALL_LINE - 2 * _BRACKET)
+        rows += [f"  &{left} =", f"  &\\quad {first}", *(f"  &\\quad\\quad {line}" for line in others)]
+    body = " \\\\\n".join(rows)
+    return f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
 
 
 def derivation_latex(layout: Layout) -> str:

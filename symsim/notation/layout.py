@@ -55,7 +55,8 @@ class Layout:
 
     reads: step -> the config keys behind its numbers; conditions: what a deployment must meet for it to hold;
     stand_ins: what is used in place of tables that do not answer; origin: the command that derives it, or nothing; cut:
-    what holds for prompts that are longer than an iteration, where they are cut into chunks.
+    what holds for prompts that are longer than an iteration, where they are cut into chunks; functions: what steps
+    apply besides tables, by name, and their parameters -> LaTeX.
     """
 
     subject: str = ""
@@ -69,6 +70,7 @@ class Layout:
     stand_ins: tuple[str, ...] = ()
     origin: str = ""
     cut: Cut | None = None
+    functions: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def laid_out(form: ClosedForm, level: Level, subject: str, origin: str = "") -> Layout:

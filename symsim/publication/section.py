@@ -19,6 +19,7 @@ from symsim.formula.breakdown import defaults_at, found_at
 from symsim.formula.closed_form import Level
 from symsim.notation.layout import Layout, SymbolRow
 from symsim.publication.bibliography import cited
+from symsim.publication.kernel_functions import NamedKernels, with_kernels_named
 from symsim.publication.short_form import ShortForm, short_form
 from symsim.publication.worked_example import WorkedCheck, worked
 from symsim.tables.table import Signature, rows_of, signatures
@@ -38,7 +39,8 @@ class Dated:
 class Section:
     """What a section says, before it is set.
 
-    name: what the model is called; sheets: metric -> its formula; checks: metrics worked out at the point; spans: runs
+    name: what the model is called; sheets: metric -> its formula; kernels: the same with
+    the times of fitted kernels as functions; checks: metrics worked out at the point; spans: runs
     of pieces of `map` on which the same arms bind, of TPOT alone; cites: what for -> BibTeX keys; remarks: everything
     assumed, but for the figures that stand in for tables, which are assumed; columns: of a page; short: metric -> its
     terms, printed as `printed` lays it out.  sheets, checks and tables are empty where only this is asked for.
@@ -58,6 +60,7 @@ class Section:
     columns: int
     short: Mapping[str, ShortForm]
     printed: Mapping[str, Layout]
+    kernels: Mapping[str, NamedKernels]
 
 
 BRIEF = ("tpot", "memory")
@@ -110,6 +113,7 @@ def compose(
         assumed=_assumed(forms),
         columns=columns,
         short={name: short_form(costs, name, workload_of(formula, point)) for name, formula in brief.items()},
+        kernels={name: with_kernels_named(costs, name, layout) for name, layout in sheets.items()},
         printed={name: formula.layout("model") for name, formula in brief.items()},
     )
 

@@ -2,7 +2,7 @@ r"""Section -> LaTeX: what to \input into a paper (amsmath, array, graphicx, url
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from symsim.notation.typst_math import typst_prose
 from symsim.paths import read_text
 from symsim.publication.bibliography import reference
 from symsim.publication.coefficients_latex import coefficients_section
+from symsim.publication.kernel_functions import KernelFunction
 from symsim.publication.regimes_latex import regimes_latex
 from symsim.publication.section import Section
 from symsim.publication.short_latex import HEAD, SHARES, display_rows, displays, symbol_rows, symbols
@@ -206,7 +207,7 @@ def _formulas(section: Section) -> str:
     """Each metric, without the steps that stand there already."""
     parts = ["\\section{Formulas}\\label{sec:formulas}"]
     for name in (name for name in TITLES if name in section.sheets):
-        title, layout = TITLES[name], section.sheets[name]
+        layout, kernels = section.kernels[name].layout, section.kernels[name].functions
         before = AFTER.get(name) if AFTER.get(name) in section.sheets else None
         above = set[Symbol]() if before is None else {step.symbol for step in section.sheets[before].steps}
         new = tuple(step for step in layout.steps if step.symbol not in above)
@@ -216,10 +217,21 @@ def _formulas(section: Section) -> str:
         meaning = f"{layout.derivation.meaning[0].upper()}{layout.derivation.meaning[1:]}"
         unit = layout.derivation.result.unit
         stated = f" [{unit}]" if unit != "1" else ""
-        parts.append(f"\\subsection{{{title}}}\n{meaning}{stated}{earlier}:")
-        parts.append(numbered_latex(replace(layout, steps=new), f"eq:{name.replace('_', '-')}"))
+        parts.append(f"\\subsection{{{TITLES[name]}}}\n{meaning}{stated}{earlier}{_of_kernels(kernels, before)}:")
+        defined = [] if before else [(one.left, one.body) for one in kernels]
+        parts.append(numbered_latex(replace(layout, steps=new), f"eq:{name.replace('_', '-')}", defined))
         parts += [longer_prompts(layout)] if layout.cut is not None else []
     return "\n".join(parts)
+
+
+def _of_kernels(kernels: Sequence[KernelFunction], before: str | None) -> str:
+    """What functions of kernels are, where a metric has any."""
+    if not kernels or before:
+        return ""
+    return (
+        "; $\\tau$ is the time of a kernel alone, of the seconds that its FLOPs (comp), bytes (mem) and messages (link)"
+        " take at the rates of the datasheet, and of its sizes, as the display below defines it"
+    )
 
 
 def _check(section: Section) -> str:
@@ -235,7 +247,9 @@ def _check(section: Section) -> str:
     for name, check in section.checks.items():
         result = check.steps[-1]
         parts.append(f"\\subsection{{{TITLES[name]}: ${quantity(result.value, result.step.unit)}$}}")
-        parts.append(f"\\begingroup\\allowdisplaybreaks\\small\n{worked_latex(check)}\n\\endgroup")
+        parts.append(
+            f"\\begingroup\\allowdisplaybreaks\\small\n{worked_latex(check, section.kernels[name])}\n\\endgroup"
+        )
     measured = {str(one.call) + str(one.arguments): one for check in section.checks.values() for one in check.measured}
     if measured:
         latex = {one.function: one.latex for layout in section.sheets.values() for one in layout.tables}

@@ -3,13 +3,19 @@ r"""A formula worked out at a point -> LaTeX: name = numbers put in = value, a l
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
 
 from sympy import Expr, Pow, Symbol
+from sympy.core.function import AppliedUndef
 
+from symsim.algebra.symbols import substitute
 from symsim.algebra.units import format_quantity
+from symsim.formula.breakdown import numbers
 from symsim.notation.latex import Lines, Math, grouped, quantity
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.line_width import SMALL_LINE, beside, width
+from symsim.publication.kernel_functions import NamedKernels
 from symsim.publication.worked_example import Worked, WorkedCheck
 
 
@@ -42,16 +48,34 @@ class Filled(Math):
         return call if exp is None else f"{call}^{{{exp}}}"
 
 
-def worked_latex(check: WorkedCheck) -> str:
-    """An align* from the operators up to the metric."""
+def worked_latex(check: WorkedCheck, kernels: NamedKernels) -> str:
+    """An align* from the operators up to the metric, kernels by name."""
     form = check.formula.form
-    printed = laid_out(form, "symbolic", check.formula.subject)
+    printed = replace(laid_out(form, "symbolic", check.formula.subject), functions=kernels.layout.functions)
     values = {name: _number(value, form.symbols[name].unit) for name, value in check.values.items()}
     values |= {row.step.symbol.name: _number(row.value, row.step.unit) for row in check.steps}
     values |= {str(one.call): _number(one.value, one.unit) for one in check.measured}
     room = beside([row.step.latex for row in check.steps], SMALL_LINE)
-    rows = [line for row in check.steps for line in _rows(row, printed, values, room)]
+    rows: list[str] = []
+    for row in check.steps:
+        named, own = _applied(row, check, kernels)
+        rows += _rows(named, printed, {**values, **own}, room)
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+
+
+def _applied(row: Worked, check: WorkedCheck, kernels: NamedKernels) -> tuple[Worked, Mapping[str, str]]:
+    """A step with its kernel applied to numbers that are worked out, and how these are printed."""
+    expr = kernels.in_full.get(row.step.expr)
+    if expr is None:
+        return row, {}
+    (call,) = expr.atoms(AppliedUndef)
+    function = next(one for one in kernels.functions if one.name == str(call.func))
+    at = {**check.values, **{one.step.symbol.name: one.value for one in check.steps}}
+    found = numbers(cast(tuple[Expr, ...], call.args), at, check.formula.form.context)
+    shown = [Symbol(f"argument_{i}", positive=True) for i in range(len(found))]
+    printed = {s.name: _number(x, unit) for s, x, unit in zip(shown, found, function.units, strict=True)}
+    step = replace(row.step, expr=substitute(expr, {call: call.func(*shown)}))
+    return replace(row, step=step, arms=None), printed
 
 
 def _rows(row: Worked, printed: Layout, values: Mapping[str, str], room: float) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import sympy
@@ -52,15 +52,42 @@ def normal_name(latex: str) -> str:
     return re.sub(r"\\_", "_", re.sub(r"\\[,;:! ]|[{}~\s-]", "", bare)).replace("\\", "")
 
 
+@dataclass(frozen=True, slots=True)
+class DefinedFunction:
+    """A function that a text defines: what it is in its parameters."""
+
+    parameters: tuple[Symbol, ...]
+    body: Expr
+
+
 @dataclass
 class Reader:
-    """Reads the equations of one text. literals: the rounded numbers met so far, by the symbol that stands for each."""
+    """Reads the equations of one text. literals: the rounded numbers met so far, by the symbol that stands for each;
+    functions: those that the text defines, by their names in normal form; applied: which of them it uses."""
 
     path: str
     text: str
     resolve: Resolve
     of_layers: OfLayers = lambda letter: None
     literals: dict[Symbol, Literal] = field(default_factory=dict[Symbol, Literal])
+    functions: dict[str, DefinedFunction] = field(default_factory=dict[str, DefinedFunction])
+    applied: set[str] = field(default_factory=set[str])
+
+    def parameters(self, passage: Passage) -> list[str]:
+        """What the left side of an equation is written to depend on."""
+        at = equals_sign(passage.text)
+        found = re.search(r"\(([^()]*)\)\s*$", passage.text[: at or 0].rstrip(" \t\n&"))
+        return [name.strip() for name in re.split(r"(?<!\\),", found.group(1))] if found else []
+
+    def function(self, passage: Passage) -> None:
+        """Take up an equation as the definition of a function. Raises LatexSyntaxError pointing at the place."""
+        named = {
+            normal_name(name): Symbol(f"parameter_{i}", positive=True)
+            for i, name in enumerate(self.parameters(passage))
+        }
+        inside = replace(self, resolve=lambda name, span: named.get(normal_name(name)) or self.resolve(name, span))
+        equation = inside.equation(passage)
+        self.functions[normal_name(equation.name or "")] = DefinedFunction(tuple(named.values()), equation.sides[0])
 
     def left(self, passage: Passage) -> tuple[str | None, int]:
         """The name before the first equals sign, if there is one, and where the right side starts."""
@@ -230,6 +257,9 @@ class _Build(Transformer_NonRecursive[Token, Any]):
         return found if layers is None else substitute(found, {architecture_symbol("L"): layers})
 
     def applied(self, token: Token, arguments: tuple[Expr, ...]) -> Any:
+        defined = self.reader.functions.get(normal_name(str(token)))
+        if defined is not None:
+            return self._put_in(defined, token, arguments)
         found = self.reader.resolve(str(token), self._span(token))
         if not isinstance(found, Expr):
             return self._looked_up(found, token, arguments)
@@ -238,6 +268,15 @@ class _Build(Transformer_NonRecursive[Token, Any]):
         if len(arguments) > 1:
             raise LatexSyntaxError(self._span(token), f"{token} is a symbol and takes no list of arguments")
         return _Product(found, next(iter(arguments)))
+
+    def _put_in(self, defined: DefinedFunction, token: Token, arguments: tuple[Expr, ...]) -> Expr:
+        """A function of the text's own with its arguments in the places of its parameters."""
+        wanted = len(defined.parameters)
+        if len(arguments) != wanted:
+            message = f"{token} is defined with {wanted} arguments, found {len(arguments)}"
+            raise LatexSyntaxError(self._span(token), message)
+        self.reader.applied.add(normal_name(str(token)))
+        return substitute(defined.body, dict(zip(defined.parameters, arguments, strict=True)))
 
     def _looked_up(self, function: Any, token: Token, arguments: tuple[Expr, ...]) -> Expr:
         wanted = signatures()[str(function)].args

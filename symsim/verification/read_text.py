@@ -110,12 +110,19 @@ def read_equations(
     for name, meaning in define.items():
         words.defined[normal_name(name)] = _defined(name, meaning, words, literals)
     reader = Reader(path, text, words.resolve, words.of_layers, literals)
-    found = passages(text)
-    lefts = [reader.left(passage)[0] for passage in found]
-    for passage, name in zip(found, lefts, strict=True):
+    every = [(passage, reader.left(passage)[0]) for passage in passages(text)]
+    functions = [(passage, name) for passage, name in every if _is_function(name, passage, reader, words)]
+    found = [one for one in every if one not in functions]
+    for passage, name in found:
         if name is not None and _is_own(name, passage, words):
             words.own[normal_name(name)] = step_symbol(f"own_{normal_name(name)}")
-    return _sorted_out(reader, list(zip(found, lefts, strict=True)), words)
+    for passage, _ in functions:
+        reader.function(passage)
+    read = _sorted_out(reader, found, words)
+    for passage, name in functions:
+        if normal_name(name or "") not in reader.applied:
+            raise UndefinedName(reader.place(passage), f"the function {name} is defined here, and nothing here uses it")
+    return read
 
 
 def metric_in(text: str, compiled: Compiled, path: str) -> str:
@@ -139,6 +146,13 @@ def _defined(name: str, meaning: str, words: _Vocabulary, literals: dict[Symbol,
     if table is not None and not isinstance(table, Expr):
         return table
     return reader.equation(Passage(meaning, 0)).sides[0]
+
+
+def _is_function(name: str | None, passage: Passage, reader: Reader, words: _Vocabulary) -> bool:
+    """Whether an equation defines a function: an unknown name of what is unknown itself."""
+    if name is None or words.find(name) is not None:
+        return False
+    return any(words.find(one) is None for one in reader.parameters(passage))
 
 
 def _is_own(name: str, passage: Passage, words: _Vocabulary) -> bool:

@@ -189,6 +189,33 @@ def test_fitted_coefficients_stand_with_what_they_were_fitted_on(tmp_path: Path)
     assert all(f"${symbol_info(name).latex}$ &" in section for name in names)
 
 
+def test_kernels_are_functions_of_their_shape_that_are_defined_once_a_metric_and_verified(tmp_path: Path) -> None:
+    costs = symsim.compile("gpt-oss-120b", "b200", symsim.Deployment(tp=2))
+    symsim.paper(costs, tmp_path, only=["tpot"])
+    appendix = tmp_path / "appendix.tex"
+    text = appendix.read_text()
+    assert (
+        text.count(r"  &\tau_{\mathrm{gemm}}(\mathrm{comp}, \mathrm{mem}, \mathrm{m}, \mathrm{n}, \mathrm{k}) =") == 1
+    )
+    assert text.count(r"\tau_{\mathrm{gemm}}") > 5  # the projections and their worked example
+    assert run("verify", str(appendix)).returncode == 0
+    before, defined, after = text.partition(r"\mathrm{n}, \mathrm{k}) =")
+    wrong = after.replace(r"\mathrm{mem}", r"2\,\mathrm{mem}", 1)
+    for changed, code, said in (
+        (before + defined + wrong, 1, "differ"),
+        (
+            before.replace(r"\tau_{\mathrm{gemm}}", r"\tau_{\mathrm{mine}}", 1) + defined + after,
+            2,
+            "stands for nothing",
+        ),
+        (before + r"\mathrm{n}) =" + after.replace(r"\mathrm{k}", r"\mathrm{n}"), 2, "4 arguments, found 5"),
+    ):
+        appendix.write_text(changed)
+        done = run("verify", str(appendix))
+        assert done.returncode == code, done.stdout + done.stderr
+        assert said in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("cost_model", ["roofline", "calibrated", "infersim"])
 def test_the_short_form_compiles_as_typst_and_says_what_the_latex_says(tmp_path: Path, cost_model: str) -> None:
     costs = symsim.compile("qwen3-8b", "h100", cost_model=cost_model)
