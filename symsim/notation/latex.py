@@ -261,7 +261,7 @@ def numbered_latex(layout: Layout, label: str, below: Sequence[tuple[str, Expr]]
 
 def _defined(layout: Layout, below: Sequence[tuple[str, Expr]]) -> str:
     """Each left side on a line of its own: those of functions are wide."""
-    rows: list[str] = []
+    rows = list[str]()
     for left, expr in below:
         first, *others = Lines(layout, "s").of(expr, SMALL_LINE - 2 * _BRACKET)
         rows += [f"  &{left} =", f"  &\\quad {first}", *(f"  &\\quad\\quad {line}" for line in others)]

@@ -2,22 +2,19 @@ r"""Section -> LaTeX: what to \input into a paper (amsmath, array, graphicx, url
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sympy import Symbol
-
 from symsim.algebra.symbols import symbol_info
 from symsim.inputs.extras import load_extra
-from symsim.notation.latex import grouped, longer_prompts, numbered_latex, quantity
+from symsim.notation.latex import grouped, quantity
 from symsim.notation.typst import typst_display, typst_table
 from symsim.notation.typst_math import typst_prose
 from symsim.paths import read_text
 from symsim.publication.bibliography import reference
 from symsim.publication.coefficients_latex import coefficients_section
-from symsim.publication.kernel_functions import KernelFunction
+from symsim.publication.formulas_latex import TITLES, formulas_section
 from symsim.publication.regimes_latex import regimes_latex
 from symsim.publication.section import Section
 from symsim.publication.short_latex import HEAD, SHARES, display_rows, displays, symbol_rows, symbols
@@ -30,21 +27,6 @@ MARK = "written by symsim paper"
 """Stands in every file, so that only own files are replaced."""
 
 PACKAGES = ("amsmath", "array", "graphicx", "url")
-
-TITLES = {
-    "tpot": "Time per output token",
-    "tps_user": "Tokens per second of one user",
-    "tgs_decode": "Tokens per GPU and second, decode",
-    "ttft": "Time to first token",
-    "tgs_prefill": "Tokens per GPU and second, prefill",
-    "memory": "Memory",
-    "max_batch": "Largest batch",
-}
-
-
-AFTER = {"tps_user": "tpot", "tgs_decode": "tpot", "tgs_prefill": "ttft", "max_batch": "memory"}
-"""Metrics that go on from another one's steps."""
-
 
 CLASSES = ("article", "IEEEtran", "acmart")
 
@@ -172,7 +154,7 @@ def fragment(section: Section, figures: Mapping[str, str]) -> str:
     parts = [
         "\n".join(head),
         _setting(section),
-        _formulas(section),
+        formulas_section(section),
         symbols_section(section),
         coefficients_section(section),
         regimes_latex(section, section.map) if section.map is not None else "",
@@ -201,37 +183,6 @@ def _setting(section: Section) -> str:
         items = "\n".join(f"\\item[--] {breakable(sentence)}" for sentence in section.remarks)
         words.append(f"\\paragraph{{Assumptions.}}\n\\begin{{itemize}}\\small\\raggedright\n{items}\n\\end{{itemize}}")
     return "\n".join(words)
-
-
-def _formulas(section: Section) -> str:
-    """Each metric, without the steps that stand there already."""
-    parts = ["\\section{Formulas}\\label{sec:formulas}"]
-    for name in (name for name in TITLES if name in section.sheets):
-        layout, kernels = section.kernels[name].layout, section.kernels[name].functions
-        before = AFTER.get(name) if AFTER.get(name) in section.sheets else None
-        above = set[Symbol]() if before is None else {step.symbol for step in section.sheets[before].steps}
-        new = tuple(step for step in layout.steps if step.symbol not in above)
-        earlier = "" if before is None else f", with the steps of Eq.~(\\ref{{eq:{before}}})"
-        if name == "ttft":
-            earlier = "; steps of the prefill phase bear the names that they have in the decode phase"
-        meaning = f"{layout.derivation.meaning[0].upper()}{layout.derivation.meaning[1:]}"
-        unit = layout.derivation.result.unit
-        stated = f" [{unit}]" if unit != "1" else ""
-        parts.append(f"\\subsection{{{TITLES[name]}}}\n{meaning}{stated}{earlier}{_of_kernels(kernels, before)}:")
-        defined = [] if before else [(one.left, one.body) for one in kernels]
-        parts.append(numbered_latex(replace(layout, steps=new), f"eq:{name.replace('_', '-')}", defined))
-        parts += [longer_prompts(layout)] if layout.cut is not None else []
-    return "\n".join(parts)
-
-
-def _of_kernels(kernels: Sequence[KernelFunction], before: str | None) -> str:
-    """What functions of kernels are, where a metric has any."""
-    if not kernels or before:
-        return ""
-    return (
-        "; $\\tau$ is the time of a kernel alone, of the seconds that its FLOPs (comp), bytes (mem) and messages (link)"
-        " take at the rates of the datasheet, and of its sizes, as the display below defines it"
-    )
 
 
 def _check(section: Section) -> str:
