@@ -13,6 +13,7 @@ from symsim.command.subject import add_subject, compiled
 from symsim.errors import SymsimError
 from symsim.render.terminal import write_words
 from symsim.serving.prediction import Figures
+from symsim.serving.sentences import load_in_words
 
 _NUMBERS = ("rate", "concurrency", "prefix_hit")
 _WORDS = ("isl", "osl", "acceptance", "queue", "price", "prefill", "decode")
@@ -48,17 +49,6 @@ def _predict(*, json: bool, **options: Any) -> int:
 
 _BAR = 30
 
-_LOADS = {
-    "rho": "engine",
-    "rho_p": "prefill",
-    "rho_d": "decode",
-    "rho_budget": "token budget",
-    "budget": "token budget",
-    "capacity": "highest rate",
-    "transfer": "links",
-}
-"""What is loaded -> the word for it, where it is another."""
-
 
 def _screen(found: Prediction) -> Iterator[str]:
     """What a person reads: figures, what limits, where time and memory go, what was assumed."""
@@ -66,7 +56,10 @@ def _screen(found: Prediction) -> Iterator[str]:
     yield found.compiled.subject
     if found.ask.prefill is not None and found.ask.decode is not None:
         kinds = {"prefill": found.ask.prefill, "decode": found.ask.decode}
-        yield ", ".join(f"{kind} workers {count} x {each}" for kind, (count, each) in kinds.items())
+        yield ", ".join(
+            f"{count} {kind} worker{'s' if count > 1 else ''} of {each or 'one GPU'}"
+            for kind, (count, each) in kinds.items()
+        )
     yield ""
     if figures.sentence:
         yield f"no answer: {figures.sentence}"
@@ -111,8 +104,7 @@ def _served(found: Prediction) -> Iterator[str]:
     yield f"serves {served}: {figures.per_gpu:,.0f} on {on}"
     held = f"{figures.memory['kv_tokens']:,.0f} tokens of cache"
     yield f"runs   {figures.running:.4g} sequences at once on an engine, which holds {held}"
-    loads = ", ".join(f"{_LOADS.get(name, name)} {share:.0%}" for name, share in figures.load.items() if share)
-    yield f"load   {loads}"
+    yield f"load   {load_in_words(figures.load)}"
     yield f"bound  by {', '.join(figures.binding)}"
     if figures.power is not None and figures.energy is not None:
         watts = f"{_ends(figures, 'power_w', 'W')} a GPU"

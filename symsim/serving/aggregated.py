@@ -157,14 +157,20 @@ def _mixed(of: Deployed, rate: float) -> Served:
         if most.solved:
             load = {"capacity": rate / most.values["rate"]}
             if rate >= most.values["rate"]:
-                return Served(sentence=_too_much(of, rate, most.values["rate"]))
+                return Served(sentence=_too_much(of, rate, most))
     found = mixed_engine(of.engine, rate, budget=of.budget, places=of.places)
     return _with_rate(replace(found, load={**found.load, **load}), rate)
 
 
-def _too_much(of: Deployed, rate: float, most: float) -> str:
-    serves = f"an engine serves at most {most:.4g} requests/s, with all of its {of.places:g} places taken"
+def _too_much(of: Deployed, rate: float, fullest: Served) -> str:
+    """fullest: what is served while all places are taken."""
+    most, budget = fullest.values["rate"], fullest.load["budget"] > _FULL_BUDGET
+    full = f"with its token budget of {of.budget:g} full" if budget else f"with all of its {of.places:g} places taken"
+    serves = f"an engine serves at most {most:.4g} requests/s, {full}"
     return f"unstable: {serves}, and {rate:.4g} arrive (load {rate / most:.3g})"
+
+
+_FULL_BUDGET = 0.999
 
 
 def _with_rate(found: Served, rate: float) -> Served:

@@ -32,6 +32,7 @@ from symsim.serving.points import (
     shown,
     slack,
 )
+from symsim.serving.sentences import load_in_words
 from symsim.solve.answer import Answer, Status
 
 _Values = tuple[float, ...]
@@ -157,7 +158,7 @@ class _Search:
         here = {n: at.gpus if n == "world_size" else v for n, v in zip(self.over, values, strict=True)}
         tight = self._tight(values)
         where = ", ".join(shown(n, v) for n, v in here.items())
-        load = ", ".join(f"{what} {share:.0%}" for what, share in at.figures.load.items() if share)
+        load = load_in_words(at.figures.load)
         bound = f", bound by {' and '.join(tight)}" if tight else ""
         looked = f"; best of {len(self.seen)} points looked at" if self.over else ""
         stated = f" at {where}" if where else ""

@@ -34,6 +34,7 @@ from symsim.serving.points import (
     values_of,
 )
 from symsim.serving.relief import with_relief
+from symsim.serving.sentences import load_in_words
 from symsim.serving.spread import spread_of
 from symsim.solve.answer import Answer, Certificate, Status
 from symsim.solve.bisection import last_holding, whole_middle
@@ -199,7 +200,7 @@ class _Search:
         of = None if first is None else metric_of(first.metric)[1]
         name = self.query.variable
         value = at.gpus if name == "world_size" else value
-        load = ", ".join(f"{what} {share:.0%}" for what, share in at.figures.load.items() if share)
+        load = load_in_words(at.figures.load)
         return Answer(
             status=Status.SOLVED,
             variable=name,

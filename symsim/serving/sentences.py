@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from symsim.formula.extrapolation import extrapolated
@@ -22,17 +22,18 @@ def assumptions(ask: Ask, sides: Sequence[Deployed], *, served: bool) -> tuple[s
 
 
 def _assumed(ask: Ask, sides: Sequence[Deployed], served: bool) -> Iterator[str]:
-    last = sides[-1]
+    first, last = sides[0], sides[-1]
     if ask.rate is not None:
         yield "requests arrive at random (Poisson)"
     else:
         yield "a client sends its next request as soon as its answer is complete"
     if ask.budget is None and not ask.exclusive_prefill:
-        source = "the engine's default" if last.known else "vLLM's default on GPUs of 70 GiB and more"
-        yield f"token budget of an iteration: {last.budget:g} ({source}; --budget)"
+        source = "the engine's default" if first.known else "vLLM's default on GPUs of 70 GiB and more"
+        yield f"token budget of an iteration: {first.budget:g} ({source}; --budget)"
     if ask.max_running is None and last.places >= 1:
         where = "room in the cache" if last.places >= last.room.sequences - 1 else "the engine's default"
-        yield f"at most {last.places:g} sequences at once ({where}; --max-running)"
+        worker = "" if ask.decode is None else " on a decode worker"
+        yield f"at most {last.places:,g} sequences at once{worker} ({where}; --max-running)"
     if last.layout.engines > 1:
         yield f"{last.layout.engines} engines, each with its share of requests"
     for side in sides:
@@ -182,3 +183,29 @@ def _about_load(found: Served) -> Iterator[str]:
         yield f"{found.load['places']:.0%} of places are taken: some requests wait for one, which is not counted"
     if found.load.get("places", 0.0) > 1:
         yield f"{found.load['places']:.3g} clients for each place: those beyond them wait in the queue"
+
+
+def load_in_words(load: Mapping[str, float]) -> str:
+    """What is loaded, and its share.
+
+    >>> load_in_words({"rho": 0.86, "rho_p": 0.48, "rho_d": 0.38, "rho_budget": 0.51, "capacity": 0.95})
+    'engine 86% (prefill 48%, decode 38%), token budget 51%, 95% of the highest rate'
+    """
+    shares = {name: f"{share:.0%}" for name, share in load.items() if share}
+    parts = ", ".join(f"{word} {shares[name]}" for name, word in _PARTS.items() if name in shares)
+    words = [f"engine {shares['rho']}" + (f" ({parts})" if parts else "")] if "rho" in shares else []
+    words += [f"{word} {shares[name]}" for name, word in _LOADED.items() if name in shares]
+    return ", ".join(words + ([f"{shares['capacity']} of the highest rate"] if "capacity" in shares else []))
+
+
+_PARTS: Mapping[str, str] = {"rho_p": "prefill", "rho_d": "decode"}
+
+_LOADED: Mapping[str, str] = {
+    "prefill": "prefill workers",
+    "decode": "decode workers",
+    "transfer": "links",
+    "rho_budget": "token budget",
+    "budget": "token budget",
+    "places": "places",
+}
+"""What may be loaded beside an engine as a whole."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -21,6 +21,9 @@ from symsim.solve.bisection import gallop
 _MOST = 1024
 """Copies of a deployment, and workers of a kind, that are looked at."""
 
+_DOUBLINGS = 9
+"""Of a token budget that are looked at."""
+
 
 def way_out(compiled: Compiled, ask: Ask) -> str | None:
     """A sentence on what would serve requests that are not served: another mix of degrees where not one sequence fits,
@@ -34,7 +37,22 @@ def way_out(compiled: Compiled, ask: Ask) -> str | None:
     one = deployed(compiled, ask)
     if one.places < 1:
         return _with_room(one)
-    return None if ask.rate is None else _in_copies(compiled, ask)
+    if ask.rate is None:
+        return None
+    ways = [*_by_settings(compiled, ask, one), _in_copies(compiled, ask)]
+    found = ", or ".join(way for way in ways if way)
+    return f"{found}, would serve this rate" if found else None
+
+
+def _by_settings(compiled: Compiled, ask: Ask, one: Deployed) -> Iterator[str]:
+    """What an engine may be started with: the least larger budget that does, or no limit of sequences."""
+    if not ask.exclusive_prefill:
+        budgets = (int(one.budget) << power for power in range(1, _DOUBLINGS))
+        larger = next((budget for budget in budgets if _stable(compiled, replace(ask, budget=budget))), None)
+        if larger is not None:
+            yield f"a token budget of {larger:,} (--budget)"
+    if ask.max_running is not None and _stable(compiled, replace(ask, max_running=None)):
+        yield f"more than {ask.max_running:,} sequences at once (--max-running)"
 
 
 def _with_room(of: Deployed) -> str | None:
@@ -60,7 +78,7 @@ def _in_copies(compiled: Compiled, ask: Ask) -> str | None:
     if copies is None:
         return None
     whole = copies * ask.copies
-    return f"{whole:,} such deployments, {whole * compiled.deployment.world_size:,} GPUs, would serve this rate"
+    return f"{whole:,} such deployments, {whole * compiled.deployment.world_size:,} GPUs"
 
 
 def _in_workers(compiled: Compiled, ask: Ask, prefill: tuple[int, str], decode: tuple[int, str]) -> str | None:

@@ -298,6 +298,50 @@ def test_what_is_not_served_is_told_what_would_serve_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("how", "why", "setting"),
+    [
+        ({"budget": 128, "rate": 5}, "its token budget of 128 full", "a token budget of 256 (--budget), or 2 such"),
+        ({"max_running": 4, "rate": 2}, "all of its 4 places taken", "more than 4 sequences at once (--max-running)"),
+    ],
+)
+def test_what_an_engine_may_be_started_with_is_named_first(how: dict[str, Any], why: str, setting: str) -> None:
+    on_h100 = symsim.compile("qwen3-8b", "h100")
+    figures = on_h100.predict(2048, 512, **how).figures
+    assert why in figures.sentence
+    assert figures.helps.startswith(setting)
+    wider = {**how, "budget": 256} if "budget" in how else {"rate": how["rate"]}
+    assert not on_h100.predict(2048, 512, **wider).figures.sentence
+
+
+@pytest.mark.parametrize(
+    ("how", "shown"),
+    [
+        (["--rate", "2"], ["load   engine ", "(prefill ", "of the highest rate", "sequences at once on an engine"]),
+        (["--concurrency", "8"], ["load   token budget ", "places ", "time of an iteration"]),
+        (
+            ["--rate", "2", "--prefill", "1", "--decode", "1"],
+            ["load   prefill workers ", "memory of a GPU of decode workers", "decode workers"],
+        ),
+    ],
+)
+def test_the_screen_says_what_is_loaded_and_whose_memory_it_is(
+    how: list[str], shown: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*WORDS, *how, "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "rho" not in out
+    for words in shown:
+        assert words in out
+
+
+def test_the_budget_of_prefill_workers_is_that_of_their_side() -> None:
+    apart = costs().predict(1024, 256, rate=2, prefill="1 x tp=1", decode="1 x tp=2").figures
+    alone = costs().predict(1024, 256, rate=2).figures
+    told = [[one for one in of.assumptions if "token budget" in one] for of in (apart, alone)]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
     ("model", "load", "x", "y", "way"),
     [
         ("qwen3-8b", 40, 2, 1, "4 x tp=1 to prefill and 2 x tp=1 to decode, 6 GPUs, would serve this rate"),
