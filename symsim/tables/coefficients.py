@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from symsim.errors import DataError
+from symsim.inputs.kept import kept
 from symsim.paths import CALIBRATION, display_path, read_text
 
 KEYS = ("device", "engine", "version", "kernel", "dtype", "kv_dtype", "operation", "phase")
@@ -70,7 +71,8 @@ def own_coefficients(folder: Path, op: str) -> tuple[Coefficients, ...]:
 def read_coefficients(path: Path) -> tuple[Coefficients, ...]:
     """The sets of a file. Raises DataError where it is none."""
     try:
-        data = tomllib.loads(read_text(path))
+        text = read_text(path)
+        data = kept(("coefficients", text), lambda: tomllib.loads(text))
         rows = cast(Sequence[Mapping[str, Any]], data["kernels"])
         return tuple(Coefficients(**row, source=str(data["source"]), file=display_path(path)) for row in rows)
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
