@@ -115,6 +115,8 @@ def _many_cells(one: Recommended, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _short(words: str) -> str:
+    """`tp2 pp2 mtp1 chunk512`."""
+    words = re.sub(r"(\d+) drafts?", r"mtp \1", re.sub(r"chunks of (\d+)", r"chunk \1", words))
     return re.sub(r"(\w) (\d)", r"\1\2", words.replace(" redundant experts", " spare")).replace(",", "")
 
 

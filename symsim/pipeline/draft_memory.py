@@ -30,6 +30,7 @@ def drafter(compiled: Compiled) -> Drafter | None:
     return drafter_of(compiled.family)
 
 
+@lru_cache(maxsize=256)
 def draft_memory(compiled: Compiled, context: float) -> DraftMemory | None:
     """What the modules hold with `context` tokens a sequence; None where the config states no modules that are known.
 

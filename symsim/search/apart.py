@@ -111,6 +111,6 @@ def _stalled(found: Served) -> Served:
 
 
 def with_load(of: Disaggregated, by: str, load: float) -> Disaggregated:
-    """The same workers, asked for another load."""
-    ask = replace(of.prefill.ask, **{"rate": None, "concurrency": None, by: load})
+    """The same workers, asked for another load; drafts are those that decode workers are asked for."""
+    ask = replace(of.decode.ask, **{"rate": None, "concurrency": None, by: load})
     return replace(of, prefill=replace(of.prefill, ask=ask), decode=replace(of.decode, ask=ask))

@@ -139,6 +139,12 @@ def candidate(of: Deployed, target: Target, refused: RefusedCandidate) -> Deploy
     return DeploymentCandidate(of=of, replicas=replicas, load=load, found=found, most=most)
 
 
+def seconds_of_request(found: Served) -> float:
+    """From a request to its last token, in the mean."""
+    values = found.values
+    return values["ttft_mean"] + (found.letters["O"] - 1) * values.get("tpot_mean", 0.0)
+
+
 def _unit(target: Target) -> str:
     return "users" if target.rate is None else "requests/s"
 
@@ -178,6 +184,14 @@ def engine_words(deployment: Deployment) -> str:
     parts += [f"{deployment.redundant_experts} redundant experts"] * bool(deployment.redundant_experts)
     parts += [deployment.comm] * (deployment.comm != "allreduce")
     return ", ".join(parts) or "one GPU"
+
+
+def served_words(of: Deployed) -> str:
+    """The engine, and how it serves: `tp 4, 2 drafts, chunks of 2048`."""
+    ask, parts = of.ask, [engine_words(of.compiled.deployment)]
+    parts += [f"{ask.drafts} draft{'s' * (ask.drafts > 1)}"] * bool(ask.drafts)
+    parts += [f"chunks of {ask.budget}"] if ask.budget else []
+    return ", ".join(parts)
 
 
 def _kind(sentence: str) -> str:

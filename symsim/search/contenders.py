@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from symsim.inputs.space import engine_sizes
@@ -18,13 +19,31 @@ from symsim.search.candidates import (
     candidate,
     engine_words,
     engines,
+    seconds_of_request,
     too_slow,
 )
 from symsim.search.sides import Side, decode_side, prefill_side
 from symsim.search.target import Target
+from symsim.search.variants import chunked, drafting, other_ways
 from symsim.serving.aggregated import Deployed
 from symsim.serving.disaggregated import service_seconds
 from symsim.serving.workload import decoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ways:
+    """What an engine may be a part of. of: as it was asked for; prefill: as a worker that only prefills; decode: as one
+    that only decodes, with as many drafts as it serves most with; None where it is too slow alone."""
+
+    of: Deployed
+    prefill: Side | None
+    decode: Side | None
+
+    @classmethod
+    def found(cls, of: Deployed, target: Target) -> _Ways:
+        decodes = filter(None, (decode_side(one, target) for one in drafting(of, target)))
+        decode = max(decodes, key=lambda side: side.rate, default=None)
+        return cls(of=of, prefill=prefill_side(of, target), decode=decode)
 
 
 def best_candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
@@ -34,19 +53,16 @@ def best_candidates(base: Compiled, target: Target, refused: RefusedCandidate, t
     else:
         every = [of for size in engine_sizes(*target.gpus) for of in engines(base, target, size, refused)]
         together = list(_together(every, target, refused)) if target.load is not None else []
-    prefills, decodes = ({id(of): side(of, target) for of in every} for side in (prefill_side, decode_side))
+    ways = [_Ways.found(of, target) for of in every]
     alone: list[Contender] = []
     if target.load is None and target.mode != "disaggregated":
-        slow: list[Deployed] = []
-        for of in every:
-            if (one := prefills[id(of)]) is not None and (other := decodes[id(of)]) is not None:
-                alone.append(_alone(of, one, other, target, refused))
-            else:
-                slow.append(of)
+        alone = [one for way in ways for one in _alone(way, target, refused)]
+        slow = [way.of for way in ways if way.prefill is None or way.decode is None]
         together = list(_together(slow, target, refused))
     pairs: list[Contender] = []
     if target.mode != "aggregated":
-        first, second = ([side for side in sides.values() if side] for sides in (prefills, decodes))
+        first = [way.prefill for way in ways if way.prefill is not None]
+        second = [way.decode for way in ways if way.decode is not None]
         pairs = [_apart(pair, target) for pair in pairs_of(first, second, target)]
         if target.mode == "disaggregated" and not (first and second):
             for of in every:
@@ -54,7 +70,15 @@ def best_candidates(base: Compiled, target: Target, refused: RefusedCandidate, t
     before = sum(refused.reasons.values())
     found = best_first([*alone, *pairs], partial(_score, target=target), top, together)
     refused.reasons[OUTDONE] += len(alone) + len(pairs) - len(found) - (sum(refused.reasons.values()) - before)
-    return [*together, *found]
+    return [*together, *(_in_chunks(one, target) for one in found)]
+
+
+def _in_chunks(one: DeploymentCandidate, target: Target) -> DeploymentCandidate:
+    """With chunks of the size that it serves most with, where they stand beside decodes."""
+    if one.apart is not None:
+        return one
+    others = (candidate(of, target, RefusedCandidate()) for of in chunked(one.of))
+    return max(filter(None, (one, *others)), key=partial(_score, target=target))
 
 
 def _slow_worker(of: Deployed, target: Target) -> Miss:
@@ -90,19 +114,28 @@ _LARGEST = 64
 
 
 def _together(every: Iterable[Deployed], target: Target, refused: RefusedCandidate) -> Iterator[DeploymentCandidate]:
-    """What engines that do both serve, of those that are asked for."""
+    """What engines that do both serve, of those that are asked for, each in the way that serves best."""
     if target.mode != "disaggregated":
-        yield from filter(None, (candidate(of, target, refused) for of in every))
+        yield from filter(None, (_best_way(of, target, refused) for of in every))
 
 
-def _alone(of: Deployed, prefill: Side, decode: Side, target: Target, refused: RefusedCandidate) -> Contender:
+def _best_way(of: Deployed, target: Target, refused: RefusedCandidate) -> DeploymentCandidate | None:
+    first = candidate(of, target, refused)
+    others = (candidate(one, target, RefusedCandidate()) for one in other_ways(of, target))
+    found = filter(None, (first, *others))
+    return min(found, key=lambda one: (one.gpus, seconds_of_request(one.found)), default=None)
+
+
+def _alone(ways: _Ways, target: Target, refused: RefusedCandidate) -> Iterator[Contender]:
     """An engine that does both serves no more than it would of either by itself."""
-    gpus = of.compiled.deployment.world_size
+    if ways.prefill is None or ways.decode is None:
+        return
+    of, gpus = ways.decode.of, ways.of.compiled.deployment.world_size
     prompts = of.budget / of.step(0.0, 0.0, of.budget) / of.step.prompt
-    return Contender(
-        bound=_SLACK * min(max(prompts, prefill.rate), decode.rate) / gpus,
-        guess=1 / (1 / prompts + 1 / decode.rate) / gpus,
-        kind=("alone", id(of)),
+    yield Contender(
+        bound=_SLACK * min(max(prompts, ways.prefill.rate), ways.decode.rate) / gpus,
+        guess=1 / (1 / prompts + 1 / ways.decode.rate) / gpus,
+        kind=("alone", id(ways.of)),
         candidate=lambda least: candidate(of, target, refused),
     )
 

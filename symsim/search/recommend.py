@@ -21,6 +21,7 @@ from symsim.search.load_front import front_of
 from symsim.search.pareto import FrontPoint
 from symsim.search.rows import RecommendedRow, row_of, verdict
 from symsim.search.target import Gpus, Target, target_of
+from symsim.search.variants import assumed_acceptance
 
 MODES = ("aggregated", "disaggregated", "both")
 
@@ -94,8 +95,9 @@ def recommend(
     to first token within `ttft` and the mean time per output token within `tpot` (seconds, or text as `40ms`).
 
     gpus: how many, or from and to how many (`1:8`); users, rate: what is to be served, without `gpus` by the fewest;
-    deployment: precisions, engine and the like, of which the degrees are searched; how: `budget`, `prefix_hit`,
-    `drafts`, `acceptance`, `max_running`, `price`. The engine's closed forms answer, so a load is the exact largest.
+    deployment: precisions, engine and the like, of which the degrees are searched; how: `budget` (some are tried where
+    none is stated), `prefix_hit`, `drafts` (the same where the model has modules for them), `acceptance` (assumed
+    unless stated), `max_running`, `price`. The engine's closed forms answer, so a load is the exact largest.
     Raises SymsimError for what cannot be.
     """
     start = time.perf_counter()
@@ -135,10 +137,15 @@ def _searched(bases: Sequence[Compiled], target: Target, top: int) -> Recommenda
         candidates=tuple(one for one, _ in shown),
         searched=searched,
         refused=reasons,
-        notes=tuple(
-            dict.fromkeys((*_missing_limits(target), *(n for base in bases for n in (*base.notes, *base.assumptions))))
-        ),
+        notes=tuple(dict.fromkeys(_notes(bases, target, [one for one, _ in shown]))),
     )
+
+
+def _notes(bases: Sequence[Compiled], target: Target, shown: Sequence[DeploymentCandidate]) -> Iterator[str]:
+    yield from _missing_limits(target)
+    if not target.states_acceptance:
+        yield from filter(None, (assumed_acceptance(one.of.ask) for one in shown))
+    yield from (note for base in bases for note in (*base.notes, *base.assumptions))
 
 
 def _missing_limits(target: Target) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.model_names import checkpoint_id
-from symsim.search.candidates import DeploymentCandidate, engine_words, of_ask
+from symsim.search.candidates import DeploymentCandidate, engine_words, of_ask, served_words
 from symsim.search.launch import launch_lines
 from symsim.search.one_more import one_more
 from symsim.search.target import Target
@@ -21,13 +21,16 @@ from symsim.tables.engine_times import architecture_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendedRow:
-    """A deployment that does. load: users or requests per second of all replicas; users: at once, of all; stopped: what
+    """A deployment that does. drafts: of a sequence and step; budget: tokens of an iteration of a replica, None for
+    the engine's own; load: users or requests per second of all replicas; users: at once, of all; stopped: what
     one more would fail."""
 
     device: str
     deployment: Mapping[str, Any]
     words: str
     mode: str
+    drafts: int
+    budget: int | None
     replicas: int
     gpus: int
     load: float
@@ -45,6 +48,8 @@ class RecommendedRow:
             "deployment": dict(self.deployment),
             "words": self.words,
             "mode": self.mode,
+            "drafts": self.drafts,
+            "budget": self.budget,
             "replicas": self.replicas,
             "gpus": self.gpus,
             "concurrency": self.users,
@@ -66,7 +71,7 @@ class RecommendedRow:
 def row_of(one: DeploymentCandidate, target: Target) -> RecommendedRow:
     """The row of a candidate, its figures with intervals."""
     compiled, pair = one.of.compiled, one.apart
-    figures = predicted(compiled, of_ask(target.ask, one, target)) if pair is None else predicted_apart(pair)
+    figures = predicted(compiled, of_ask(one.of.ask, one, target)) if pair is None else predicted_apart(pair)
     at = f"B={max(1, round(one.found.values.get('rows', 1.0) / one.of.layout.replicas))}"
     lengths = f"S={one.of.ask.isl.mean:g},O={one.of.ask.osl.mean:g}"
     users = one.load if target.rate is None else figures.users or 0.0
@@ -75,6 +80,8 @@ def row_of(one: DeploymentCandidate, target: Target) -> RecommendedRow:
         deployment=_sizes(compiled.deployment) if pair is None else _of_pair(pair),
         words=words_of(one),
         mode="aggregated" if pair is None else "disaggregated",
+        drafts=one.of.ask.drafts,
+        budget=one.of.ask.budget,
         replicas=one.replicas,
         gpus=one.gpus,
         load=one.load,
@@ -90,9 +97,9 @@ def words_of(one: DeploymentCandidate) -> str:
     """`tp 4`, or `3 x tp 2 + 1 x tp 8`: prefill, then decode."""
     pair = one.apart
     if pair is None:
-        return engine_words(one.of.compiled.deployment)
-    sides = ((pair.x, pair.prefill), (pair.y, pair.decode))
-    return " + ".join(f"{count} x {engine_words(side.compiled.deployment)}" for count, side in sides)
+        return served_words(one.of)
+    sides = ((pair.x, engine_words(pair.prefill.compiled.deployment)), (pair.y, served_words(pair.decode)))
+    return " + ".join(f"{count} x {words}" for count, words in sides)
 
 
 def _sizes(deployment: Deployment) -> dict[str, Any]:

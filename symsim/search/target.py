@@ -18,7 +18,8 @@ class Target:
     """What is wanted. ask: the requests; its load is that of one user, or of all requests per second. limits: of times.
 
     users, rate: that all that is deployed must serve, None for as many as it can; gpus: from and to how many, None for
-    the fewest that do; mode: aggregated, disaggregated or both.
+    the fewest that do; mode: aggregated, disaggregated or both; drafted: whether the number of drafts is stated, so
+    that no other is tried.
     """
 
     ask: Ask
@@ -27,6 +28,11 @@ class Target:
     rate: float | None = None
     gpus: tuple[int, int] | None = None
     mode: str = "aggregated"
+    drafted: bool = False
+
+    @property
+    def states_acceptance(self) -> bool:
+        return self.ask.acceptance is not None or self.ask.accepted is not None
 
     @property
     def load(self) -> float | None:
@@ -55,6 +61,7 @@ def target_of(
         users=None if users is None else _positive("users", users),
         rate=rate,
         gpus=_gpus(gpus),
+        drafted=requests.get("drafts") is not None,
     )
 
 

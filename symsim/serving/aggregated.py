@@ -60,14 +60,13 @@ def deployed(compiled: Compiled, ask: Ask) -> Deployed:
     room = room_of(compiled, decoding(work), layout)
     limit = ask.max_running or float(stated.get("max_sequences", 0) or math.inf) * layout.replicas
     places = min(math.floor(room.sequences) if math.isfinite(room.sequences) else math.inf, limit)
-    budget *= layout.replicas if not ask.budget else 1
     return Deployed(
         compiled=compiled,
         ask=ask,
         layout=layout,
         step=step,
         room=room,
-        budget=budget,
+        budget=budget * layout.replicas,
         places=places,
     )
 

@@ -23,9 +23,9 @@ Acceptance = float | str | Sequence[float] | None
 class Ask:
     """isl, osl: lengths as `length` reads them; concurrency or rate (requests/s) of all that is deployed.
 
-    budget: tokens of an iteration; acceptance: a number, one for each position, or `length 2.4`; queue: the form of the
-    wait before prefill workers; level: of intervals; together: the correlation of kernels' errors in them; price: of a
-    GPU, in $/s; prefill, decode: `2 x tp=4`;
+    budget: tokens of an iteration of an attention replica, as engines have it; acceptance: a number, one for each
+    position, or `length 2.4`; queue: the form of the wait before prefill workers; level: of intervals; together:
+    the correlation of kernels' errors in them; price: of a GPU, in $/s; prefill, decode: `2 x tp=4`;
     copies: of the whole deployment, each with its share of the requests.
     Raises SymsimError for what cannot be.
     """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.draft_memory import draft_memory
@@ -60,7 +61,8 @@ def room_of(compiled: Compiled, letters: Letters, layout: EngineLayout) -> Room:
     )
 
 
-def memory_of_stages(compiled: Compiled, context: float) -> list[dict[str, float]]:
+@lru_cache(maxsize=256)
+def memory_of_stages(compiled: Compiled, context: float) -> Sequence[Mapping[str, float]]:
     """Weights, activations where they are counted, cache_space and cache_per_sequence of a GPU, in bytes, of each
     pipeline stage that may be the fullest. context: tokens of a sequence."""
     form = compiled.form("max_batch")

@@ -192,13 +192,18 @@ def in_context(compiled: Compiled) -> ClosedForm:
     return form.without(("C",)) if any(step.symbol.name == "C" for step in form.applied.steps) else form
 
 
-@lru_cache(maxsize=64)
 def _draft(compiled: Compiled, drafts: int) -> Callable[..., float]:
     """One more layer and the LM head for each draft, as an MTP module of the model has them."""
+    module = _module(compiled)
+    return lambda **work: drafts * module(**work)
+
+
+@lru_cache(maxsize=64)
+def _module(compiled: Compiled) -> Callable[..., float]:
     form = in_context(compiled)
     layers = max(1.0, float(compiled.numbers.values.get("L", 1)))
     total, outside = function_of(form), _outside(form)
-    return lambda **work: drafts * ((total(**work) - outside(**work)) / layers + outside(**work))
+    return lambda **work: (total(**work) - outside(**work)) / layers + outside(**work)
 
 
 def _outside(form: ClosedForm) -> Callable[..., float]:

@@ -29,7 +29,7 @@ def _assumed(ask: Ask, sides: Sequence[Deployed], served: bool) -> Iterator[str]
         yield "a client sends its next request as soon as its answer is complete"
     if ask.budget is None and not ask.exclusive_prefill:
         source = "the engine's default" if first.known else "vLLM's default on GPUs of 70 GiB and more"
-        yield f"token budget of an iteration: {first.budget:g} ({source}; --budget)"
+        yield f"token budget of an iteration: {first.budget / first.layout.replicas:g} ({source}; --budget)"
     if ask.max_running is None and last.places >= 1:
         where = "room in the cache" if last.places >= last.room.sequences - 1 else "the engine's default"
         worker = "" if ask.decode is None else " on a decode worker"

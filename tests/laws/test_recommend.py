@@ -14,6 +14,7 @@ from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
 from symsim.search.best_first import Contender, best_first
 from symsim.search.candidates import engine_words
+from symsim.search.variants import ACCEPTANCE, BUDGETS
 from symsim.serving.ask import asked
 from symsim.serving.prediction import Figures, predicted
 
@@ -33,13 +34,15 @@ def every_engine() -> tuple[Compiled, ...]:
 
 @functools.cache
 def every_point() -> tuple[tuple[Figures, int, str], ...]:
-    """(figures, users of all replicas, words) of every engine with every number of users."""
+    """(figures, users of all replicas, words) of every engine with chunks of every size and every number of users."""
     found: list[tuple[Figures, int, str]] = []
     for compiled in every_engine():
-        replicas = GPUS // compiled.deployment.world_size
-        for users in range(1, MOST + 1):
-            ask = asked(**REQUESTS, concurrency=users, max_running=MOST)
-            found.append((predicted(compiled, ask, sure=False), users * replicas, engine_words(compiled.deployment)))
+        replicas, engine = GPUS // compiled.deployment.world_size, engine_words(compiled.deployment)
+        for budget in (None, *(size for size in BUDGETS if size < REQUESTS["isl"])):
+            words = engine if budget is None else f"{engine}, chunks of {budget}"
+            for users in range(1, MOST + 1):
+                ask = asked(**REQUESTS, concurrency=users, max_running=MOST, budget=budget)
+                found.append((predicted(compiled, ask, sure=False), users * replicas, words))
     return tuple(found)
 
 
@@ -55,10 +58,11 @@ def test_the_best_of_every_engine_and_number_of_users_is_found(ttft: float, tpot
 
 def test_the_fewest_gpus_serve_the_users_and_one_engine_less_does_not() -> None:
     found = symsim.recommend(MODEL, DEVICE, **REQUESTS, tpot="8ms", users=100, mode="aggregated")
-    row = found.rows[0]
-    one = next(symsim.Costs(compiled) for compiled in every_engine() if engine_words(compiled.deployment) == row.words)
-    enough = one.predict(**REQUESTS, concurrency=100 / row.replicas).figures.tpot
-    short = one.predict(**REQUESTS, concurrency=100 / (row.replicas - 1)).figures.tpot
+    row = next(row for row in found.rows if row.replicas > 1)
+    one = symsim.compile(MODEL, DEVICE, Deployment(tp=row.deployment["tp"], pp=row.deployment["pp"]))
+    how: dict[str, Any] = {**REQUESTS, "budget": row.budget}
+    enough = one.predict(**how, concurrency=100 / row.replicas).figures.tpot
+    short = one.predict(**how, concurrency=100 / (row.replicas - 1)).figures.tpot
     assert enough is not None
     assert short is not None
     assert enough <= 0.008 < short
@@ -92,10 +96,32 @@ def test_a_row_has_the_figures_of_predict_for_its_deployment(mode: str) -> None:
         sizes = Deployment()
     else:
         sizes = Deployment(world_size=row.gpus, tp=row.deployment["tp"], pp=row.deployment["pp"])
-    found = symsim.compile(MODEL, DEVICE, sizes).predict(**REQUESTS, concurrency=row.load, **workers).figures
+    how: dict[str, Any] = {**REQUESTS, **workers, "budget": row.budget}
+    found = symsim.compile(MODEL, DEVICE, sizes).predict(**how, concurrency=row.load).figures
     for name in ("tpot", "per_gpu", "running", "request_rate"):
         assert getattr(row.figures, name) == pytest.approx(getattr(found, name), rel=1e-9), name
     assert row.figures.ttft["mean"] == pytest.approx(found.ttft["mean"], rel=1e-9)
+
+
+def test_a_model_with_modules_for_it_drafts_as_many_tokens_as_serve_most() -> None:
+    """Under a limit that a step without drafts hardly meets; none where none are asked for."""
+    how: dict[str, Any] = {"isl": 1024, "osl": 256, "ttft": 2.0, "tpot": 0.02, "mode": "aggregated"}
+    costs = symsim.compile("deepseek-v3", "b200", Deployment(tp=8))
+    most = 0.0
+    for drafts in range(4):
+        chance = {"acceptance": ACCEPTANCE} if drafts else {}
+        for users in range(8, 257, 8):
+            found = costs.predict(1024, 256, concurrency=users, drafts=drafts, **chance).figures
+            if (found.tpot or 1) <= how["tpot"] and (found.ttft["mean"] or 9) <= how["ttft"]:
+                most = max(most, found.per_gpu or 0.0)
+    found = symsim.recommend("deepseek-v3", "b200", 8, **how)
+    row = next(row for row in found.rows if row.words.startswith("tp 8, moe_tp 8"))
+    assert row.drafts
+    assert (row.figures.per_gpu or 0) >= most
+    assert any(f"a chance of {ACCEPTANCE:g}" in note for note in found.notes)
+    plain = symsim.recommend("deepseek-v3", "b200", 8, **how, drafts=0)
+    assert not [row for row in plain.rows if row.drafts]
+    assert (plain.rows[0].figures.per_gpu or 0) < (found.rows[0].figures.per_gpu or 0)
 
 
 class Scored:
