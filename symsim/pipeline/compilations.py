@@ -24,7 +24,6 @@ from symsim.model.lower import lower
 from symsim.model.op_graph import Guard
 from symsim.model.pipeline_stages import fullest_stages
 from symsim.model.predicates import Decision, Values, guards_decision
-from symsim.model.scope import Facts
 from symsim.model.stored_formats import ServedModel
 
 
@@ -102,39 +101,24 @@ def phase_of(
     So do configs, if they have the same kinds of layers too, however many of each.
     """
     family = served.family
-    kinds = tuple(kind.form for kind in family.sizes.kinds)
+    kinds, layers = family.sizes.kinds, served.deployment.pp_layers
+    forms = tuple(kind.form for kind in kinds)
     formats = None if rates is None else (served.formats, frozenset(rates.items()))
-    key = (family.library, family.model.name, family.model.end, step, pad, kinds, formats, _told_apart(served), plan)
+    key = (family.library, family.model.name, family.model.end, step, pad, forms, formats, _told_apart(served), plan)
     key = (*key, attention)
     if (found := _PHASES.find(key, numbers.deciding)) is not None:
         return found
     facts = deciding_numbers(numbers)
-    return _PHASES.keep(key, _priced(served, step, facts, rates, plan, pad=pad, attention=attention))
+    graph = lower(family.model, family.library, step, facts, kinds, pad=pad, formats=served.formats, pp_layers=layers)
+    priced, decided = costs(graph, family.library, facts, rates=rates, attention=attention)
+    two_batches = bool(facts[_TWO_BATCH])
+    flag = Guard(sympy.Ne(_TWO_BATCH, 0), two_batches)
+    return _PHASES.keep(key, priced_phase(graph, priced, (*decided, flag), two_batches, plan))
 
 
 @lru_cache(maxsize=1024)
 def _decision(guarded: Guarded) -> Decision:
     return guards_decision(guarded.guards)
-
-
-def _priced(
-    served: ServedModel,
-    step: str,
-    facts: Facts,
-    rates: Rates | None,
-    plan: KernelPlan | None,
-    *,
-    pad: bool,
-    attention: str,
-) -> PricedStep:
-    family = served.family
-    layers = served.deployment.pp_layers
-    kinds = family.sizes.kinds
-    graph = lower(family.model, family.library, step, facts, kinds, pad=pad, formats=served.formats, pp_layers=layers)
-    priced, decided = costs(graph, family.library, facts, rates=rates, attention=attention)
-    two_batches = bool(facts[_TWO_BATCH])
-    flag = Guard(sympy.Ne(_TWO_BATCH, 0), two_batches)
-    return priced_phase(graph, priced, (*decided, flag), two_batches, plan)
 
 
 def _told_apart(served: ServedModel) -> tuple[tuple[int, tuple[str, ...]], ...]:
@@ -156,5 +140,5 @@ def derived(metric: Metric, phase: PricedStep, plan: MemoryPlan | None = None) -
 
 def cut(metric: Metric, phase: PricedStep, *, after: bool) -> Chunks:
     """A metric of prompts that are cut into chunks, each such a step; after: whether tokens before may be cached."""
-    key = (metric.name, "chunks", phase)
+    key = (metric.name, "chunks", phase, after)
     return DERIVATIONS.find(key) or DERIVATIONS.keep(key, in_chunks(metric, phase, after=after))

@@ -98,7 +98,11 @@ def verify_text(
     Raises LatexSyntaxError or UndefinedName for what cannot be read, with its place.
     """
     try:
-        return _verdict(text, compiled, metric, path, given, define, at)
+        form = _with_cache(compiled.with_one_peak(metric))
+        _refuse_chunks(form, path, at)
+        values = form.point(**{name: int(value) for name, value in at.items()})
+        read = read_equations(text, path, compiled, form, define)
+        return verdict_of(_weights_counted(form) if read.counted else form, read, values, at, given)
     except RecursionError:
         message = f"{path}: a formula here goes too deep to be compared; name parts of it in equations of their own"
         raise SymsimError(message) from None
@@ -148,23 +152,15 @@ def _compared_side(
     return wrong, hidden, {s for s in decided.free_symbols if isinstance(s, Symbol)}
 
 
-def _verdict(
-    text: str, compiled: Compiled, metric: str, path: str,
-    given: Collection[Step], define: Mapping[str, str], at: Mapping[str, float],
-) -> Verdict:  # fmt: skip
-    form = _with_cache(compiled.with_one_peak(metric))
-    _refuse_chunks(form, path, at)
-    values = form.point(**{name: int(value) for name, value in at.items()})
-    read = read_equations(text, path, compiled, form, define)
-    form = _weights_counted(form) if read.counted else form
-    return verdict_of(form, read, values, path, compiled.subject, given, at)
-
-
 def verdict_of(
-    form: ClosedForm, read: ReadText, values: Mapping[str, Any], path: str, subject: str,
-    given: Collection[Step], at: Mapping[str, float],
-) -> Verdict:  # fmt: skip
-    """What a text that was read says of a form. values: the number of every symbol at the point, as far as known.
+    form: ClosedForm,
+    read: ReadText,
+    values: Mapping[str, Any],
+    at: Mapping[str, float],
+    given: Collection[Step] = (),
+) -> Verdict:
+    """What a text that was read says of a form at a point. values: the number of every symbol there, as far as known;
+    given: steps that were compared elsewhere.
 
     Raises SymsimError where no equation is of the form's steps.
     """
@@ -172,7 +168,7 @@ def verdict_of(
     checked = [step for step, _ in read.equations]
     if not checked:
         lefts = ", ".join(step.latex for step in form.derivation.steps[-1:-4:-1])
-        raise SymsimError(f"{path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
+        raise SymsimError(f"{read.path}: no equation here defines {form.name} or one of its steps ({lefts}, ...)")
     found = _Found()
     for stated in read.stated:
         found.add(*wrong_values(judge.form, stated, read.literals))
@@ -185,7 +181,7 @@ def verdict_of(
     chosen = (str(one.equation.name) for one in read.stated if one.symbol not in form.bound.symbols())
     return Verdict(
         metric=form.name,
-        subject=subject,
+        subject=form.subject,
         at=dict(at),
         deviation=float(max(found.deviations)) if found.deviations else None,
         steps=tuple(checked),

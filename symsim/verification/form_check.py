@@ -68,7 +68,7 @@ def verify_form(
     if nearest is None:
         raise failures[0] if failures else SymsimError(f"{path}: no equation here is of {asked}")
     _, closed, read = nearest
-    verdict = verdict_of(closed, read, dict(at), path, closed.subject, (), at)
+    verdict = verdict_of(closed, read, dict(at), at)
     return replace(verdict, metric=", ".join(dict.fromkeys(step.symbol.name for step in verdict.steps)))
 
 

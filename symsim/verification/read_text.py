@@ -32,6 +32,7 @@ class ReadText:
     """Steps of the derivation with the sides that a text equates them to; stated: symbols that it gives a value;
     counted: names that stand for a number of the model -> which, in words."""
 
+    path: str
     equations: tuple[tuple[Step, Equation], ...]
     stated: tuple[Stated, ...]
     literals: Mapping[Symbol, Literal]
@@ -199,7 +200,7 @@ def _sorted_out(reader: Reader, found: list[tuple[Passage, str | None]], words: 
         if any(step.symbol in side.free_symbols for side in equation.sides):
             raise LatexSyntaxError(equation.span, f"{equation.name or step.latex} is defined by itself")
     values = tuple(replace(one, equation=_whole(one.equation, definitions, reader)) for one in stated)
-    return ReadText(whole, values, reader.literals, words.counted)
+    return ReadText(reader.path, whole, values, reader.literals, words.counted)
 
 
 def _check_used(
