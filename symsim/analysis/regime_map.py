@@ -232,7 +232,9 @@ def _curves(
     for i in range(len(scan.maxima)):
         chosen = scan.chosen[:, i].reshape(shape)
         for axis, variable in ((1, variables[0]), (0, variables[1])):
-            before, after = (np.take(flat, range(*ends), axis=axis) for ends in _sides(shape[axis]))
+            before, after = (
+                np.take(flat, range(*ends), axis=axis) for ends in ((0, shape[axis] - 1), (1, shape[axis]))
+            )
             flips = np.argwhere(chosen.ravel()[before] != chosen.ravel()[after])
             pairs = [(int(before[tuple(place)]), int(after[tuple(place)])) for place in flips]
             if not pairs:
@@ -242,10 +244,6 @@ def _curves(
             if (curve.step, frozenset((curve.was, curve.now))) not in known:
                 found.append(curve)
     return tuple(found)
-
-
-def _sides(size: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (0, size - 1), (1, size)
 
 
 def _curve(

@@ -52,14 +52,10 @@ def time(cost: Cost) -> Time:
     B*b_fp8/(hbm_bandwidth*hbm_efficiency)
     """
     mfu = symbol("default_mfu") if cost.mfu is None else cost.mfu
-    compute = cost.time + sympy.Add(*(flops / (_peak(str(at)) * mfu) for at, flops in cost.flops.items()))
+    compute = cost.time + sympy.Add(*(flops / (symbol(f"peak_{at}") * mfu) for at, flops in cost.flops.items()))
     memory = cost.hbm_bytes / _rate("hbm")
     link = sympy.Add(*(in_bytes(amount) / _rate(name) for name, amount in cost.send.items()))
     return Time(compute, memory, link, cost.latency)
-
-
-def _peak(precision: str) -> Expr:
-    return symbol(f"peak_{precision}")
 
 
 def _rate(link: str) -> Expr:

@@ -5,13 +5,14 @@ It is a pure function of plain data, so it runs alike in a thread of this proces
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symsim.formula.closed_form import ClosedForm
 from symsim.formula.grid import CASE, Axes, Gridded, gridded, gridded_together, same_formulas
 from symsim.inputs.deployment import Deployment
 from symsim.language.query import Constraint, parse_limits
@@ -97,9 +98,12 @@ def refused_block(code: int, names: tuple[str, ...], place: tuple[int, ...], sli
 
 def formula_of(case: SweepCase, names: tuple[str, ...], limits: str) -> Hashable:
     """Equal for cases whose metrics and constraints are the same derivations with the same tables."""
-    costs = compiled_case(case)
-    constrained = (form_of(constraint, costs.forms) for constraint in parse_limits(limits))
-    return same_formulas([*map(costs.form, names), *constrained])
+    return same_formulas(forms_asked(compiled_case(case), names, parse_limits(limits)))
+
+
+def forms_asked(costs: Compiled, names: Sequence[str], constraints: Sequence[Constraint]) -> list[ClosedForm]:
+    """The metrics that a sweep gives, and those that its constraints are about."""
+    return [*map(costs.form, names), *(form_of(constraint, costs.forms) for constraint in constraints)]
 
 
 def _met(cases: tuple[SweepCase, ...], constraint: Constraint, axes: Axes) -> NDArray[np.bool_]:

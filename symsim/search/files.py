@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symsim.errors import SymsimError
 from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
 from symsim.search.blocks import FEASIBLE, SweepBlock
-from symsim.search.plan import SweepPlan, attributes, coordinates, is_text, is_whole
+from symsim.search.labels import attributes, coordinates, is_text, is_whole
+from symsim.search.plan import SweepPlan
 
 
 def check_ending(file: str | Path) -> None:
@@ -49,7 +49,10 @@ def _write_parquet(plan: SweepPlan, blocks: Iterable[SweepBlock], file: Path) ->
     coded = [*plan.dims, "reason"]
     with parquet.ParquetWriter(file, schema, compression="zstd", use_dictionary=coded) as writer:
         for block in blocks:
-            columns = [*_label_columns(arrow, plan, block, schema), *map(arrow.array, _flat(block.values.values()))]
+            columns = [
+                *_label_columns(arrow, plan, block, schema),
+                *(arrow.array(values.ravel()) for values in block.values.values()),
+            ]
             codes = arrow.array(block.codes.ravel().astype(np.int32), mask=block.codes.ravel() == FEASIBLE)
             columns.append(arrow.DictionaryArray.from_arrays(codes, list(plan.reasons)))
             writer.write_table(arrow.Table.from_arrays(columns, schema=schema), row_group_size=len(codes))
@@ -102,10 +105,6 @@ def _metadata(plan: SweepPlan, name: str) -> dict[str, str]:
 
 def _kind(arrow: Any, labels: tuple[Any, ...]) -> Any:
     return arrow.int64() if all(isinstance(label, int) for label in labels) else arrow.float64()
-
-
-def _flat(arrays: Iterable[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    return [array.ravel() for array in arrays]
 
 
 _WRITERS: Mapping[str, tuple[Callable[[SweepPlan, Iterable[SweepBlock], Path], None], tuple[str, ...]]] = {

@@ -23,8 +23,7 @@ from symsim.inputs.device import load_device
 from symsim.inputs.space import resized
 from symsim.language.query import Constraint, parse_limits
 from symsim.pipeline.compiled import Compiled
-from symsim.search.blocks import SweepCase, compiled_case, evaluate_blocks, formula_of
-from symsim.solve.limits import form_of
+from symsim.search.blocks import SweepCase, compiled_case, evaluate_blocks, forms_asked, formula_of
 from symsim.tables.table import signatures
 
 SWEPT = ("tpot", "tgs_decode")
@@ -119,7 +118,7 @@ def plan_sweep(
     formulas = _formulas({i: cases[i] for i in costs}, names, subject_to, grid)
     alike = together(formulas)
     asked = (costs[first] for first, *_ in alike)  # the symbols of one are those of all with its formula
-    forms = [form.for_inputs(grid) for found in asked for form in _forms(found, names, constraints)]
+    forms = [form.for_inputs(grid) for found in asked for form in forms_asked(found, names, constraints)]
     inner, assumed, single = _inner(grid, forms, constraints)
     point = {name: values[:1] for name, values in inner.items()}
     for group in alike:
@@ -151,9 +150,6 @@ def stand_ins(plan: SweepPlan) -> tuple[str, ...]:
     made = (compiled_case(case) for i, case in enumerate(plan.cases) if i not in plan.refused)
     found = (sentence for costs in made for name in plan.metrics for sentence in costs.form(name).stand_ins)
     return tuple(dict.fromkeys(found))
-
-
-# ---------------------------------------------------------------- laying out
 
 
 def _compile_all(
@@ -260,10 +256,6 @@ def _checked(name: str, values: Sequence[Any], forms: Sequence[ClosedForm]) -> N
     return np.array(values, dtype=float)
 
 
-def _forms(costs: Compiled, names: Sequence[str], constraints: Sequence[Constraint]) -> list[ClosedForm]:
-    return [*(costs.form(name) for name in names), *(form_of(c, costs.forms) for c in constraints)]
-
-
 def _formulas(
     cases: Mapping[int, SweepCase], names: tuple[str, ...], limits: str, grid: Mapping[str, Any]
 ) -> dict[int, int]:
@@ -306,33 +298,3 @@ def _is_many(values: Any) -> bool:
 
 def _listed(values: Any) -> tuple[Any, ...]:
     return tuple(np.asarray(values).tolist()) if _is_many(values) else (values,)
-
-
-# ---------------------------------------------------------------- labels
-
-
-def coordinates(plan: SweepPlan) -> dict[str, tuple[str, Any, Mapping[str, str]]]:
-    outer = {name: (name, list(labels), {}) for name, labels in plan.outer.items()}
-    inner = {
-        name: (name, values.astype(np.int64) if is_whole(name) else values, attributes(plan, name))
-        for name, values in plan.inner.items()
-    }
-    return {**outer, **inner}
-
-
-def attributes(plan: SweepPlan, name: str) -> dict[str, Any]:
-    """Unit and meaning, as CF conventions name them."""
-    if name == "reason":
-        codes = np.arange(len(plan.reasons), dtype=np.int16)
-        return {"long_name": "why a point has no values", "flag_values": codes, "flag_meanings": list(plan.reasons)}
-    if name in plan.units:
-        return {"units": plan.units[name], "long_name": name}
-    return {"units": symbol_info(name).unit, "long_name": symbol_info(name).meaning} if is_symbol(name) else {}
-
-
-def is_whole(name: str) -> bool:
-    return not is_symbol(name) or symbol_info(name).integer
-
-
-def is_text(labels: Any) -> bool:
-    return any(isinstance(label, str) for label in labels)

@@ -21,8 +21,9 @@ from symsim.formula.grid import Axes
 from symsim.inputs.extras import load_extra
 from symsim.search.blocks import FEASIBLE, Slices, SweepBlock, evaluate_blocks, refused_block
 from symsim.search.files import write
+from symsim.search.labels import attributes, coordinates, is_whole
 from symsim.search.pareto import NEEDS, Front, merged
-from symsim.search.plan import Options, SweepPlan, attributes, coordinates, is_whole, plan_sweep, together
+from symsim.search.plan import Options, SweepPlan, plan_sweep, together
 
 _BLOCK = 2**20
 """Points of one block at most: 8 MiB a metric."""
@@ -136,7 +137,8 @@ def labels_at(plan: SweepPlan, block: SweepBlock, at: int) -> Mapping[str, Any]:
     outer = {name: labels[i] for (name, labels), i in zip(plan.outer.items(), block.place, strict=True)}
     inside = np.unravel_index(at, block.codes.shape)
     cuts = zip(plan.inner.items(), block.slices, inside, strict=True)
-    return outer | {name: _plain(name, float(values[cut.start + i])) for (name, values), cut, i in cuts}
+    inner = {name: float(values[cut.start + i]) for (name, values), cut, i in cuts}
+    return outer | {name: int(value) if is_whole(name) else value for name, value in inner.items()}
 
 
 def block_rows(plan: SweepPlan, block: SweepBlock) -> Iterator[dict[str, Any]]:
@@ -145,10 +147,6 @@ def block_rows(plan: SweepPlan, block: SweepBlock) -> Iterator[dict[str, Any]]:
     for at, code in enumerate(block.codes.ravel().tolist()):
         values = {name: column[at] if code == FEASIBLE else None for name, column in columns.items()}
         yield {**labels_at(plan, block, at), **values, "reason": plan.reasons[code] if code != FEASIBLE else None}
-
-
-def _plain(name: str, value: float) -> float:
-    return int(value) if is_whole(name) else value
 
 
 def run_blocks(plan: SweepPlan, executor: Executor | None = None, size: int = _BLOCK) -> Iterator[SweepBlock]:

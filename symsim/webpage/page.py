@@ -12,7 +12,7 @@ from symsim.errors import SymsimError
 from symsim.formula.extrapolation import EACH_DOUBLING, measured_reach
 from symsim.inputs.extras import load_extra
 from symsim.notation.colours import colours
-from symsim.notation.layout import Layout, laid_out
+from symsim.notation.layout import laid_out
 from symsim.notation.mathml import step_rows, symbol_table
 from symsim.paths import read_text, replacing
 from symsim.pipeline.compiled import Compiled
@@ -71,7 +71,7 @@ def page_text(compiled: Compiled, sla: float, at: Mapping[str, float]) -> str:
         rows=step_rows(layout),
         notes=[*compiled.notes, *compiled.assumptions, *compiled.form("tpot").stand_ins],
         symbols=symbol_table(layout),
-        meanings=_meanings(layout),
+        meanings={step.symbol.name: step.meaning for step in layout.steps},
     )
 
 
@@ -90,10 +90,6 @@ def _variables() -> str:
     """The colours of pictures as variables of CSS, on a light and on a dark ground."""
     light, dark = (" ".join(f"--{name}: {of};" for name, of in colours(on).items()) for on in ("light", "dark"))
     return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
-
-
-def _meanings(layout: Layout) -> Mapping[str, str]:
-    return {step.symbol.name: step.meaning for step in layout.steps}
 
 
 def _workload(at: Mapping[str, float]) -> Iterator[dict[str, Any]]:
