@@ -21,6 +21,7 @@ from symsim.pipeline.counts import params
 from symsim.verification.latex_numbers import Literal, check_power
 from symsim.verification.latex_passages import Passage, passages
 from symsim.verification.latex_reader import Equation, Reader, normal_name
+from symsim.verification.latex_tree import define_function, equation_in
 from symsim.verification.spellings import Names, kinds_of_count, names_of
 from symsim.verification.value_check import Stated
 
@@ -118,7 +119,7 @@ def read_equations(
         if name is not None and _is_own(name, passage, words):
             words.own[normal_name(name)] = step_symbol(f"own_{normal_name(name)}")
     for passage, _ in functions:
-        reader.function(passage)
+        define_function(reader, passage)
     read = _sorted_out(reader, found, words)
     for passage, name in functions:
         if normal_name(name or "") not in reader.applied:
@@ -146,7 +147,7 @@ def _defined(name: str, meaning: str, words: _Vocabulary, literals: dict[Symbol,
     table = words.names.find(meaning)
     if table is not None and not isinstance(table, Expr):
         return table
-    return reader.equation(Passage(meaning, 0)).sides[0]
+    return equation_in(reader, Passage(meaning, 0)).sides[0]
 
 
 def _is_function(name: str | None, passage: Passage, reader: Reader, words: _Vocabulary) -> bool:
@@ -183,7 +184,7 @@ def _sorted_out(reader: Reader, found: list[tuple[Passage, str | None]], words: 
     definitions: dict[Expr, Expr] = {}
     stated: list[Stated] = []
     for passage, name in found:
-        equation = reader.equation(passage)
+        equation = equation_in(reader, passage)
         peak = _PEAK if words.compiled is None else words.compiled.peak
         sides = tuple(substitute(side, {_PEAK: peak}) for side in equation.sides)
         equation = Equation(name, sides, equation.span)
