@@ -10,6 +10,7 @@ from symsim.serving.forms import FormStep, letters
 from symsim.serving.outcome import Outcome
 from symsim.serving.points import METRICS, Point
 from symsim.serving.prediction import Figures
+from symsim.serving.sentences import LOAD_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _figures(a: Figures, b: Figures) -> Iterator[FigureChange]:
     for name, unit, of in _SHOWN:
         yield FigureChange(name, unit, of(a), of(b))
     for name in dict.fromkeys((*a.load, *b.load)):
-        yield FigureChange(f"load: {name}", "1", a.load.get(name), b.load.get(name))
+        yield FigureChange(f"load: {LOAD_WORDS.get(name, name)}", "1", a.load.get(name), b.load.get(name))
 
 
 def _terms(a: Figures, b: Figures) -> Iterator[TermChange]:

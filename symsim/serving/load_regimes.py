@@ -12,6 +12,7 @@ from symsim.algebra.shown import one_line
 from symsim.errors import SymsimError, did_you_mean
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.points import LOADS, UNKNOWNS, Point, figures_at, shown
+from symsim.serving.prediction import Figures
 from symsim.solve.bisection import last_holding, whole_middle
 
 Label = tuple[str, ...]
@@ -87,16 +88,23 @@ _POINTS = 24
 
 def _ends(served: Callable[[float], bool], variable: str, low: float | None, high: float | None) -> tuple[float, float]:
     unknown = UNKNOWNS[variable]
-    if high is None:
-        most = 2.0**-10 if not unknown.whole else max(1.0, unknown.low)
-        while most < 2.0**20 and served(2 * most):
-            most *= 2
-        high = most * 2 if most >= 2.0**20 else 1.1 * last_holding(served, most, 2 * most, _middle)[0]
-        high = min(high, 4096.0) if unknown.whole and variable == "concurrency" else min(high, unknown.high)
+    high = _far_end(served, variable) if high is None else high
     low = low if low is not None else max(high / 100 if variable == "rate" else unknown.low, unknown.low, 1e-3)
     if not 0 < low < high:
         raise SymsimError(f"the range of {variable}, {low:g} to {high:g}, has no length")
     return low, high
+
+
+def _far_end(served: Callable[[float], bool], variable: str) -> float:
+    """Somewhat beyond the last value that is served; all that there are where more of it is no more to do."""
+    unknown = UNKNOWNS[variable]
+    end = 4096.0 if variable == "concurrency" else min(unknown.high, 2.0**20)
+    most = 2.0**-10 if not unknown.whole else max(1.0, unknown.low)
+    if not served(most):
+        return end
+    while most < end and served(min(end, 2 * most)):
+        most = min(end, 2 * most)
+    return end if most >= end else min(end, 1.1 * last_holding(served, most, min(end, 2 * most), _middle)[0])
 
 
 def _middle(low: float, high: float) -> float | None:
@@ -152,15 +160,22 @@ def binding_limits(at: Point) -> Label:
     if figures.load.get("rho_budget", 0.0) > _HALF or figures.load.get("budget", 0.0) > _FULL:
         found.append("budget binds")
     if letters.get("chunks", 1) > 1:
-        found.append(f"prompts in {letters['chunks']:.0f} chunks")
+        found.append("prompts in chunks")
     if letters.get("P_wait", 0.0) > _WAITING or figures.load.get("places", 0.0) > 1:
-        full = "cache" if "cache" in figures.binding or "max_running" not in figures.binding else "max_running"
-        found.append(f"{full} binds")
+        found.append("max_running binds" if _limited(figures) else "cache binds")
     for kind in ("prefill", "decode"):
         if figures.load.get(kind, 0.0) > _SATURATED:
             found.append(f"{kind} workers saturated")
     most = max(figures.time, key=lambda name: figures.time[name], default="")
     return (*found, _BOUND.get(most, most)) if most else tuple(found)
+
+
+def _limited(figures: Figures) -> bool:
+    """Whether there are fewer places than the cache has room for."""
+    letters, held = figures.served.letters, figures.memory["kv_tokens"]
+    if "B_max" not in letters or held is None:
+        return "max_running" in figures.binding
+    return letters["B_max"] < held / letters["C"] - 1
 
 
 _FULL, _HALF, _WAITING, _SATURATED = 0.999, 0.5, 0.01, 0.9

@@ -138,17 +138,12 @@ def is_about_load(query: Query) -> bool:
 
 
 def in_words_of_load(query: Query) -> Query:
-    """The same question in the symbols that questions about requests have; a bare cost is in dollars.
-
-    Raises SymsimError where what is asked for is stated, too.
-    """
+    """The same question in the symbols that questions about requests have; a bare cost is in dollars."""
     words = {**SYNONYMS, _USERS: "concurrency"}
     fixed = {words.get(name, name): quantity for name, quantity in query.fixed.items()}
     over = tuple(words.get(name, name) for name in query.over)
     clients = query.goal == "max" and not over and not {"rate", "concurrency", "B"} & fixed.keys()
     variable = (words if clients else SYNONYMS).get(query.variable, query.variable)
-    if variable in fixed:
-        raise SymsimError(f"{variable} = {fixed[variable]} is stated, and {variable} is asked for: one of both")
     limits = tuple(_in_dollars(one) if key(one.metric) == "cost" else one for one in query.constraints)
     return replace(query, variable=variable, fixed=fixed, over=over, constraints=limits)
 

@@ -47,6 +47,9 @@ def answered(compiled: Compiled, query: Query) -> Answer:
     Raises SymsimError for names that no question about requests has.
     """
     query = in_words_of_load(query)
+    if query.variable in query.fixed:
+        stated = f"{query.variable} = {query.fixed[query.variable]}"
+        raise SymsimError(f"{stated} is stated, and {query.variable} is asked for: one of both")
     fixed = values_of(query.fixed)
     return with_relief(compiled, query, fixed, _answered(compiled, query, fixed))
 

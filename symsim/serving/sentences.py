@@ -185,6 +185,23 @@ def _about_load(found: Served) -> Iterator[str]:
         yield f"{found.load['places']:.3g} clients for each place: those beyond them wait in the queue"
 
 
+LOAD_WORDS: Mapping[str, str] = {
+    "rho": "engine",
+    "rho_p": "prefill",
+    "rho_d": "decode",
+    "prefill": "prefill workers",
+    "decode": "decode workers",
+    "transfer": "links",
+    "rho_budget": "token budget",
+    "budget": "token budget",
+    "places": "places",
+    "capacity": "of the highest rate",
+}
+"""What may be loaded -> how it is called."""
+
+_WITHIN, _LAST = ("rho_p", "rho_d"), "capacity"
+
+
 def load_in_words(load: Mapping[str, float]) -> str:
     """What is loaded, and its share.
 
@@ -192,20 +209,10 @@ def load_in_words(load: Mapping[str, float]) -> str:
     'engine 86% (prefill 48%, decode 38%), token budget 51%, 95% of the highest rate'
     """
     shares = {name: f"{share:.0%}" for name, share in load.items() if share}
-    parts = ", ".join(f"{word} {shares[name]}" for name, word in _PARTS.items() if name in shares)
-    words = [f"engine {shares['rho']}" + (f" ({parts})" if parts else "")] if "rho" in shares else []
-    words += [f"{word} {shares[name]}" for name, word in _LOADED.items() if name in shares]
-    return ", ".join(words + ([f"{shares['capacity']} of the highest rate"] if "capacity" in shares else []))
-
-
-_PARTS: Mapping[str, str] = {"rho_p": "prefill", "rho_d": "decode"}
-
-_LOADED: Mapping[str, str] = {
-    "prefill": "prefill workers",
-    "decode": "decode workers",
-    "transfer": "links",
-    "rho_budget": "token budget",
-    "budget": "token budget",
-    "places": "places",
-}
-"""What may be loaded beside an engine as a whole."""
+    within = ", ".join(f"{LOAD_WORDS[name]} {shares[name]}" for name in _WITHIN if name in shares)
+    words: list[str] = []
+    for name, word in LOAD_WORDS.items():
+        if name in shares and name not in (*_WITHIN, _LAST):
+            words.append(f"{word} {shares[name]}" + (f" ({within})" if name == "rho" and within else ""))
+    most = [f"{shares[_LAST]} {LOAD_WORDS[_LAST]}"] if _LAST in shares else []
+    return ", ".join([*words, *most])

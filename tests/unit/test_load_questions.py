@@ -10,6 +10,7 @@ import pytest
 import symsim
 from symsim import cli
 from symsim.errors import SymsimError
+from symsim.serving.points import UNKNOWNS
 from symsim.solve.answer import Status
 
 
@@ -261,6 +262,38 @@ def test_regimes_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None
     document = json.loads(capsys.readouterr().out)
     assert document["variable"] == "rate"
     assert document["pieces"][-1]["limits"] == ["unstable"]
+
+
+@pytest.mark.parametrize("along", ["budget", "hit", "max_running"])
+def test_regimes_along_other_symbols_have_their_rate_stated(along: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["regimes", "qwen3-8b", "--device", "h100", "--cost-model", "roofline", "--quiet", "--json"]
+    assert cli.main([*words, "--along", along, "--at", "S=2048,O=256,rate=2"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["variable"] == along
+    assert document["at"]["rate"] == 2
+    pieces = document["pieces"]
+    assert pieces[-1]["high"] <= UNKNOWNS[along].high
+    for piece in pieces:
+        how = {"prefix_hit" if along == "hit" else along: piece["low"]}
+        figures = costs().predict(2048, 256, rate=2, **how).figures
+        assert bool(figures.sentence) == (piece["limits"] == ["unstable"])
+    assert len({tuple(piece["limits"]) for piece in pieces}) == len(pieces)
+
+
+def test_the_limit_of_sequences_is_told_from_the_cache() -> None:
+    pieces = costs().load_regimes("max_running", S=4096, O=512, rate=1.5).pieces
+    binding = [piece.limits for piece in pieces]
+    assert any("max_running binds" in limits for limits in binding)
+    assert not any("cache binds" in limits for limits in binding)
+
+
+def test_a_budget_that_serves_is_found_however_large() -> None:
+    """The least budgets serve nothing at all: prompts of so high a rate need larger ones."""
+    pieces = costs().load_regimes("budget", S=4096, O=512, rate=2.8).pieces
+    assert pieces[0].limits == ("unstable",)
+    assert pieces[0].high > 128
+    assert pieces[-1].limits != ("unstable",)
+    assert "prompts in chunks" in pieces[1].limits
 
 
 def test_sweep_of_requests(capsys: pytest.CaptureFixture[str]) -> None:
