@@ -104,7 +104,7 @@ class Costs:
         told = _not_asked(used, asked_for, answer)
         sure = self._reach(query, asked_for, answer)
         batch = None if rows is None else batch_in_words(used, int(rows))
-        return replace(answer, batch=batch, warnings=(*told, sure) if sure else told)
+        return replace(answer, batch=batch, warnings=(*answer.warnings, *told, *([sure] if sure else [])))
 
     def _reach(self, query: str, parsed: Query, answer: Answer) -> str:
         """Up to where the answer is sure, and possible, where times were fitted."""

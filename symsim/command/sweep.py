@@ -26,7 +26,8 @@ from symsim.render.style import check_picture
 from symsim.render.terminal import write_table, write_words
 from symsim.search.blocks import FEASIBLE, SweepBlock
 from symsim.search.files import check_ending, write
-from symsim.search.load_sweep import is_of_load, sweep_loads, write_rows
+from symsim.search.load_files import write_loads
+from symsim.search.load_sweep import is_of_load, sweep_loads
 from symsim.search.pareto import NEEDS, FrontPoint
 from symsim.search.plan import SweepPlan, plan_sweep, stand_ins
 from symsim.search.run import SweepSummary, block_rows, blocks_of, less_is_better, run_blocks, summary_of
@@ -60,7 +61,7 @@ def add(commands: Any) -> None:
     ask.add_argument(
         "--subject-to", default="memory <= capacity", metavar="CONSTRAINTS", help="'TPOT <= 50 ms, memory <= capacity'"
     )
-    ask.add_argument("--out", metavar="FILE", help="write all points: .parquet (a row a point) or .nc (NetCDF)")
+    ask.add_argument("--out", metavar="FILE", help="write all points: .csv, .parquet (a row a point) or .nc")
     ask.add_argument("--pareto", action="store_true", help="print the front of tokens/GPU/s against tokens/user/s")
     add_plot(ask, "the front of each device")
     ask.add_argument("--backend", default="numpy", choices=["numpy", "numba"])
@@ -157,7 +158,7 @@ def _of_load(axes: Mapping[str, Any], metrics: str, out: str | None, options: Ma
     found = sweep_loads(subjects, axes, names, limits_of_load(options["subject_to"]))
     front = found.front() if wants_front else []
     if out is not None:
-        write_rows(found, out)
+        write_loads(found, out)
     if options["plot"] is not None:
         save_front({name: found.front(name) for name in subjects}, found.subject, options["plot"], options["style"])
     if options["json"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,8 +19,15 @@ from symsim.language.syntax import Places, expectation, parser_of
 LENGTH_FLAGS = {"isl": "S", "osl": "O"}
 """Lengths of requests as flags of commands name them -> their symbols."""
 
-_SHORT = {"capacity": "hbm_capacity", **LENGTH_FLAGS, **{flag.upper(): name for flag, name in LENGTH_FLAGS.items()}}
-"""What people write -> the symbol that they mean."""
+_WORDS = {
+    **dict.fromkeys(("batch", "batch_size"), "B"),
+    **dict.fromkeys(("isl", "input_length", "prompt_length"), "S"),
+    **dict.fromkeys(("osl", "output_length"), "O"),
+    **dict.fromkeys(("qps", "rps"), "rate"),
+    **{word: word for word in ("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth")},
+    "throughput": "tokens/s/GPU",
+}
+"""What people write, in any case and with spaces or underscores -> the symbol or metric that they mean."""
 
 _INVERSE = {"TPOT": "tokens/s/user"}
 """A time -> the metric that is one over it."""
@@ -42,8 +50,9 @@ class Quantity:
         """Exact SI value. Raises QuerySyntaxError when the unit is missing or of another dimension."""
         if self.name is not None or self.number is None:
             raise QuerySyntaxError(self.span, f"{self.name} is a symbol; expected a number, e.g. S = 4096")
+        unit = re.sub(r"(?<=s)ec(ond)?s?$", "", self.unit or "")  # 2 sec, 5 msec
         try:
-            return parse_quantity(f"{self.number} {self.unit or ''}".strip(), dimension)
+            return parse_quantity(f"{self.number.replace(',', '')} {unit}".strip(), dimension)
         except BadUnit as error:
             raise QuerySyntaxError(self.span, str(error)) from None
 
@@ -58,7 +67,7 @@ class Quantity:
         if self.name is None or self.number is None:
             return Fraction(1)
         try:
-            return exact_number(self.number) / (100 if self.unit == "%" else 1)
+            return exact_number(self.number.replace(",", "")) / (100 if self.unit == "%" else 1)
         except BadUnit as error:
             raise QuerySyntaxError(self.span, str(error)) from None
 
@@ -128,9 +137,23 @@ class _Question(Transformer[Token, Any]):
 
     def constraint(self, metric: Token, relation: Token, bound: Quantity) -> Constraint:
         name = _metric(metric)
+        if name == _meant("capacity") and bound.name is not None and bound.number is None:  # capacity >= memory
+            own = Quantity(None, None, str(metric), self.places.of(metric))
+            return Constraint(bound.name, _RELATIONS[str(_turned(relation))], own, bound.span)
         if metric.type == "RATE":
             bound = _of_rate(bound, name)
+        if name.lower() == "memory" and bound.unit == "%" and bound.name is None:
+            bound = replace(bound, name="capacity")
         return Constraint(name, _RELATIONS[str(relation)], bound, self.places.of(metric))
+
+    def turned(self, number: Token, unit: Token | None, relation: Token, metric: Token) -> Constraint:
+        """The bound before what it bounds."""
+        return self.constraint(metric, _turned(relation), self.quantity(number, unit))
+
+    def inverse_turned(
+        self, number: Token, unit: Token | None, relation: Token, one: Token, metric: Token
+    ) -> Constraint:
+        return self.inverse(one, metric, _turned(relation), self.quantity(number, unit))
 
     def inverse(self, one: Token, metric: Token, relation: Token, bound: Quantity) -> Constraint:
         """A rate, by the time that it is one over."""
@@ -167,7 +190,13 @@ class _Question(Transformer[Token, Any]):
         name = _metric(metric)
         bound = _of_rate(value, name) if metric.type == "RATE" else value
         equation = Constraint(name, "=", bound, self.places.of(metric))
-        return "solve", str(variable), self.places.of(variable), (equation,), ()
+        return "solve", _meant(variable), self.places.of(variable), (equation,), ()
+
+    def solve_for(self, variable: Token, metric: Token, value: Quantity) -> Any:
+        return self.solve(metric, value, variable)
+
+    def solve_such(self, variable: Token, _: Token, metric: Token, value: Quantity) -> Any:
+        return self.solve(metric, value, variable)
 
     def value(self, metric: Token) -> Any:
         return "value", _metric(metric), self.places.of(metric), (), ()
@@ -182,7 +211,16 @@ class _Question(Transformer[Token, Any]):
 
 
 def _meant(name: str) -> str:
-    return _SHORT.get(name, str(name))
+    word = "_".join(name.split())
+    return "hbm_capacity" if word == "capacity" else _WORDS.get(word.lower(), word)
+
+
+def _turned(relation: Token) -> Token:
+    return relation.update(value=str(relation).translate(_SIDES))
+
+
+_SIDES = str.maketrans("<>\u2264\u2265", "><\u2265\u2264")
+"""Which relation says the same with its sides exchanged."""
 
 
 def _spelled(name: str, known: Collection[str]) -> str:
@@ -193,10 +231,20 @@ def _spelled(name: str, known: Collection[str]) -> str:
 def _metric(name: Token) -> str:
     """A metric's name; a rate as the table of metrics has it."""
     if name.type != "RATE":
-        return str(name)
+        return _quantile(name)
+    if name.startswith("$"):
+        return "cost"
     if name.lower().startswith(("req", "j")):
         return "requests/s" if name.lower().startswith("req") else "energy"
     return "tokens/s/user" if "user" in name.lower() else "tokens/s/GPU"
+
+
+def _quantile(name: str) -> str:
+    """`p99 TTFT` and `TTFT p99` as TTFT_p99; all other names as symbols and metrics are spelled."""
+    first, *rest = name.split()
+    if rest and first.lower().startswith("p"):
+        first, rest = rest[0], [first]
+    return f"{first}_{rest[0].lower()}" if rest and rest[0].lower().startswith("p") else _meant(name)
 
 
 def _of_rate(bound: Quantity, rate: str) -> Quantity:

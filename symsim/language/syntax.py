@@ -222,6 +222,7 @@ _READABLE = {
     "_DEDENT": "a line indented less",
     "AT": "@",
     "_POINT": "at",
+    "_WHAT": "what is",
     "PLUS": "+",
     "MINUS": "-",
     "STAR": "*",

@@ -1,7 +1,9 @@
-"""A sweep's blocks -> a Parquet table or a NetCDF file, written as they come."""
+"""A sweep's blocks -> a CSV or Parquet table, or a NetCDF file, written as they come."""
 
 from __future__ import annotations
 
+import csv
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ def check_ending(file: str | Path) -> None:
     """Raise SymsimError unless the file's ending is one that a sweep is written as, and its library is installed."""
     ending = Path(file).suffix
     if ending not in _WRITERS:
-        raise SymsimError(f"{file}: a sweep is written as .parquet or .nc, not {ending or 'a file without an ending'}")
+        raise SymsimError(
+            f"{file}: a sweep is written as .csv, .parquet or .nc, not {ending or 'a file without an ending'}"
+        )
     if not Path(file).absolute().parent.is_dir():
         raise SymsimError(f"{file}: there is no folder {Path(file).parent}")
     for name in _WRITERS[ending][1]:
@@ -28,13 +32,32 @@ def check_ending(file: str | Path) -> None:
 
 
 def write(plan: SweepPlan, blocks: Iterable[SweepBlock], file: str | Path) -> None:
-    """Write blocks as they come; the ending chooses Parquet (a row a point) or NetCDF (labelled arrays).
+    """Write blocks as they come; the ending chooses CSV or Parquet (a row a point), or NetCDF (labelled arrays).
 
-    Nothing is left behind when a block fails. Raises SymsimError for an ending that is neither.
+    Nothing is left behind when a block fails. Raises SymsimError for another ending.
     """
     check_ending(file)
     with replacing(file) as unfinished:
         _WRITERS[Path(file).suffix][0](plan, blocks, unfinished)
+
+
+def _write_csv(plan: SweepPlan, blocks: Iterable[SweepBlock], file: Path) -> None:
+    """One row a point, as in Parquet; what a masked point has not is left blank."""
+    with file.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow((*plan.dims, *plan.metrics, "reason"))
+        for block in blocks:
+            outer = [labels[at] for labels, at in zip(plan.outer.values(), block.place, strict=True)]
+            inner = [
+                (values[cut].astype(np.int64) if is_whole(name) else values[cut]).tolist()
+                for (name, values), cut in zip(plan.inner.items(), block.slices, strict=True)
+            ]
+            figures = zip(*(values.ravel().tolist() for values in block.values.values()), strict=True)
+            for labels, row, code in zip(itertools.product(*inner), figures, block.codes.ravel().tolist(), strict=True):
+                fine = code == FEASIBLE
+                writer.writerow(
+                    (*outer, *labels, *(row if fine else [""] * len(row)), "" if fine else plan.reasons[code])
+                )
 
 
 def _write_parquet(plan: SweepPlan, blocks: Iterable[SweepBlock], file: Path) -> None:
@@ -108,6 +131,7 @@ def _kind(arrow: Any, labels: tuple[Any, ...]) -> Any:
 
 
 _WRITERS: Mapping[str, tuple[Callable[[SweepPlan, Iterable[SweepBlock], Path], None], tuple[str, ...]]] = {
+    ".csv": (_write_csv, ()),
     ".parquet": (_write_parquet, ("pyarrow",)),
     ".nc": (_write_netcdf, ("h5netcdf", "h5py")),
 }

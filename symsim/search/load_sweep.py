@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
-from symsim.inputs.extras import load_extra
 from symsim.language.query import LENGTH_FLAGS, Constraint
-from symsim.paths import replacing
 from symsim.pipeline.compiled import Compiled
 from symsim.search.pareto import FrontPoint, undominated
 from symsim.serving.points import LOADS, SIZES, UNKNOWNS, failing, figures_at, metric_of
@@ -35,9 +32,9 @@ class LoadRow:
 
 @dataclass(frozen=True, slots=True)
 class LoadSweep:
-    """units: of the metrics; fixed: axes of one value."""
+    """axes: of several values, in the order of the rows; units: of the metrics; fixed: axes of one value."""
 
-    axes: tuple[str, ...]
+    axes: Mapping[str, tuple[Any, ...]]
     fixed: Mapping[str, Any]
     units: Mapping[str, str]
     rows: tuple[LoadRow, ...]
@@ -69,7 +66,8 @@ def sweep_loads(
 ) -> LoadSweep:
     """Every combination of the values of the axes on every device. Raises SymsimError for axes that are none."""
     lists = {
-        LENGTH_FLAGS.get(name, name): list(values) if np.ndim(values) else [values] for name, values in axes.items()
+        LENGTH_FLAGS.get(name, name): list(dict.fromkeys(values)) if np.ndim(values) else [values]
+        for name, values in axes.items()
     }
     if unknown := next((name for name in lists if name not in _KNOWN), None):
         raise SymsimError(f"a sweep over requests has no axis {unknown}; {did_you_mean(unknown, _KNOWN)}")
@@ -85,8 +83,8 @@ def sweep_loads(
         labels = dict(zip(lists, combination, strict=True))
         of = compiled[labels["device"]] if "device" in labels else first
         rows.append(_row(of, labels, tuple(metrics), limits))
-    own = tuple(name for name in lists if name not in fixed)
-    return LoadSweep(own, fixed, units, tuple(rows), first.subject)
+    axes = {name: tuple(dict.fromkeys(row.labels[name] for row in rows)) for name in lists if name not in fixed}
+    return LoadSweep(axes, fixed, units, tuple(rows), first.subject)
 
 
 def _row(
@@ -107,13 +105,3 @@ def _number(name: str, value: Any) -> float:
     if isinstance(value, str):
         raise SymsimError(f"{name} = {value}: expected a number")
     return int(value) if name in UNKNOWNS and UNKNOWNS[name].whole else float(value)
-
-
-def write_rows(found: LoadSweep, file: str | Path) -> None:
-    """A Parquet table, one row a point. Raises SymsimError for another ending."""
-    if Path(file).suffix != ".parquet":
-        raise SymsimError(f"{file}: a sweep over requests is written as .parquet")
-    arrow, parquet = (load_extra(name, "sweep", "Parquet files need") for name in ("pyarrow", "pyarrow.parquet"))
-    rows = [{**row.labels, **row.values, "reason": row.reason or None} for row in found.rows]
-    with replacing(file) as unfinished:
-        parquet.write_table(arrow.Table.from_pylist(rows), unfinished, compression="zstd")

@@ -58,7 +58,7 @@ def sweep_to_file(
     executor: Executor | None = None,
     **options: Unpack[Options],
 ) -> SweepSummary:
-    """The same into a Parquet (.parquet, a row a point) or a NetCDF file (.nc), block by block in bounded memory."""
+    """The same into a table (.csv, .parquet: a row a point) or NetCDF (.nc), block by block in bounded memory."""
     plan = plan_sweep(model, devices, grid, **options)
     summary = summary_of(plan)
     write(plan, summary.watched(run_blocks(plan, executor)), file)

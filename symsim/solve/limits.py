@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -11,7 +11,7 @@ import sympy
 
 from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS, is_symbol, symbol_info
 from symsim.cost.metric_table import bare, metrics
-from symsim.errors import DeploymentError, EmptyTable, QuerySyntaxError, did_you_mean
+from symsim.errors import DeploymentError, EmptyTable, QuerySyntaxError, did_you_mean, nearest_names
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.space import SIZES
 from symsim.language.query import Constraint, Quantity, Query
@@ -117,8 +117,18 @@ def _asked(query: Query, forms: Forms, *, sizes: bool) -> list[ClosedForm]:
     bounds = {c.bound.symbol for c in query.constraints}
     if name not in known | bounds and not (name in SIZES and sizes):
         metrics = ", ".join(dict.fromkeys(c.metric for c in query.constraints))
-        raise QuerySyntaxError(query.span, f"{metrics} does not depend on {name}; {did_you_mean(name, known)}")
+        raise QuerySyntaxError(query.span, f"{metrics} does not depend on {name}; {_instead(name, known)}")
     return found
+
+
+def _instead(name: str, known: Collection[str]) -> str:
+    """What may be meant by a name that is none, or what users choose among all that is known."""
+    if name.lower() in ("gpus", "gpu"):
+        return "ask min tp for the GPUs that share a copy, or symsim recommend for the fewest of all deployments"
+    if near := nearest_names(name, known):
+        return f"did you mean {' or '.join(near)}?"
+    chosen = [one for one in INPUTS if one in known]
+    return f"its workload is {', '.join(chosen)}; symsim list symbols has the others"
 
 
 def _fixed(query: Query, asked: list[ClosedForm]) -> dict[str, float]:
@@ -128,7 +138,7 @@ def _fixed(query: Query, asked: list[ClosedForm]) -> dict[str, float]:
     for name, quantity in query.fixed.items():
         if name not in known:
             metrics = ", ".join(dict.fromkeys(c.metric for c in query.constraints))
-            raise QuerySyntaxError(quantity.span, f"{metrics} has no symbol {name}; {did_you_mean(name, known)}")
+            raise QuerySyntaxError(quantity.span, f"{metrics} has no symbol {name}; {_instead(name, known)}")
         if name == query.variable:
             raise QuerySyntaxError(quantity.span, f"{name} is what the question asks for; leave it out of `with`")
         value = quantity.value(symbol_info(name).unit if is_symbol(name) else "1")

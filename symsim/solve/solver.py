@@ -5,7 +5,7 @@ Whole numbers: `solve.whole`; real symbols, which never enter a table: `solve.re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import cast
@@ -48,6 +48,30 @@ def solve(
     query = parse_query(text)
     asked = [form_of(constraint, forms) for constraint in query.constraints]
     query = query.spelled({*INPUTS, *SIZES}.union(*(form.symbols for form in asked)))
+    query, left_out = _without_unused(query, asked, forms)
+    answer = _answered(query, asked, forms, resize, candidates, reshape)
+    return replace(answer, warnings=(*answer.warnings, *left_out))
+
+
+def _without_unused(query: Query, asked: Sequence[ClosedForm], forms: Forms) -> tuple[Query, list[str]]:
+    """The question without workload that none of its metrics depends on, and what is said of that."""
+    known = {"C", query.variable}.union(*(form.symbols for form in asked))
+    if not asked or is_metric(query.variable, forms):
+        return query, []
+    unused = [name for name in query.fixed if name in INPUTS and name not in known]
+    metrics = " and ".join(dict.fromkeys(one.metric for one in query.constraints))
+    fixed = {name: value for name, value in query.fixed.items() if name not in unused}
+    return replace(query, fixed=fixed), [f"{metrics} does not depend on {name}: left out" for name in unused]
+
+
+def _answered(
+    query: Query,
+    asked: list[ClosedForm],
+    forms: Forms,
+    resize: Resize | None,
+    candidates: Ways,
+    reshape: Reshape | None,
+) -> Answer:
     sizes = _sizes(query)
     if reshape is not None and sizes:
         query = replace(query, fixed={name: value for name, value in query.fixed.items() if name not in sizes})

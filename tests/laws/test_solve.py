@@ -396,3 +396,34 @@ def test_launches_that_take_twice_a_limit_are_named_and_no_deployment_meets_it(b
     if hopeless:
         for deployment in (symsim.Deployment(tp=2), symsim.Deployment(tp=8), symsim.Deployment(gemm="fp8", kv="fp8")):
             assert symsim.compile("qwen3-8b", "h100", deployment).tpot.evaluate(B=1, S=1024, O=256) > 0.001
+
+
+ALIKE = {
+    "max B subject to TPOT <= 20 ms, memory <= capacity with S = 4096, O = 1024": (
+        "max batch size where 20 ms >= TPOT & memory <= 100 % for ISL = 4,096, OSL = 1k",
+        "Maximise b, given 50 <= 1/TPOT; capacity >= memory using s = 4k, o = 1,024",
+    ),
+    "solve TPOT = 12 ms for hbm_bandwidth with B = 8": (
+        "HBM bandwidth such that TPOT = 12 msec with batch = 8",
+        "solve hbm_bandwidth for TPOT = 0.012 sec at B = 8",
+    ),
+    "TPOT at B = 64": ("What is the TPOT at B = 64?", "tpot with batch = 64"),
+    "max tgs subject to TPOT <= 20 ms": ("max throughput s.t. tokens/s/user >= 50", "max tok/s/gpu under TPOT < 20 ms"),
+}
+
+
+@pytest.mark.parametrize("question", ALIKE)
+def test_words_of_people_ask_the_same(question: str) -> None:
+    model = symsim.compile("qwen3-8b", "h200")
+    expected = model.solve(question)
+    assert expected.value is not None
+    for other in ALIKE[question]:
+        assert model.solve(other).value == pytest.approx(expected.value, rel=1e-9)
+
+
+def test_workload_that_nothing_depends_on_is_left_out_and_told() -> None:
+    model = symsim.compile("qwen3-8b", "h200")
+    asked = "max B subject to TPOT <= 20 ms with S = 4096"
+    answer = model.solve(f"{asked}, T = 8192")
+    assert answer.value == model.solve(asked).value
+    assert "TPOT does not depend on T: left out" in answer.warnings

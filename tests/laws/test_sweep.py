@@ -1,5 +1,6 @@
 """A sweep is `evaluate` at every point, whatever its blocks, backend, cluster or file; nothing beats its front."""
 
+import csv
 import itertools
 import json
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import xarray as xr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -276,7 +279,7 @@ def test_nothing_feasible_is_no_answer(capsys: pytest.CaptureFixture[str]) -> No
         (["--over", "gemm=fp7"], "nothing of the sweep can be compiled"),
         (["--over", "B=1:9", "--metrics", "tpt"], "did you mean"),
         (["--over", "B=1:9", "--subject-to", "TPOT = 5 ms"], "constraints read, e.g."),
-        (["--over", "B=1:9", "--out", "points.csv"], "not .csv"),
+        (["--over", "B=1:9", "--out", "points.txt"], "not .txt"),
         (["--over", "B=1:9", "--out", "nowhere/points.nc"], "there is no folder"),
         (["--over", "B=1:999", "--over", "S=1:999", "--json"], "too many for JSON"),
     ],
@@ -372,3 +375,31 @@ def test_an_axis_that_nothing_is_like_names_the_list(capsys: pytest.CaptureFixtu
     assert "a sweep has no axis zzz; symsim list symbols has" in capsys.readouterr().err
     assert main(["sweep", "qwen3-8b", "--device", "h20", "--over", "T=1,2"]) == 2
     assert "a sweep has no axis T: nothing that is swept depends on T" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "axes", [["B=8,200", "S=1024,9000", "O=10"], ["concurrency=8,16", "tp=1,2", "S=1024", "O=128"]]
+)
+def test_files_of_either_sweep_hold_what_json_holds(
+    axes: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ["sweep", "qwen3-8b", "--device", "h100,h200", *(word for axis in axes for word in ("--over", axis))]
+    for ending in ("csv", "parquet", "nc"):
+        assert main([*ask, "--out", str(tmp_path / f"points.{ending}")]) == 0
+    capsys.readouterr()
+    assert main([*ask, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    names = [name for name in rows[0] if name != "reason"]
+    table = pq.read_table(tmp_path / "points.parquet").to_pylist()
+    for row, kept in zip(rows, table, strict=True):
+        assert {name: None if kept[name] != kept[name] else kept[name] for name in names} == {n: row[n] for n in names}
+    with (tmp_path / "points.csv").open() as file:
+        written = list(csv.DictReader(file))
+    for row, line in zip(rows, written, strict=True):
+        assert {name: "" if x is None else str(x) for name, x in row.items()} == line
+    with xr.open_dataset(tmp_path / "points.nc", engine="h5netcdf") as found:
+        metric = next(name for name in map(str, found.data_vars) if name != "reason")
+        dims = [name for name in names if name in found.dims and found.sizes[name] > 1]
+        for row in rows:
+            value = float(found[metric].sel({name: row[name] for name in dims}).squeeze())
+            assert value == pytest.approx(row[metric] if row[metric] is not None else np.nan, rel=1e-12, nan_ok=True)
