@@ -23,7 +23,9 @@ from symsim.pipeline.towers import TOWER, tower_parameters
 from symsim.quantization.kv_cache import kv_layouts
 
 _DEFAULT = "; checkpoint: as its quantisation config says (the default, but for infersim: bf16)"
-_ENGINE = f"serving engine that plans the memory: {', '.join(bundled_engines())}, or a TOML"
+_ENGINE = (
+    f"serving engine, whose times and memory plan count: {', '.join(bundled_engines())}, or a TOML ({DEFAULT_ENGINE})"
+)
 GEMM_HELP = f"bf16, fp8, fp4, int8 or `weights x activations` as `mxfp4 x mxfp8`{_DEFAULT}"
 _LAYOUT = f"layout of rows that are stored in parts: {next(iter(kv_layouts()))} where they are fp8, unless stated"
 KV_HELP = f"precision of the KV cache{_DEFAULT}"
@@ -94,7 +96,7 @@ def add_formats(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None
         "--calibration",
         dest="engine",
         metavar="PATH",
-        help="an engine of your own, as `fit` writes it, or a folder of `fit --kernels`",
+        help="in place of --engine: one of your own, as `fit` writes it, or a folder of `fit --kernels`",
     )
     group.add_argument("--memory-share", type=float, help="share of memory, as the engine's flag for it counts")
     ask.add_argument("--cost-model", default=cost_model, choices=sorted(COST_MODELS))

@@ -144,9 +144,11 @@ def metric_in(text: str, compiled: Compiled, path: str) -> str:
 def _defined(name: str, meaning: str, words: _Vocabulary, literals: dict[Symbol, Literal]) -> Any:
     """What a name is defined as: a symbol, a table, or an expression."""
     reader = Reader(f"--define {name}", meaning, words.resolve, words.of_layers, literals)
-    table = words.names.find(meaning)
-    if table is not None and not isinstance(table, Expr):
-        return table
+    known = words.names.find(meaning)
+    if known is not None and not isinstance(known, Expr):
+        return known
+    if meaning.isidentifier() and (known is not None or meaning in kinds_of_count()):  # a word, no product of letters
+        return words.resolve(meaning, Span(f"--define {name}", 1, 1, meaning))
     return equation_in(reader, Passage(meaning, 0)).sides[0]
 
 

@@ -131,3 +131,16 @@ def test_a_formula_of_rules_of_thumb_is_told_what_is_otherwise() -> None:
     done = run("verify", text, "--model", "qwen3-8b", "--device", "h100", "--cost-model", "roofline")
     assert done.returncode == 1, done.stderr
     assert "extra" in done.stdout or "wrong" in done.stdout
+
+
+def test_a_name_may_be_defined_by_a_word() -> None:
+    """Letters that are a name the formula knows are no product of letters; others are."""
+    ask = ("--model", "qwen3-8b", "--device", "h100", "--cost-model", "roofline", "--metric", "memory")
+    letters = ["--define", "w=weights", "--define", "c=cache", "--define", "a=activations"]
+    done = run("verify", r"\mathrm{memory} = w + c + a", *ask, *letters)
+    assert "missing term in memory" in done.stdout, done.stderr
+    assert "extra" not in done.stdout
+    done = run("verify", r"w = 2 N", *ask, "--define", "N=params", "--define", "w=weights")
+    assert "the 8,190,735,360 parameters of the model" in done.stdout, done.stderr
+    done = run("verify", r"\mathrm{memory} = x + M_w + M_{KV}", *ask, "--define", "x=DB")
+    assert "extra term in memory (line 1): D*B" in done.stdout, done.stderr
