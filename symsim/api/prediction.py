@@ -74,12 +74,17 @@ class Prediction:
         return RequestFormula(form, self.compiled, self.ask)
 
 
-def predict(compiled: Compiled, ask: Ask) -> Prediction:
-    """What a compiled model serves of these requests, and what would serve them where it does not."""
-    figures = predicted(compiled, ask)
-    if figures.sentence:
-        from symsim.serving.way_out import way_out
+_WAITING = 0.01
+"""Share of requests that wait for a place, from where on what would give them one is looked for."""
 
-        other = way_out(compiled, ask)
+
+def predict(compiled: Compiled, ask: Ask) -> Prediction:
+    """What a compiled model serves of these requests, and what would where it does not, or where they wait for room."""
+    figures = predicted(compiled, ask)
+    waits = "cache" in figures.binding or figures.served.letters.get("P_wait", 0.0) > _WAITING
+    if figures.sentence or waits:
+        from symsim.serving.way_out import more_room, way_out
+
+        other = way_out(compiled, ask) if figures.sentence else more_room(compiled, ask, figures)
         figures = figures if other is None else replace(figures, helps=other, warnings=(*figures.warnings, other))
     return Prediction(figures, compiled, ask)

@@ -106,6 +106,8 @@ def _served(found: Prediction) -> Iterator[str]:
     yield f"runs   {figures.running:.4g} sequences at once on an engine, which holds {held}"
     yield f"load   {load_in_words(figures.load)}"
     yield f"bound  by {', '.join(figures.binding)}"
+    if figures.helps:
+        yield f"helps  {figures.helps}"
     if figures.power is not None and figures.energy is not None:
         watts = f"{_ends(figures, 'power_w', 'W')} a GPU"
         yield f"power  {watts}; {_ends(figures, 'joule_per_output_token', 'J')} an output token"

@@ -30,7 +30,7 @@ class Figures:
 
     load: what is loaded -> its share; memory: bytes of one GPU; intervals: figure -> (low, high) at `level`;
     time: resource -> its share of a mean iteration; served: the forms behind it; helps: what would serve requests that
-    are not served, which is among the warnings, too.
+    are not served, or wait for room in the cache, which is among the warnings, too.
     """
 
     ttft: _Numbers

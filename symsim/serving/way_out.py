@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError
 from symsim.inputs.space import deployments, differences
 from symsim.pipeline.compiled import Compiled
@@ -14,7 +16,7 @@ from symsim.serving.aggregated import Deployed, deployed
 from symsim.serving.ask import Ask
 from symsim.serving.memory_use import room_of
 from symsim.serving.model_step import EngineLayout
-from symsim.serving.prediction import predicted, workers
+from symsim.serving.prediction import Figures, predicted, workers
 from symsim.serving.workload import decoding
 from symsim.solve.bisection import gallop
 
@@ -53,6 +55,28 @@ def _by_settings(compiled: Compiled, ask: Ask, one: Deployed) -> Iterator[str]:
             yield f"a token budget of {larger:,} (--budget)"
     if ask.max_running is not None and _stable(compiled, replace(ask, max_running=None)):
         yield f"more than {ask.max_running:,} sequences at once (--max-running)"
+
+
+def more_room(compiled: Compiled, ask: Ask, figures: Figures) -> str | None:
+    """What a cache in a narrower format would serve of requests that wait for a place in it; None where none is
+    narrower, where it serves no more and no sooner, or where prefill and decode are apart."""
+    if ask.prefill is not None or not figures.request_rate or not figures.ttft["mean"]:
+        return None
+    asked = compiled.asked
+    bare = {name: None for name in ("world_size", "dp") if name not in asked.given}
+    with suppress(SymsimError):  # no kernel reads such caches there
+        narrow = compiled_as(compiled, replace(asked, kv="fp8", **bare))
+        held = [deployed(one, ask).places for one in (compiled, narrow)]
+        found = predicted(narrow, ask, sure=False)
+        sooner = (found.ttft["mean"] or math.inf) < _SOONER * figures.ttft["mean"]
+        if held[1] > held[0] and sooner and (found.request_rate or 0.0) >= figures.request_rate:
+            does = f"{found.request_rate:.4g} requests/s, TTFT {format_quantity(found.ttft['mean'] or 0.0, 's', 3)}"
+            return f"a cache in fp8 (--kv fp8) holds {held[1]:,g} sequences, not {held[0]:,g}: {does}"
+    return None
+
+
+_SOONER = 0.95
+"""Of the time to first token, from where on it is worth a sentence."""
 
 
 def _with_room(of: Deployed) -> str | None:

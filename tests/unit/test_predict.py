@@ -297,6 +297,28 @@ def test_what_is_not_served_is_told_what_would_serve_it() -> None:
     assert fast.predict(isl=2000, osl=500, rate=60 / (copies - 1)).figures.sentence
 
 
+@pytest.mark.parametrize("load", [{"concurrency": 200}, {"rate": 0.38}])
+def test_requests_that_wait_for_room_are_told_what_a_narrower_cache_serves(load: dict[str, float]) -> None:
+    on_h100 = symsim.compile("qwen3-8b", "h100")
+    figures = on_h100.predict(30000, 500, **load).figures
+    found = re.fullmatch(
+        r"a cache in fp8 \(--kv fp8\) holds (\d+) sequences, not (\d+): (\S+) requests/s, .*", figures.helps
+    )
+    assert found is not None
+    assert figures.helps == figures.warnings[-1]
+    narrow = symsim.compile("qwen3-8b", "h100", symsim.Deployment(kv="fp8")).predict(30000, 500, **load).figures
+    assert int(found[1]) > int(found[2])
+    assert float(found[3]) == pytest.approx(narrow.request_rate, rel=1e-3)
+    assert narrow.request_rate >= figures.request_rate
+    assert not narrow.helps  # there is no narrower one
+
+
+def test_no_narrower_cache_is_named_where_nothing_waits_for_room() -> None:
+    on_h100 = symsim.compile("qwen3-8b", "h100")
+    assert not on_h100.predict(2048, 512, rate=2).figures.helps
+    assert not on_h100.predict(30000, 500, concurrency=200, max_running=4).figures.helps
+
+
 @pytest.mark.parametrize(
     ("how", "why", "setting"),
     [
