@@ -212,10 +212,9 @@ def _region(
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
     row, column = int(rows[middle]), int(columns[middle])
     at = row * metric.shape[1] + column
-    binds = dict(zip((step for step, _ in scan.maxima), scan.labels(at), strict=True))
     expression = exact_at(form, scan, values, at)
     where = (_plain(scan, 0, axes[0][column]), _plain(scan, 1, axes[1][row]))
-    return Region(binds, float(mask.mean()), where, float(metric[row, column]), expression)
+    return Region(scan.binds(at), float(mask.mean()), where, float(metric[row, column]), expression)
 
 
 def _plain(scan: Scan, axis: int, value: float) -> float:

@@ -23,7 +23,7 @@ from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
 from symsim.formula.program import program
-from symsim.formula.scan import Scan, scanned
+from symsim.formula.scan import SPENT_ON, Scan, scanned
 from symsim.notation.layout import laid_out
 from symsim.notation.written import Written
 
@@ -226,15 +226,13 @@ def _piece(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any
     affine = None
     if expression.is_polynomial(x) and sympy.Poly(expression, x).degree() <= 1:
         affine = float(expression.coeff(x, 0)), float(expression.coeff(x, 1))  # pyright: ignore[reportArgumentType]
-    steps = [step for step, _ in scan.maxima]
-    binds = dict(zip(steps, scan.labels(start), strict=True))
     borders = () if start == 0 else _borders(form, scan, variable, values, start)
     low = float(scan.grid[start]) if _whole(variable) or not borders else borders[0].at
     return Piece(
         low=_number(variable, low),
         high=_number(variable, scan.grid[stop]),
         borders=borders,
-        binds=binds,
+        binds=scan.binds(start),
         expression=expression,
         affine=affine,
     )
@@ -245,13 +243,16 @@ def _number(variable: str, value: float) -> float:
 
 
 def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, Any], start: int) -> tuple[Border, ...]:
-    """What changes between a point of the grid and the one before it."""
-    found: list[Border] = []
+    """What changes between a point of the grid and the one before it: of each step, what its time is spent on where
+    that does, else the first of its sizes."""
     low = float(scan.grid[start])
     sides = zip(scan.maxima, scan.labels(start - 1), scan.labels(start), strict=True)
+    flips: dict[str, list[tuple[str, int, str, str]]] = {}
     for i, ((step, _), was, now) in enumerate(sides):
         if scan.chosen[start - 1, i] != scan.chosen[start, i]:
-            found.append(_flip(form, scan, (step, i, was, now), variable, values, start))
+            flips.setdefault(step, []).append((step, i, was, now))
+    told = [[one for one in every if one[3] in SPENT_ON] or every[:1] for every in flips.values()]
+    found = [_flip(form, scan, one, variable, values, start) for every in told for one in every]
     for constant, was, now in zip(scan.constants, *scan.figures[start - 1 : start + 1], strict=True):
         if was != now:
             found.append(Border(at=low, step=str(constant), was=f"{was:.6g}", now=f"{now:.6g}"))

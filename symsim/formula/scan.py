@@ -60,6 +60,15 @@ class Scan:
         latency of a fitted time."""
         return [_kind(arms_of(node)[self.chosen[at, i]], node) for i, (_, node) in enumerate(self.maxima)]
 
+    def binds(self, at: int) -> Mapping[str, str]:
+        """Step -> what binds it: of several maxima in one step that which says what its time is spent on, and not one
+        of sizes, as where a kernel takes another block."""
+        found: dict[str, str] = {}
+        for (step, _), label in zip(self.maxima, self.labels(at), strict=True):
+            if label in SPENT_ON or found.get(step) not in SPENT_ON:
+                found[step] = label
+        return found
+
 
 EXTREMES = (sympy.Max, sympy.Min)
 
@@ -131,5 +140,8 @@ def _kind(arm: Expr, node: Expr) -> str:
             return word
     return str(arm) if isinstance(node, EXTREMES) else "latency"
 
+
+SPENT_ON = ("compute", "memory", "link", "latency")
+"""What the time of an operator is spent on."""
 
 _KINDS = {"compute": ("peak_", "default_mfu"), "memory": ("hbm_",), "link": ("nvlink_", "rdma_")}

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 import sympy
 
+import symsim
 from symsim.formula.binding_piece import root
+from symsim.formula.scan import SPENT_ON
 from symsim.tables.table import TableContext
 
 X = sympy.Symbol("x", positive=True)
@@ -49,3 +51,17 @@ def test_a_short_denominator_of_several_terms_is_multiplied_out() -> None:
     found = root(a / (b + X) - c, X, 0.0, VALUES, CONTEXT)
     assert found is not None
     assert sympy.simplify(found - (a / c - b)) == 0
+
+
+def test_what_binds_an_operator_is_what_its_time_is_spent_on() -> None:
+    """Not a size of its shape, as where the kernel takes another block above 128 rows: B - 128, or 0."""
+    deployment = symsim.Deployment(world_size=128, num_nodes=16, gemm="fp8", comm="deepep", overlap="two-batch")
+    costs = symsim.compile("deepseek-v3", "h800", deployment)
+    found = costs.regimes("tpot", "B", 100, 300, S=4096, O=2048)
+    operators = {step.symbol.name for step in costs.tpot.form.derivation.steps if step.op is not None}
+    for piece in found.pieces:
+        assert {piece.binds[step] for step in operators if step in piece.binds} <= {*SPENT_ON}
+    above = next(piece for piece in found.pieces if piece.low == 129)
+    steps = [border.step for border in above.borders]
+    assert len(steps) == len(set(steps))
+    assert any((border.was, border.now) == ("compute", "latency") for border in above.borders)
