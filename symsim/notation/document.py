@@ -6,7 +6,7 @@ from typing import Any
 
 from symsim.algebra.powers import plain
 from symsim.notation.cut import Cut
-from symsim.notation.latex import equations
+from symsim.notation.latex_article import equations
 from symsim.notation.layout import Layout
 
 

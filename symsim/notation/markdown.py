@@ -7,7 +7,8 @@ import re
 from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_latex
-from symsim.notation.latex import equations, expression_latex
+from symsim.notation.latex import expression_latex
+from symsim.notation.latex_article import equations
 from symsim.notation.layout import Layout
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.inputs.extras import load_extra
 from symsim.notation.cut import cut_latex
-from symsim.notation.latex import Lines, expression_latex
+from symsim.notation.latex import expression_latex
+from symsim.notation.latex_lines import Lines
 from symsim.notation.layout import Layout
 
 MATHML = "http://www.w3.org/1998/Math/MathML"

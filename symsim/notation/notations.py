@@ -10,7 +10,7 @@ from symsim.formula.closed_form import ClosedForm, Level
 from symsim.notation.c_excel import c_function, excel_formula
 from symsim.notation.document import formula_json
 from symsim.notation.javascript import javascript_function
-from symsim.notation.latex import latex_text
+from symsim.notation.latex_article import latex_text
 from symsim.notation.layout import laid_out
 from symsim.notation.markdown import markdown_text
 from symsim.notation.mathml import mathml_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from symsim.algebra.units import format_quantity
-from symsim.notation.latex import equations, longer_prompts
+from symsim.notation.latex_article import equations, longer_prompts
 from symsim.notation.layout import DIGITS, Layout
 from symsim.notation.typst_math import typst_math, typst_prose
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sympy import Symbol
 
-from symsim.notation.latex import longer_prompts, numbered_latex
+from symsim.notation.latex_article import longer_prompts, numbered_latex
 from symsim.publication.kernel_functions import KernelFunction
 from symsim.publication.section import Section
 

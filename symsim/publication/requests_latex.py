@@ -14,7 +14,8 @@ from symsim.algebra.units import format_quantity
 from symsim.api.prediction import Prediction
 from symsim.cost.derivation import Derivation
 from symsim.formula.closed_form import ClosedForm
-from symsim.notation.latex import Lines, Math, quantity
+from symsim.notation.latex import Math, quantity
+from symsim.notation.latex_lines import Lines
 from symsim.notation.layout import Layout
 from symsim.notation.line_width import NARROW_LINE, SMALL_LINE, beside
 from symsim.render.latex_tables import breakable, setting, table

@@ -10,7 +10,8 @@ from sympy import Expr, Symbol
 
 from symsim.algebra.symbols import WORKLOAD, substitute, symbol_info
 from symsim.cost.derivation import Step
-from symsim.notation.latex import Lines, expression_latex, filled_lines, grouped
+from symsim.notation.latex import expression_latex, grouped
+from symsim.notation.latex_lines import Lines, filled_lines
 from symsim.notation.layout import KINDS, Layout, SymbolRow
 from symsim.notation.line_width import NARROW_LINE, NUMBER, beside
 from symsim.notation.terms import terms_latex

@@ -12,7 +12,8 @@ from sympy.core.function import AppliedUndef
 from symsim.algebra.symbols import substitute
 from symsim.algebra.units import format_quantity
 from symsim.formula.breakdown import numbers
-from symsim.notation.latex import Lines, Math, grouped, quantity
+from symsim.notation.latex import Math, grouped, quantity
+from symsim.notation.latex_lines import Lines
 from symsim.notation.layout import Layout, laid_out
 from symsim.notation.line_width import SMALL_LINE, beside, width
 from symsim.publication.kernel_functions import NamedKernels

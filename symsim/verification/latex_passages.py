@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from symsim.notation.latex import END_MARK
+from symsim.notation.latex_article import END_MARK
 
 
 @dataclass(frozen=True, slots=True)

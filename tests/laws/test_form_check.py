@@ -3,7 +3,7 @@
 import pytest
 
 from symsim.errors import SymsimError
-from symsim.notation.latex import latex_text
+from symsim.notation.latex_article import latex_text
 from symsim.notation.layout import laid_out
 from symsim.serving.forms import ServingForm, all_forms
 from symsim.verification.form_check import closed_of, verify_form

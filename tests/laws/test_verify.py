@@ -11,7 +11,7 @@ import symsim
 from symsim import Verdict, verify
 from symsim.cost.derivation import Step
 from symsim.cost.metric_table import metrics_of
-from symsim.notation.latex import latex_text
+from symsim.notation.latex_article import latex_text
 from symsim.notation.layout import Layout
 from tests.laws.drawing import costs, mixed
 from tests.profiles import drawn
