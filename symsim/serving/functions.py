@@ -12,7 +12,10 @@ from sympy import Expr, Symbol
 
 from symsim.errors import SymsimError
 
-INDICES: Mapping[str, Symbol] = {"n": Symbol("n", integer=True, nonnegative=True)}
+INDICES: Mapping[str, Symbol] = {
+    "n": Symbol("n", integer=True, nonnegative=True),
+    "i": Symbol("i", integer=True, nonnegative=True),
+}
 """What sums and means run over: a line that speaks of it is put in where it is used."""
 
 STEP_TIME = "t"

@@ -1,0 +1,48 @@
+"""The errors that forms state hold on steps of which more is paid once than in the cases that they were derived beside.
+
+simulate_engine.py wrote them; a case is right where each mean is inside the stated error plus three standard errors.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixed_engine
+from symsim.serving.lengths import length
+from symsim.serving.step_time import StepTime
+from symsim.serving.workload import Workload
+
+CASES = json.loads(Path(__file__).with_name("heavy_steps.json").read_text(encoding="utf-8"))["cases"]
+
+
+def served(case: dict[str, Any]) -> Served:
+    work = Workload(
+        input=length(case["S"]),
+        output=length(case["O"]),
+        hit=case.get("hit", 0),
+        drafts=case.get("k", 0),
+        acceptance=case.get("alpha", 0.0),
+    )
+    engine = ServingEngine.of(StepTime(**case["step"]), work)
+    if case.get("mode") == "exclusive":
+        return exclusive_engine(engine, case["lam"])
+    return mixed_engine(engine, case["lam"], budget=case.get("T"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case['group']}-{number}" for number, case in enumerate(CASES)])
+def test_inside_the_error_that_the_form_states(case: dict[str, Any]) -> None:
+    found = served(case["case"])
+    exclusive = "exclusive_tpot" in found.forms
+    for name, quantity in (("ttft_mean", "mixed_ttft"), ("tpot_tokens_mean", "mixed_tpot")):
+        stated = found.forms["exclusive_tpot" if exclusive else quantity].error
+        assert stated is not None
+        mean, noise = case["result"][name]
+        assert abs(100 * (found.values[name] / mean - 1)) <= stated + 300 * noise / mean
+
+
+def test_most_of_the_time_in_prefill_batches_is_near_the_edge() -> None:
+    warned = {case["load"]: served(case["case"]).warnings for case in CASES if case["group"] == "exclusive"}
+    assert not warned[0.3]
+    assert "share_b" in warned[0.7][0]
