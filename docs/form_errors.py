@@ -1,6 +1,7 @@
-"""Pictures of the error of each form over load: python docs/form_errors.py [CASES.json] writes them beside the page.
+"""Pictures of the error of each form over load: python docs/form_errors.py [CASES.json ...] writes them.
 
-Cases are simulated: drawn is the figure of the default form over the mean of the simulation.
+Cases are simulated, those of heavy_steps.json with steps that pay more once. Drawn is the figure of the default form
+over the mean of the simulation.
 """
 
 import json
@@ -156,8 +157,9 @@ def drawn(cases: list[dict[str, Any]], name: str) -> None:
 
 
 def main() -> None:
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "oracle" / "serving.json"
-    cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
+    oracle = ROOT / "tests" / "oracle"
+    paths = [Path(word) for word in sys.argv[1:]] or [oracle / "serving.json", oracle / "heavy_steps.json"]
+    cases = [case for path in paths for case in json.loads(path.read_text(encoding="utf-8"))["cases"]]
     for name in PICTURES:
         drawn(cases, name)
 
