@@ -36,6 +36,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self._with_nearest(message)}; see {self.prog} --help")
 
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        """What an abbreviation may stand for: spellings that no help shows only where no other begins so."""
+        found: list[Any] = super()._get_option_tuples(option_string)
+        return [one for one in found if one[0].help is not argparse.SUPPRESS] or found
+
     def _with_nearest(self, message: str) -> str:
         """argparse's sentence, with the option or the value that is nearest to what is none."""
         choice = _INVALID_CHOICE.fullmatch(message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS
-from symsim.errors import SymsimError
+from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS, is_symbol, symbol_info
+from symsim.algebra.units import parse_quantity
+from symsim.errors import BadUnit, SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.number_checks import positive_integer
 
@@ -13,9 +14,37 @@ def assignments(text: str, example: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not value.isdigit():
-            raise SymsimError(f"--at {text!r}: expected e.g. {example}")
-        found[name] = int(value) if name in INPUTS else positive_integer(name, int(value))
+        number = _whole(value)
+        if not equals or number is None:
+            device = is_symbol(name) and symbol_info(name).kind == "hardware"
+            instead = f"; a figure of the device is said with it: --device 'h100 with {name} = {value}'" * device
+            raise SymsimError(f"--at {text!r}: expected e.g. {example}{instead}")
+        found[name] = number if name in INPUTS else positive_integer(name, number)
+    return found
+
+
+def _whole(text: str) -> int | None:
+    """4096, or 4k as in questions; None for what is no whole number."""
+    try:
+        number = parse_quantity(text, "tokens")
+    except BadUnit:
+        return None
+    return int(number) if number.denominator == 1 and number >= 0 else None
+
+
+def stated_workload(text: str) -> dict[str, int]:
+    """What --at states by itself; case matters as little as in questions.
+
+    Raises SymsimError for a name that is no workload, or that is given twice.
+    """
+    found: dict[str, int] = {}
+    for written, value in assignments(text, "B=64,S=4096").items():
+        name = next((known for known in INPUTS if known.casefold() == written.casefold()), None)
+        if name is None:
+            raise SymsimError(f"--at {text!r}: expected e.g. B=64,S=4096 with names among {', '.join(INPUTS)}")
+        if name in found:
+            raise SymsimError(f"--at {text!r}: {name} is given twice; a symbol has one value")
+        found[name] = value
     return found
 
 
@@ -25,11 +54,9 @@ def workload_point(text: str, *metrics: ClosedForm) -> dict[str, int]:
     C stands in place of S and O where a metric is given in it (`ClosedForm.for_inputs`).
     Raises SymsimError for a name that is no workload, or that none of the metrics has where they are given.
     """
-    stated = assignments(text, "B=64,S=4096")
+    stated = stated_workload(text)
     own = {name for form in metrics for name in form.for_inputs(stated).symbols}
     for name in stated:
-        if name not in INPUTS:
-            raise SymsimError(f"--at {text!r}: expected e.g. B=64,S=4096 with names among {', '.join(INPUTS)}")
         if metrics and name not in own:
             of = " and ".join(dict.fromkeys(form.name for form in metrics))
             has = ", ".join(known for known in INPUTS if known in own) or "none"

@@ -9,7 +9,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.analysis.step_report import StepReport
 from symsim.command.flags import add_json, add_plot, write_json
-from symsim.command.point import workload_point
+from symsim.command.point import stated_workload
 from symsim.command.subject import add_at, add_subject, compiled, note_defaults
 
 WIDTH = 80
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 
 def _report(*, at: str, plot: str | None, style: str, json: bool, **subject: Any) -> int:
     costs = compiled(subject)
-    told = costs.report(**_stated(at))
+    told = costs.report(**stated_workload(at))  # it has defaults of its own
     if plot is not None:
         from symsim.render.bars import save_step  # matplotlib takes as long as the report
 
@@ -38,12 +38,6 @@ def _report(*, at: str, plot: str | None, style: str, json: bool, **subject: Any
         print("\n".join(_screen(told)))
     note_defaults(costs.ttft.form, costs.tpot.form)
     return 0
-
-
-def _stated(at: str) -> dict[str, int]:
-    """What --at states by itself; the report has defaults of its own."""
-    names = {part.partition("=")[0].strip() for part in at.split(",")}
-    return {name: value for name, value in workload_point(at).items() if name in names}
 
 
 def _screen(told: StepReport) -> Iterator[str]:

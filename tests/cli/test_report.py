@@ -29,6 +29,18 @@ def test_figures_are_those_of_the_formulas(cost_model: str) -> None:
     assert ("tpot" in told["intervals"]) == (cost_model == "calibrated")
 
 
+def test_a_point_is_read_as_questions_read_it() -> None:
+    """4k is 4096 and s is S; a hidden spelling of InferSim's makes no abbreviation ambiguous."""
+    ask = ("report", "qwen3-8b", "--cost-model", "roofline", "--json")
+    plain = run(*ask, "--device", "h100", "--at", AT).stdout
+    assert run(*ask, "--devic", "h100", "--at", "b=64, s=4k, o=1K").stdout == plain
+    twice = run(*ask, "--device", "h100", "--at", "B=64,b=32")
+    assert twice.returncode == 2
+    assert "B is given twice" in twice.stderr
+    figure = run(*ask, "--device", "h100", "--at", "hbm_bandwidth=4 TB/s")
+    assert "--device 'h100 with hbm_bandwidth = 4 TB/s'" in figure.stderr
+
+
 @pytest.mark.parametrize("words", [("--cost-model", "calibrated", "--tp", "2"), ("--world-size", "8", "--dp", "8")])
 def test_it_fits_on_a_screen(words: tuple[str, ...]) -> None:
     lines = run("report", "qwen3-30b-a3b", "--device", "h200", *words, "--at", AT).stdout.splitlines()
