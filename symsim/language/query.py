@@ -248,8 +248,9 @@ def _quantile(name: str) -> str:
 
 
 def _of_rate(bound: Quantity, rate: str) -> Quantity:
-    """A bound of what is named by its unit; a bare number is in it."""
-    return replace(bound, unit=rate) if bound.unit is None and bound.name is None else bound
+    """A bound of what is named by its unit; a bare number is in it, one of energy in joules."""
+    bare = bound.unit is None and bound.name is None
+    return replace(bound, unit="J" if rate == "energy" else rate) if bare else bound
 
 
 def parse_query(text: str) -> Query:

@@ -144,6 +144,8 @@ def in_words_of_load(query: Query) -> Query:
     over = tuple(words.get(name, name) for name in query.over)
     clients = query.goal == "max" and not over and not {"rate", "concurrency", "B"} & fixed.keys()
     variable = (words if clients else SYNONYMS).get(query.variable, query.variable)
+    if query.goal == "min" and key(variable) == "gpus" and not over and not {"x", "y", "world_size"} & fixed.keys():
+        variable = "world_size"
     limits = tuple(_in_dollars(one) if key(one.metric) == "cost" else one for one in query.constraints)
     return replace(query, variable=variable, fixed=fixed, over=over, constraints=limits)
 

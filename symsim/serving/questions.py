@@ -75,9 +75,10 @@ def _beside_fewest(search: _Search, other: str) -> Answer:
     fewest = replace(search, query=replace(search.query, goal="min", variable=other), fixed=many).answer()
     if fewest.value is None:
         name = search.query.variable
-        return replace(
-            fewest, variable=name, objective=f"{search.query.goal} {name}", at={**fewest.at, name: many[name]}
-        )
+        here = f"no {name} does: even at {shown(name, many[name])} and"
+        said = fewest.sentence.replace(f"no {other} does: even at", here)
+        at, goal = {**fewest.at, name: many[name]}, f"{search.query.goal} {name}"
+        return replace(fewest, variable=name, objective=goal, at=at, sentence=said)
     beside = {other: float(fewest.value)}
     answer = replace(search, fixed={**search.fixed, **beside}).answer()
     said = f"{answer.sentence.removesuffix('.')}; beside {shown(other, fewest.value)}, the fewest with which any does."

@@ -115,6 +115,27 @@ def test_gpus_come_in_whole_copies() -> None:
     assert two.predict(2048, 256, rate=share).figures.ttft["p99"] <= 3
 
 
+def test_the_fewest_gpus_are_those_of_whole_copies() -> None:
+    limits = "subject to TTFT_p99 <= 3 s, TPOT <= 20 ms with rate = 20, S = 2048, O = 256"
+    gpus, copies = (costs().solve(f"min {name} {limits}") for name in ("GPUs", "world_size"))
+    assert gpus.value == copies.value
+    assert gpus.value is not None
+
+
+def test_workers_that_cannot_be_enough_are_called_by_the_name_that_is_asked_for() -> None:
+    answer = costs().solve("min x subject to TTFT_p90 <= 10 ms with rate = 20, S = 2048, O = 128")
+    assert answer.status is Status.INFEASIBLE
+    assert answer.sentence.startswith("no x does: even at x = 4,096 and y = 4,096 TTFT_p90 <= 10 ms fails")
+
+
+def test_a_bare_bound_of_energy_is_in_joules() -> None:
+    bare, joules = (
+        costs().solve(f"min rate subject to J/token <= {bound} with S = 2048, O = 512") for bound in ("0.5", "500 mJ")
+    )
+    assert bare.value == joules.value
+    assert bare.value is not None
+
+
 def test_goals_may_be_metrics() -> None:
     answer = costs().solve(
         "max tokens/s/GPU over concurrency, budget subject to TTFT_p90 <= 2 s, TPOT <= 15 ms with S = 2048, O = 512"
