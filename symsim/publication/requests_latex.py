@@ -36,7 +36,7 @@ def requests_section(found: Prediction, mark: str) -> str:
     """A section about a load: how its requests are served, each form with what it assumes and its error, the letters
     with their numbers, and the sums that give what `predict` prints."""
     forms = {name: outcome for name, outcome in found.figures.served.forms.items() if outcome.solved}
-    parts = [f"% {mark}", "\\section{Requests under load}\\label{sec:requests}", _opening(found)]
+    parts = [f"% {mark}", "\\raggedbottom", "\\section{Requests under load}\\label{sec:requests}", _opening(found)]
     before, numbers = set[tuple[Symbol, Expr]](), dict[str, float]()
     for outcome in forms.values():
         parts.append(_form(outcome, before, numbers))
