@@ -26,6 +26,7 @@ from symsim.inputs.deployment import PLAIN, Deployment
 from symsim.inputs.device import Device
 from symsim.inputs.engine import DEFAULT_ENGINE, Engine
 from symsim.model.architecture import Architecture
+from symsim.model.drafter import drafter_of
 from symsim.model.family import Family
 from symsim.model.stored_formats import ServedModel
 from symsim.paths import display_path
@@ -213,9 +214,11 @@ class Compiled:
         if self.sizes.unread and not self.family.assumptions:
             keys = ", ".join(self.sizes.unread)
             notes.append(f"{name}: the {model} graphs do not understand {keys}; it may change cost and is not counted")
-        if self.sizes.omitted:
-            keys = ", ".join(self.sizes.omitted)
+        drafts = drafter_of(self.family)
+        if keys := ", ".join(key for key in self.sizes.omitted if drafts is None or key != drafts.key):
             notes.append(f"{name}: the {model} cost model does not count what these keys describe: {keys}")
+        if drafts is not None and drafts.key in self.sizes.omitted:
+            notes.append(f"{name}: drafts ({drafts.key}) are counted where requests ask for them: predict --drafts")
         if self.engine is None and (self.asked.memory_share is not None or self.asked.engine != DEFAULT_ENGINE):
             notes.append(f"the {model} cost model keeps its own reserves: no engine's share of memory is counted")
         notes += [self.family.by_rule] if self.sizes.by_rule else []

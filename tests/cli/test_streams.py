@@ -406,3 +406,15 @@ def test_ctrl_c_is_quiet() -> None:
     started.send_signal(signal.SIGINT)
     assert started.communicate(timeout=20) == ("", "")
     assert started.returncode == 130
+
+
+def test_modules_for_drafts_are_not_said_to_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are counted where requests ask for drafts; what no command counts is still told."""
+    assert cli.main(["formula", "deepseek-v3", "--device", "h200", "--tp", "8", "--metric", "memory"]) == 0
+    told = capsys.readouterr().err
+    assert "drafts (num_nextn_predict_layers) are counted where requests ask for them: predict --drafts" in told
+    assert "does not count" not in told
+    assert (
+        cli.main(["formula", "deepseek-v3", "--cost-model", "infersim", "--device", "h20", "--world-size", "16"]) == 0
+    )
+    assert "does not count what these keys describe: first_k_dense_replace" in capsys.readouterr().err
