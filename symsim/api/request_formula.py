@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,6 +61,22 @@ class RequestFormula(Formula):
         del together
         return self._figures(level, values).intervals.get(_FIGURES[self.form.name][0])
 
+    def to_python(self) -> str:
+        """Raises SymsimError: roots are numbers of one load."""
+        raise _no_program(self.form.name)
+
+    def to_c(self) -> str:
+        """Raises SymsimError: roots are numbers of one load."""
+        raise _no_program(self.form.name)
+
+    def to_javascript(self, inputs: Sequence[str] = ()) -> str:
+        """Raises SymsimError: roots are numbers of one load."""
+        raise _no_program(self.form.name)
+
+    def to_excel(self, cells: Mapping[str, str] | None = None) -> str:
+        """Raises SymsimError: roots are numbers of one load."""
+        raise _no_program(self.form.name)
+
     def _figures(self, level: float, values: Mapping[str, float]) -> Figures:
         changed: dict[str, Any] = {"level": level}
         for name, value in values.items():
@@ -78,3 +94,11 @@ class RequestFormula(Formula):
         if stated is None:
             raise SymsimError(f"{name} are workers of disaggregated serving, and this is none")
         return _CHANGES[name]((int(count), stated[1]))
+
+
+def _no_program(name: str) -> SymsimError:
+    """Roots and means over queues are numbers of one load: a function of them would be a constant."""
+    return SymsimError(
+        f"{name} of requests has roots of equations, which no program of it finds; "
+        "Costs.iteration_time() writes the time of an iteration, and evaluate(rate=...) works this out at another load"
+    )

@@ -12,6 +12,7 @@ import pytest
 
 import symsim
 from symsim import cli
+from symsim.errors import SymsimError
 from symsim.serving.lengths import Length
 from symsim.serving.model_step import step_of
 from symsim.serving.workload import Workload
@@ -402,3 +403,10 @@ def test_memory_that_lacks_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "free" not in out
     cli.main(["report", *words, "--at", "S=2000,O=500,B=4"])
     assert re.search(r"\n  lacks +#+ +71 GB, 83%\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("notation", ["python", "c", "javascript", "excel"])
+def test_roots_are_no_program(notation: str) -> None:
+    formula = costs().predict(2048, 256, rate=4).formula("ttft")
+    with pytest.raises(SymsimError, match="roots of equations"):
+        getattr(formula, f"to_{notation}")()
