@@ -11,7 +11,8 @@ from symsim.render.terminal import write_table, write_words
 from symsim.search.load_sweep import LoadSweep
 from symsim.search.pareto import FrontPoint
 from symsim.serving.load_regimes import LoadRegimes
-from symsim.serving.points import in_words_of_load, shown, values_of
+from symsim.serving.points import shown
+from symsim.serving.question_words import in_words_of_load, values_of
 
 
 def stated(text: str) -> dict[str, float]:

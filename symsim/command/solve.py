@@ -10,7 +10,8 @@ from symsim.command.flags import add_json, note_alike, write_answer
 from symsim.command.subject import add_subject, compiled, note_assumed
 from symsim.language.query import parse_query
 from symsim.render.terminal import write_formula, write_words, written_or_told
-from symsim.serving.points import is_about_load, shown, unit_of
+from symsim.serving.points import shown, unit_of
+from symsim.serving.question_words import is_about_load
 from symsim.solve.answer import Answer, Status
 from symsim.solve.levers import FARTHEST
 

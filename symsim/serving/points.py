@@ -11,10 +11,10 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError, did_you_mean
 from symsim.inputs.space import SIZES, resized
-from symsim.language.query import Constraint, Quantity, Query
+from symsim.language.query import Constraint, Query
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
-from symsim.serving.ask import HOUR, Ask, asked
+from symsim.serving.ask import Ask, asked
 from symsim.serving.fixed_batch import decoding_alone
 from symsim.serving.model_step import EngineLayout
 from symsim.serving.prediction import Figures, predicted
@@ -58,9 +58,6 @@ UNKNOWNS: Mapping[str, Unknown] = {
 
 SYNONYMS: Mapping[str, str] = {"lambda": "rate", "a": "acceptance", "h": "hit", "K": "budget", "k": "drafts"}
 """Letters of the formulas -> symbols of questions."""
-
-_USERS = "users"
-"""Clients that always wait are as many users; of a rate, users follow."""
 
 COPIES = "copies"
 """Whole deployments that are searched for where world_size is asked for."""
@@ -107,9 +104,6 @@ METRICS: Mapping[str, tuple[str, Callable[[Point], float | None]]] = {
 }
 """Metric of requests, in small letters -> its unit, and how a point has it."""
 
-_OF_A_STEP = ("ttft", "tpot", "tgs", "tokens/s/user", "tokens/s/gpu", "gpus")
-"""Metrics that questions about one step have, too."""
-
 _RATES = ("tpot", "tokens/s/user", "speedup")
 """What a batch that only decodes has."""
 
@@ -127,50 +121,6 @@ def metric_of(name: str) -> tuple[str, Callable[[Point], float | None]]:
     if key(name) not in METRICS:
         raise SymsimError(f"requests have no metric {name}; {did_you_mean(key(name), METRICS)}")
     return METRICS[key(name)]
-
-
-def is_about_load(query: Query) -> bool:
-    """Whether a question speaks of requests, not of one step."""
-    names = {query.variable, *query.over, *(name for name in query.fixed if name not in ("x", "y", "drafts"))}
-    metrics = {key(query.variable), *(key(one.metric) for one in query.constraints)}
-    only = {*LOADS, *SYNONYMS, _USERS, "price"}
-    return bool(names & only) or bool(metrics & (METRICS.keys() - {*_OF_A_STEP}))
-
-
-def in_words_of_load(query: Query) -> Query:
-    """The same question in the symbols that questions about requests have; a bare cost is in dollars."""
-    words = {**SYNONYMS, _USERS: "concurrency"}
-    fixed = {words.get(name, name): quantity for name, quantity in query.fixed.items()}
-    over = tuple(words.get(name, name) for name in query.over)
-    clients = query.goal == "max" and not over and not {"rate", "concurrency", "B"} & fixed.keys()
-    variable = (words if clients else SYNONYMS).get(query.variable, query.variable)
-    if query.goal == "min" and key(variable) == "gpus" and not over and not {"x", "y", "world_size"} & fixed.keys():
-        variable = "world_size"
-    limits = tuple(_in_dollars(one) if key(one.metric) == "cost" else one for one in query.constraints)
-    return replace(query, variable=variable, fixed=fixed, over=over, constraints=limits)
-
-
-def _in_dollars(limit: Constraint) -> Constraint:
-    bare = limit.bound.unit is None and limit.bound.name is None
-    return replace(limit, bound=replace(limit.bound, unit="$")) if bare else limit
-
-
-def values_of(fixed: Mapping[str, Quantity]) -> Mapping[str, float]:
-    """SI values of what a question states; a price is $/h. Raises SymsimError for names that no such question has."""
-    known = {*UNKNOWNS, *SIZES}
-    if unknown := [name for name in fixed if name not in known]:
-        raise SymsimError(f"a question about requests has no {unknown[0]}; {did_you_mean(unknown[0], known)}")
-    found = {
-        name: float(quantity.value(UNKNOWNS[name].unit if name in UNKNOWNS else "1"))
-        for name, quantity in fixed.items()
-        if name != "price"
-    }
-    return {**found, **({"price": _price(fixed["price"])} if "price" in fixed else {})}
-
-
-def _price(stated: Quantity) -> float:
-    """$/h of a GPU; a bare number is in it."""
-    return float(replace(stated, unit=stated.unit or "$/h").value("$/s")) * HOUR
 
 
 def figures_at(compiled: Compiled, at: Mapping[str, float], metrics: Iterable[str], *, sure: bool = False) -> Point:

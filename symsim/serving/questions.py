@@ -24,15 +24,14 @@ from symsim.serving.points import (
     excess,
     failing,
     figures_at,
-    in_words_of_load,
     is_memory,
     key,
     metric_of,
     missed,
     shown,
     slack,
-    values_of,
 )
+from symsim.serving.question_words import in_words_of_load, values_of
 from symsim.serving.relief import with_relief
 from symsim.serving.sentences import load_in_words
 from symsim.serving.spread import spread_of
