@@ -100,7 +100,7 @@ def solved(
     assumed: Mapping[str, float],
 ) -> Answer:
     name = query.variable
-    slack = {limit.text: room_at(limit, name, value) for limit in limits}
+    slack = {limit.text: _rounded(room_at(limit, name, value), limit) for limit in limits}
     binding = tuple(limit.text for limit in limits if beyond > 0 and room_at(limit, name, beyond) < 0)
     tight = next((limit for limit in limits if limit.text in binding), None)
     at = tight.at(name, value) if tight else None
@@ -113,6 +113,11 @@ def solved(
         slack=slack,
         certificate=Certificate(at, after, ranges),
     )
+
+
+def _rounded(room: float, limit: Limit) -> float:
+    """Room without what is left of it by rounding where a bound is met exactly."""
+    return 0.0 if abs(room) < 1e-12 * abs(float(limit.bound)) else room
 
 
 def _answer(query: Query, status: Status, sentence: str, assumed: Mapping[str, float]) -> Answer:

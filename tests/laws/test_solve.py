@@ -427,3 +427,9 @@ def test_workload_that_nothing_depends_on_is_left_out_and_told() -> None:
     answer = model.solve(f"{asked}, T = 8192")
     assert answer.value == model.solve(asked).value
     assert "TPOT does not depend on T: left out" in answer.warnings
+
+
+def test_room_at_a_bound_that_is_met_exactly_is_none() -> None:
+    model = symsim.compile("qwen3-8b", "h100")
+    answer = model.solve("min hbm_bandwidth subject to TPOT <= 12 ms with B = 8, S = 4096, O = 1024")
+    assert answer.slack == {"TPOT <= 12 ms": 0.0}
