@@ -120,7 +120,8 @@ def format_quantity(value: float | Fraction, dimension: str, digits: int = 4, *,
     if dimension in ("1", "tokens", "tokens/s") or not math.isfinite(number) or number == 0:
         unit = "" if dimension == "1" else f" {dimension}"
         return f"{_significant(number, digits)}{unit}"
-    factor, unit = _scale(abs(number), dimension, binary)
+    shown = number if binary else float(f"{number:.{digits}g}")  # 999.6 ms is 1 s where three digits are shown
+    factor, unit = _scale(abs(shown), dimension, binary)
     return f"{_significant(number / float(factor), digits)} {unit}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -125,7 +126,7 @@ def _screen(found: Recommendation) -> Iterator[str]:
     yield found.verdict
     if found.rows:
         yield ""
-        yield from table_text(_HEAD, [_cells(number, row) for number, row in enumerate(found.rows, 1)]).split("\n")
+        yield from _table(found.rows)
     yield ""
     yield f"searched {found.searched:,} deployments in {found.seconds:.1f} s"
     yield from (f"  {count:,}: {reason}" for reason, count in found.refused.items())
@@ -143,6 +144,24 @@ def _how_to_go_on(rows: Sequence[RecommendedRow]) -> Iterator[str]:
 
 
 _HEAD = ("", "deployment", "x", "users", "tok/s/GPU", "TTFT", "TPOT", "free", "$/Mtok", "binds")
+_WIDTH = 80
+
+
+def _table(rows: Sequence[RecommendedRow]) -> Iterator[str]:
+    """A line for each; deployments that leave no room beside their figures stand on lines of their own, below them."""
+    cells = [_cells(number, row) for number, row in enumerate(rows, 1)]
+    beside = table_text(_HEAD, cells).split("\n")
+    if max(map(len, beside)) <= _WIDTH:
+        yield from beside
+        return
+    head, *lines = table_text((*_HEAD[:1], *_HEAD[2:]), [(*row[:1], *row[2:]) for row in cells]).split("\n")
+    yield head
+    for line, (_, deployment, *_) in zip(lines, cells, strict=True):
+        yield line
+        yield from textwrap.wrap(deployment, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+
+
+_INDENT = 4 * " "
 
 
 def _cells(number: int, row: RecommendedRow) -> tuple[str, ...]:

@@ -64,6 +64,37 @@ def program(steps: Steps, outputs: tuple[str, ...], dialect: str) -> Program:
     return Program(tuple(inputs), outputs, tuple(tables), run)
 
 
+@lru_cache(maxsize=256)
+def maker(steps: Steps, outputs: tuple[str, ...], free: tuple[str, ...], dialect: str) -> Maker:
+    """Steps as a function that makes one of the free symbols alone, positional, for fixed values of all others: what no
+    free symbol enters is worked out when it is made."""
+    defined = {name for name, _ in steps}
+    named = {name: {s.name for s in expr.free_symbols} for name, expr in steps}  # pyright: ignore
+    inputs = sorted(set[str]().union(*named.values()) - defined - set(free))
+    tables = sorted({str(call.func) for _, expr in steps for call in expr.atoms(AppliedUndef)})
+    moving = set(free)
+    outer, inner = list[str](), list[str]()
+    for name, expr in steps:
+        moves = not named[name].isdisjoint(moving)
+        moving |= {name} if moves else set()
+        (inner if moves else outer).append(f"{name} = {code(expr, dialect)}")
+    lines = [f"def make({', '.join([*inputs, *tables])}):", *(f"    {line}" for line in outer)]
+    lines += [f"    def run({', '.join(free)}):", *(f"        {line}" for line in inner)]
+    lines += [f"        return ({''.join(f'{name}, ' for name in outputs)})", "    return run"]
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(lines), f"<symsim {outputs[-1]}>", "exec"), dict(_NAMES[dialect]), names)
+    return Maker(tuple(inputs), tuple(tables), names["make"])
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What makes a function of few symbols: `make(*inputs, *tables)`."""
+
+    inputs: tuple[str, ...]
+    tables: tuple[str, ...]
+    make: Callable[..., Callable[..., tuple[Any, ...]]]
+
+
 _NAMES: Mapping[str, Mapping[str, Any]] = {
     "python": {"floor": math.floor, "ceil": math.ceil, "log": math.log},
     "numpy": {"floor": np.floor, "ceil": np.ceil, "log": np.log, "maximum": np.maximum, "minimum": np.minimum},

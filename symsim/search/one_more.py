@@ -66,4 +66,4 @@ def _with(of: Deployed, resource: str, times: float) -> Deployed:
         return lambda **work: time(**{**work, **faster})
 
     draft = None if of.step.draft is None else more(of.step.draft)
-    return replace(of, step=replace(of.step, iteration=more(of.step.iteration), draft=draft))
+    return replace(of, step=replace(of.step, iteration=more(of.step.iteration), draft=draft, over=None))

@@ -16,6 +16,7 @@ from symsim.search.one_more import one_more
 from symsim.search.target import Target
 from symsim.serving.disaggregated import Disaggregated
 from symsim.serving.prediction import Figures, predicted, predicted_apart
+from symsim.serving.workload import decoding
 from symsim.tables.engine_times import architecture_of
 
 
@@ -72,8 +73,6 @@ def row_of(one: DeploymentCandidate, target: Target) -> RecommendedRow:
     """The row of a candidate, its figures with intervals."""
     compiled, pair = one.of.compiled, one.apart
     figures = predicted(compiled, of_ask(one.of.ask, one, target)) if pair is None else predicted_apart(pair)
-    at = f"B={max(1, round(one.found.values.get('rows', 1.0) / one.of.layout.replicas))}"
-    lengths = f"S={one.of.ask.isl.mean:g},O={one.of.ask.osl.mean:g}"
     users = one.load if target.rate is None else figures.users or 0.0
     return RecommendedRow(
         device=compiled.device.asked,
@@ -88,9 +87,18 @@ def row_of(one: DeploymentCandidate, target: Target) -> RecommendedRow:
         users=users,
         stopped=one.most.stopped,
         figures=figures,
-        formula=f"symsim formula {compiled.origin} --metric tpot --at {at},{lengths}",
+        formula=f"symsim formula {compiled.origin} --metric {_metric_at(one)}",
         launch=_launch(one, users),
     )
+
+
+def _metric_at(one: DeploymentCandidate) -> str:
+    """The step of its decodes: with drafts one that verifies them, beside a prompt of one token."""
+    ask = one.of.ask
+    sequences = f"B={max(1, round(one.found.values.get('rows', 1.0) / one.of.layout.replicas))}"
+    if not ask.drafts:
+        return f"tpot --at {sequences},S={ask.isl.mean:g},O={ask.osl.mean:g}"
+    return f"iteration --at {sequences},Q={ask.drafts + 1},C={round(decoding(ask.work)['C'])},T=1,S=1"
 
 
 def words_of(one: DeploymentCandidate) -> str:

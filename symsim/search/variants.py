@@ -57,7 +57,7 @@ def chunked(of: Deployed) -> list[Deployed]:
         return []
     replicas = of.layout.replicas
     budgets = [each for each in BUDGETS if each < min(of.step.prompt, of.budget / replicas)]
-    return [replace(of, ask=replace(of.ask, budget=each), budget=float(each * replicas)) for each in budgets]
+    return [deployed(of.compiled, replace(of.ask, budget=each)) for each in budgets]
 
 
 def other_ways(of: Deployed, target: Target) -> list[Deployed]:

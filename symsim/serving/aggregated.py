@@ -57,7 +57,7 @@ def deployed(compiled: Compiled, ask: Ask) -> Deployed:
     step, work = step_of(compiled, ask.work), ask.work
     layout, stated = step.layout, compiled.numbers.values
     budget = float(ask.budget or stated.get("max_tokens", 0) or _BUDGET)
-    room = room_of(compiled, decoding(work), layout)
+    room = room_of(compiled, decoding(work), layout, ask.budget)
     limit = ask.max_running or float(stated.get("max_sequences", 0) or math.inf) * layout.replicas
     places = min(math.floor(room.sequences) if math.isfinite(room.sequences) else math.inf, limit)
     return Deployed(

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.draft_memory import draft_memory
-from symsim.serving.model_step import EngineLayout, step_values
+from symsim.serving.model_step import EngineLayout
+from symsim.serving.step_functions import step_values
 from symsim.serving.workload import Letters
 
 
@@ -40,11 +41,12 @@ class Room:
         }
 
 
-def room_of(compiled: Compiled, letters: Letters, layout: EngineLayout) -> Room:
+def room_of(compiled: Compiled, letters: Letters, layout: EngineLayout, budget: int | None = None) -> Room:
     """Room for caches, paged: a sequence holds its mean context. Of pipeline stages, that which holds the fewest;
-    while drafts are asked for, the model's modules for them are held beside."""
+    while drafts are asked for, the model's modules for them are held beside. budget: tokens of the largest step, None
+    for the engine's own."""
     context = max(2.0, letters["C"])
-    stages = memory_of_stages(compiled, context)
+    stages = memory_of_stages(compiled, context, budget)
     modules = draft_memory(compiled, context) if letters.get("drafts") else None
     if modules is not None:
         more = {"weights": modules.weights, "cache_space": -modules.weights, "cache_per_sequence": modules.sequence}
@@ -61,16 +63,17 @@ def room_of(compiled: Compiled, letters: Letters, layout: EngineLayout) -> Room:
     )
 
 
-@lru_cache(maxsize=256)
-def memory_of_stages(compiled: Compiled, context: float) -> Sequence[Mapping[str, float]]:
+@lru_cache(maxsize=1024)
+def memory_of_stages(compiled: Compiled, context: float, budget: int | None = None) -> Sequence[Mapping[str, float]]:
     """Weights, activations where they are counted, cache_space and cache_per_sequence of a GPU, in bytes, of each
-    pipeline stage that may be the fullest. context: tokens of a sequence."""
+    pipeline stage that may be the fullest. context: tokens of a sequence; budget: of the largest step."""
     form = compiled.form("max_batch")
     own = {step.symbol.name for step in form.derivation.steps}
     apart = [f"_stage{number}" for number in compiled.decode.graph.stages]
     ends = [end for end in apart if f"cache_space{end}" in own] or [""]
     names = [f"{part}{end}" for part in _OF_A_STAGE for end in ends]
-    found = step_values(form, {"B": 1.0, "S": context - 1, "O": 1.0}, ("activations", *names))
+    at = {"B": 1.0, "S": context - 1, "O": 1.0, **({"max_tokens": float(budget)} if budget else {})}
+    found = step_values(form, at, ("activations", *names))
     shared = {name: value for name, value in found.items() if name == "activations"}
     return [{**shared, **{part: found[f"{part}{end}"] for part in _OF_A_STAGE}} for end in ends]
 

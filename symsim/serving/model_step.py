@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from symsim.errors import DeploymentError
-from symsim.formula.closed_form import ClosedForm
-from symsim.formula.program import program, scalar_tables
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.engines import ServingEngine
 from symsim.serving.outcome import applied
+from symsim.serving.program import StepFunction
+from symsim.serving.step_functions import decodes_over, drafts_of, iteration_of
 from symsim.serving.workload import Letters, Workload, decoding, prompts, spread_of_contexts
-
-
-def function_of(form: ClosedForm) -> Callable[..., float]:
-    """A closed form as a function of its workload symbols by keyword; sizes need not be whole, and may be zero."""
-    steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
-    compiled = program(steps, (steps[-1][0],), "python")
-    fixed: dict[str, Any] = {name: float(value) for name, value in form.bound.values.items()}
-    known = {name: fixed.get(name, 0.0) for name in compiled.inputs}
-    tables = scalar_tables(compiled.tables, form.context, fixed)
-
-    def at(**work: float) -> float:
-        return float(compiled.run({**known, **work}, tables)[0])
-
-    return at
-
-
-def step_values(form: ClosedForm, at: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """Those of these named steps that a closed form has, at a point."""
-    own = {step.symbol.name for step in form.derivation.steps}
-    steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
-    wanted = tuple(name for name in names if name in own)
-    compiled = program(steps, wanted, "python")
-    values: dict[str, Any] = {**{name: float(value) for name, value in form.bound.values.items()}, **at}
-    return dict(zip(wanted, map(float, compiled.at(values, form.context)), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +84,8 @@ class ModelStep:
 
     Prompts and sequences are spread evenly over the attention replicas of the engine. wait: by how much of a mean
     context, over the square root of its sequences, the replica with the longest contexts has more than the mean; the
-    others wait for it.
+    others wait for it. over: of decodes by themselves, drafts included, the time of many batches at once, where no
+    figure of it is looked up in a table.
     """
 
     layout: EngineLayout
@@ -114,6 +95,7 @@ class ModelStep:
     past: float
     iteration: Callable[..., float]
     draft: Callable[..., float] | None = None
+    over: Callable[..., NDArray[np.float64]] | None = None
     host: Host = field(default_factory=Host)
     wait: float = 0.0
 
@@ -128,6 +110,24 @@ class ModelStep:
         time = self.iteration(**work, T=tokens, S=length, past=self.past if chunk else 0.0)
         return time + (self.draft(B=each, Q=1, C=work["C"]) if self.draft is not None and rows else 0.0)
 
+    def each_of(self, sequences: NDArray[np.float64], context: float) -> NDArray[np.float64]:
+        """Seconds of so many sequences that decode, of a mean context, at once."""
+        each = sequences / self.layout.replicas
+        contexts = context * (1 + self.wait / np.sqrt(np.maximum(1.0, each)))
+        if self.over is not None:
+            with suppress(DeploymentError):  # no iteration holds drafts
+                return self.over(each, contexts, self.prompt)
+        return np.array([self(self.queries * n, context * n, 0.0) for n in sequences.tolist()])
+
+    def least(self, rows: float, context: float) -> float:
+        """Seconds that decodes by themselves take at least: their drafts as sequences of their own, which read as much
+        of the cache together, in an iteration that needs none of prompts to be compiled."""
+        if self.queries == 1:
+            return self(rows, context, 0.0)
+        each = rows / self.queries / self.layout.replicas
+        time = replace(self, queries=1, draft=None)(rows, context, 0.0)
+        return time + (self.draft(B=each, Q=1, C=context * self.queries / rows) if self.draft is not None else 0.0)
+
 
 def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> ModelStep:
     """The time of an iteration of an engine that serves this workload."""
@@ -139,85 +139,21 @@ def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> Mode
         queries=work.queries,
         prompt=max(1.0, work.input.mean - past),
         past=past,
-        iteration=_iteration(compiled),
-        draft=_draft(compiled, work.drafts) if drafted and work.drafts else None,
+        iteration=iteration_of(compiled),
+        draft=drafts_of(compiled, work.drafts) if drafted and work.drafts else None,
+        over=decodes_over(compiled, work.queries, work.drafts if drafted else 0),
         host=Host.of(compiled.numbers.values),
         wait=_wait(work, compiled.deployment.dp // layout.engines),
     )
 
 
+@lru_cache(maxsize=1024)
 def _wait(work: Workload, ranks: int) -> float:
     """What the form of the longest of so many data-parallel ranks adds to one sequence of a mean context of 1."""
     spread = spread_of_contexts(work)
     if ranks < 2 or not spread:
         return 0.0
     return (applied("longest_rank", {"B": 1.0, "C": 1.0, "cv_C": spread, "G": float(ranks)}).value or 1.0) - 1
-
-
-@lru_cache(maxsize=64)
-def _iteration(compiled: Compiled) -> Callable[..., float]:
-    """Of decodes and prompts together, of either alone by its own step; where two batches overlap, of both in turn."""
-    decode, prefill = function_of(in_context(compiled)), function_of(compiled.form("ttft"))
-
-    def at(**work: float) -> float:
-        work["C"] = max(work["C"], work["Q"])  # a sequence holds the tokens that it computes
-        if not work["T"] and work["Q"] == 1:
-            return decode(**work)
-        if not work["B"] and not work["past"]:
-            return prefill(**work)
-        if (mixed := _mixed(compiled)) is not None:
-            return mixed(**{**work, "T": max(work["T"], _NOTHING), "B": max(work["B"], _NOTHING)})
-        rows = decode(**{**work, "B": work["B"] * work["Q"]}) if work["B"] else 0.0
-        return rows + (prefill(**work) if work["T"] else 0.0)
-
-    return at
-
-
-_NOTHING = 1e-6
-"""Tokens in place of none: kernels of some cost models are not told for nothing."""
-
-
-@lru_cache(maxsize=64)
-def _mixed(compiled: Compiled) -> Callable[..., float] | None:
-    """None where no iteration holds both; compiled when it is first asked for."""
-    try:
-        return function_of(compiled.form("iteration"))
-    except DeploymentError:
-        return None
-
-
-def in_context(compiled: Compiled) -> ClosedForm:
-    """The decode step in its mean context C."""
-    form = compiled.form("tpot")
-    return form.without(("C",)) if any(step.symbol.name == "C" for step in form.applied.steps) else form
-
-
-def _draft(compiled: Compiled, drafts: int) -> Callable[..., float]:
-    """One more layer and the LM head for each draft, as an MTP module of the model has them."""
-    module = _module(compiled)
-    return lambda **work: drafts * module(**work)
-
-
-@lru_cache(maxsize=64)
-def _module(compiled: Compiled) -> Callable[..., float]:
-    form = in_context(compiled)
-    layers = max(1.0, float(compiled.numbers.values.get("L", 1)))
-    total, outside = function_of(form), _outside(form)
-    return lambda **work: (total(**work) - outside(**work)) / layers + outside(**work)
-
-
-def _outside(form: ClosedForm) -> Callable[..., float]:
-    """Time of what stands outside of the layers: the embedding and the LM head."""
-    names = {step.symbol.name for step in form.derivation.steps}
-    steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
-    wanted = tuple(name for name in ("t_logits", "t_embedding") if name in names)
-    if not wanted:
-        return lambda **work: 0.0
-    compiled = program(steps, wanted, "python")
-    fixed: dict[str, Any] = {name: float(value) for name, value in form.bound.values.items()}
-    known = {name: fixed.get(name, 0.0) for name in compiled.inputs}
-    tables = scalar_tables(compiled.tables, form.context, fixed)
-    return lambda **work: float(sum(compiled.run({**known, **work}, tables)))
 
 
 Role = Literal["both", "prefill", "decode"]
@@ -237,7 +173,30 @@ def engine_of(
     beside = (answers["Q"], answers["C"]) if role == "both" else (0.0, 0.0)
     alpha = {} if role == "decode" else prompts(work, _prompt_cost(step, beside, budget))
     letters = {**answers, **alpha, "tau": tau, "t_0": max(0.0, half - tau * most / 2)}
-    return ServingEngine(time=lru_cache(maxsize=2**15)(step), letters=letters, work=work, affine=False)
+    time = lru_cache(maxsize=2**15)(step) if role != "decode" else _tabled(step, answers)
+    return ServingEngine(time=time, letters=letters, work=work, affine=False)
+
+
+_BLOCK = 128
+"""Batches whose times are worked out at once."""
+
+
+def _tabled(step: ModelStep, answers: Letters) -> StepFunction:
+    """The time of a step, of whole numbers of sequences that only decode from a table that is filled as it is read."""
+    exact, table = lru_cache(maxsize=2**15)(step), dict[int, list[float]]()
+    queries, context = answers["Q"], answers["C"]
+
+    def time(rows: float, contexts: float, chunk: float, pairs: float) -> float:
+        count = round(rows / queries)
+        if chunk or count < 1 or rows != queries * count or contexts != context * count:
+            return exact(rows, contexts, chunk, pairs)
+        block, place = divmod(count - 1, _BLOCK)
+        if block not in table:
+            first = block * _BLOCK + 1
+            table[block] = step.each_of(np.arange(first, first + _BLOCK, dtype=float), context).tolist()
+        return table[block][place]
+
+    return time
 
 
 def _decodes(step: ModelStep, answers: Letters, count: float) -> float:

@@ -12,7 +12,7 @@ from symsim.formula.interval import RUNNING, of_level, widened
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.aggregated import Deployed
 from symsim.serving.engines import Served
-from symsim.serving.model_step import in_context
+from symsim.serving.step_functions import in_context
 
 _Factors = tuple[float, float]
 

@@ -1,6 +1,7 @@
 """symsim recommend as people run it: its verdict, its document, and what it refuses."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,28 @@ def test_the_screen_fits_80_columns_and_begins_with_the_verdict(capsys: pytest.C
     assert not empty
     assert len(table[0]) <= 80
     assert all(len(line) <= 80 for line in table[: table.index("")])
+
+
+def test_wide_tables_set_deployments_below_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    ask = ["recommend", "qwen3-30b-a3b", *ASK[2:], "--gpus", "4", "--tpot", "8ms", "--top", "12"]
+    assert main(ask) == 0
+    _, _, head, *lines = capsys.readouterr().out.split("\n")
+    assert "deployment" not in head
+    table = lines[: lines.index("")]
+    assert all(len(line) <= 80 for line in (head, *table))
+    assert [line.split()[0] for line in table[::2]] == [str(n) for n in range(1, len(table) // 2 + 1)]
+
+
+def test_with_drafts_the_formula_is_of_the_step_that_verifies_them(capsys: pytest.CaptureFixture[str]) -> None:
+    ask = ["recommend", "mimo-7b", *ASK[2:], "--gpus", "1", "--tpot", "6ms", "--ttft", "1s", "--json"]
+    assert main(ask) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["drafts"] > 0
+    assert f'"num_speculative_tokens":{row["drafts"]}' in row["launch"]["vllm"]
+    program, *words = shlex.split(row["formula"])
+    assert (program, f"Q={row['drafts'] + 1}" in words[-1]) == ("symsim", True)
+    assert main([*words, "--quiet"]) == 0
+    assert "iteration = " in capsys.readouterr().out
 
 
 def test_nothing_that_does_names_the_nearest_and_the_limit_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
