@@ -16,6 +16,8 @@ from symsim.algebra.symbols import SymbolInfo
 from symsim.formula.closed_form import ClosedForm, Level
 
 if TYPE_CHECKING:
+    from symsim.analysis.regimes import Regimes
+    from symsim.analysis.sensitivity import Sensitivity
     from symsim.formula.scattered import Backend
     from symsim.notation.curve import Picture
     from symsim.notation.layout import Layout
@@ -78,6 +80,20 @@ class Formula:
         row cannot be used.
         """
         return self.form.for_inputs(values).evaluate(**values)
+
+    __call__ = evaluate
+
+    def regimes(self, variable: str, low: float | None = None, high: float | None = None, **at: float) -> Regimes:
+        """The exact pieces along one symbol; see `symsim.regimes`."""
+        from symsim.analysis.regimes import regimes_along
+
+        return regimes_along(self.form, variable, low, high, **at)
+
+    def sensitivities(self, names: Sequence[str] = (), **at: float) -> tuple[Sensitivity, ...]:
+        """Every input of the metric, the one that moves it most first; see `symsim.sensitivities`."""
+        from symsim.analysis.sensitivity import ranked_inputs
+
+        return ranked_inputs(self.form, names, **at)
 
     def interval(self, level: float = 0.9, together: float = 1.0, **values: float) -> tuple[float, float] | None:
         """Between which values the metric is expected at a point (low, high), in `level` of all cases.

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from symsim.analysis.comparison import Comparison
 from symsim.analysis.crossings import Crossing
 from symsim.analysis.regime_map import AxisEnds, RegimeMap, map_regimes
-from symsim.analysis.regimes import Regimes, regimes_along
+from symsim.analysis.regimes import Regimes
 from symsim.analysis.sensitivity import Sensitivity
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
@@ -24,7 +24,7 @@ def regimes(
     at: the point, which fixes all other symbols.  Whole-number symbols are looked at from 1 to 1024 (B) or 131,072
     tokens unless a range is given.  Raises SymsimError for a symbol that the metric does not have.
     """
-    return regimes_along(formula.form, variable, low, high, **at)
+    return formula.regimes(variable, low, high, **at)
 
 
 def regime_map(
@@ -39,15 +39,16 @@ def regime_map(
 
 
 def sensitivities(
-    costs: Costs, metric: str = "tpot", names: Sequence[str] = (), **at: float
+    of: Costs | Formula, metric: str = "tpot", names: Sequence[str] = (), **at: float
 ) -> tuple[Sensitivity, ...]:
-    """Every input of a metric, the one that moves it most first. names: only these; architecture sizes are allowed.
+    """Every input of a metric, the one that moves it most first. of: a compiled model, of which `metric` is meant, or a
+    formula; names: only these; architecture sizes are allowed.
 
     at: the workload point; any other symbol may be overridden too.
     A measured table is an input of its own, by its function's name: all its figures grow alike.
     Raises SymsimError for a name that the metric does not have.
     """
-    return costs.sensitivities(metric, names, **at)
+    return of.sensitivities(names, **at) if isinstance(of, Formula) else of.sensitivities(metric, names, **at)
 
 
 def compare(a: Costs, b: Costs, metric: str = "tpot", **at: int) -> Comparison:

@@ -89,3 +89,14 @@ def test_help_of_the_package_is_a_screen_and_names_every_function() -> None:
     assert len(pydoc.plain(pydoc.render_doc(symsim)).splitlines()) < 60
     functions = {name for name in dir(symsim) if name.islower()}
     assert functions <= set(re.findall(r"\w+", symsim.__doc__ or ""))
+
+
+def test_a_formula_is_asked_as_a_model_is() -> None:
+    """It is a function of its symbols, and has the questions about one metric as methods."""
+    costs, at = symsim.compile("qwen3-8b", "h100"), {"B": 8, "S": 1024, "O": 256}
+    formula = costs.tpot
+    assert formula(**at) == formula.evaluate(**at)
+    asked = (formula.sensitivities(**at), symsim.sensitivities(formula, **at), costs.sensitivities("tpot", **at))
+    first, *others = ([(one.name, one.elasticity) for one in found] for found in asked)
+    assert others == [first, first]
+    assert repr(formula.regimes("B", S=1024, O=256)) == repr(costs.regimes("tpot", "B", S=1024, O=256))
