@@ -40,8 +40,9 @@ def test_the_most_clients() -> None:
 def test_the_largest_budget_for_a_gap() -> None:
     limits = "TTFT <= 1 s, ITL_p99 <= 60 ms"
     free = costs().solve(f"max budget subject to {limits} with rate = 2, S = 1024, O = 256")
-    assert free.status is Status.UNBOUNDED  # hardly ever two prompts at once, and nothing is longer than both
-    assert "no bound" in free.sentence
+    assert free.value is not None  # hardly ever two prompts at once, and nothing is longer than both
+    assert free.value > 100_000  # until activations of an iteration leave caches no room
+    assert free.binding == ("TTFT <= 1 s",)
     tight = costs().solve("max budget subject to ITL_p99 <= 40 ms with rate = 10, S = 2048, O = 256")
     assert tight.status is Status.INFEASIBLE
     assert "even at budget" in tight.sentence
@@ -313,8 +314,9 @@ def test_a_budget_that_serves_is_found_however_large() -> None:
     pieces = costs().load_regimes("budget", S=4096, O=512, rate=2.8).pieces
     assert pieces[0].limits == ("unstable",)
     assert pieces[0].high > 128
-    assert pieces[-1].limits != ("unstable",)
     assert "prompts in chunks" in pieces[1].limits
+    assert any(piece.limits == ("tokens bind (compute)",) for piece in pieces)
+    assert pieces[-1].limits == ("unstable",)  # activations of so large an iteration leave caches no room
 
 
 def test_sweep_of_requests(capsys: pytest.CaptureFixture[str]) -> None:
