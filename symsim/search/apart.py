@@ -11,6 +11,7 @@ from symsim.search.candidates import DeploymentCandidate
 from symsim.search.largest_load import Reached, most_requests
 from symsim.search.sides import Side
 from symsim.search.target import Target
+from symsim.serving.aggregated import deployed
 from symsim.serving.disaggregated import Disaggregated, at_rates, served_apart
 from symsim.serving.engines import Served
 
@@ -33,7 +34,14 @@ class Pair:
         return self.x * self.prefill.size + self.y * self.decode.size
 
     def deployed(self) -> Disaggregated:
-        return Disaggregated(x=self.x, y=self.y, prefill=self.prefill.of, decode=self.decode.of)
+        """Both asked alike: with the budget of the side that prefills, and the drafts of the side that decodes."""
+        ask = replace(self.decode.of.ask, budget=self.prefill.of.ask.budget)
+        first, second = (side.of if side.of.ask == ask else deployed(side.of.compiled, ask) for side in self.sides)
+        return Disaggregated(x=self.x, y=self.y, prefill=first, decode=second)
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return self.prefill, self.decode
 
 
 def pairs_of(prefills: Sequence[Side], decodes: Sequence[Side], target: Target) -> Iterator[Pair]:
@@ -71,6 +79,8 @@ def pair_candidate(pair: Pair, target: Target, least: float) -> DeploymentCandid
     """The largest load of a pair within the limits, or the one that is asked for; None where that is not within, or
     where its score is not above the least."""
     of = pair.deployed()
+    if min(of.prefill.places, of.decode.places) < 1:
+        return None
     if target.load is not None:
         by = "rate" if target.rate is not None else "concurrency"
         of = with_load(of, by, target.load)

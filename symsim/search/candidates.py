@@ -16,6 +16,7 @@ from symsim.pipeline.pipeline import compiled_as
 from symsim.search.largest_load import Reached, at_load, most_requests, most_users
 from symsim.search.launch import refusal
 from symsim.search.target import Target
+from symsim.search.variants import asks_tried
 from symsim.serving.aggregated import Deployed, deployed
 from symsim.serving.ask import Ask
 from symsim.serving.disaggregated import Disaggregated
@@ -69,33 +70,42 @@ class RefusedCandidate:
     reasons: Counter[str] = field(default_factory=Counter[str])
     nearest: Miss | None = None
 
-    def add(self, reason: str, miss: Miss | None = None) -> None:
-        self.reasons[reason] += 1
+    def add(self, reason: str, miss: Miss | None = None, count: int = 1) -> None:
+        self.reasons[reason] += count
         if miss is not None and (self.nearest is None or miss.far < self.nearest.far):
             self.nearest = miss
 
 
 def engines(base: Compiled, target: Target, size: int, refused: RefusedCandidate) -> Iterator[Deployed]:
-    """Every engine of so many GPUs that holds a sequence beside the weights. base: the model on one GPU; where its
-    weights do not even fit when all GPUs share them evenly, nothing is compiled."""
-    known, per_node = base.sizes.values, base.device.gpus_per_node
+    """Every engine of so many GPUs, once for each way to take requests, that holds a sequence beside the weights.
+    base: the model on one GPU; where its weights do not even fit when all GPUs share them evenly, nothing is compiled.
+    """
+    known, per_node, asks = base.sizes.values, base.device.gpus_per_node, asks_tried(base, target)
     heads = {"experts": int(known.get("E", 0)), "kv_heads": int(known.get("G", 1))}
     crowded = _crowded(base, size)
     for deployment in engines_of(base.asked, size, **heads, per_node=per_node):
         if crowded is not None:
-            refused.add(NO_ROOM, crowded)
-        elif base.engine is not None and (why := refusal(base.engine, deployment, drafts=target.ask.drafts)):
-            refused.add(why)
-        else:
-            try:
-                of = deployed(compiled_as(base, deployment), target.ask)
-            except DeploymentError as error:
-                refused.add(_kind(str(error)))
-                continue
+            refused.add(NO_ROOM, crowded, len(asks))
+            continue
+        able = [ask for ask in asks if not _refused(base, deployment, ask, refused)]
+        try:
+            compiled = compiled_as(base, deployment) if able else None
+        except DeploymentError as error:
+            refused.add(_kind(str(error)), count=len(able))
+            continue
+        for of in (deployed(compiled, ask) for ask in able if compiled is not None):
             if of.places >= 1:
                 yield of
             else:
                 refused.add(NO_ROOM, _too_large(of))
+
+
+def _refused(base: Compiled, deployment: Deployment, ask: Ask, refused: RefusedCandidate) -> bool:
+    """Whether the engine says that it cannot, which is counted."""
+    why = "" if base.engine is None else refusal(base.engine, deployment, drafts=ask.drafts)
+    if why:
+        refused.add(why)
+    return bool(why)
 
 
 OUTDONE = "others do better"
@@ -111,20 +121,28 @@ def _crowded(base: Compiled, size: int) -> Miss | None:
     return Miss(no_room=True, ratio=weights / size / capacity, sentence=need.replace(" 1 GPUs", " one GPU"))
 
 
-def largest(of: Deployed, target: Target) -> Reached | None:
-    """The largest load of one engine within the limits; None where the least load already fails one."""
+def largest(of: Deployed, target: Target, least: float = 0.0, near: int = 1) -> Reached | None:
+    """The largest load of one engine within the limits; None where the least load already fails one, or where the rate
+    of requests is not above the least that is of use. near: users to begin with."""
     if target.rate is None:
-        return most_users(of, target.limits)
+        return most_users(of, target.limits, least, near)
     return most_requests(lambda rate: at_load(of, rate), target.limits, target.rate)
 
 
-def candidate(of: Deployed, target: Target, refused: RefusedCandidate) -> DeploymentCandidate | None:
-    """As many replicas as there is room for, or as the load needs; None, counted, where that cannot be."""
-    most = largest(of, target)
-    if most is None:
-        refused.add(*_misses(of, target))
-        return None
+def candidate(
+    of: Deployed, target: Target, refused: RefusedCandidate, near: int = 1, least: float = -math.inf
+) -> DeploymentCandidate | None:
+    """As many replicas as there is room for, or as the load needs; None, counted, where that cannot be, and None where
+    the score is not above the least: requests per second of a GPU, or GPUs below zero for a load. near: users of an
+    engine to begin with."""
     size, load = of.compiled.deployment.world_size, target.load
+    if load is not None and math.isfinite(least) and not _within(of, target, -least // size):
+        return None
+    most = largest(of, target, max(0.0, least) * size if load is None else 0.0, near)
+    if most is None:
+        if least <= 0:
+            refused.add(*refusal_of(of, target))
+        return None
     room = math.inf if target.gpus is None else target.gpus[1] // size
     if load is None:
         replicas = int(room)
@@ -139,6 +157,16 @@ def candidate(of: Deployed, target: Target, refused: RefusedCandidate) -> Deploy
     return DeploymentCandidate(of=of, replicas=replicas, load=load, found=found, most=most)
 
 
+def _within(of: Deployed, target: Target, replicas: float) -> bool:
+    """Whether so many replicas serve the load that is asked for within the limits."""
+    return replicas >= 1 and not target.limits.failing(at_load(of, (target.load or 0.0) / replicas))
+
+
+def _lightest(of: Deployed, target: Target) -> Served:
+    """What is served of one user, or of hardly any requests."""
+    return at_load(of, 1.0 if target.rate is None else target.rate * 2.0**-16)
+
+
 def seconds_of_request(found: Served) -> float:
     """From a request to its last token, in the mean."""
     values = found.values
@@ -149,9 +177,9 @@ def _unit(target: Target) -> str:
     return "users" if target.rate is None else "requests/s"
 
 
-def _misses(of: Deployed, target: Target) -> tuple[str, Miss | None]:
+def refusal_of(of: Deployed, target: Target) -> tuple[str, Miss | None]:
     """The limit that fails at the least load, and by how much."""
-    found = at_load(of, 1.0 if target.rate is None else target.rate * 2.0**-16)
+    found = _lightest(of, target)
     failed = target.limits.failing(found)
     if not found.solved:
         return "nothing is served", None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,66 +19,81 @@ from symsim.search.candidates import (
     candidate,
     engine_words,
     engines,
+    refusal_of,
     seconds_of_request,
     too_slow,
 )
 from symsim.search.sides import Side, decode_side, prefill_side
 from symsim.search.target import Target
-from symsim.search.variants import chunked, drafting, other_ways
 from symsim.serving.aggregated import Deployed
 from symsim.serving.disaggregated import service_seconds
 from symsim.serving.workload import decoding
 
 
+def best_candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
+    """Those of a device that may be among the `top`, of engines of every size that the GPUs allow."""
+    together: list[DeploymentCandidate] = []
+    every, alone = list[_Sides](), list[Contender]()
+    sizes = engine_sizes(*(target.gpus or (1, max(_LARGEST, base.device.gpus_per_node))))
+    for size in sizes:
+        if target.gpus is None and size > min((one.gpus for one in together), default=math.inf):
+            break  # replicas of a smaller engine serve the load with fewer GPUs
+        own = _sides(list(engines(base, target, size, refused)), target)
+        every += own
+        contending = [] if target.mode == "disaggregated" else list(_contending(own, target, refused))
+        alone += contending
+        if target.gpus is None:
+            together += best_first(contending, partial(_score, target=target), top, together)
+    pairs = list(_pairs(every, target, refused)) if target.mode != "aggregated" else []
+    before = sum(refused.reasons.values())
+    left = pairs if target.gpus is None else [*alone, *pairs]
+    found = best_first(left, partial(_score, target=target), top, together)
+    told = sum(refused.reasons.values()) - before
+    refused.reasons[OUTDONE] += len(alone) + len(pairs) - len(together) - len(found) - told
+    return [*together, *found]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ways:
-    """What an engine may be a part of. of: as it was asked for; prefill: as a worker that only prefills; decode: as one
-    that only decodes, with as many drafts as it serves most with; None where it is too slow alone."""
+class _Sides:
+    """An engine, and what it serves at most of either side."""
 
     of: Deployed
     prefill: Side | None
     decode: Side | None
 
-    @classmethod
-    def found(cls, of: Deployed, target: Target) -> _Ways:
-        decodes = filter(None, (decode_side(one, target) for one in drafting(of, target)))
-        decode = max(decodes, key=lambda side: side.rate, default=None)
-        return cls(of=of, prefill=prefill_side(of, target), decode=decode)
+
+def _sides(own: Sequence[Deployed], target: Target) -> list[_Sides]:
+    """Of ways to take the requests, an engine prefills by that which cuts prompts the least."""
+    groups: dict[int, list[Deployed]] = {}
+    for of in own:
+        groups.setdefault(id(of.compiled), []).append(of)
+    firsts = {key: prefill_side(min(group, key=_prefills), target) for key, group in groups.items()}
+    return [_Sides(of=of, prefill=firsts[id(of.compiled)], decode=decode_side(of, target)) for of in own]
 
 
-def best_candidates(base: Compiled, target: Target, refused: RefusedCandidate, top: int) -> list[DeploymentCandidate]:
-    """Those of a device that may be among the `top`, of engines of every size that the GPUs allow."""
-    if target.gpus is None:
-        every, together = _smallest(base, target, refused)
-    else:
-        every = [of for size in engine_sizes(*target.gpus) for of in engines(base, target, size, refused)]
-        together = list(_together(every, target, refused)) if target.load is not None else []
-    ways = [_Ways.found(of, target) for of in every]
-    alone: list[Contender] = []
-    if target.load is None and target.mode != "disaggregated":
-        alone = [one for way in ways for one in _alone(way, target, refused)]
-        slow = [way.of for way in ways if way.prefill is None or way.decode is None]
-        together = list(_together(slow, target, refused))
-    pairs: list[Contender] = []
-    if target.mode != "aggregated":
-        first = [way.prefill for way in ways if way.prefill is not None]
-        second = [way.decode for way in ways if way.decode is not None]
-        pairs = [_apart(pair, target) for pair in pairs_of(first, second, target)]
-        if target.mode == "disaggregated" and not (first and second):
-            for of in every:
-                refused.add(TOO_SLOW, _slow_worker(of, target))
-    before = sum(refused.reasons.values())
-    found = best_first([*alone, *pairs], partial(_score, target=target), top, together)
-    refused.reasons[OUTDONE] += len(alone) + len(pairs) - len(found) - (sum(refused.reasons.values()) - before)
-    return [*together, *(_in_chunks(one, target) for one in found)]
+def _prefills(of: Deployed) -> tuple[int, int]:
+    """Drafts, which prompts are not served by, and iterations of a prompt."""
+    return of.ask.drafts, math.ceil(of.step.prompt * of.layout.replicas / of.budget)
 
 
-def _in_chunks(one: DeploymentCandidate, target: Target) -> DeploymentCandidate:
-    """With chunks of the size that it serves most with, where they stand beside decodes."""
-    if one.apart is not None:
-        return one
-    others = (candidate(of, target, RefusedCandidate()) for of in chunked(one.of))
-    return max(filter(None, (one, *others)), key=partial(_score, target=target))
+def _contending(own: Sequence[_Sides], target: Target, refused: RefusedCandidate) -> Iterator[Contender]:
+    """Engines that do both; those that cannot decode within the limit are refused."""
+    for one in own:
+        if one.decode is not None:
+            yield _alone(one, one.decode, target, refused)
+        else:
+            refused.add(*refusal_of(one.of, target))
+
+
+def _pairs(every: Sequence[_Sides], target: Target, refused: RefusedCandidate) -> Iterator[Contender]:
+    """Workers of two kinds: a budget and drafts are of both."""
+    first = {id(one.of.compiled): one.prefill for one in every if one.prefill is not None}
+    second = [one.decode for one in every if one.decode and one.of.ask.budget == target.ask.budget]
+    if target.mode == "disaggregated" and not (first and second):
+        for one in every:
+            refused.add(TOO_SLOW, _slow_worker(one.of, target))
+    for pair in pairs_of([*first.values()], second, target):
+        yield _apart(pair, target)
 
 
 def _slow_worker(of: Deployed, target: Target) -> Miss:
@@ -94,50 +109,33 @@ def _slow_worker(of: Deployed, target: Target) -> Miss:
 TOO_SLOW = "one prompt or one sequence alone is too slow for a worker"
 
 
-def _smallest(
-    base: Compiled, target: Target, refused: RefusedCandidate
-) -> tuple[list[Deployed], list[DeploymentCandidate]]:
-    """Engines, and those that serve a load, of sizes that go up until one alone has more GPUs than replicas of a
-    smaller one need."""
-    every, together = list[Deployed](), list[DeploymentCandidate]()
-    for size in engine_sizes(1, max(_LARGEST, base.device.gpus_per_node)):
-        if size > min((one.gpus for one in together), default=math.inf):
-            break
-        own = list(engines(base, target, size, refused))
-        every += own
-        together += _together(own, target, refused)
-    return every, together
-
-
 _LARGEST = 64
 """GPUs of an engine, where nothing says how many there are."""
 
 
-def _together(every: Iterable[Deployed], target: Target, refused: RefusedCandidate) -> Iterator[DeploymentCandidate]:
-    """What engines that do both serve, of those that are asked for, each in the way that serves best."""
-    if target.mode != "disaggregated":
-        yield from filter(None, (_best_way(of, target, refused) for of in every))
-
-
-def _best_way(of: Deployed, target: Target, refused: RefusedCandidate) -> DeploymentCandidate | None:
-    first = candidate(of, target, refused)
-    others = (candidate(one, target, RefusedCandidate()) for one in other_ways(of, target))
-    found = filter(None, (first, *others))
-    return min(found, key=lambda one: (one.gpus, seconds_of_request(one.found)), default=None)
-
-
-def _alone(ways: _Ways, target: Target, refused: RefusedCandidate) -> Iterator[Contender]:
+def _alone(one: _Sides, decode: Side, target: Target, refused: RefusedCandidate) -> Contender:
     """An engine that does both serves no more than it would of either by itself."""
-    if ways.prefill is None or ways.decode is None:
-        return
-    of, gpus = ways.decode.of, ways.of.compiled.deployment.world_size
+    of = one.of
+    gpus = of.compiled.deployment.world_size
     prompts = of.budget / of.step(0.0, 0.0, of.budget) / of.step.prompt
-    yield Contender(
-        bound=_SLACK * min(max(prompts, ways.prefill.rate), ways.decode.rate) / gpus,
-        guess=1 / (1 / prompts + 1 / ways.decode.rate) / gpus,
-        kind=("alone", id(ways.of)),
-        candidate=lambda least: candidate(of, target, refused),
+    most = _SLACK * min(max(prompts, 0.0 if one.prefill is None else one.prefill.rate), decode.rate)
+    bound, guess = most / gpus, 1 / (1 / prompts + 1 / decode.rate) / gpus
+    if target.load is not None:
+        bound = guess = -gpus * max(1.0, target.load // _most_load(of, most, target))
+    return Contender(
+        bound=bound,
+        guess=guess,
+        kind=("alone", id(of.compiled)),
+        candidate=partial(candidate, of, target, refused, decode.rows),
     )
+
+
+def _most_load(of: Deployed, rate: float, target: Target) -> float:
+    """Of one engine that serves no more than a rate: users are no more than its places, and than are there by Little's
+    law while both limits hold."""
+    if target.rate is not None:
+        return rate
+    return min(of.places, rate * (target.limits.ttft + (of.ask.osl.mean - 1) * target.limits.tpot))
 
 
 _SLACK = 1.1
@@ -149,11 +147,17 @@ def _apart(pair: Pair, target: Target) -> Contender:
     return Contender(
         bound=bound,
         guess=bound,
-        kind=("apart", id(pair.decode)),
+        kind=("apart", id(pair.decode.of.compiled)),
         candidate=partial(pair_candidate, pair, target),
     )
 
 
 def _score(one: DeploymentCandidate, target: Target) -> float:
-    """More is better: fewer GPUs for a load, else requests per second of a GPU."""
-    return -float(one.gpus) if target.load is not None else one.output_rate / one.gpus / one.of.ask.osl.mean
+    """More is better: for a load fewer GPUs, and of as many the sooner answer; else requests per second of a GPU."""
+    if target.load is not None:
+        return -float(one.gpus) - _SOONER * seconds_of_request(one.found)
+    return one.output_rate / one.gpus / one.of.ask.osl.mean
+
+
+_SOONER = 1e-6
+"""GPUs that a second is worth: less than one, however long answers are."""

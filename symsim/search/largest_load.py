@@ -57,14 +57,28 @@ def at_load(of: Deployed, load: float) -> Served:
     return served(replace(of, ask=replace(of.ask, **{by: load * of.engines})))
 
 
-def most_users(of: Deployed, limits: Limits) -> Reached | None:
-    """The most users of one engine, a whole number; None where one user alone is served outside of the limits. Times
-    rise with the number of users, so doubling and halving finds it."""
+def most_users(of: Deployed, limits: Limits, least: float = 0.0, near: int = 1) -> Reached | None:
+    """The most users of one engine, a whole number; None where one user alone is served outside of the limits, or where
+    requests per second are not above the least. near: where to begin. Times and rates rise with the number of users, so
+    doubling and halving finds it, and what is too much at a rate that is too low ends the search."""
     places = int(min(of.places, MOST))
     at = lru_cache(maxsize=None)(lambda users: at_load(of, float(users)))
-    if limits.failing(at(1)):
+    slow = list[int]()
+
+    def holds(users: int) -> bool:
+        if slow or not limits.failing(at(users)):
+            return not slow
+        if at(users).values.get("rate", math.inf) <= least:
+            slow.append(users)
+        return False
+
+    start = max(1, min(near, places))
+    if holds(start):
+        users = gallop(holds, start, places) if start < places else start
+    else:
+        users = start - 1 - gallop(lambda less: not holds(start - less), 0, start - 1)
+    if slow or not users:
         return None
-    users = gallop(lambda count: not limits.failing(at(count)), 1, places) if places > 1 else 1
     full = ("cache",) if of.places >= of.room.sequences - 1 else ("max_running",)
     return Reached(load=users, found=at(users), stopped=full if users == places else limits.failing(at(users + 1)))
 

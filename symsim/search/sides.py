@@ -15,10 +15,12 @@ from symsim.solve.bisection import gallop
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """Workers of one kind. rate: requests per second that one of them serves at the most, whatever the other side is:
-    prefill without a wait, decode within the limit of TPOT without the wait for a cache."""
+    prefill without a wait, decode within the limit of TPOT without the wait for a cache; rows: sequences at once then.
+    """
 
     of: Deployed
     rate: float
+    rows: int = 0
 
     @property
     def size(self) -> int:
@@ -46,4 +48,4 @@ def decode_side(of: Deployed, target: Target) -> Side | None:
         return None
     most = int(min(of.places, MOST))
     rows = gallop(lambda count: each * pace(float(count)) <= target.limits.tpot, 1, most) if most > 1 else 1
-    return Side(of=of, rate=of.layout.engines * rows / (letters["N"] * pace(float(rows))))
+    return Side(of=of, rate=of.layout.engines * rows / (letters["N"] * pace(float(rows))), rows=rows)

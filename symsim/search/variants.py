@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.draft_memory import drafter
-from symsim.search.launch import refusal
 from symsim.search.target import Target
-from symsim.serving.aggregated import Deployed, deployed
+from symsim.serving.aggregated import USUAL_BUDGET
 from symsim.serving.ask import Ask
 
 BUDGETS = (512, 2048)
@@ -22,44 +22,34 @@ ACCEPTANCE = 0.6
 published have 2.6 at one client and 1.9 at 64 (split = fit)."""
 
 
-def asks_of_drafts(of: Deployed, target: Target) -> Iterator[Ask]:
-    """What is asked with one to three drafts, where the model has modules for them and no number is stated."""
-    ask, compiled = target.ask, of.compiled
-    if target.drafted or drafter(compiled) is None:
+def asks_tried(base: Compiled, target: Target) -> tuple[Ask, ...]:
+    """Every way in which engines are asked for the same requests: first the engine's own budget and no drafts, where
+    neither is stated. base: the model on one GPU."""
+    asks = (target.ask, *_asks_of_drafts(base, target))
+    return tuple(replace(ask, budget=budget) for ask in asks for budget in (ask.budget, *_smaller(base, ask)))
+
+
+def _asks_of_drafts(base: Compiled, target: Target) -> Iterator[Ask]:
+    """One to three drafts, where the model has modules for them and no number is stated."""
+    ask = target.ask
+    if target.drafted or drafter(base) is None:
         return
-    for drafts in range(1, MOST_DRAFTS + 1):
-        if compiled.engine is not None and refusal(compiled.engine, compiled.deployment, drafts=drafts):
-            continue
-        if ask.accepted is not None and ask.accepted > drafts + 1:
-            continue
-        yield (
-            replace(ask, drafts=drafts)
-            if target.states_acceptance
-            else replace(ask, drafts=drafts, acceptance=ACCEPTANCE)
-        )
+    most = len(ask.acceptance) if isinstance(ask.acceptance, tuple) else MOST_DRAFTS
+    for drafts in range(1, min(most, MOST_DRAFTS) + 1):
+        if ask.accepted is None or ask.accepted <= drafts + 1:
+            acceptance = ask.acceptance if target.states_acceptance else ACCEPTANCE
+            yield replace(ask, drafts=drafts, acceptance=acceptance)
+
+
+def _smaller(base: Compiled, ask: Ask) -> list[int]:
+    """Budgets below the engine's own, where none is stated."""
+    own = float(base.numbers.values.get("max_tokens", 0)) or USUAL_BUDGET
+    if ask.budget or ask.exclusive_prefill:
+        return []
+    return [each for each in BUDGETS if each < own]
 
 
 def assumed_acceptance(ask: Ask) -> str | None:
     """That the chance of a draft is assumed, where a deployment drafts."""
     sentence = f"a draft is assumed to be accepted with a chance of {ACCEPTANCE:g} (--acceptance; --drafts 0 for none)"
     return sentence if ask.drafts else None
-
-
-def drafting(of: Deployed, target: Target) -> list[Deployed]:
-    """The engine as it was asked for, and with drafts for which there is room."""
-    drafted = (deployed(of.compiled, ask) for ask in asks_of_drafts(of, target))
-    return [of, *(one for one in drafted if one.places >= 1)]
-
-
-def chunked(of: Deployed) -> list[Deployed]:
-    """The engine with smaller chunks, where no budget is stated and prompts are longer."""
-    if of.ask.budget or of.ask.exclusive_prefill:
-        return []
-    replicas = of.layout.replicas
-    budgets = [each for each in BUDGETS if each < min(of.step.prompt, of.budget / replicas)]
-    return [deployed(of.compiled, replace(of.ask, budget=each)) for each in budgets]
-
-
-def other_ways(of: Deployed, target: Target) -> list[Deployed]:
-    """Every other way that an engine may do both."""
-    return [one for drafted in drafting(of, target) for one in (drafted, *chunked(drafted)) if one is not of]

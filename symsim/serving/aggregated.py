@@ -13,7 +13,7 @@ from symsim.serving.memory_use import Room, room_of
 from symsim.serving.model_step import EngineLayout, Host, ModelStep, Role, engine_of, step_of
 from symsim.serving.workload import decoding
 
-_BUDGET = 8192
+USUAL_BUDGET = 8192
 """Tokens of an iteration where neither an engine nor the user states them: `vllm serve` on GPUs of 70 GiB and more."""
 
 _TANGENT = 256.0
@@ -56,7 +56,7 @@ def deployed(compiled: Compiled, ask: Ask) -> Deployed:
     """A compiled model with the requests that it is to serve."""
     step, work = step_of(compiled, ask.work), ask.work
     layout, stated = step.layout, compiled.numbers.values
-    budget = float(ask.budget or stated.get("max_tokens", 0) or _BUDGET)
+    budget = float(ask.budget or stated.get("max_tokens", 0) or USUAL_BUDGET)
     room = room_of(compiled, decoding(work), layout, ask.budget)
     limit = ask.max_running or float(stated.get("max_sequences", 0) or math.inf) * layout.replicas
     places = min(math.floor(room.sequences) if math.isfinite(room.sequences) else math.inf, limit)

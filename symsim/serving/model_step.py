@@ -119,15 +119,6 @@ class ModelStep:
                 return self.over(each, contexts, self.prompt)
         return np.array([self(self.queries * n, context * n, 0.0) for n in sequences.tolist()])
 
-    def least(self, rows: float, context: float) -> float:
-        """Seconds that decodes by themselves take at least: their drafts as sequences of their own, which read as much
-        of the cache together, in an iteration that needs none of prompts to be compiled."""
-        if self.queries == 1:
-            return self(rows, context, 0.0)
-        each = rows / self.queries / self.layout.replicas
-        time = replace(self, queries=1, draft=None)(rows, context, 0.0)
-        return time + (self.draft(B=each, Q=1, C=context * self.queries / rows) if self.draft is not None else 0.0)
-
 
 def step_of(compiled: Compiled, work: Workload, *, drafted: bool = True) -> ModelStep:
     """The time of an iteration of an engine that serves this workload."""

@@ -1,6 +1,7 @@
 """The best deployment is the best of all: what `recommend` finds equals a search of every one by `predict`."""
 
 import functools
+import itertools
 from typing import Any, cast
 
 import pytest
@@ -13,8 +14,9 @@ from symsim.inputs.space import engine_sizes, engines_of
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
 from symsim.search.best_first import Contender, best_first
-from symsim.search.candidates import engine_words
+from symsim.search.candidates import served_words
 from symsim.search.variants import ACCEPTANCE, BUDGETS
+from symsim.serving.aggregated import deployed
 from symsim.serving.ask import asked
 from symsim.serving.prediction import Figures, predicted
 
@@ -24,36 +26,52 @@ MOST = 24
 """Users of an engine at the most, so that all of them can be tried."""
 
 
+DRAFTING = "mimo-7b"
+"""A model whose config states a module that drafts."""
+
+
 @functools.cache
-def every_engine() -> tuple[Compiled, ...]:
-    one = symsim.compile(MODEL, DEVICE).compiled
+def every_engine(model: str) -> tuple[Compiled, ...]:
+    one = symsim.compile(model, DEVICE).compiled
     sizes = engine_sizes(GPUS, GPUS)
     every = (engine for size in sizes for engine in engines_of(Deployment(), size, experts=0, kv_heads=8))
     return tuple(compiled_as(one, engine) for engine in every)
 
 
 @functools.cache
-def every_point() -> tuple[tuple[Figures, int, str], ...]:
-    """(figures, users of all replicas, words) of every engine with chunks of every size and every number of users."""
+def every_point(model: str, drafts: tuple[int, ...]) -> tuple[tuple[Figures, int, str], ...]:
+    """(figures, users of all replicas, words) of every engine, size of chunks, number of drafts and number of users."""
     found: list[tuple[Figures, int, str]] = []
-    for compiled in every_engine():
-        replicas, engine = GPUS // compiled.deployment.world_size, engine_words(compiled.deployment)
-        for budget in (None, *(size for size in BUDGETS if size < REQUESTS["isl"])):
-            words = engine if budget is None else f"{engine}, chunks of {budget}"
-            for users in range(1, MOST + 1):
-                ask = asked(**REQUESTS, concurrency=users, max_running=MOST, budget=budget)
-                found.append((predicted(compiled, ask, sure=False), users * replicas, words))
+    for compiled, budget, k in itertools.product(every_engine(model), (None, *BUDGETS), drafts):
+        replicas = GPUS // compiled.deployment.world_size
+        how: dict[str, Any] = {"budget": budget, "drafts": k, "acceptance": ACCEPTANCE if k else None}
+        for users in range(1, MOST + 1):
+            ask = asked(**REQUESTS, **how, concurrency=users, max_running=MOST)
+            words = served_words(deployed(compiled, ask))
+            found.append((predicted(compiled, ask, sure=False), users * replicas, words))
     return tuple(found)
 
 
-@pytest.mark.parametrize(("ttft", "tpot"), [(1.0, 0.0075), (0.1, 0.02), (9.0, 9.0)])
-def test_the_best_of_every_engine_and_number_of_users_is_found(ttft: float, tpot: float) -> None:
-    within = [one for one in every_point() if (one[0].ttft["mean"] or 0) <= ttft and (one[0].tpot or 0) <= tpot]
-    figures, users, engine = max(within, key=lambda one: one[0].per_gpu or 0)
-    found = symsim.recommend(MODEL, DEVICE, GPUS, **REQUESTS, ttft=ttft, tpot=tpot, mode="aggregated", max_running=MOST)
+@pytest.mark.parametrize(
+    ("model", "drafts", "ttft", "tpot"),
+    [
+        (MODEL, (0,), 1.0, 0.0075),
+        (MODEL, (0,), 0.1, 0.02),
+        (MODEL, (0,), 9.0, 9.0),
+        (DRAFTING, (0, 1, 2, 3), 0.15, 0.004),
+        (DRAFTING, (0, 1, 2, 3), 0.1, 0.01),
+    ],
+)
+def test_the_best_of_every_engine_chunk_draft_and_number_of_users_is_found(
+    model: str, drafts: tuple[int, ...], ttft: float, tpot: float
+) -> None:
+    every = every_point(model, drafts)
+    within = [one for one in every if (one[0].ttft["mean"] or 0) <= ttft and (one[0].tpot or 0) <= tpot]
+    figures, users, words = max(within, key=lambda one: one[0].per_gpu or 0)
+    found = symsim.recommend(model, DEVICE, GPUS, **REQUESTS, ttft=ttft, tpot=tpot, mode="aggregated", max_running=MOST)
     row = found.rows[0]
     assert row.figures.per_gpu == pytest.approx(figures.per_gpu, rel=1e-12)
-    assert (row.load, row.words) == (users, engine)
+    assert (row.load, row.words) == (users, words)
 
 
 def test_the_fewest_gpus_serve_the_users_and_one_engine_less_does_not() -> None:
