@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from symsim.formula.interval import widened
+from symsim.formula.interval import of_level, widened
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
 from symsim.serving.aggregated import Deployed, deployed, served
@@ -20,6 +20,7 @@ from symsim.serving.price import rent_of
 from symsim.serving.resources import binding, shares_of_time
 from symsim.serving.sentences import assumptions, warnings
 from symsim.serving.sureness import sureness
+from symsim.tables.coefficients import spellings
 
 _Numbers = dict[str, float | None]
 
@@ -231,7 +232,19 @@ def _with_intervals(figures: Figures, last: Deployed) -> Figures:
     if locked is not None and "ttft_s.mean" in found and "closed_tpot" in forms:
         low, high = found["ttft_s.mean"]
         found["ttft_s.mean"] = (low, max(high, locked + figures.served.letters.get("W_slot", 0.0)))
+    if "handed_tpot" in forms and last.compiled.fitted is not None:
+        found = _apart(figures, found)
     return replace(figures, intervals={**found, **figures.intervals})
+
+
+def _apart(figures: Figures, found: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Of workers apart, whose measured runs are farther off than those of engines that do both."""
+    known, wider = spellings()["apart"], dict(found)
+    for figure, value, factors in (("tpot_s.mean", figures.tpot, "tpot"), (_OUTPUT, figures.per_gpu, "output")):
+        if value is not None and figure in found and found[figure][0] < found[figure][1]:
+            wider[figure] = widened(value, found[figure], of_level(tuple(known[factors]), figures.level))
+    low, high = found["ttft_s.mean"]
+    return {**wider, "ttft_s.mean": (low, high + known["first"])}
 
 
 def _banded(value: float, percent: float, factors: tuple[float, float]) -> tuple[float, float]:

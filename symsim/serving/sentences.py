@@ -14,6 +14,7 @@ from symsim.serving.ask import HOUR, Ask
 from symsim.serving.engines import Served
 from symsim.serving.outcome import applied
 from symsim.serving.sureness import batch_of, prompt_of
+from symsim.tables.coefficients import spellings
 
 
 def assumptions(ask: Ask, sides: Sequence[Deployed], *, served: bool) -> tuple[str, ...]:
@@ -83,6 +84,9 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
     if not answers:
         yield "answers of one token come from prefill: there is no time between tokens"
     if found.solved:
+        if ask.decode is not None and sides[-1].compiled.fitted is not None:
+            later = spellings()["apart"]["first"]
+            yield f"first tokens of measured workers apart came up to {later} s later: routers, transfers, queues"
         yield from _about_load(found)
         yield from _balance(ask, found) if answers else ()
         yield from _drafts(ask, sides[-1], found)
