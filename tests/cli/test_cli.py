@@ -199,7 +199,7 @@ BAD = [
     (("formula", "qwen3-8b", *INFERSIM, "--metric", "tpto"), "invalid choice: 'tpto'"),
     (("solve", "qwen3-8b", *INFERSIM, "max B subject to TPTO <= 50 ms"), "did you mean tpot"),
     (("solve", "qwen3-8b", *INFERSIM, "max B subject to TPOT <= 50 GB"), "'GB' is no unit of s"),
-    (("solve", "qwen3-8b", *INFERSIM, "max B subjct to TPOT <= 50 ms"), "expected at or over or subject to"),
+    (("solve", "qwen3-8b", *INFERSIM, "max B subjct to TPOT <= 50 ms"), "expected at or for or over or subject to"),
 ]
 
 
