@@ -37,9 +37,9 @@ _ROOFLINE = {
 """Amount -> the seconds that it takes, and at which rate."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KernelForm:
-    """A form, by its text."""
+    """A form, by its text; equal to itself only."""
 
     text: KernelFormText
 
@@ -70,7 +70,7 @@ class KernelForm:
 
         Raises UndefinedName at its place in the text.
         """
-        return _seconds(self.name, frozenset(scope.items()), frozenset((amounts or {}).items()))
+        return _seconds(self, frozenset(scope.items()), frozenset((amounts or {}).items()))
 
     def names(self) -> Mapping[str, Symbol]:
         """A positive Symbol for every size, coefficient and number of the device."""
@@ -82,11 +82,11 @@ class KernelForm:
 
 
 @lru_cache(maxsize=4096)
-def _seconds(name: str, scope: frozenset[tuple[str, Expr]], amounts: frozenset[tuple[str, Expr]]) -> Expr:
+def _seconds(form: KernelForm, scope: frozenset[tuple[str, Expr]], amounts: frozenset[tuple[str, Expr]]) -> Expr:
     """Kinds of layers, steps and deployments have most operators in common: each is worked out once."""
     given = dict(amounts)
     values: dict[str, Expr] = {**dict(scope), **given, f"{NORM}()": _pnorm}  # pyright: ignore[reportAssignmentType]
-    for row in named_form(name).text.amounts:
+    for row in form.text.amounts:
         values[row.name] = given[row.name] if row.name in given else expression(row.value, values)
         if row.name in _ROOFLINE:
             seconds, rate = _ROOFLINE[row.name]

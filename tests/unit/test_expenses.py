@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import symsim
+from symsim.api.prediction import Prediction
 from symsim.errors import SymsimError
 from symsim.inputs.device import bundled_devices, load_device
 from symsim.paths import HARDWARE
@@ -17,7 +18,7 @@ def costs(device: str = "h100") -> symsim.Costs:
     return symsim.compile("qwen3-8b", device, cost_model="roofline")
 
 
-def predicted(**how: Any) -> symsim.api.prediction.Prediction:
+def predicted(**how: Any) -> Prediction:
     return costs().predict(2048, 256, **how)
 
 
