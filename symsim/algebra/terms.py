@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 import sympy
 from sympy import Expr, Rational, Symbol
@@ -64,16 +64,26 @@ def alike(one: Sum, other: Sum) -> bool:
 
 def matched(one: Sum, other: Sum) -> tuple[list[tuple[Term, Term]], list[Term], list[Term]]:
     """Pairs of terms that are the same, and what is left of each sum."""
-    pairs: list[tuple[Term, Term]] = []
+    return paired(one, other, same_term)
+
+
+_Item = TypeVar("_Item")
+
+
+def paired(
+    one: Iterable[_Item], other: Iterable[_Item], same: Callable[[_Item, _Item], bool]
+) -> tuple[list[tuple[_Item, _Item]], list[_Item], list[_Item]]:
+    """Pairs that are the same, each used once, and what is left of each side."""
+    pairs: list[tuple[_Item, _Item]] = []
     rest = list(other)
-    left: list[Term] = []
-    for term in one:
-        found = next((candidate for candidate in rest if same_term(term, candidate)), None)
+    left: list[_Item] = []
+    for item in one:
+        found = next((candidate for candidate in rest if same(item, candidate)), None)
         if found is None:
-            left.append(term)
+            left.append(item)
         else:
             rest.remove(found)
-            pairs.append((term, found))
+            pairs.append((item, found))
     return pairs, left, rest
 
 

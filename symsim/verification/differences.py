@@ -14,7 +14,7 @@ from sympy import Expr, Symbol
 from symsim.algebra.normal_form import normal, times
 from symsim.algebra.shown import one_line
 from symsim.algebra.symbols import substitute
-from symsim.algebra.terms import Sum, Term, alike, expression_of, matched, same_coefficient, same_factors
+from symsim.algebra.terms import Sum, Term, alike, expression_of, matched, paired, same_coefficient, same_factors
 from symsim.algebra.units import format_quantity
 from symsim.cost.derivation import Step
 from symsim.errors import EmptyTable
@@ -205,14 +205,7 @@ class DifferenceReport:
 
     def arms(self, step: Step, yours: tuple[Sum, ...], derived: tuple[Sum, ...]) -> list[Difference]:
         """Arms of a maximum that differ."""
-        rest = list(derived)
-        more: list[Sum] = []
-        for arm in yours:
-            same = next((other for other in rest if alike(arm, other)), None)
-            if same is None:
-                more.append(arm)
-            else:
-                rest.remove(same)
+        _, more, rest = paired(yours, derived, alike)
         found: list[Difference] = []
         for arm in rest:
             target = expression_of(arm)
