@@ -42,7 +42,7 @@ def run_models(runs: Iterable[Run]) -> tuple[list[Predicted], dict[str, int]]:
         for run in runs:
             try:
                 compiled = compile_model(*_subject(run, Path(folder)), "calibrated", "2026-05")
-                ranks = compiled.deployment.sharing(experts=compiled.has_experts)
+                ranks = compiled.deployment.sharing(experts=compiled.sizes.has_experts)
                 found.append(Predicted(run=run, ranks=ranks, at=_metrics(compiled, run)))
             except SymsimError as error:
                 refused[str(error)] = refused.get(str(error), 0) + 1

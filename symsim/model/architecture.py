@@ -37,6 +37,11 @@ class Architecture:
     by_rule: tuple[str, ...] = ()
     kinds: tuple[LayerKind, ...] = ()
 
+    @property
+    def has_experts(self) -> bool:
+        """Whether attention replicas share experts: E is what every family calls their number (graphs/README.md)."""
+        return self.values.get("E", 0) > 1
+
 
 def read_architecture(config: ModelConfig, model: Model, library: Library) -> Architecture:
     """Read what the model's `config:` section asks for.

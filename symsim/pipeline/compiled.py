@@ -101,11 +101,6 @@ class Compiled:
         return self.family.config
 
     @property
-    def has_experts(self) -> bool:
-        """Whether attention replicas share experts: E is what every family calls their number (graphs/README.md)."""
-        return self.sizes.values.get("E", 0) > 1
-
-    @property
     def sizes(self) -> Architecture:
         return self.family.sizes
 

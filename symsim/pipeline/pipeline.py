@@ -67,7 +67,7 @@ def assembled(
     sizes, deployment = served.family.sizes, served.deployment
     engine = load_engine(asked.engine) if cost_model.plans_by_engine else None
     numbers = bind_all(sizes, device, deployment, cost_model, served.stored, engine)
-    fitted = _fitted(device, deployment, cost_model, engine, experts=sizes.values.get("E", 0) > 1)
+    fitted = _fitted(device, deployment, cost_model, engine, experts=sizes.has_experts)
     numbers = numbers if fitted is None else numbers.with_rows(fitted.numbers)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
     rates, attention = _rates(served, device), _attention(served, device, cost_model, tables)

@@ -16,7 +16,7 @@ def batch_in_words(compiled: Compiled, batch: int) -> str | None:
     held = deployment.dp * flights
     if held == 1:
         return None
-    dp, one = deployment.dp, "an attention replica" if compiled.has_experts else "a replica"
+    dp, one = deployment.dp, "an attention replica" if compiled.sizes.has_experts else "a replica"
     of = (f" {one}" if dp > 1 else "") + (" and batch in flight" if dp > 1 and flights > 1 else "")
     parts = [f"B = {batch:,}{of}"]
     parts += [f"{dp} replicas"] if dp > 1 else []
@@ -27,7 +27,7 @@ def batch_in_words(compiled: Compiled, batch: int) -> str | None:
 def replicas_in_words(compiled: Compiled) -> str | None:
     """That the GPUs of a model without experts are several replicas, where they are."""
     deployment = compiled.deployment
-    if deployment.dp == 1 or compiled.has_experts:
+    if deployment.dp == 1 or compiled.sizes.has_experts:
         return None
     each = deployment.world_size // deployment.dp
     of = "one GPU" if each == 1 else f"{each} GPUs"
