@@ -30,6 +30,19 @@ def terms_of_norm(expr: Expr) -> tuple[Expr, ...]:
     return tuple(sorted((cast(Expr, power.args[0]) for power in powers), key=str))
 
 
+def norm(exponent: Expr, *terms: Expr) -> Expr:
+    """(sum of term**p)**(1/p), the largest term where p is infinite. The Max stays unevaluated: sympy is slow on it."""
+    present = [term for term in terms if term != 0]
+    if len(present) < 2:
+        return sympy.Add(*present)
+    if exponent is sympy.oo:
+        largest = present[0]
+        for term in present[1:]:
+            largest = sympy.Max(largest, term, evaluate=False)
+        return largest
+    return power(sympy.Add(*(power(term, exponent) for term in present)), 1 / exponent)
+
+
 def term_order(expr: Expr) -> str | None:
     """How a printer orders terms: as they stand beside fractional powers, whose numbers sympy would take roots of."""
     return "none" if fractional_powers(expr) else None

@@ -228,7 +228,7 @@ def _curves(
     """One curve for each pair of arms that meet on the map, solved for the first symbol where it crosses along it."""
     found: list[Curve] = []
     flat = np.arange(scan.chosen.shape[0]).reshape(shape)
-    for i in range(len(scan.maxima)):
+    for i in range(len(scan.choices)):
         chosen = scan.chosen[:, i].reshape(shape)
         for axis, variable in ((1, variables[0]), (0, variables[1])):
             before, after = (
@@ -263,4 +263,4 @@ def _curve(
             break
     was, now = (scan.labels(at)[i] for at in near)
     x, y = (float(points[near[1]]) for points in scan.axes.values())
-    return Curve(step=scan.maxima[i][0], was=was, now=now, variable=variable, at=(x, y), formula=formula)
+    return Curve(step=scan.choices[i].step, was=was, now=now, variable=variable, at=(x, y), formula=formula)

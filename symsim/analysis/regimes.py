@@ -19,11 +19,12 @@ from symsim.algebra.powers import plain
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import WORKLOAD, substitute, symbol_info
 from symsim.analysis.stretches import is_cut_along, stretches
+from symsim.cost.bound import BOUNDS
 from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.local_form import crossing, exact_at, followed
 from symsim.formula.program import program
-from symsim.formula.scan import SPENT_ON, Scan, scanned
+from symsim.formula.scan import Scan, scanned
 from symsim.notation.layout import laid_out
 from symsim.notation.written import Written
 
@@ -246,12 +247,12 @@ def _borders(form: ClosedForm, scan: Scan, variable: str, values: Mapping[str, A
     """What changes between a point of the grid and the one before it: of each step, what its time is spent on where
     that does, else the first of its sizes."""
     low = float(scan.grid[start])
-    sides = zip(scan.maxima, scan.labels(start - 1), scan.labels(start), strict=True)
+    sides = zip(scan.choices, scan.labels(start - 1), scan.labels(start), strict=True)
     flips: dict[str, list[tuple[str, int, str, str]]] = {}
-    for i, ((step, _), was, now) in enumerate(sides):
+    for i, (choice, was, now) in enumerate(sides):
         if scan.chosen[start - 1, i] != scan.chosen[start, i]:
-            flips.setdefault(step, []).append((step, i, was, now))
-    told = [[one for one in every if one[3] in SPENT_ON] or every[:1] for every in flips.values()]
+            flips.setdefault(choice.step, []).append((choice.step, i, was, now))
+    told = [[one for one in every if one[3] in BOUNDS] or every[:1] for every in flips.values()]
     found = [_flip(form, scan, one, variable, values, start) for every in told for one in every]
     for constant, was, now in zip(scan.constants, *scan.figures[start - 1 : start + 1], strict=True):
         if was != now:

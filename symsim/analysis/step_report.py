@@ -8,6 +8,7 @@ from typing import Any
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS
+from symsim.cost.bound import longest
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import breakdown
 from symsim.formula.closed_form import ClosedForm
@@ -27,7 +28,7 @@ class StepReport:
 
     figures: ttft and tpot in seconds, tgs_prefill and tgs_decode in tokens per second of one GPU, max_batch in
     sequences; intervals: low and high of the figures whose error is known; bound: of each time, the seconds of the
-    operators that compute, memory, a link or a latency limits, before they overlap with others, and what the time has
+    operators that compute, memory, a link or latency bounds, before they overlap with others, and what the time has
     beyond them; memory: bytes of one GPU; sentences: what is to be known of the batch and of memory.
     """
 
@@ -47,8 +48,7 @@ class StepReport:
 
     def binding(self, time: str) -> str:
         """What takes most of a time."""
-        parts = self.bound[time]
-        return max(parts, key=lambda kind: parts[kind])
+        return longest(self.bound[time])
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON types, seconds and bytes."""

@@ -15,7 +15,7 @@ from typing import Any
 import sympy
 from sympy import Expr, Rational, Symbol
 
-from symsim.algebra.powers import power
+from symsim.algebra.powers import norm
 from symsim.algebra.symbols import symbol
 from symsim.errors import DataError, did_you_mean
 from symsim.inputs.kept import kept
@@ -85,7 +85,7 @@ class KernelForm:
 def _seconds(form: KernelForm, scope: frozenset[tuple[str, Expr]], amounts: frozenset[tuple[str, Expr]]) -> Expr:
     """Kinds of layers, steps and deployments have most operators in common: each is worked out once."""
     given = dict(amounts)
-    values: dict[str, Expr] = {**dict(scope), **given, f"{NORM}()": _pnorm}  # pyright: ignore[reportAssignmentType]
+    values: dict[str, Expr] = {**dict(scope), **given, f"{NORM}()": norm}  # pyright: ignore[reportAssignmentType]
     for row in form.text.amounts:
         values[row.name] = given[row.name] if row.name in given else expression(row.value, values)
         if row.name in _ROOFLINE:
@@ -96,19 +96,6 @@ def _seconds(form: KernelForm, scope: frozenset[tuple[str, Expr]], amounts: froz
 
 def _number(value: object) -> Expr:
     return sympy.oo if value is None else Rational(value)
-
-
-def _pnorm(exponent: Expr, *terms: Expr) -> Expr:
-    """(sum of term**p)**(1/p), the largest term where p is infinite. The Max stays unevaluated: sympy is slow on it."""
-    present = [term for term in terms if term != 0]
-    if len(present) < 2:
-        return sympy.Add(*present)
-    if exponent is sympy.oo:
-        largest = present[0]
-        for term in present[1:]:
-            largest = sympy.Max(largest, term, evaluate=False)
-        return largest
-    return power(sympy.Add(*(power(term, exponent) for term in present)), 1 / exponent)
 
 
 @cache

@@ -6,6 +6,7 @@ bandwidth x its achievable share). Williams, Waterman, Patterson: "Roofline", CA
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,7 @@ import sympy
 from sympy import Expr
 
 from symsim.algebra.symbols import symbol
+from symsim.cost.bound import BOUNDS, parts_of_time
 from symsim.cost.kernel_cost import Cost, in_bytes
 
 
@@ -42,6 +44,15 @@ class Time:
         else:
             busy = sympy.Max(self.compute, self.memory, evaluate=False)
         return busy + self.link + self.latency
+
+    @cached_property
+    def parts(self) -> Mapping[str, Expr]:
+        """Bound -> seconds if nothing else took any, zero where it takes none; where a form was fitted, its terms."""
+        if self.fitted is None:
+            return dict(zip(BOUNDS, (self.compute, self.memory, self.link, self.latency), strict=True))
+        found = parts_of_time(self.fitted)
+        own = {bound: found.get(bound, sympy.S.Zero) for bound in BOUNDS}
+        return {**own, "latency": own["latency"] + self.latency}
 
 
 def time(cost: Cost) -> Time:

@@ -11,6 +11,7 @@ from sympy import Expr, Tuple
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import is_symbol, symbol_info
+from symsim.cost.bound import longest
 from symsim.cost.kernel_cost import Cost
 from symsim.cost.priced_step import PricedStep
 from symsim.cost.roofline import Time
@@ -27,9 +28,9 @@ class OpLine:
     """One operator, one execution on one GPU: FLOPs, bytes in HBM and on links, seconds; `times` executions a step, on
     all stages of a pipeline together.
 
-    bound: compute, memory, link or latency, whichever takes longest; format: of its weights and activations, and the
-    peak they are multiplied at, where a checkpoint gives them; source: its graph line, and the measured rows or the
-    file of coefficients that its time rests on.
+    bound: compute, memory, link or latency, whichever would take longest if nothing else did; format: of its weights
+    and activations, and the peak they are multiplied at, where a checkpoint gives them; source: its graph line, and the
+    measured rows or the file of coefficients that its time rests on.
     """
 
     name: str
@@ -64,12 +65,12 @@ def breakdown(
     for op in phase.graph.ops:
         cost, time = phase.costs[op.name], times[op.name]
         passes = phase.passes(op)
-        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, *parts_of(time), *passes)
+        terms = (cost.total_flops, cost.hbm_bytes, cost.link_bytes, time.total, *time.parts.values(), *passes)
         every = [numbers(terms, point, form.context) for point in points]
         flops, hbm, link, seconds, *rest = (math.fsum(column) / len(points) for column in zip(*every, strict=True))
-        parts, repeats = rest[: len(_BOUNDS)], [each * len(points) for each in rest[len(_BOUNDS) :]]
+        parts = dict(zip(time.parts, rest, strict=False))
+        repeats = [each * len(points) for each in rest[len(parts) :]]
         passed.append(repeats)
-        bound = _BOUNDS[max(range(len(parts)), key=parts.__getitem__)]
         asked = _spread(points) if cut else points
         rows = [_answer(found) for point in asked for found in look_ups(time, point, form.context)]
         rows = [*dict.fromkeys([*rows, *_fitted_in(time, form)])]
@@ -86,7 +87,7 @@ def breakdown(
                 intensity=intensity,
                 seconds=seconds,
                 times=repeats[0],
-                bound=bound,
+                bound=longest(parts),
                 source=source,
                 format=_format(op, cost),
             )
@@ -109,14 +110,6 @@ def _format(op: Op, cost: Cost) -> str | None:
     if op.format is None:
         return None
     return f"{op.format.name} @ {', '.join(str(precision) for precision in cost.flops)}"
-
-
-_BOUNDS = ("compute", "memory", "link", "latency")
-
-
-def parts_of(time: Time) -> tuple[Expr, ...]:
-    """Seconds of computing, memory, link and latency."""
-    return time.compute, time.memory, time.link, time.latency
 
 
 def numbers(terms: tuple[Expr, ...], values: Mapping[str, Any], context: TableContext) -> list[float]:

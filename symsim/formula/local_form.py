@@ -16,7 +16,7 @@ from symsim.errors import EmptyTable, SymsimError, did_you_mean
 from symsim.formula.binding_piece import root
 from symsim.formula.breakdown import numbers
 from symsim.formula.closed_form import ClosedForm
-from symsim.formula.scan import EXTREMES, Scan, arms_of, per_unit, pinned
+from symsim.formula.scan import EXTREMES, Scan, per_unit, pinned
 
 
 def followed(
@@ -82,11 +82,10 @@ def _exact(value: float) -> Rational:
 def crossing(
     form: ClosedForm, scan: Scan, which: int, variable: str, values: Mapping[str, Any], before: int, at: int
 ) -> tuple[Expr, float] | None:
-    """Where the arms of a maximum (which of the scan's) that bind at two points are equal: the variable in all other
+    """Where the arms of a choice (which of the scan's) that bind at two points are equal: the variable in all other
     symbols, and its value near the second point. None where the arms have no such form.
     """
-    _, node = scan.maxima[which]
-    arms = tuple(arms_of(node)[scan.chosen[point, which]] for point in (before, at))
+    arms = tuple(scan.choices[which].arms[scan.chosen[point, which]] for point in (before, at))
     inner = {s.symbol: s.expr for s in pinned(form, scan, at).steps if s.unit == "s"}
     while any(arm.free_symbols & set(inner) for arm in arms):
         arms = tuple(substitute(arm, inner) for arm in arms)

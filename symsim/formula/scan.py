@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,23 +14,35 @@ from sympy.core.function import AppliedUndef
 
 from symsim.algebra.powers import terms_of_norm
 from symsim.algebra.symbols import substitute
+from symsim.cost.bound import BOUNDS, parts_of_time, rate_bound
 from symsim.cost.derivation import Derivation
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import program
 from symsim.tables.table import scaling
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Arms of a step of which one binds. node: the maximum or minimum that they are of, None where they are the parts
+    of a fitted time, all of which count; labels: compute, memory or link, as an arm's symbols say, else the arm itself,
+    or latency."""
+
+    step: str
+    node: Expr | None
+    arms: tuple[Expr, ...]
+    labels: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Scan:
     """A metric's inner life at every point of a grid.
 
-    axes: symbol -> its value at every point; maxima: step and node, p-norms of fitted times among them; chosen: which
-    arm binds in each, or is the largest term of a norm; constants: look-ups (per unit of what they grow with) and
-    roundings; figures: the value of each.  Rows are points.
+    axes: symbol -> its value at every point; choices: its maxima and fitted times; chosen: which arm binds in each;
+    constants: look-ups (per unit of what they grow with) and roundings; figures: the value of each.  Rows are points.
     """
 
     axes: Mapping[str, NDArray[np.float64]]
-    maxima: tuple[tuple[str, Expr], ...]
+    choices: tuple[Choice, ...]
     chosen: NDArray[np.int64]
     constants: tuple[Expr, ...]
     figures: NDArray[np.float64]
@@ -51,33 +63,25 @@ class Scan:
         return [0, *(int(i) + 1 for i in np.flatnonzero((marks[1:] != marks[:-1]).any(axis=1)))]
 
     def arms(self, at: int) -> Mapping[Expr, Expr]:
-        """Maximum -> the arm that binds at a point of the grid; norms stay as they are."""
-        extremes = ((i, node) for i, (_, node) in enumerate(self.maxima) if isinstance(node, EXTREMES))
-        return {node: arms_of(node)[self.chosen[at, i]] for i, node in extremes}
+        """Maximum -> the arm that binds at a point of the grid; fitted times stay as they are."""
+        pairs = zip(self.choices, self.chosen[at], strict=True)
+        return {choice.node: choice.arms[i] for choice, i in pairs if choice.node is not None}
 
     def labels(self, at: int) -> list[str]:
-        """What binds each maximum: compute, memory or link, as the arm's symbols say; else the arm itself, or the
-        latency of a fitted time."""
-        return [_kind(arms_of(node)[self.chosen[at, i]], node) for i, (_, node) in enumerate(self.maxima)]
+        """The label of the arm that binds in each choice."""
+        return [choice.labels[i] for choice, i in zip(self.choices, self.chosen[at], strict=True)]
 
     def binds(self, at: int) -> Mapping[str, str]:
         """Step -> what binds it: of several maxima in one step that which says what its time is spent on, and not one
         of sizes, as where a kernel takes another block."""
         found: dict[str, str] = {}
-        for (step, _), label in zip(self.maxima, self.labels(at), strict=True):
-            if label in SPENT_ON or found.get(step) not in SPENT_ON:
-                found[step] = label
+        for choice, label in zip(self.choices, self.labels(at), strict=True):
+            if label in BOUNDS or found.get(choice.step) not in BOUNDS:
+                found[choice.step] = label
         return found
 
 
 EXTREMES = (sympy.Max, sympy.Min)
-
-
-def arms_of(node: Expr) -> tuple[Expr, ...]:
-    """The arms of a maximum, or the terms of a norm."""
-    if not isinstance(node, EXTREMES):
-        return terms_of_norm(node)
-    return cast(tuple[Expr, ...], tuple(sorted(node.args, key=str)))
 
 
 def per_unit(constant: Expr) -> Expr:
@@ -90,30 +94,35 @@ def scanned(form: ClosedForm, values: Mapping[str, Any], axes: Mapping[str, NDAr
     """Evaluate every arm, look-up and rounding of the metric at points. axes: symbol -> its value at each of them."""
     moving, count = [form.numbers.symbol_of(name) for name in axes], len(next(iter(axes.values())))
     steps = tuple((step.symbol.name, step.expr) for step in form.derivation.steps)
-    maxima = tuple((name, node) for name, expr in steps for node in sorted(_branching(expr), key=str))
+    choices = tuple(choice for name, expr in steps for choice in _choices(name, expr))
     found = {node for _, expr in steps for node in expr.atoms(AppliedUndef, sympy.floor, sympy.ceiling)}
     constants = tuple(cast(Expr, node) for node in sorted(found, key=str) if not _moves_evenly(node, moving))
-    arms = [(f"arm_{i}_{j}", arm) for i, (_, node) in enumerate(maxima) for j, arm in enumerate(arms_of(node))]
+    arms = [(f"arm_{i}_{j}", arm) for i, choice in enumerate(choices) for j, arm in enumerate(choice.arms)]
     terms = (*arms, *((f"constant_{i}", per_unit(node)) for i, node in enumerate(constants)))
     if not terms:
         return Scan(axes, (), np.zeros((count, 0), dtype=int), (), np.zeros((count, 0)))
     compiled = program((*steps, *terms), tuple(name for name, _ in terms), "numpy")
     run = compiled.over({**values, **axes}, form.context)
     columns = {name: np.broadcast_to(column, (count,)) for name, column in zip(compiled.outputs, run, strict=True)}
-    chosen = np.zeros((count, len(maxima)), dtype=int)
-    for i, (_, node) in enumerate(maxima):
-        stacked = np.stack([columns[f"arm_{i}_{j}"] for j in range(len(arms_of(node)))])
-        chosen[:, i] = (np.argmin if isinstance(node, sympy.Min) else np.argmax)(stacked, axis=0)
+    chosen = np.zeros((count, len(choices)), dtype=int)
+    for i, choice in enumerate(choices):
+        stacked = np.stack([columns[f"arm_{i}_{j}"] for j in range(len(choice.arms))])
+        chosen[:, i] = (np.argmin if isinstance(choice.node, sympy.Min) else np.argmax)(stacked, axis=0)
     figures = np.zeros((count, len(constants)))
     for i in range(len(constants)):
         figures[:, i] = columns[f"constant_{i}"]
-    return Scan(axes, maxima, chosen, constants, figures)
+    return Scan(axes, choices, chosen, constants, figures)
 
 
-def _branching(expr: Expr) -> set[Expr]:
-    """The maxima and norms of an expression."""
-    extremes = {cast(Expr, node) for node in expr.atoms(*EXTREMES)}
-    return extremes | {cast(Expr, power) for power in expr.atoms(sympy.Pow) if terms_of_norm(power)}
+def _choices(step: str, expr: Expr) -> Iterator[Choice]:
+    """Of the maxima of an expression, and of the time of a fitted kernel, which is one with a norm."""
+    for node in sorted(expr.atoms(*EXTREMES), key=str):
+        arms = cast(tuple[Expr, ...], tuple(sorted(node.args, key=str)))
+        labels = tuple(rate_bound(*map(str, arm.free_symbols)) or str(arm) for arm in arms)
+        yield Choice(step, cast(Expr, node), arms, labels)
+    if any(terms_of_norm(cast(Expr, one)) for one in expr.atoms(sympy.Pow)):
+        parts = parts_of_time(expr)
+        yield Choice(step, None, tuple(parts.values()), tuple(parts))
 
 
 def _moves_evenly(node: sympy.Basic, moving: Sequence[sympy.Symbol]) -> bool:
@@ -131,17 +140,3 @@ def pinned(form: ClosedForm, scan: Scan, at: int) -> Derivation:
         return expr
 
     return form.derivation.mapped(pin)
-
-
-def _kind(arm: Expr, node: Expr) -> str:
-    names = {str(s) for s in arm.free_symbols}
-    for word, markers in _KINDS.items():
-        if any(name.startswith(markers) for name in names):
-            return word
-    return str(arm) if isinstance(node, EXTREMES) else "latency"
-
-
-SPENT_ON = ("compute", "memory", "link", "latency")
-"""What the time of an operator is spent on."""
-
-_KINDS = {"compute": ("peak_", "default_mfu"), "memory": ("hbm_",), "link": ("nvlink_", "rdma_")}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from symsim.algebra.symbols import symbol_info
 from symsim.algebra.units import format_quantity
 from symsim.analysis.regimes import Border, Regimes
+from symsim.cost.bound import BOUNDS
 from symsim.notation.latex import grouped, quantity
 from symsim.notation.line_width import NARROW_LINE, width
 from symsim.publication.section import Section
@@ -24,8 +25,6 @@ BORDERS = 6
 
 _LEFT = 12.0
 """Letters that the sign of a border takes."""
-
-BOUNDS = ("compute", "memory", "link", "latency")
 
 
 def regimes_latex(section: Section, found: Regimes) -> str:

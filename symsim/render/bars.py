@@ -11,6 +11,7 @@ from symsim.algebra.units import format_quantity
 from symsim.analysis.sensitivity import Sensitivity
 from symsim.analysis.step_report import StepReport
 from symsim.api.formula import Formula
+from symsim.cost.bound import BOUNDS, rate_bound
 from symsim.notation.colours import colours
 from symsim.render.style import COLUMN, prefixed, save, set_title, size, styled, title_of
 from symsim.tables.table import signatures
@@ -30,7 +31,7 @@ def save_tornado(
         width = COLUMN if style == "paper" else 7.0
         figure, axes = plt.subplots(figsize=(width, (0.2 if style == "paper" else 0.32) * len(shown) + 0.7))
         widths = [one.elasticity[1] for one in shown]
-        bars = [_colour(one.name) for one in shown]
+        bars = [colours()[rate_bound(one.name) or "faint"] for one in shown]
         axes.barh([f"${_latex(one.name)}$" for one in shown], widths, color=bars)
         axes.axvline(0, color=colours()["ink"], linewidth=0.8)
         axes.set_xlabel(f"elasticity of ${formula.form.derivation.result.latex}$: % for 1 % more")
@@ -38,23 +39,11 @@ def save_tornado(
         save(figure, file, note)
 
 
-_RATES = {"peak_": "compute", "mfu_": "compute", "hbm_": "memory", "nvlink_": "link", "rdma_": "link"}
-
-
-def _colour(name: str) -> str:
-    kind = next((kind for start, kind in _RATES.items() if name.startswith(start)), None)
-    return colours()[kind or "faint"]
-
-
 def _latex(name: str) -> str:
     """A symbol or a table's function, as it stands in formulas."""
     if is_symbol(name):
         return symbol_info(name).latex
     return signatures()[name].latex if name in signatures() else subscripted(name)
-
-
-ORDER = ("compute", "memory", "link", "latency")
-"""In which what limits operators stands."""
 
 
 def save_step(told: StepReport, file: str | Path, style: str = "screen") -> None:
@@ -77,7 +66,7 @@ def _title(told: StepReport) -> str:
 def _waterfall(axes: Any, parts: Mapping[str, float], title: str) -> None:
     """Parts in one order, each from where the one before ends; lines lead from one to the next."""
     unit, factor = prefixed(sum(parts.values()), "s")
-    start, kinds = 0.0, [*(kind for kind in ORDER if kind in parts), *(kind for kind in parts if kind not in ORDER)]
+    start, kinds = 0.0, [*(kind for kind in BOUNDS if kind in parts), *(kind for kind in parts if kind not in BOUNDS)]
     for place, kind in enumerate(kinds):
         colour = colours().get(kind, colours()["engine"])
         axes.bar(place, parts[kind] / factor, bottom=start / factor, color=colour, width=0.7)

@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.analysis.regimes import Piece, Regimes
+from symsim.cost.bound import BOUNDS
 from symsim.notation.colours import colours
 from symsim.render.regimes import is_smooth
 from symsim.render.style import axis_name, prefixed, save, scale, set_title, size, styled, told_apart
-
-_KINDS = ("compute", "memory", "link", "latency")
-"""What limits an operator."""
 
 _UNDER = 5.5
 """Letters' heights from a strip to the names of its colours: below the axis and its name."""
@@ -100,7 +98,7 @@ def _lines(axes: Any, found: Regimes, limit: float | None, fits: float | None, u
 
 def _changing(pieces: Sequence[Piece]) -> list[str]:
     """The steps that tell pieces apart, those that change first on top; all of them where none changes."""
-    known = [step for step in pieces[0].binds if pieces[0].binds[step] in _KINDS]
+    known = [step for step in pieces[0].binds if pieces[0].binds[step] in BOUNDS]
     changes = {step: len({piece.binds[step] for piece in pieces}) > 1 for step in known}
     chosen = [step for step in known if changes[step]] or known
 
@@ -122,7 +120,7 @@ def _strip(axes: Any, pieces: Sequence[Piece], steps: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
-    met = [kind for kind in _KINDS if any(kind in piece.binds.values() for piece in pieces)]
+    met = [kind for kind in BOUNDS if any(kind in piece.binds.values() for piece in pieces)]
     handles = [axes.barh(0, 0, color=colours()[kind]) for kind in met]
     words = {"ncols": max(len(met), 1), "fontsize": "x-small", "handlelength": 0.8, "columnspacing": 1.2}
     axes.legend(handles, met, loc="upper right", bbox_to_anchor=(1.0, 0.0), borderaxespad=_UNDER, **words)

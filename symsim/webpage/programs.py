@@ -15,7 +15,6 @@ from sympy import Symbol
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.cost.derivation import Derivation, Step
 from symsim.errors import SymsimError
-from symsim.formula.breakdown import parts_of
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.ends import ENDS_OF, with_ends
 from symsim.formula.interval import RUNNING
@@ -138,8 +137,7 @@ def _operators(compiled: Compiled, timed: ClosedForm) -> tuple[ClosedForm, tuple
     ops: list[Mapping[str, str]] = []
     for i, op in enumerate(phase.graph.ops):
         cost, time = phase.costs[op.name], times[op.name]
-        named = {"flops": cost.total_flops, "bytes": cost.hbm_bytes, "seconds": time.total}
-        named |= dict(zip(("compute", "memory", "link", "latency"), parts_of(time), strict=True))
+        named = {"flops": cost.total_flops, "bytes": cost.hbm_bytes, "seconds": time.total, **time.parts}
         named |= {f"times_{stage}": count for stage, count in enumerate(phase.passes(op))}
         for name, expr in named.items():
             fitted = op.name if name == "seconds" else None

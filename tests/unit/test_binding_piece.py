@@ -6,8 +6,8 @@ import pytest
 import sympy
 
 import symsim
+from symsim.cost.bound import BOUNDS
 from symsim.formula.binding_piece import root
-from symsim.formula.scan import SPENT_ON
 from symsim.tables.table import TableContext
 
 X = sympy.Symbol("x", positive=True)
@@ -60,8 +60,8 @@ def test_what_binds_an_operator_is_what_its_time_is_spent_on() -> None:
     found = costs.regimes("tpot", "B", 100, 300, S=4096, O=2048)
     operators = {step.symbol.name for step in costs.tpot.form.derivation.steps if step.op is not None}
     for piece in found.pieces:
-        assert {piece.binds[step] for step in operators if step in piece.binds} <= {*SPENT_ON}
+        assert {piece.binds[step] for step in operators if step in piece.binds} <= {*BOUNDS}
     above = next(piece for piece in found.pieces if piece.low == 129)
     steps = [border.step for border in above.borders]
     assert len(steps) == len(set(steps))
-    assert any((border.was, border.now) == ("compute", "latency") for border in above.borders)
+    assert any((border.was, border.now) == ("memory", "latency") for border in above.borders)

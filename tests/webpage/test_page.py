@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 import symsim
+from symsim.formula.breakdown import breakdown
+from symsim.formula.extrapolation import extrapolated
 from tests.commands import run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -65,7 +67,7 @@ def check(page: Page, costs: symsim.Costs, **at: float) -> None:
         formula = costs.metric(name)
         own = {symbol: value for symbol, value in point.items() if formula.form.takes(symbol)}
         assert page.value(name) == pytest.approx(formula.evaluate(**own), rel=1e-12), (name, point)
-    for name in ("tpot", "ttft", "tgs_decode"):
+    for name in ("tpot", "ttft", "tgs_decode", "tgs_prefill"):
         formula = costs.metric(name)
         own = {symbol: value for symbol, value in point.items() if formula.form.takes(symbol)}
         assert page.ends(name) == pytest.approx(formula.interval(**own), rel=1e-9), (name, point)
@@ -85,6 +87,40 @@ def test_numbers_are_those_of_evaluate(browser: Any, file: Path, costs: symsim.C
     page.tab.locator("#tp").select_option(label="tp 8 (8 GPUs)")
     other = symsim.compile("llama-3.3-70b", "h200", symsim.Deployment(tp=8), "calibrated")
     check(page, other, B=77, S=30_000, hbm_bandwidth=6.5e12)
+
+
+@browser_needed
+@pytest.mark.parametrize("tp", [1, 8])
+@pytest.mark.parametrize(
+    "at",
+    [
+        {"B": 4096},
+        {"S": 131_072, "O": 131_072},
+        {"B": 1, "S": 16_385, "T": 131_072},
+        {"B": 1024, "S": 100_001, "O": 3, "T": 40_000},
+    ],
+    ids=str,
+)
+def test_bands_widen_beyond_what_was_measured_as_interval_does(
+    browser: Any, file: Path, at: dict[str, float], tp: int
+) -> None:
+    page = Page(browser, file)
+    page.tab.locator("#tp").select_option(label=f"tp {tp} ({tp} GPU{'s' * (tp > 1)})")
+    for name, value in at.items():
+        page.fill(name, value)
+    other = symsim.compile("llama-3.3-70b", "h200", symsim.Deployment(tp=tp), "calibrated")
+    assert extrapolated({"B": 32, "S": 3000, "O": 500, **at}) or extrapolated({"S": 3000, "T": 4096, **at})
+    check(page, other, **at)
+
+
+@browser_needed
+@pytest.mark.parametrize("batch", [1, 32, 1024])
+def test_operators_wait_for_what_the_breakdown_says(browser: Any, file: Path, costs: symsim.Costs, batch: int) -> None:
+    page = Page(browser, file)
+    page.fill("B", batch)
+    told = page.tab.evaluate("operators().map((op) => [op.name, op.bound])")
+    found = breakdown(costs.compiled.decode, costs.tpot.form, {"B": batch, "S": 3000, "O": 500})
+    assert told == [[line.name, line.bound] for line in found]
 
 
 @browser_needed
