@@ -136,7 +136,7 @@ def _following_sizes(numbers: Mapping[str, Any], compiled: Mapping[str, Any]) ->
     Experts that are shared by a whole tensor parallel group, too.
     """
     split = compiled["moe_tp"] != compiled["tp"]
-    spread = compiled["ep"] * compiled["tp"] * compiled["pp"] == compiled["world_size"]
+    spread = compiled["ep"] * max(compiled["tp"], compiled["moe_tp"]) * compiled["pp"] == compiled["world_size"]
     given = {name: numbers[name] for name in ("world_size", "tp", "pp", "cp")}
     shared = numbers["moe_tp"] if split else numbers["tp"]
     return remaining_degrees(**given, ep=None if spread else numbers["ep"], moe_tp=shared)

@@ -38,9 +38,10 @@ class Deployment:
     tp GPUs share a layer's heads, and dcp of them the KV cache that they would hold alike; cp such groups share the
     context of their sequences; pp stages share the layers, pp_layers each or as evenly as can be; dp copies of the
     attention follow. ep * moe_tp of a stage's tp * cp * dp GPUs hold one copy of the experts: ep ranks
-    hold whole experts, or moe_tp GPUs share each; further GPUs hold further copies. ep is dp * cp unless given, moe_tp
-    as many GPUs of a tensor parallel group as ep leaves; redundant_experts further copies of single experts spread over
-    the ep ranks. Ranks are numbered tp innermost, then cp, dp, and pp outermost, so a group lies inside a node when it
+    hold whole experts, or moe_tp GPUs share each, of one tensor parallel group or of several, which then gather their
+    tokens; further GPUs hold further copies. ep is dp * cp unless given, or a stage's GPUs / moe_tp where moe_tp is
+    above tp; moe_tp as many GPUs of a tensor parallel group as ep leaves; redundant_experts further copies of single
+    experts spread over the ep ranks. Ranks are numbered tp innermost, then cp, dp, and pp outermost, so a group lies inside a node when it
     fits into one. dp follows from world_size where that is given, else from ep; world_size from the degrees.
 
     gemm, kv: precision of weight GEMMs (bf16, fp8, or formats as `fp4`, `int8`, `mxfp4 x mxfp8`) and of the KV cache;
@@ -161,9 +162,15 @@ class Deployment:
                 f"ep * moe_tp = {shared} and tp = {self.tp}: one must divide the other, or copies of the experts "
                 "straddle tensor parallel groups"
             )
-        if self.experts_split > self.tp or self.tp % self.experts_split:
+        if self.experts_split % self.tp and self.tp % self.experts_split:
             raise DeploymentError(
-                f"moe_tp = {self.experts_split} must divide tp = {self.tp}: an expert is shared inside a group"
+                f"moe_tp = {self.experts_split} and tp = {self.tp}: one must divide the other, or GPUs that share an "
+                "expert straddle tensor parallel groups"
+            )
+        if self.experts_split > self.tp and self.comm == "deepep":
+            raise DeploymentError(
+                f"moe_tp = {self.experts_split} is over several tensor parallel groups (tp = {self.tp}), and DeepEP "
+                "sends a token to one GPU of an expert; choose comm = allreduce, or moe_tp up to tp"
             )
 
     def _check_nodes(self, nodes: int) -> None:
@@ -267,9 +274,11 @@ def remaining_degrees(
     {'dp': 4, 'ep': 8, 'moe_tp': 2}
     >>> remaining_degrees(8, tp=8, pp=1, cp=1, ep=8)
     {'dp': 1, 'ep': 8, 'moe_tp': 1}
+    >>> remaining_degrees(8, tp=1, pp=1, cp=1, moe_tp=8)
+    {'dp': 8, 'ep': 1, 'moe_tp': 8}
     """
     stage = world_size // pp
-    experts = ep or stage // tp
+    experts = ep or max(1, stage // max(tp, moe_tp or 1))
     return {"dp": stage // (tp * cp), "ep": experts, "moe_tp": moe_tp or min(tp, stage // experts)}
 
 

@@ -80,7 +80,7 @@ def with_size(base: Deployment, size: str, value: int) -> Deployment:
     """
     match size:
         case "ep" if base.ep is None:
-            return resized(base, {"world_size": value * base.pp * base.tp})
+            return resized(base, {"world_size": value * base.pp * max(base.tp, base.experts_split)})
         case _:
             return resized(base, {size: value})
 
@@ -120,10 +120,10 @@ def engines_of(base: Deployment, gpus: int, *, experts: int, kv_heads: int, per_
     """Every engine of so many GPUs that is worth a look, with the precisions of `base`; fewest stages first.
 
     Of a model without experts, more attention replicas are engines of their own, and none of them is here. Experts are
-    whole on their GPUs, or shared by a tensor parallel group; where they do not divide, some of them are held twice.
-    Inside a scale-up domain of `per_node` GPUs there are up to two pipeline stages, and outside one a domain; a cache
-    is shared (dcp) by engines of one stage and one replica. experts, kv_heads: of the model, 0 experts of one that has
-    none.
+    whole on their GPUs, or shared by a tensor parallel group or by all GPUs of a stage; where they do not divide, some
+    of them are held twice. Inside a scale-up domain of `per_node` GPUs there are up to two pipeline stages, and outside
+    one a domain; a cache is shared (dcp) by engines of one stage and one replica. experts, kv_heads: of the model, 0
+    experts of one that has none.
 
     >>> [one.text() for one in engines_of(Deployment(), 2, experts=0, kv_heads=8)]
     ['world_size 2, tp 2', 'world_size 2, pp 2']
@@ -143,10 +143,11 @@ def engines_of(base: Deployment, gpus: int, *, experts: int, kv_heads: int, per_
 
 
 def _layouts(experts: int, tp: int, dp: int) -> list[tuple[int | None, int | None]]:
-    """(ep, moe_tp): whole experts on every GPU of a stage, and experts that a tensor parallel group shares."""
+    """(ep, moe_tp): whole experts on every GPU of a stage, and experts that a tensor parallel group shares, or all of a
+    stage."""
     if not experts:
         return [(None, None)]
-    shared = dict.fromkeys(((tp * dp, 1), (dp, tp)))
+    shared = dict.fromkeys(((tp * dp, 1), (dp, tp), (1, tp * dp)))
     return [layout for layout in shared if layout[0] <= experts]
 
 

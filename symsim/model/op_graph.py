@@ -41,13 +41,22 @@ class Guard:
     def __str__(self) -> str:
         """As a reader writes it, e.g. world_size > 1."""
         held = self.condition if self.outcome else sympy.Not(self.condition)
-        match held:
-            case sympy.Ne():
-                return f"{held.lhs} != {held.rhs}"
-            case sympy.Eq():
-                return f"{held.lhs} == {held.rhs}"
-            case _:
-                return sstr(held)
+        return _written(sympy.to_nnf(held, simplify=False))
+
+
+def _written(test: sympy.Basic) -> str:
+    match test:
+        case sympy.Ne():
+            return f"{test.lhs} != {test.rhs}"
+        case sympy.Eq():
+            return f"{test.lhs} == {test.rhs}"
+        case sympy.Or():
+            return " or ".join(map(_written, sympy.ordered(test.args)))
+        case sympy.And():
+            parts = ((_written(each), each) for each in sympy.ordered(test.args))
+            return " and ".join(f"({text})" if isinstance(each, sympy.Or) else text for text, each in parts)
+        case _:
+            return sstr(test)
 
 
 SHARED = "shared"

@@ -53,7 +53,7 @@ def cut_blocks(phase: PricedStep, served: ServedModel, numbers: Numbers, *, allo
     No engine loads such a shard: vLLM (`validate_fp8_block_shape`: block_k of what is cut along its inputs, block_n of
     its outputs), SGLang and TensorRT-LLM refuse it, but for one of merged matrices.
     """
-    if served.formats is None or served.deployment.tp == 1:
+    if served.formats is None or max(served.deployment.tp, served.deployment.experts_split) == 1:
         return []
     spoken = {found for each in _widths(phase) for found in each.width.free_symbols if isinstance(found, Symbol)}
     found = _cut(phase, frozenset((found, numbers.values[found.name]) for found in spoken))

@@ -91,12 +91,13 @@ def _facts(
 ) -> dict[str, Any]:
     """What expressions of launch lines may name of a deployment. experts: of a layer; quantised: whether the checkpoint
     is; scaled: whether its weights have scales of their own in blocks or groups; architecture: of the GPUs."""
+    spread = bool(experts or deployment.ep or deployment.moe_tp)
     return {
         **{name: int(name == architecture) for name in set(spellings()["architecture"].values())},
         "scaled": scaled,
         **{name: getattr(deployment, name) for name in ("tp", "pp", "dp", "dcp", "redundant_experts")},
-        "ep": deployment.ep or 1,
-        "moe_tp": deployment.experts_split if deployment.ep else 1,
+        "ep": deployment.experts_over if spread else 1,
+        "moe_tp": deployment.experts_split if spread else deployment.tp * deployment.dp,
         "gpus": deployment.world_size,
         "drafts": drafts,
         "experts": experts,

@@ -161,7 +161,9 @@ def _workers(text: str) -> tuple[int, str]:
     return count, found[2].strip()
 
 
-_SIZES = ("world_size", "num_nodes", "tp", "pp", "cp", "dp", "ep", "moe_tp", "redundant_experts")
+WORKER_SIZES = ("world_size", "num_nodes", "tp", "pp", "cp", "dp", "ep", "moe_tp", "dcp", "redundant_experts")
+"""What the deployment of a worker may state."""
+
 _WORDS = ("comm", "overlap", "gemm", "kv")
 _KEPT = ("gemm", "kv", "comm", "overlap", "sm_ratio", "engine", "memory_share")
 
@@ -179,9 +181,9 @@ def worker_deployment(text: str, base: Deployment) -> Deployment:
         if name in _WORDS and value:
             sizes[name] = value
             continue
-        if name not in _SIZES or not value.isdigit():
+        if name not in WORKER_SIZES or not value.isdigit():
             raise SymsimError(
-                f"{part!r} is no size of a worker; expected e.g. tp=4, of {', '.join((*_SIZES, *_WORDS))}"
+                f"{part!r} is no size of a worker; expected e.g. tp=4, of {', '.join((*WORKER_SIZES, *_WORDS))}"
             )
         sizes[name] = int(value)
     kept = {name: getattr(base, name) for name in _KEPT}

@@ -14,7 +14,7 @@ from symsim.inputs.space import SIZES, resized
 from symsim.language.query import Constraint, Query
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
-from symsim.serving.ask import Ask, asked
+from symsim.serving.ask import WORKER_SIZES, Ask, asked
 from symsim.serving.fixed_batch import decoding_alone
 from symsim.serving.model_step import EngineLayout
 from symsim.serving.prediction import Figures, predicted
@@ -177,7 +177,8 @@ def _copies(compiled: Compiled, gpus: int) -> int:
 
 def _sizes(compiled: Compiled) -> str:
     of = compiled.deployment
-    return f"tp={of.tp},pp={of.pp},cp={of.cp},dp={of.dp}" + ("" if of.ep is None else f",ep={of.ep}")
+    stated = ((name, getattr(of, name)) for name in WORKER_SIZES if name not in ("world_size", "num_nodes"))
+    return ",".join(f"{name}={size}" for name, size in stated if size)
 
 
 def _filled(at: Point) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def mixes(draw: st.DrawFn) -> symsim.Deployment:
     world = tp * pp * cp * dp
     nodes = draw(st.sampled_from([n for n in (1, 2, 4) if world % n == 0]))
     ep = draw(st.sampled_from([None, *(n for n in (2, 4, 8) if (tp * cp * dp) % n == 0)]))
-    shared = draw(st.sampled_from([None, 1]))
+    shared = draw(st.sampled_from([None, 1, tp * dp, tp * cp * dp]))
     redundant = draw(st.sampled_from([0, 0, 2, 8])) if ep is not None else 0
     comm = draw(st.sampled_from(["allreduce", "deepep"]))
     experts = {"ep": ep, "moe_tp": shared, "redundant_experts": redundant}
@@ -56,12 +56,16 @@ def mixes(draw: st.DrawFn) -> symsim.Deployment:
         raise
 
 
-def sharded_and_whole(name: str, mix: symsim.Deployment) -> tuple[symsim.Costs, symsim.Costs]:
+def served(name: str, deployment: symsim.Deployment) -> symsim.Costs:
     try:
-        return compiled(name, mix), compiled(name, symsim.Deployment(mix.tp, tp=mix.tp))
+        return compiled(name, deployment)
     except DeploymentError:
         assume(False)
         raise
+
+
+def sharded_and_whole(name: str, mix: symsim.Deployment) -> tuple[symsim.Costs, symsim.Costs]:
+    return served(name, mix), served(name, symsim.Deployment(mix.tp, tp=mix.tp))
 
 
 def number(amount: Expr, costs: symsim.Costs, **workload: int) -> Fraction:
@@ -93,11 +97,13 @@ def in_layers(phase: PricedStep) -> set[str]:
 
 @given(st.sampled_from(MODELS), mixes())
 def test_weights_of_all_stages_and_ranks_are_the_model(name: str, mix: symsim.Deployment) -> None:
-    costs, _ = sharded_and_whole(name, mix)
-    # Each of the moe_tp GPUs of an expert holds the biases of its down projection, so they are alike in both.
-    split = None if mix.experts_split == mix.tp else mix.experts_split
-    whole = compiled(name, symsim.Deployment(mix.tp, tp=mix.tp, moe_tp=split))
+    costs, whole = sharded_and_whole(name, mix)
+    # Experts are those of one group that has moe_tp GPUs: each holds the biases of its down projection, in both.
+    group, split = max(mix.tp, mix.experts_split), mix.experts_split
+    of_experts = served(name, symsim.Deployment(group, tp=group, moe_tp=None if split == group else split))
     held, all_held = (by_operator(c.compiled.decode, c, lambda cost: in_bytes(cost.weight)) for c in (costs, whole))
+    shared = by_operator(of_experts.compiled.decode, of_experts, lambda cost: in_bytes(cost.weight))
+    all_held |= {op: amount for op, amount in shared.items() if op.rpartition(".")[2] in EXPERTS}
     layers = in_layers(costs.compiled.decode)
     assert set(held) == set(all_held)
     for op, amount in held.items():

@@ -76,6 +76,14 @@ def test_an_engine_is_started_on_every_machine_that_holds_a_part_of_it() -> None
         ({"tp": 2, "dp": 4, "ep": 4, "comm": "deepep"}, "", "sglang", "# SGLang cannot reach experts by DeepEP"),
         ({"tp": 8, "dcp": 2}, "", "sglang", "# SGLang cannot share a cache"),
         ({"tp": 2, "dp": 4, "ep": 4, "moe_tp": 2}, "", "vllm", "# vLLM cannot hold whole experts and split them"),
+        ({"dp": 8, "moe_tp": 8}, "", "vllm", "vllm serve m --data-parallel-size 8 --max-num-seqs"),
+        ({"tp": 2, "dp": 4, "moe_tp": 8}, "", "sglang", "--tp-size 8 --dp-size 4 --enable-dp-attention --max-running"),
+        ({"tp": 2, "dp": 4, "ep": 2, "moe_tp": 4}, "", "sglang", "--tp-size 8 --dp-size 4 --enable-dp-attention --ep-size 2"),
+        ({"dp": 8, "moe_tp": 8}, "", "trtllm", "trtllm-serve m --tp_size 8 --max_batch_size"),
+        ({"tp": 2, "dp": 4, "ep": 1, "moe_tp": 2}, "", "vllm", "# vLLM cannot split experts over some of the GPUs"),
+        ({"tp": 2, "dp": 4, "ep": 1, "moe_tp": 2}, "", "sglang", "# SGLang cannot hold experts more than once"),
+        ({"dp": 8, "ep": 4, "moe_tp": 1}, "", "trtllm", "# TensorRT-LLM cannot hold experts more than once"),
+        ({"dp": 8}, "", "vllm", "--data-parallel-size 8 --max-num-seqs"),  # of a dense model
     ],
 )
 def test_options_stand_where_their_condition_holds(sizes: dict[str, int], worker: str, engine: str, words: str) -> None:
@@ -103,6 +111,11 @@ def test_a_bad_section_says_what_is_wrong(old: str, new: str, sentence: str, tmp
     file.write_text(load_engine("vllm").path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     with pytest.raises(SymsimError, match=re.escape(sentence)):
         line_of(load_engine(file), "m", Deployment(tp=4), sequences=1)
+
+
+def test_experts_that_follow_from_replicas_are_told_to_the_engine() -> None:
+    """Of a model with experts ep is dp unless stated; engines would split them over all GPUs."""
+    assert "--enable-expert-parallel" in launch_lines("m", Deployment(dp=8), sequences=8, experts=8)["vllm"]
 
 
 def test_graphs_are_captured_up_to_the_batch_that_is_recommended() -> None:

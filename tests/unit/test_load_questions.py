@@ -56,6 +56,14 @@ def test_the_fewest_prefill_workers() -> None:
     assert fewer.sentence or fewer.ttft["p90"] > 0.2
 
 
+@pytest.mark.parametrize("sizes", ["dp=8,moe_tp=8", "dp=8,ep=8,redundant_experts=8", "tp=8,dcp=2"])
+def test_workers_are_deployed_as_the_model_is(sizes: str) -> None:
+    how = {name: int(size) for name, size in (one.split("=") for one in sizes.split(","))}
+    of = symsim.compile("deepseek-v3", "h200", symsim.Deployment(**how), "roofline")  # type: ignore[arg-type]
+    stated = of.predict(2048, 256, rate=4, prefill=f"1 x {sizes}", decode=f"1 x {sizes}").figures.tpot
+    assert of.solve("TPOT with rate = 4, S = 2048, O = 256, x = 1, y = 1").value == stated
+
+
 def test_the_acceptance_that_gives_a_time() -> None:
     answer = costs().solve("solve TPOT = 7 ms for acceptance with concurrency = 8, drafts = 1, S = 1024, O = 256")
     found = costs().predict(1024, 256, concurrency=8, drafts=1, acceptance=answer.value)
