@@ -41,8 +41,9 @@ class Deployment:
     hold whole experts, or moe_tp GPUs share each, of one tensor parallel group or of several, which then gather their
     tokens; further GPUs hold further copies. ep is dp * cp unless given, or a stage's GPUs / moe_tp where moe_tp is
     above tp; moe_tp as many GPUs of a tensor parallel group as ep leaves; redundant_experts further copies of single
-    experts spread over the ep ranks. Ranks are numbered tp innermost, then cp, dp, and pp outermost, so a group lies inside a node when it
-    fits into one. dp follows from world_size where that is given, else from ep; world_size from the degrees.
+    experts spread over the ep ranks. Ranks are numbered tp innermost, then cp, dp, and pp outermost, so a group lies
+    inside a node when it fits into one. dp follows from world_size where that is given, else from the experts;
+    world_size from the degrees.
 
     gemm, kv: precision of weight GEMMs (bf16, fp8, or formats as `fp4`, `int8`, `mxfp4 x mxfp8`) and of the KV cache;
     `checkpoint`: what its quantisation config says; None: as the cost model does, `checkpoint` where it reads formats,

@@ -50,7 +50,7 @@ def test_the_screen_fits_80_columns_and_begins_with_the_verdict(capsys: pytest.C
 
 
 def test_wide_tables_set_deployments_below_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    ask = ["recommend", "qwen3-30b-a3b", *ASK[2:], "--gpus", "4", "--tpot", "8ms", "--top", "12"]
+    ask = ["recommend", "qwen3-30b-a3b", *ASK[2:], "--gpus", "4", "--tpot", "8ms", "--top", "20"]
     assert main(ask) == 0
     _, _, head, *lines = capsys.readouterr().out.split("\n")
     assert "deployment" not in head

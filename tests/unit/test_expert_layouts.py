@@ -170,6 +170,7 @@ def test_a_dense_model_has_no_experts(how: dict[str, int]) -> None:
         symsim.compile("qwen3-8b", "h800", symsim.Deployment(**how), "roofline")  # type: ignore[arg-type]
 
 
-def test_the_reference_shares_every_expert_over_tp() -> None:
+@pytest.mark.parametrize("how", [{"tp": 4, "ep": 4}, {"dp": 4, "moe_tp": 4}])
+def test_the_reference_shares_every_expert_over_tp(how: dict[str, int]) -> None:
     with pytest.raises(DeploymentError, match="the infersim cost model shares every expert over tp"):
-        symsim.compile("qwen3-30b-a3b", "h800", symsim.Deployment(tp=4, ep=4), "infersim")
+        symsim.compile("qwen3-30b-a3b", "h800", symsim.Deployment(**how), "infersim")  # type: ignore[arg-type]
