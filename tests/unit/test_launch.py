@@ -78,7 +78,7 @@ def test_an_engine_is_started_on_every_machine_that_holds_a_part_of_it() -> None
         ({"tp": 2, "dp": 4, "ep": 4, "moe_tp": 2}, "", "vllm", "# vLLM cannot hold whole experts and split them"),
         ({"dp": 8, "moe_tp": 8}, "", "vllm", "vllm serve m --data-parallel-size 8 --max-num-seqs"),
         ({"tp": 2, "dp": 4, "moe_tp": 8}, "", "sglang", "--tp-size 8 --dp-size 4 --enable-dp-attention --max-running"),
-        ({"tp": 2, "dp": 4, "ep": 2, "moe_tp": 4}, "", "sglang", "--tp-size 8 --dp-size 4 --enable-dp-attention --ep-size 2"),
+        ({"tp": 2, "dp": 4, "ep": 2, "moe_tp": 4}, "", "sglang", "--enable-dp-attention --ep-size 2 --max-running"),
         ({"dp": 8, "moe_tp": 8}, "", "trtllm", "trtllm-serve m --tp_size 8 --max_batch_size"),
         ({"tp": 2, "dp": 4, "ep": 1, "moe_tp": 2}, "", "vllm", "# vLLM cannot split experts over some of the GPUs"),
         ({"tp": 2, "dp": 4, "ep": 1, "moe_tp": 2}, "", "sglang", "# SGLang cannot hold experts more than once"),
