@@ -30,7 +30,8 @@ class Fitted:
 
     suffix: what tells their symbols from those of other kernels with the same form; low, high: predicted times these
     is the interval; numbers: of the device, for what it has no symbol; message: whether GPUs wait for each other in it;
-    slow: the symbol by which a running engine takes longer, if any.
+    slow: the symbol by which a running engine takes longer, if any; peak: the precision that it multiplies in, where
+    that is not its operator's.
     """
 
     form: str
@@ -40,6 +41,7 @@ class Fitted:
     numbers: tuple[tuple[str, Expr], ...] = ()
     message: bool = False
     slow: str = ""
+    peak: str = ""
 
     def coefficients(self) -> Mapping[str, Expr]:
         """Coefficient -> its symbol, or its number where it is known beforehand."""
@@ -129,7 +131,8 @@ def kernel_calls(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) ->
             row, fitted = chosen
             scope = {**work[op.step], **op.shape}
             optional = op.step != ""
-            sizes, amounts = kernel_measures(row, costs[op.name], scope, _slowed(plan.engine), optional=optional)
+            slow = _slowed(plan.engine)
+            sizes, amounts = kernel_measures(row, costs[op.name], scope, slow, optional=optional, peak=fitted.peak)
             found[op.name] = KernelCall(
                 replace(fitted, message=row.message),
                 sympy.S.One if plan.engine is None else plan.engine.slowed(row.slow, scope),
@@ -173,14 +176,16 @@ def _takes_time(cost: Cost) -> bool:
 
 
 def kernel_measures(
-    row: Operator, cost: Cost, scope: Scope, slow: Expr = sympy.S.One, *, optional: bool = False
+    row: Operator, cost: Cost, scope: Scope, slow: Expr = sympy.S.One, *, optional: bool = False, peak: str = ""
 ) -> tuple[dict[str, Expr], dict[str, Expr]]:
     """Sizes and amounts of an operator. scope: sizes of its kernel and its step; slow: by what products take longer;
-    optional: the iteration may hold none of its step, where sizes are zero and forms would divide by them."""
+    optional: the iteration may hold none of its step, where sizes are zero and forms would divide by them; peak: of the
+    precision that all products are in, in place of the operator's."""
     sizes = {name: expression(size, scope) for name, size in row.sizes.items()}
+    products = sympy.Add(*(flops / symbol(f"peak_{peak or at}") for at, flops in cost.flops.items()))
     amounts: dict[str, Expr] = {
         "flops": cost.total_flops,
-        "compute": slow * (cost.time + sympy.Add(*(flops / symbol(f"peak_{at}") for at, flops in cost.flops.items()))),
+        "compute": slow * (cost.time + products),
         "bytes": cost.hbm_bytes,
         "memory": cost.hbm_bytes / symbol("hbm_bandwidth"),
         "sent": cost.link_bytes,

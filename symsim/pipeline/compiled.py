@@ -222,4 +222,7 @@ class Compiled:
         if self.attention.is_news and attends(self.decode.graph, self.family.library):
             converted[self.attention.sentence] = None
         uncalibrated = () if self.fitted is None else self.fitted.sentences
-        return (*notes, *self.served.notes, *converted, *uncalibrated)
+        kernels = {op.kernel for op in self.decode.graph.ops}
+        stand_ins = {} if self.fitted is None else self.fitted.notes
+        told = [note for kernel, note in stand_ins.items() if kernel in kernels]
+        return (*notes, *self.served.notes, *converted, *uncalibrated, *told)

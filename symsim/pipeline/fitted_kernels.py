@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from sympy import Expr, Integer, Rational
 
@@ -29,7 +30,7 @@ _ENGINES = ("vllm", "sglang", "trtllm", "infersim", "nccl")
 """Whose kernels stand in where an engine has none of a kind, in this order; NCCL's collectives are everybody's."""
 
 _FACTOR = 1.5
-"""Of an interval where another engine's kernel stands in: engines differ by 3 to 20 % in the median."""
+"""Of an interval where a kernel of another engine or cache stands in: engines differ by 3 to 20 % in the median."""
 
 
 _BY_RUNS = 2.0
@@ -50,13 +51,15 @@ _MESSAGES = {"collectives": ("bfloat16", "half"), "all_to_all": ("default", "bfl
 class FittedKernels:
     """plan: what stands in for which kernels; numbers: symbol -> its value and where it is from; sets: symbol -> the
     set of coefficients that it is of, and the kernel that it stands in for; sentences: what was not measured on this
-    device with this engine; engine: its times, None where every constant of it is zero; wider: factor on the logarithm
-    of the intervals of messages, between more GPUs than were measured."""
+    device with this engine; notes: kernel of the graphs -> what to know of the one that stands in for it; engine: its
+    times, None where every constant of it is zero; wider: factor on the logarithm of the intervals of messages, between
+    more GPUs than were measured."""
 
     plan: KernelPlan
     numbers: Mapping[str, tuple[Fraction, Source]]
     sets: Mapping[str, tuple[Coefficients, Fitted]]
     sentences: tuple[str, ...]
+    notes: Mapping[str, str]
     engine: FittedEngine | None = None
     wider: float = 1.0
 
@@ -73,7 +76,7 @@ class FittedKernels:
         plan = replace(self.plan, engine=times.terms)
         numbers = _within_the_datasheet({**self.numbers, **times.numbers}, plan.kinds)
         sentences = (*self.sentences, *times.sentences)
-        return FittedKernels(plan, numbers, self.sets, sentences, times, beyond(ranks, _ONE_NODE))
+        return FittedKernels(plan, numbers, self.sets, sentences, self.notes, times, beyond(ranks, _ONE_NODE))
 
 
 def _within_the_datasheet(
@@ -138,20 +141,22 @@ def _chosen_kernels(
     device: Device, engine: str, gemm: str, kv: str, every: Sequence[Sets], *, ran: bool
 ) -> FittedKernels:
     card, sentence = _card(device, ran)
+    cache = "fp8" if kv == "fp8" else "bfloat16"
     kinds: dict[Key, Fitted] = {}
     lent: dict[str, str] = {}
+    notes: dict[str, str] = {}
     numbers: dict[str, tuple[Fraction, Source]] = {}
     chosen: dict[str, tuple[Coefficients, Fitted]] = {}
     for row in {(row.table, row.operations, row.phase): row for row in operators().values()}.values():
         for dtype in all_dtypes():
             for used in (card, *_lenders(card)):
-                cache = "fp8" if kv == "fp8" else "bfloat16"
                 measured = (_measured(row, dtype, used.measured, engine, cache, sets) for sets in every)
                 found = next(filter(None, measured), None)
                 if found is None:
                     continue
-                fitted = _fitted(found, row, used, device, engine)
+                fitted = _fitted(found, row, used, device, dtype=dtype, cache=cache, engine=engine)
                 kinds[key_of(row, dtype)] = fitted
+                notes |= _notes(found, _known_kernel(row.table, dtype, cache, used.measured, engine), device)
                 own = dict(_numbers(found, row, fitted))
                 numbers |= own
                 chosen |= dict.fromkeys(own, (found, fitted))
@@ -169,6 +174,7 @@ def _chosen_kernels(
         numbers=numbers,
         sets=chosen,
         sentences=tuple(sentences),
+        notes=notes,
     )
 
 
@@ -206,40 +212,52 @@ def _lenders(card: _Card) -> tuple[_Card, ...]:
     return () if lent is None else (replace(card, measured=lent[0], wider=card.wider * float(lent[1])),)
 
 
-def _measured(row: Operator, dtype: str, card: str, engine: str, kv: str, table: Sets) -> Coefficients | None:
-    """The set that the engine is known to use, else the one with most shapes of the first engine that has any."""
+def _measured(row: Operator, dtype: str, card: str, engine: str, cache: str, table: Sets) -> Coefficients | None:
+    """Of the first engine that has any the set that it is known to use, else its set with most shapes. dtype, cache:
+    formats of weights and of the KV cache, as measurements spell them."""
     every = [
         one
         for one in table(row.table)
         if one.device == card
         and one.operation in row.operations
         and one.phase == row.phase
-        and one.kv_dtype in ("", kv)
         and one.values.get("t0", one.values.get("a0", 0)) <= _HOST
     ]
-    known = _known_kernel(row.table, dtype, card, engine)
-    if used := [one for one in every if (one.kernel, one.dtype) == known]:
-        return used[-1]
-    sets = [one for one in every if one.dtype in _MESSAGES.get(row.table, (dtype,))]
+    sets = [one for one in every if one.dtype in _MESSAGES.get(row.table, (dtype,)) and one.kv_dtype in ("", cache)]
     for name in dict.fromkeys((engine, *_ENGINES)):
+        known = _known_kernel(row.table, dtype, cache, card, name)
+        kind = known.get("kernel"), known.get("as", dtype), known.get("cache", cache)
+        if used := [one for one in every if (one.kernel, one.dtype, one.kv_dtype or kind[2]) == kind]:
+            return used[-1]
         own = [one for one in sets if one.engine == name and "eager" not in one.kernel]
         if own:
             return max(own, key=lambda one: (one.groups, one.rows, one.version, one.kernel))
     return None
 
 
-def _known_kernel(table: str, dtype: str, card: str, engine: str) -> tuple[str, str]:
-    """(kernel, number format that it was measured in) that an engine takes; empty where nothing says so."""
+def _known_kernel(table: str, dtype: str, cache: str, card: str, engine: str) -> Mapping[str, Any]:
+    """What calibration/measured.toml says of the kernel that an engine takes; empty where it says nothing."""
     names = spellings()
     architecture = names["architecture"].get(names["device"].get(card, ""), "")
     for row in names["engine"].get(engine, ()):
-        if (row["table"], row["dtype"]) == (table, dtype) and architecture in row["on"]:
-            return row["kernel"], row.get("as", dtype)
-    return "", ""
+        alike = row["table"], row["dtype"], row.get("kv", cache)
+        if alike == (table, dtype, cache) and architecture in row["on"]:
+            return row
+    return {}
 
 
-def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, engine: str) -> Fitted:
-    wider = card.wider * (1.0 if found.engine in (engine, "nccl") else _FACTOR)
+def _notes(found: Coefficients, known: Mapping[str, Any], device: Device) -> Mapping[str, str]:
+    """What to know where a set is of the kernel that an engine is said to take on the architecture of a device."""
+    taken = found.kernel == known.get("kernel") and architecture_of(device.measured) in known["on"]
+    return known.get("note", {}) if taken else {}
+
+
+def _fitted(
+    found: Coefficients, row: Operator, card: _Card, device: Device, *, dtype: str, cache: str, engine: str
+) -> Fitted:
+    """The set as it stands in on a device, for weights and a cache in these formats with an engine."""
+    alike = found.engine in (engine, "nccl") and found.kv_dtype in ("", cache)
+    wider = card.wider * (1.0 if alike else _FACTOR)
     low, high = found.low**wider, found.high**wider
     l2 = spellings()["l2"].get(device.measured, "50 MB")
     numbers: dict[str, Expr] = {"l2": Rational(parse_quantity(l2, "B"))}
@@ -252,7 +270,16 @@ def _fitted(found: Coefficients, row: Operator, card: _Card, device: Device, eng
         high=max(high, card.either),
         numbers=tuple(numbers.items()),
         slow=row.slow,
+        peak=_peak(found, row, device, dtype),
     )
+
+
+def _peak(found: Coefficients, row: Operator, device: Device, dtype: str) -> str:
+    """The precision that a set multiplies in, where that is not the one of the format that it stands in for."""
+    formats = spellings()["format"]
+    peak = formats[found.dtype][0]
+    other = row.table not in _MESSAGES and peak != formats[dtype][0] and f"peak_{peak}" in device.figures
+    return peak if other else ""
 
 
 def _suffix(found: Coefficients, row: Operator) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Any
 
+from symsim.cost.operators import operators
 from symsim.errors import UndefinedName, did_you_mean
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import GPUS_PER_NODE
@@ -88,11 +89,14 @@ def _facts(
     quantised: int = 0,
     scaled: int = 0,
     architecture: str = "",
+    kernels: Container[str] = (),
 ) -> dict[str, Any]:
     """What expressions of launch lines may name of a deployment. experts: of a layer; quantised: whether the checkpoint
-    is; scaled: whether its weights have scales of their own in blocks or groups; architecture: of the GPUs."""
+    is; scaled: whether its weights have scales of their own in blocks or groups; architecture: of the GPUs;
+    kernels: of the graphs, in a decode step."""
     spread = bool(experts or deployment.ep or deployment.moe_tp)
     return {
+        **{name: int(name in kernels) for name in filter(None, operators())},
         **{name: int(name == architecture) for name in set(spellings()["architecture"].values())},
         "scaled": scaled,
         **{name: getattr(deployment, name) for name in ("tp", "pp", "dp", "dcp", "redundant_experts")},

@@ -141,6 +141,7 @@ def _launch(one: DeploymentCandidate, users: float) -> dict[str, str]:
         "quantised": int("quantization_config" in config.keys),
         "scaled": int(any(layer.weight.inputs for layer in of.compiled.served.every)),
         "architecture": architecture_of(device.path.stem),
+        "kernels": {op.kernel for op in of.compiled.decode.graph.ops},
         "per_host": device.gpus_per_host,
     }
     many = one.replicas if pair is None else pair.y

@@ -136,3 +136,14 @@ def test_experts_run_on_the_kernels_that_are_counted() -> None:
         own not in launch_lines("m", Deployment(dp=8, ep=8, comm="deepep"), architecture="blackwell", **how)["trtllm"]
     )
     assert own not in launch_lines("m", Deployment(tp=4), architecture="blackwell", sequences=8, scaled=1)["trtllm"]
+
+
+def test_latents_in_fp8_are_read_by_the_kernel_that_is_counted() -> None:
+    """SGLang takes FlashAttention by itself, which converts the whole cache at every step."""
+    how = {"sequences": 8, "kernels": {"mla_decode"}}
+    own, cached = "--attention-backend flashmla", Deployment(tp=8, kv="fp8")
+    assert own in launch_lines("m", cached, architecture="hopper", **how)["sglang"]
+    assert own not in launch_lines("m", Deployment(tp=8), architecture="hopper", **how)["sglang"]
+    assert own not in launch_lines("m", cached, architecture="blackwell", **how)["sglang"]
+    assert own not in launch_lines("m", cached, architecture="hopper", worker="prefill", **how)["sglang"]
+    assert own not in launch_lines("m", cached, architecture="hopper", sequences=8, kernels={"gqa_decode"})["sglang"]
