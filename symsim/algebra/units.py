@@ -125,6 +125,17 @@ def format_quantity(value: float | Fraction, dimension: str, digits: int = 4, *,
     return f"{_significant(number / float(factor), digits)} {unit}"
 
 
+def format_range(low: float, high: float, dimension: str, digits: int = 3, joint: str = " to ") -> str:
+    """Both ends as people write them, their unit once where they share it.
+
+    >>> format_range(0.0789, 0.124, "s"), format_range(0.95, 1.2, "s")
+    ('78.9 to 124 ms', '950 ms to 1.2 s')
+    """
+    first, last = (format_quantity(end, dimension, digits) for end in (low, high))
+    number, _, unit = first.partition(" ")
+    return f"{number if unit == last.partition(' ')[2] else first}{joint}{last}"
+
+
 _SHOWN: Mapping[str, tuple[int, str]] = {"$/s": (3600, "$/h"), "1/s": (1, "requests/s")}
 """Dimension -> how many of the unit that people say are one of its SI unit."""
 

@@ -8,12 +8,13 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from symsim.algebra.units import format_quantity
+from symsim.algebra.units import format_quantity, format_range
 from symsim.command.cluster import add_dask, executor_of
 from symsim.command.flags import add_json, add_plot, note, write_answer
 from symsim.command.request_options import add_workload
 from symsim.command.subject import add_device, add_formats, deployment_of
 from symsim.errors import SymsimError
+from symsim.formula.interval import LEVEL
 from symsim.render.fronts import save_front
 from symsim.render.style import check_picture
 from symsim.render.terminal import table_text, write_words
@@ -90,7 +91,9 @@ def _tell_many(every: Sequence[Recommended], *, json: bool) -> int:
         write_answer({"answers": [one.as_dict() for one in every]}, "" if answered else "no deployment does for any")
         return 0 if answered else 1
     firsts = [(one, next(iter(one.document.get("rows", ())), None)) for one in every]
-    print(table_text(_MANY, [_many_cells(one, row) for one, row in firsts if row is not None]))
+    found = [(one, row) for one, row in firsts if row is not None]
+    below = [(_interval(row["intervals"]),) for _, row in found]
+    print("\n".join(_with_below(_MANY, [_many_cells(one, row) for one, row in found], below)))
     for one, row in firsts:
         if row is None:
             print(f"{one.model}, {one.isl} in, {one.osl} out: {one.error or one.document['verdict']}")
@@ -143,32 +146,51 @@ def _how_to_go_on(rows: Sequence[RecommendedRow]) -> Iterator[str]:
             yield from (f"{engine}{side}: {line}" for side, line in sides)
 
 
-_HEAD = ("", "deployment", "x", "users", "tok/s/GPU", "TTFT", "TPOT", "free", "$/Mtok", "binds")
+_HEAD = ("", "x", "users", "tok/s/GPU", "TTFT", "TPOT", "free", "$/Mtok", "binds")
 _WIDTH = 80
+_INDENT = 4 * " "
 
 
 def _table(rows: Sequence[RecommendedRow]) -> Iterator[str]:
-    """A line for each; deployments that leave no room beside their figures stand on lines of their own, below them."""
+    """Figures of each on a line; below it the deployment, and between which values figures are expected."""
     cells = [_cells(number, row) for number, row in enumerate(rows, 1)]
-    beside = table_text(_HEAD, cells).split("\n")
-    if max(map(len, beside)) <= _WIDTH:
-        yield from beside
+    return _with_below(_HEAD, cells, [(_short(row.words), _interval(row.figures.intervals)) for row in rows])
+
+
+def _with_below(head: Sequence[str], cells: Sequence[Sequence[str]], below: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table with texts of each row on one line below it, or on lines of their own where that is too long; on a
+    terminal that is too narrow for the table they are its last column."""
+    first, *lines = table_text(head, cells).split("\n")
+    joined = ["; ".join(filter(None, texts)) for texts in below]
+    if len(lines) != len(cells):
+        yield table_text((*head, ""), [(*row, text) for row, text in zip(cells, joined, strict=True)])
         return
-    head, *lines = table_text((*_HEAD[:1], *_HEAD[2:]), [(*row[:1], *row[2:]) for row in cells]).split("\n")
-    yield head
-    for line, (_, deployment, *_) in zip(lines, cells, strict=True):
+    yield first
+    for line, texts, text in zip(lines, below, joined, strict=True):
         yield line
-        yield from textwrap.wrap(deployment, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+        for part in [text] if len(_INDENT + text) <= _WIDTH else texts:
+            yield from textwrap.wrap(part, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
-_INDENT = 4 * " "
+def _interval(known: Mapping[str, Sequence[float]]) -> str:
+    """Between which values figures are expected, but for those that are one number."""
+    parts: list[str] = []
+    for name, figure in _EXPECTED.items():
+        low, high = known.get(figure, (0.0, 0.0))
+        if low < high:
+            ends = format_range(low, high, "s", joint="-").replace(" ", "")
+            parts.append(f"{name} {ends}" if figure.endswith("mean") else f"{low:,.0f}-{high:,.0f} {name}")
+    return f"{100 * LEVEL:g} %: {', '.join(parts)}" if parts else ""
+
+
+_EXPECTED = {"tok/s/GPU": "output_tok_per_s_per_gpu", "TTFT": "ttft_s.mean", "TPOT": "tpot_s.mean"}
+"""Column -> its figure among the intervals."""
 
 
 def _cells(number: int, row: RecommendedRow) -> tuple[str, ...]:
     figures, free = row.figures, row.figures.memory["free"]
     return (
         str(number),
-        _short(row.words),
         str(row.replicas),
         f"{row.users:,.0f}",
         f"{figures.per_gpu or 0:,.0f}",

@@ -22,6 +22,7 @@ from symsim.search.pareto import FrontPoint
 from symsim.search.rows import RecommendedRow, row_of, verdict
 from symsim.search.target import Gpus, Target, target_of
 from symsim.search.variants import assumed_acceptance
+from symsim.serving.sentences import error_unstated
 
 MODES = ("aggregated", "disaggregated", "both")
 
@@ -146,6 +147,7 @@ def _notes(bases: Sequence[Compiled], target: Target, shown: Sequence[Deployment
     if not target.states_acceptance:
         yield from filter(None, (assumed_acceptance(one.of.ask) for one in shown))
     yield from (note for base in bases for note in (*base.notes, *base.assumptions))
+    yield from filter(None, map(error_unstated, bases))
 
 
 def _missing_limits(target: Target) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from symsim.algebra.units import format_range
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.model_names import checkpoint_id
 from symsim.search.candidates import DeploymentCandidate, engine_words, of_ask, served_words
@@ -158,7 +159,13 @@ def verdict(one: DeploymentCandidate, target: Target, figures: Figures) -> str:
     unit = "requests/s" if target.rate is not None else "users"
     each = f"{one.load / one.replicas:.4g} {unit}"
     replicas = f"{_count(one.replicas, 'replica')}, {each} each" if one.replicas > 1 else each
-    speed = f"{figures.per_gpu:,.0f} tokens/s a GPU, TTFT {_time(figures.ttft['mean'])}, TPOT {_time(figures.tpot)}"
+    speed = ", ".join(
+        (
+            f"{figures.per_gpu:,.0f} tokens/s a GPU{_between(figures, 'output_tok_per_s_per_gpu')}",
+            f"TTFT {_time(figures.ttft['mean'])}{_between(figures, 'ttft_s.mean')}",
+            f"TPOT {_time(figures.tpot)}{_between(figures, 'tpot_s.mean')}, in {100 * figures.level:g} % of cases",
+        )
+    )
     limit = " and ".join(one.most.stopped)
     tail = filter(None, (f"{limit} binds" if limit else "", one_more(one, target)))
     where = f"{_count(one.gpus, 'GPU')} of {one.of.compiled.device.name}"
@@ -172,6 +179,16 @@ _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 def _count(number: int, noun: str) -> str:
     """`two replicas`."""
     return f"{_WORDS[number] if number < len(_WORDS) else number} {noun}{'s' * (number != 1)}"
+
+
+def _between(figures: Figures, name: str) -> str:
+    """Between which values a figure is expected; empty where that is one, or nothing is known of it."""
+    low, high = figures.intervals.get(name, (0.0, 0.0))
+    if low == high:
+        return ""
+    if name.endswith("per_gpu"):
+        return f" ({low:,.0f} to {high:,.0f})"
+    return f" ({format_range(low, high, 's')})"
 
 
 def _time(value: float | None) -> str:

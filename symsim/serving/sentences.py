@@ -112,9 +112,15 @@ def _unknown(ask: Ask, sides: Sequence[Deployed]) -> Iterator[str]:
     for name in dict.fromkeys(side.compiled.device.name for side in sides if side.compiled.device.price is None):
         if ask.price is None:
             yield f"cost is unknown: the device file of {name} has no [price]; state --price, e.g. '2.5 $/h'"
-    if sides[-1].compiled.fitted is None:
-        model = sides[-1].compiled.cost_model.name
-        yield f"intervals are those of the queueing forms; the {model} cost model states no error of its own"
+    yield from filter(None, (error_unstated(sides[-1].compiled),))
+
+
+def error_unstated(compiled: Compiled) -> str:
+    """What intervals leave out where the cost model knows no error of its times; empty where it does."""
+    if compiled.fitted is not None:
+        return ""
+    name = compiled.cost_model.name
+    return f"intervals are those of the queueing forms; the {name} cost model states no error of its own"
 
 
 def _extrapolated(sides: Sequence[Deployed], found: Served) -> Iterator[str]:

@@ -1,12 +1,14 @@
 """symsim recommend as people run it: its verdict, its document, and what it refuses."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from symsim.algebra.units import format_range
 from symsim.cli import main
 
 ASK = ["recommend", "qwen3-8b", "--device", "h100", "--isl", "2048", "--osl", "256", "--quiet"]
@@ -44,19 +46,63 @@ def test_the_screen_fits_80_columns_and_begins_with_the_verdict(capsys: pytest.C
     verdict, empty, *table = capsys.readouterr().out.split("\n")
     assert "TPOT binds" in verdict
     assert "buys one user more" in verdict
+    assert re.search(r"TPOT 9\.\d+ ms \([\d.]+ to [\d.]+ ms\), in 90 % of cases; TPOT binds", verdict)
     assert not empty
     assert len(table[0]) <= 80
     assert all(len(line) <= 80 for line in table[: table.index("")])
 
 
-def test_wide_tables_set_deployments_below_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("mode", ["aggregated", "disaggregated"])
+def test_the_screen_has_the_intervals_of_the_document(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--gpus", "2", "--ttft", "6s", "--tpot", "10ms", "--mode", mode, "--top", "2")
+    rows = document(capsys, *words)["rows"]
+    assert main([*ASK, *words]) == 0
+    verdict, *lines = capsys.readouterr().out.split("\n")
+    told = [line.partition("90 %: ")[2] for line in lines if "90 %: " in line]
+    for row, line in zip(rows, told, strict=True):
+        low, high = row["intervals"]["output_tok_per_s_per_gpu"]
+        each = {name: row["intervals"][f"{name.lower()}_s.mean"] for name in ("TTFT", "TPOT")}
+        times = [f"{name} {format_range(*ends, 's', joint='-').replace(' ', '')}" for name, ends in each.items()]
+        assert line == ", ".join([f"{low:,.0f}-{high:,.0f} tok/s/GPU", *times])
+        assert low < row["output_tok_per_s_per_gpu"] < high
+    for name in ("ttft", "tpot"):
+        assert f"({format_range(*rows[0]['intervals'][f'{name}_s.mean'], 's')})" in verdict
+
+
+def test_what_a_rate_fixes_has_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    """An open loop serves what comes, however long it takes."""
+    assert main([*ASK, "--gpus", "1", "--rate", "3"]) == 0
+    verdict, _, _, _, below, *_ = capsys.readouterr().out.split("\n")
+    assert re.search(r"\d tokens/s a GPU, TTFT [\d.]+ ms \(", verdict)
+    assert re.search(r"90 %: TTFT [\d.]+-[\d.]+ms, TPOT", below)
+
+
+def test_without_an_error_of_its_own_a_cost_model_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [word for word in ASK if word != "--quiet"]
+    assert main([*words, "--gpus", "1", "--cost-model", "roofline"]) == 0
+    assert "the roofline cost model states no error of its own" in capsys.readouterr().err
+    assert main([*words, "--gpus", "1"]) == 0
+    assert "states no error of its own" not in capsys.readouterr().err
+
+
+def test_a_narrow_terminal_folds_intervals(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "48")
+    assert main([*ASK, "--gpus", "2", "--tpot", "10ms", "--top", "2", "--mode", "aggregated"]) == 0
+    table = capsys.readouterr().out.partition("\n\n")[2].partition("\n\n")[0]
+    assert all(len(line) <= 48 for line in table.split("\n")), table
+    assert " ".join(table.split()).count("90 %: ") == 2
+
+
+def test_tables_set_deployments_below_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
     ask = ["recommend", "qwen3-30b-a3b", *ASK[2:], "--gpus", "4", "--tpot", "8ms", "--top", "20"]
     assert main(ask) == 0
     _, _, head, *lines = capsys.readouterr().out.split("\n")
-    assert "deployment" not in head
     table = lines[: lines.index("")]
     assert all(len(line) <= 80 for line in (head, *table))
-    assert [line.split()[0] for line in table[::2]] == [str(n) for n in range(1, len(table) // 2 + 1)]
+    numbers = [line.split()[0] for line in table if not line.startswith("    ")]
+    assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
+    assert sum("90 %: " in line for line in table) == len(numbers)
 
 
 def test_with_drafts_the_formula_is_of_the_step_that_verifies_them(capsys: pytest.CaptureFixture[str]) -> None:
