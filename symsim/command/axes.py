@@ -9,6 +9,7 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError
+from symsim.language.words import meant
 from symsim.serving.points import LOADS
 
 _LONGEST = 10**6
@@ -24,6 +25,7 @@ def axis_of(text: str) -> tuple[str, Any]:
     name, equals, values = (part.strip() for part in text.partition("="))
     if not equals or not name or not values:
         raise SymsimError(f"--over {text!r}: expected e.g. B=1:256, S=1024,4096 or B=1:1024:*2")
+    name = meant(name)
     if ":" in values:
         return name, _range(name, values, text)
     found = [_value(name, part.strip(), text) for part in values.split(",")]

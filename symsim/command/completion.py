@@ -36,7 +36,11 @@ def _completion(*, shell: str, json: bool) -> int:
     return 0
 
 
-_KINDS: Mapping[str, str] = {"model": "models", "device": "devices", "engine": "engines", "a": "models", "b": "models"}
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("model", "of", "a", "b"), "models"),
+    "device": "devices",
+    "engine": "engines",
+}
 """What is parsed -> of which bundled things it is one; a file may stand in its place."""
 
 _FILES = frozenset({"FILE", "PATH", "DIR", "RUNS"})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
 from symsim.command.examples import EXAMPLES
 from symsim.errors import SymsimError, did_you_mean, nearest_names
+from symsim.language.words import meant, options_like
 
 COMMAND_GROUPS: Mapping[str, tuple[str, ...]] = {
     "choose and size a deployment": ("recommend", "report", "predict", "solve", "sweep", "compare", "simulate"),
@@ -41,22 +43,61 @@ class _Parser(argparse.ArgumentParser):
         found: list[Any] = super()._get_option_tuples(option_string)
         return [one for one in found if one[0].help is not argparse.SUPPRESS] or found
 
+    def as_here(self, words: Sequence[str]) -> list[str]:
+        """What is typed, with options of other tools by their names here, and a model first that an option names."""
+        own = self._option_string_actions
+        found, model = list[str](), list[str]()
+        rest = iter(words)
+        for word in rest:
+            option, equals, value = word.partition("=")
+            like = () if option in own or not option.startswith("--") else options_like(option)
+            here = next((one for one in like if one in own), None)
+            if here is None and "--model" in like and self._has_place("model"):
+                model = [value if equals else next(rest, "")]
+            else:
+                found.append(word if here is None else f"{here}{equals}{value}")
+        return [*filter(None, model), *found]
+
+    def _has_place(self, name: str) -> bool:
+        return any(one.dest == name and not one.option_strings for one in self._actions)
+
     def _with_nearest(self, message: str) -> str:
         """argparse's sentence, with the option or the value that is nearest to what is none."""
         choice = _INVALID_CHOICE.fullmatch(message)
-        unknown = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
         if choice is not None:
             near = nearest_names(choice["word"], [name.strip("' ") for name in choice["known"].split(",")])
         elif not message.startswith("unrecognized arguments: "):
             return message
-        elif not unknown.startswith("-"):
-            return f"nothing is expected where {unknown!r} stands"
         else:
+            unknown, *values = message.removeprefix("unrecognized arguments: ").replace("=", " ").split()
+            if not unknown.startswith("-"):
+                return f"nothing is expected where {unknown!r} stands{self._stated_by(unknown)}"
             message = f"there is no option {unknown}"
+            if elsewhere := self._point(unknown, values):
+                return f"{message}; {elsewhere}"
             options = [one.option_strings[-1] for one in self._actions if one.option_strings and one.help != HIDDEN]
             names = {option.lstrip("-"): option for option in options}
             near = [names[name] for name in nearest_names(unknown.lstrip("-"), names)]
         return f"{message} (did you mean {' or '.join(near)}?)" if near else message
+
+    def _stated_by(self, word: str) -> str:
+        """The option that a name without one is for."""
+        if "--device" in self._option_string_actions and import_module("symsim.inputs.device").is_device(word):
+            return f" (did you mean --device {word}?)"
+        if "--metric" in self._option_string_actions:
+            with suppress(SymsimError):
+                return f" (did you mean --metric {import_module('symsim.cost.metric_table').named_metric(word).flag}?)"
+        return ""
+
+    def _point(self, option: str, values: Sequence[str]) -> str:
+        """How a symbol of the workload is stated that is given as an option; empty for what is none."""
+        asks, has_point = self._has_place("query"), "--at" in self._option_string_actions
+        symbol, value = meant(option.strip("-")) if asks or has_point else option, values[0] if values else "..."
+        if len(symbol) > 1:  # those of the workload are letters
+            return ""
+        if asks:
+            return f"the question states it: ... with {symbol} = {value}"
+        return f"the workload is stated by --at {symbol}={value}"
 
 
 HIDDEN = argparse.SUPPRESS
@@ -79,7 +120,7 @@ class _Commands:
         )
 
 
-def parser_for(words: Sequence[str], version: str = "") -> tuple[argparse.ArgumentParser, Sequence[str]]:
+def parser_for(words: Sequence[str], version: str = "") -> tuple[_Parser, Sequence[str]]:
     """The parser of the command that is asked for and the words that are left; of all of them where none is."""
     asked = next((word for word in words if not word.startswith("-")), None)
     if asked is not None and asked not in COMMANDS:
@@ -90,13 +131,14 @@ def parser_for(words: Sequence[str], version: str = "") -> tuple[argparse.Argume
     return commands[asked], words[1:]
 
 
-def every_parser(version: str = "", listing: str | None = argparse.SUPPRESS) -> argparse.ArgumentParser:
+def every_parser(version: str = "", listing: str | None = argparse.SUPPRESS) -> _Parser:
     """The parser of all commands; its help lists them in groups. listing: what it says besides of them."""
     return _parsers(list(COMMANDS), version, listing)[0]
 
 
-def parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, Any]:
+def parsed(parser: _Parser, words: Sequence[str]) -> dict[str, Any]:
     """The options of a command. Names may stand between flags (`compare A --metric ttft B`)."""
+    words = parser.as_here(words)
     if "--" in words or parser.prog == "symsim":  # argparse cannot mix those
         return vars(parser.parse_args(words))
     return vars(parser.parse_intermixed_args(words))
@@ -104,7 +146,7 @@ def parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, A
 
 def _parsers(
     names: Sequence[str], version: str = "", listing: str | None = argparse.SUPPRESS
-) -> tuple[argparse.ArgumentParser, Mapping[str, Any]]:
+) -> tuple[_Parser, Mapping[str, Any]]:
     parser = _Parser(prog="symsim", usage="symsim COMMAND ...", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=version, help="print the version")
     added = parser.add_subparsers(required=True, metavar="COMMAND", help=listing, prog="symsim")

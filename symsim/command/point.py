@@ -7,6 +7,7 @@ from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.number_checks import positive_integer
+from symsim.language.words import meant
 
 
 def assignments(text: str, example: str) -> dict[str, int]:
@@ -39,7 +40,7 @@ def stated_workload(text: str) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for written, value in assignments(text, "B=64,S=4096").items():
-        name = next((known for known in INPUTS if known.casefold() == written.casefold()), None)
+        name = next((known for known in INPUTS if known.casefold() == meant(written).casefold()), None)
         if name is None:
             raise SymsimError(f"--at {text!r}: expected e.g. B=64,S=4096 with names among {', '.join(INPUTS)}")
         if name in found:

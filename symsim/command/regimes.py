@@ -19,6 +19,7 @@ from symsim.command.load_tables import stated, write_load_regimes
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_metric, add_subject, compiled, note_defaults
 from symsim.errors import SymsimError
+from symsim.language.words import meant
 from symsim.notation.terms import terms_text
 from symsim.pipeline.memory_parts import shortage
 from symsim.render.curves import IntervalBand, save_regimes
@@ -28,7 +29,7 @@ from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, ra
 from symsim.render.roofline import save_roofline
 from symsim.render.style import check_picture
 from symsim.render.terminal import write_formula, write_table, write_words, written_or_told
-from symsim.serving.points import LOADS, SYNONYMS
+from symsim.serving.points import LOADS, load_symbol
 
 _LONGEST = 120
 """Characters of a formula in a table; one of measured rows has fewer, one of fitted times may have thousands."""
@@ -69,8 +70,9 @@ def _regimes(
     for file in filter(None, (plot, roofline)):
         check_picture(file)
     costs = compiled(subject)
-    if SYNONYMS.get(along, along) in LOADS:
-        return _of_load(costs, SYNONYMS.get(along, along), range, at, format)
+    along = ",".join(meant(name.strip()) for name in along.split(","))
+    if load_symbol(along) in LOADS:
+        return _of_load(costs, load_symbol(along), range, at, format)
     formula = costs.metric(metric)
     point = workload_point(at, *([] if roofline else [formula.form]))  # a roofline shows every operator
     note_defaults(formula.form)

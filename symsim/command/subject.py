@@ -9,7 +9,8 @@ from typing import Any, get_args
 from symsim.algebra.units import format_quantity
 from symsim.api.costs import Costs, compile
 from symsim.command.flags import add_fallback, add_graphs, note, note_alike, wants_why
-from symsim.cost.metric_table import metrics
+from symsim.cost.metric_table import metrics, named_metric
+from symsim.errors import SymsimError
 from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, KvPrecision, field_names
@@ -119,7 +120,18 @@ def add_kv(ask: argparse.ArgumentParser) -> None:
 
 
 def add_metric(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument("--metric", default="tpot", choices=[metric.flag for metric in metrics().values()])
+    choices = [metric.flag for metric in metrics().values()]
+    ask.add_argument(
+        "--metric", type=_metric_flag, default="tpot", choices=choices, metavar="METRIC", help=", ".join(choices)
+    )
+
+
+def _metric_flag(text: str) -> str:
+    """A metric as people call it, by the name that it has on the command line."""
+    try:
+        return named_metric(text).flag
+    except SymsimError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_at(ask: argparse.ArgumentParser, about: str = "workload point", example: str = "B=64,S=4096") -> None:

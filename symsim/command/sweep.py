@@ -19,6 +19,7 @@ from symsim.command.load_tables import limits_of_load, sweep_document, write_loa
 from symsim.command.subject import add_at, add_subject, compiled, deployment_of
 from symsim.cost.metric_table import metrics as metric_table
 from symsim.errors import SymsimError
+from symsim.language.words import meant
 from symsim.notation.latex import quantity
 from symsim.render.fronts import save_front
 from symsim.render.latex_tables import tabular
@@ -31,7 +32,7 @@ from symsim.search.load_sweep import is_of_load, sweep_loads
 from symsim.search.pareto import NEEDS, FrontPoint
 from symsim.search.plan import SweepPlan, plan_sweep, stand_ins
 from symsim.search.run import SweepSummary, block_rows, blocks_of, less_is_better, run_blocks, summary_of
-from symsim.serving.points import SYNONYMS, key
+from symsim.serving.points import key, load_symbol
 
 _PRINTED = 40
 """Points of a sweep that are printed one by one; larger ones are summed up."""
@@ -80,7 +81,7 @@ def _sweep(*, over: list[str], at: str, metrics: str, out: str | None, dask: str
     if options["plot"] is not None:
         check_picture(options["plot"])
     latex = options.pop("format") == "latex"
-    if is_of_load(given := {SYNONYMS.get(name, name): values for name, values in map(axis_of, over)}):
+    if is_of_load(given := {load_symbol(name): values for name, values in map(axis_of, over)}):
         if latex:
             raise SymsimError("--format latex: tables are of steps, not of requests; --out FILE.parquet has their rows")
         return _of_load(given, metrics, out, options)
@@ -151,7 +152,7 @@ def _in_latex(plan: SweepPlan, row: Mapping[str, Any]) -> list[str]:
 def _of_load(axes: Mapping[str, Any], metrics: str, out: str | None, options: Mapping[str, Any]) -> int:
     """A grid of requests: each point is a prediction."""
     usual = metrics == ",".join(NEEDS)
-    names = [key(name.strip()) for name in (LOAD_METRICS if usual else metrics).split(",") if name.strip()]
+    names = [key(meant(name.strip())) for name in (LOAD_METRICS if usual else metrics).split(",") if name.strip()]
     wants_front = options["pareto"] or options["plot"] is not None
     names += [name for name in ("tokens/s/user", "tokens/s/gpu") if wants_front and name not in names]
     subjects = {name: compiled({**options, "device": name}).compiled for name in options["device"].split(",")}

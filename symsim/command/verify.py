@@ -26,6 +26,7 @@ from symsim.verification.read_text import metric_in
 def add(commands: Any) -> None:
     ask = commands.add_parser("verify", help="does a formula in LaTeX equal the derived one")
     ask.add_argument("text", metavar="FILE.tex|FORMULA", help="grammar/latex.lark says which LaTeX is read")
+    ask.add_argument("of", nargs="?", metavar="MODEL", help="the same as --model")
     ask.add_argument(
         "--model", metavar="MODEL", help="needed unless the file says what it derives, as symsim prints it"
     )
@@ -44,9 +45,12 @@ def add(commands: Any) -> None:
 
 
 def _verify(
-    *, text: str, model: str | None, form: str | None, metric: str | None,
+    *, text: str, of: str | None, model: str | None, form: str | None, metric: str | None,
     define: list[str], at: str, json: bool, **subject: Any,
 ) -> int:  # fmt: skip
+    if of is not None and model is not None:
+        raise SymsimError(f"verify is about one model; state {of} or --model {model}, one of them")
+    model = model or of
     if form is not None or (model is None and _is_of_a_form(text)):
         return _told([_of_form(text, form, define, at)], json)
     if model is not None:

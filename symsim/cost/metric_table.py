@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from symsim.errors import InternalError, SymsimError, did_you_mean
+from symsim.errors import InternalError, SymsimError
 from symsim.language.graph_text import parse_expression
 from symsim.language.tree import Expression
+from symsim.language.words import instead, meant
 from symsim.paths import GRAMMAR
 
 
@@ -93,17 +94,20 @@ def metrics_of(steps: Collection[str]) -> tuple[str, ...]:
 
 
 def named_metric(name: str) -> Metric:
-    """A metric by its name or an alias, in any case, with or without hyphens. Raises SymsimError.
+    """A metric by its name, an alias or a word for it, in any case, with or without hyphens. Raises SymsimError.
 
-    >>> named_metric("TGS").name, named_metric("max-batch").unit
-    ('tgs_decode', '1')
+    >>> named_metric("TGS").name, named_metric("max-batch").unit, named_metric("throughput").name
+    ('tgs_decode', '1', 'tgs_decode')
     """
-    asked = bare(name)
-    metric = next((metric for metric in metrics().values() if asked in metric.words), None)
+    metric = _metric_called(name) or _metric_called(meant(name))
     if metric is None:
-        hint = did_you_mean(name.lower().replace("-", "_"), metrics())
+        hint = instead(name.lower().replace("-", "_"), metrics())
         raise SymsimError(f"there is no metric {name}; {hint}")
     return metric
+
+
+def _metric_called(name: str) -> Metric | None:
+    return next((metric for metric in metrics().values() if bare(name) in metric.words), None)
 
 
 def bare(name: str) -> str:

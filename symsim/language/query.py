@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, Literal
 
-from lark import Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 
 from symsim.algebra.units import exact_number, parse_quantity
-from symsim.errors import BadUnit, QuerySyntaxError, Span
+from symsim.errors import BadUnit, QuerySyntaxError, Span, SymsimError
 from symsim.language.syntax import Places, expectation, parser_of
+from symsim.language.words import meant, unit_of_bare, words_pattern
 
 LENGTH_FLAGS = {"isl": "S", "osl": "O"}
 """Lengths of requests as flags of commands name them -> their symbols."""
-
-_WORDS = {
-    **dict.fromkeys(("batch", "batch_size"), "B"),
-    **dict.fromkeys(("isl", "input_length", "prompt_length"), "S"),
-    **dict.fromkeys(("osl", "output_length"), "O"),
-    **dict.fromkeys(("qps", "rps"), "rate"),
-    **{word: word for word in ("hbm_bandwidth", "nvlink_bandwidth", "rdma_bandwidth")},
-    "throughput": "tokens/s/GPU",
-}
-"""What people write, in any case and with spaces or underscores -> the symbol or metric that they mean."""
 
 _INVERSE = {"TPOT": "tokens/s/user"}
 """A time -> the metric that is one over it."""
 
 _Relation = Literal["<=", ">=", "="]
-_RELATIONS: Mapping[str, _Relation] = {"<=": "<=", ">=": ">=", "<": "<=", ">": ">=", "\u2264": "<=", "\u2265": ">="}
+_RELATIONS: Mapping[str, _Relation] = {
+    **dict.fromkeys(("<=", "<", "\u2264", "at most", "no more than", "not more than", "below", "under"), "<="),
+    **dict.fromkeys((">=", ">", "\u2265", "at least", "no less than", "not less than", "above"), ">="),
+}
 """What people write between a metric and its bound; a bound may be met exactly."""
+
+
+_SECONDS = re.compile(r"(?i:^([num\u00b5]?)(?:illi|icro)?s(?:ec(?:ond)?s?)?(?:\s*(?:/|per\s)\s*tok(?:en)?)?$)")
+"""`2 sec`, `5 milliseconds`, `20 ms/token`, which the metric says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Quantity:
         """Exact SI value. Raises QuerySyntaxError when the unit is missing or of another dimension."""
         if self.name is not None or self.number is None:
             raise QuerySyntaxError(self.span, f"{self.name} is a symbol; expected a number, e.g. S = 4096")
-        unit = re.sub(r"(?<=s)ec(ond)?s?$", "", self.unit or "")  # 2 sec, 5 msec
+        unit = _SECONDS.sub(r"\1s", self.unit or "")
         try:
             return parse_quantity(f"{self.number.replace(',', '')} {unit}".strip(), dimension)
         except BadUnit as error:
@@ -59,7 +58,7 @@ class Quantity:
     @property
     def symbol(self) -> str | None:
         """The symbol that is meant; None for a number."""
-        return None if self.name is None else _meant(self.name)
+        return None if self.name is None else _meant(self.name, self.span)
 
     @property
     def share(self) -> Fraction:
@@ -116,15 +115,38 @@ class Query:
         return replace(self, variable=_spelled(self.variable, known), fixed=fixed, over=over)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """`symbol = quantity` of a question."""
+
+    name: str
+    value: Quantity
+    span: Span
+
+
 @v_args(inline=True)
 class _Question(Transformer[Token, Any]):
     def __init__(self, places: Places) -> None:
         super().__init__()
         self.places = places
 
+    def name(self, word: Token) -> Token:
+        return word.update(value=_meant(word, self.places.of(word)))
+
+    def quantile(self, first: Token, second: Token) -> Token:
+        """`p99 TTFT` and `TTFT p99` as TTFT_p99."""
+        which, word = (first, second) if first.type == "QUANTILE" else (second, first)
+        share = {"median": "p50"}.get(which.lower(), which.lower())
+        if not share.startswith("p"):  # the mean is what metrics are
+            return self.name(word)
+        return word.update(value=_meant(word, self.places.of(word), share))
+
     def quantity(self, first: Token, unit: Token | None = None) -> Quantity:
         span = self.places.of(first)
-        if first.type == "NAME":
+        if first.type == "MONEY":  # $2/h
+            number, slash, of = first.strip("$ ").replace(" ", "").partition("/")
+            return Quantity(number, f"${slash}{of}", None, span)
+        if first.type != "NUMBER":
             return Quantity(None, None, str(first), span)
         return Quantity(str(first), None if unit is None else str(unit), None, span)
 
@@ -136,15 +158,14 @@ class _Question(Transformer[Token, Any]):
         return Quantity(str(number), unit[0] if unit else None, name, self.places.of(number))
 
     def constraint(self, metric: Token, relation: Token, bound: Quantity) -> Constraint:
-        name = _metric(metric)
-        if name == _meant("capacity") and bound.name is not None and bound.number is None:  # capacity >= memory
-            own = Quantity(None, None, str(metric), self.places.of(metric))
-            return Constraint(bound.name, _RELATIONS[str(_turned(relation))], own, bound.span)
-        if metric.type == "RATE":
-            bound = _of_rate(bound, name)
+        name = str(metric)
+        if name == _CAPACITY and bound.name is not None and bound.number is None:  # capacity >= memory
+            own = Quantity(None, None, "capacity", self.places.of(metric))
+            return Constraint(_meant(bound.name, bound.span), _relation(_turned(relation)), own, bound.span)
+        bound = _in_its_unit(bound, name)
         if name.lower() == "memory" and bound.unit == "%" and bound.name is None:
             bound = replace(bound, name="capacity")
-        return Constraint(name, _RELATIONS[str(relation)], bound, self.places.of(metric))
+        return Constraint(name, _relation(relation), bound, self.places.of(metric))
 
     def turned(self, number: Token, unit: Token | None, relation: Token, metric: Token) -> Constraint:
         """The bound before what it bounds."""
@@ -161,36 +182,30 @@ class _Question(Transformer[Token, Any]):
         if rate is None or str(one) != "1":
             message = f"{one}/{metric} is no metric; expected {' or '.join(f'1/{time}' for time in _INVERSE)}"
             raise QuerySyntaxError(self.places.of(one), message)
-        return Constraint(rate, _RELATIONS[str(relation)], _of_rate(bound, rate), self.places.of(one))
+        return Constraint(rate, _relation(relation), _in_its_unit(bound, rate), self.places.of(one))
 
-    def binding(self, name: Token, value: Quantity) -> tuple[str, Quantity, Span]:
-        return _meant(name), value, self.places.of(name)
+    def binding(self, name: Token, value: Quantity) -> _Stated:
+        return _Stated(str(name), value, self.places.of(name))
 
-    def bindings(self, *rows: tuple[str, Quantity, Span]) -> dict[str, Quantity]:
-        fixed: dict[str, Quantity] = {}
-        for name, value, span in rows:
-            if name in fixed:
-                raise QuerySyntaxError(span, f"{name} = {value} and {name} = {fixed[name]}: a symbol has one value")
-            fixed[name] = value
-        return fixed
+    def bare_binding(self, name: Token, number: Token, unit: Token | None) -> _Stated:
+        return self.binding(name, self.quantity(number, unit))
 
-    def optimise(self, goal: Token, variable: Token, *constraints: Any) -> Any:
-        over = next((names for names in constraints if isinstance(names, tuple)), ())
-        kept = tuple(c for c in constraints if isinstance(c, Constraint))  # not the words before them
-        return goal[:3].lower(), _metric(variable), self.places.of(variable), kept, over
+    def bindings(self, *conditions: Any) -> tuple[Any, ...]:
+        return tuple(c for c in conditions if isinstance(c, Constraint | _Stated))  # not the words before them
 
-    def best(self, first: Token, second: Token, *constraints: Any) -> Any:
-        kept = tuple(c for c in constraints if isinstance(c, Constraint))
-        return "min", "GPUs", self.places.of(first), kept, (str(first), str(second))
+    def optimise(self, goal: Token, variable: Token, *conditions: Any) -> Any:
+        over = next((names for names in conditions if isinstance(names, tuple)), ())
+        return _GOALS.get(goal.lower(), goal[:3].lower()), variable, self.bindings(*conditions), over
+
+    def best(self, first: Token, second: Token, *conditions: Any) -> Any:
+        return "min", first.update(value="GPUs"), self.bindings(*conditions), (str(first), str(second))
 
     def over(self, *names: Token) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(_meant(name) for name in names))
+        return tuple(dict.fromkeys(map(str, names)))
 
     def solve(self, metric: Token, value: Quantity, variable: Token) -> Any:
-        name = _metric(metric)
-        bound = _of_rate(value, name) if metric.type == "RATE" else value
-        equation = Constraint(name, "=", bound, self.places.of(metric))
-        return "solve", _meant(variable), self.places.of(variable), (equation,), ()
+        equation = Constraint(str(metric), "=", _in_its_unit(value, str(metric)), self.places.of(metric))
+        return "solve", variable, (equation,), ()
 
     def solve_for(self, variable: Token, metric: Token, value: Quantity) -> Any:
         return self.solve(metric, value, variable)
@@ -199,28 +214,65 @@ class _Question(Transformer[Token, Any]):
         return self.solve(metric, value, variable)
 
     def value(self, metric: Token) -> Any:
-        return "value", _metric(metric), self.places.of(metric), (), ()
+        return "value", metric, (), ()
 
     def limits(self, *constraints: Constraint) -> tuple[Constraint, ...]:
         return constraints
 
-    def start(self, question: tuple[Any, Any, Any, Any, Any], fixed: dict[str, Quantity] | None) -> Query:
-        goal, variable, span, constraints, over = question
-        once = {str(constraint): constraint for constraint in reversed(constraints)}
-        return Query(goal, _meant(variable), span, tuple(reversed(once.values())), fixed or {}, over)
+    def start(self, question: tuple[Any, Token, Any, Any], *more: tuple[Any, ...]) -> Query:
+        goal, variable, first, over = question
+        conditions = [*first, *chain.from_iterable(more)]
+        bounds = [one for one in conditions if isinstance(one, Constraint)]
+        if goal in ("solve", "value") and bounds[goal == "solve" :]:
+            message = f"{bounds[-1]} bounds what is asked for by max or min, and this asks for one value; leave it out"
+            raise QuerySyntaxError(bounds[-1].span, message)
+        stated = [one for one in conditions if isinstance(one, _Stated)]
+        once = {str(constraint): constraint for constraint in reversed(bounds)}
+        kept = tuple(reversed(once.values()))
+        return Query(goal, str(variable), self.places.of(variable), kept, _once(stated), over)
 
 
-def _meant(name: str) -> str:
-    word = "_".join(name.split())
-    return "hbm_capacity" if word == "capacity" else _WORDS.get(word.lower(), word)
+def check_stated(query: Query, metrics: Collection[str]) -> None:
+    """Raise QuerySyntaxError where a question states one of these metrics as if it were a symbol."""
+    for name in metrics:
+        equation = f"{name} = {query.fixed[name]}"
+        bounds = f"bound it, as {equation.replace('=', '<=')}, or ask: solve {equation} for {query.variable}"
+        raise QuerySyntaxError(query.fixed[name].span, f"{equation} states a metric; {bounds}")
+
+
+def _once(stated: Iterable[_Stated]) -> dict[str, Quantity]:
+    """What is stated, by symbol. Raises QuerySyntaxError for one with two values."""
+    fixed: dict[str, Quantity] = {}
+    for one in stated:
+        if one.name in fixed:
+            message = f"{one.name} = {one.value} and {one.name} = {fixed[one.name]}: a symbol has one value"
+            raise QuerySyntaxError(one.span, message)
+        fixed[one.name] = one.value
+    return fixed
+
+
+_GOALS = {
+    **dict.fromkeys(("largest", "highest", "most"), "max"),
+    **dict.fromkeys(("smallest", "lowest", "least", "fewest"), "min"),
+}
+_CAPACITY = "hbm_capacity"
+
+
+def _meant(word: str, span: Span, quantile: str = "") -> str:
+    """What a word stands for. Raises QuerySyntaxError for one that may mean several things."""
+    try:
+        return meant(word, quantile)
+    except SymsimError as error:
+        raise QuerySyntaxError(span, str(error)) from None
+
+
+def _relation(written: str) -> _Relation:
+    return _RELATIONS[" ".join(written.lower().split())]
 
 
 def _turned(relation: Token) -> Token:
-    return relation.update(value=str(relation).translate(_SIDES))
-
-
-_SIDES = str.maketrans("<>\u2264\u2265", "><\u2265\u2264")
-"""Which relation says the same with its sides exchanged."""
+    """The relation that says the same with its sides exchanged."""
+    return relation.update(value={"<=": ">=", ">=": "<="}[_relation(relation)])
 
 
 def _spelled(name: str, known: Collection[str]) -> str:
@@ -228,29 +280,10 @@ def _spelled(name: str, known: Collection[str]) -> str:
     return alike[0] if name not in known and len(alike) == 1 else name
 
 
-def _metric(name: Token) -> str:
-    """A metric's name; a rate as the table of metrics has it."""
-    if name.type != "RATE":
-        return _quantile(name)
-    if name.startswith("$"):
-        return "cost"
-    if name.lower().startswith(("req", "j")):
-        return "requests/s" if name.lower().startswith("req") else "energy"
-    return "tokens/s/user" if "user" in name.lower() else "tokens/s/GPU"
-
-
-def _quantile(name: str) -> str:
-    """`p99 TTFT` and `TTFT p99` as TTFT_p99; all other names as symbols and metrics are spelled."""
-    first, *rest = name.split()
-    if rest and first.lower().startswith("p"):
-        first, rest = rest[0], [first]
-    return f"{first}_{rest[0].lower()}" if rest and rest[0].lower().startswith("p") else _meant(name)
-
-
-def _of_rate(bound: Quantity, rate: str) -> Quantity:
-    """A bound of what is named by its unit; a bare number is in it, one of energy in joules."""
+def _in_its_unit(bound: Quantity, metric: str) -> Quantity:
+    """A bound of a metric; a bare number in the unit that it can have alone."""
     bare = bound.unit is None and bound.name is None
-    return replace(bound, unit="J" if rate == "energy" else rate) if bare else bound
+    return replace(bound, unit=unit_of_bare(metric)) if bare else bound
 
 
 def parse_query(text: str) -> Query:
@@ -277,10 +310,15 @@ def parse_limits(text: str) -> tuple[Constraint, ...]:
     )
 
 
+@cache
+def _parser() -> Lark:
+    return parser_of("query.lark", ("start", "limits"), more=f"PHRASE.4: /{words_pattern()}/i")
+
+
 def _parsed(text: str, start: str, example: str) -> Any:
     places = Places("query", text)
     try:
-        return _Question(places).transform(parser_of("query.lark", ("start", "limits")).parse(text, start=start))
+        return _Question(places).transform(_parser().parse(text, start=start))
     except UnexpectedInput as error:
         at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         column = len(text) + 1 if at_end or error.column < 1 else error.column

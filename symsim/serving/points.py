@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.errors import SymsimError, did_you_mean
+from symsim.errors import SymsimError
 from symsim.inputs.space import SIZES, resized
 from symsim.language.query import Constraint, Query
+from symsim.language.words import instead
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compiled_as
 from symsim.serving.ask import WORKER_SIZES, Ask, asked
@@ -59,11 +60,23 @@ UNKNOWNS: Mapping[str, Unknown] = {
 SYNONYMS: Mapping[str, str] = {"lambda": "rate", "a": "acceptance", "h": "hit", "K": "budget", "k": "drafts"}
 """Letters of the formulas -> symbols of questions."""
 
+USERS = "users"
+"""Clients that always wait are as many users; of a rate, users follow."""
+
 COPIES = "copies"
 """Whole deployments that are searched for where world_size is asked for."""
 
 ISL, OSL = 4096.0, 2048.0
 """Lengths where a question says nothing."""
+
+
+def load_symbol(name: str) -> str:
+    """The symbol of requests that a letter of the formulas, or users, are stated by; others as they are.
+
+    >>> load_symbol("lambda"), load_symbol("users"), load_symbol("S")
+    ('rate', 'concurrency', 'S')
+    """
+    return "concurrency" if name == USERS else SYNONYMS.get(name, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +132,9 @@ def key(metric: str) -> str:
 
 def metric_of(name: str) -> tuple[str, Callable[[Point], float | None]]:
     if key(name) not in METRICS:
-        raise SymsimError(f"requests have no metric {name}; {did_you_mean(key(name), METRICS)}")
+        if name in UNKNOWNS:
+            raise SymsimError(f"{name} is a symbol, and metrics are bounded; state it, as with {name} = 64")
+        raise SymsimError(f"requests have no metric {name}; {instead(key(name), METRICS)}")
     return METRICS[key(name)]
 
 
@@ -160,6 +175,8 @@ def _ask(compiled: Compiled, at: Mapping[str, float], alone: int | None) -> Ask:
     if "x" in at or "y" in at:
         here = _sizes(compiled)
         how |= {"prefill": f"{int(at.get('x', 1))} x {here}", "decode": f"{int(at.get('y', 1))} x {here}"}
+    if stated := [name for name in ("rate", "concurrency") if name in how and "B" in at]:
+        raise SymsimError(f"B follows from {stated[0]}, and both are stated; state one of B and {stated[0]}")
     if not {"rate", "concurrency"} & how.keys():
         if "B" not in at:
             raise SymsimError("a question about requests needs a rate or a concurrency, e.g. `with rate = 4`")

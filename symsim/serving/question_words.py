@@ -7,12 +7,9 @@ from dataclasses import replace
 
 from symsim.errors import SymsimError, did_you_mean
 from symsim.inputs.space import SIZES
-from symsim.language.query import Constraint, Quantity, Query
+from symsim.language.query import Quantity, Query
 from symsim.serving.ask import HOUR
-from symsim.serving.points import LOADS, METRICS, SYNONYMS, UNKNOWNS, key
-
-_USERS = "users"
-"""Clients that always wait are as many users; of a rate, users follow."""
+from symsim.serving.points import LOADS, METRICS, SYNONYMS, UNKNOWNS, USERS, key, load_symbol
 
 _OF_A_STEP = ("ttft", "tpot", "tgs", "tokens/s/user", "tokens/s/gpu", "gpus")
 """Metrics that questions about one step have, too."""
@@ -22,26 +19,24 @@ def is_about_load(query: Query) -> bool:
     """Whether a question speaks of requests, not of one step."""
     names = {query.variable, *query.over, *(name for name in query.fixed if name not in ("x", "y", "drafts"))}
     metrics = {key(query.variable), *(key(one.metric) for one in query.constraints)}
-    only = {*LOADS, *SYNONYMS, _USERS, "price"}
+    only = {*LOADS, *SYNONYMS, USERS, "price"}
     return bool(names & only) or bool(metrics & (METRICS.keys() - {*_OF_A_STEP}))
 
 
 def in_words_of_load(query: Query) -> Query:
-    """The same question in the symbols that questions about requests have; a bare cost is in dollars."""
-    words = {**SYNONYMS, _USERS: "concurrency"}
-    fixed = {words.get(name, name): quantity for name, quantity in query.fixed.items()}
-    over = tuple(words.get(name, name) for name in query.over)
+    """The same question in the symbols that questions about requests have."""
+    fixed = {load_symbol(name): quantity for name, quantity in query.fixed.items()}
+    over = tuple(map(load_symbol, query.over))
     clients = query.goal == "max" and not over and not {"rate", "concurrency", "B"} & fixed.keys()
-    variable = (words if clients else SYNONYMS).get(query.variable, query.variable)
+    variable = query.variable if query.variable == USERS and not clients else load_symbol(query.variable)
     if query.goal == "min" and key(variable) == "gpus" and not over and not {"x", "y", "world_size"} & fixed.keys():
         variable = "world_size"
-    limits = tuple(_in_dollars(one) if key(one.metric) == "cost" else one for one in query.constraints)
+    limits = tuple(replace(one, metric=_SERVED.get(one.metric, one.metric)) for one in query.constraints)
     return replace(query, variable=variable, fixed=fixed, over=over, constraints=limits)
 
 
-def _in_dollars(limit: Constraint) -> Constraint:
-    bare = limit.bound.unit is None and limit.bound.name is None
-    return replace(limit, bound=replace(limit.bound, unit="$")) if bare else limit
+_SERVED = {"rate": "requests/s"}
+"""A symbol that is bounded -> the metric that is as much."""
 
 
 def values_of(fixed: Mapping[str, Quantity]) -> Mapping[str, float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.errors import SymsimError, did_you_mean
-from symsim.language.query import Constraint, Query
+from symsim.language.query import Constraint, Query, check_stated
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.best import best, without_unknowns
 from symsim.serving.inverses import in_closed_form
@@ -46,6 +46,7 @@ def answered(compiled: Compiled, query: Query) -> Answer:
     Raises SymsimError for names that no question about requests has.
     """
     query = in_words_of_load(query)
+    check_stated(query, {name for name in query.fixed if name not in UNKNOWNS and key(name) in METRICS})
     if query.variable in query.fixed:
         stated = f"{query.variable} = {query.fixed[query.variable]}"
         raise SymsimError(f"{stated} is stated, and {query.variable} is asked for: one of both")

@@ -152,7 +152,8 @@ def _best(asked: Query, goal: str, case: Case, stated: int | None) -> Iterator[_
     if stated is not None:
         ranges = ((stated, stated),) if any(low <= stated <= (high or stated) for low, high in ranges) else ()
     if any(high is None or high - low > _MOST for low, high in ranges):
-        message = f"{asked.variable} has no bound that is any use; add one, e.g. memory <= capacity"
+        alone = f", or ask for {asked.constraints[-1].metric} alone, where all is stated" * (not asked.over)
+        message = f"{asked.variable} has no bound that is any use; add one, e.g. memory <= capacity{alone}"
         raise QuerySyntaxError(asked.constraints[-1].span, message)
     if not ranges:
         return

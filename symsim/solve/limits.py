@@ -15,6 +15,7 @@ from symsim.errors import DeploymentError, EmptyTable, QuerySyntaxError, did_you
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.space import SIZES
 from symsim.language.query import Constraint, Quantity, Query
+from symsim.language.words import instead
 
 Forms = Mapping[str, ClosedForm]
 Resize = Callable[[str, int], Forms]
@@ -110,6 +111,11 @@ def _asked(query: Query, forms: Forms, *, sizes: bool) -> list[ClosedForm]:
     name = query.variable
     if is_metric(name, forms):
         raise QuerySyntaxError(query.span, f"{name} is a metric; an equation is solved for an input, e.g. for B")
+    if query.goal == "value":
+        if is_symbol(name):
+            message = f"{name} is a symbol, and metrics have values; ask e.g. TPOT, or max {name} subject to ..."
+            raise QuerySyntaxError(query.span, message)
+        form_of(Constraint(name, "=", Quantity(None, None, None, query.span), query.span), forms)
     if not query.constraints:
         raise QuerySyntaxError(query.span, f"{query.goal} {name} needs a constraint: subject to TPOT <= 50 ms")
     found = [form_of(constraint, forms) for constraint in query.constraints]
@@ -168,7 +174,12 @@ def form_of(constraint: Constraint, forms: Forms) -> ClosedForm:
     """The metric that a constraint is about. Raises QuerySyntaxError for one that is not there."""
     key = _metric_named(constraint.metric, forms)
     if key is None:
-        hint = did_you_mean(constraint.metric.lower(), [*forms, "tgs"])
+        if is_symbol(constraint.metric):
+            message = (
+                f"{constraint.metric} is a symbol, and metrics are bounded; state it, as with {constraint.metric} = 64"
+            )
+            raise QuerySyntaxError(constraint.span, message)
+        hint = instead(constraint.metric.lower(), [*forms, "tgs"])
         raise QuerySyntaxError(constraint.span, f"there is no metric {constraint.metric}; {hint}")
     return forms[key]
 

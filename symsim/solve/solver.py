@@ -20,7 +20,7 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.formula.overrides import followers
 from symsim.inputs.source import Source
 from symsim.inputs.space import SIZES
-from symsim.language.query import Query, parse_query
+from symsim.language.query import Query, check_stated, parse_query
 from symsim.solve.answer import Answer
 from symsim.solve.goal import Reshape, solve_goal
 from symsim.solve.levers import factors_at, fixed_time, less_at, levers_of, with_closed_form
@@ -46,6 +46,7 @@ def solve(
     Raises QuerySyntaxError for a question that does not parse or names what is not there.
     """
     query = parse_query(text)
+    check_stated(query, {name for name in query.fixed if is_metric(name, forms)})
     asked = [form_of(constraint, forms) for constraint in query.constraints]
     query = query.spelled({*INPUTS, *SIZES}.union(*(form.symbols for form in asked)))
     query, left_out = _without_unused(query, asked, forms)

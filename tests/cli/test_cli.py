@@ -196,7 +196,7 @@ BAD = [
     (("simulate", "--config-path", "qwen3-8b", "--device-type", "h21"), "did you mean h20"),
     (("simulate", "--config-path", "qwen3-8b", "--prefill-only", "--decode-only"), "exclude each other"),
     (("formula", "qwen3-8b", *INFERSIM, "--breakdown", "--at", "B=x"), "expected e.g. B=64,S=4096"),
-    (("formula", "qwen3-8b", *INFERSIM, "--metric", "tpto"), "invalid choice: 'tpto'"),
+    (("formula", "qwen3-8b", *INFERSIM, "--metric", "tpto"), "there is no metric tpto; did you mean tpot"),
     (("solve", "qwen3-8b", *INFERSIM, "max B subject to TPTO <= 50 ms"), "did you mean tpot"),
     (("solve", "qwen3-8b", *INFERSIM, "max B subject to TPOT <= 50 GB"), "'GB' is no unit of s"),
     (("solve", "qwen3-8b", *INFERSIM, "max B subjct to TPOT <= 50 ms"), "expected at or for or over or subject to"),

@@ -344,8 +344,10 @@ def test_axes_of_requests_are_those_of_predict_and_no_others(capsys: pytest.Capt
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     found = symsim.compile("qwen3-8b", "h100").predict(isl=1024, osl=128, concurrency=8).figures
     assert row["tpot"] == pytest.approx(found.tpot, rel=1e-12)
+    assert main([*ask, "--over", "batches=4"]) == 2
+    assert "a sweep over requests has no axis batches" in capsys.readouterr().err
     assert main([*ask, "--over", "batch=4"]) == 2
-    assert "a sweep over requests has no axis batch" in capsys.readouterr().err
+    assert "state one of B and concurrency" in capsys.readouterr().err
 
 
 def test_a_tables_efficiency_is_an_axis_like_any_other() -> None:

@@ -45,7 +45,7 @@ def test_rates_are_tokens_over_time(deployment: symsim.Deployment) -> None:
 def test_a_new_row_is_a_metric_without_any_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = """
 [tokens_per_user]
-aliases = ["speed"]
+aliases = ["pace"]
 step = "decode"
 from = "tpot"
 formula = "1/TPOT"
@@ -60,9 +60,9 @@ meaning = "tokens a second that a user sees"
     try:
         costs = symsim.compile("qwen3-8b", "h20", cost_model="infersim")
         assert at(costs.tokens_per_user) == pytest.approx(1 / at(costs.tpot), rel=1e-12)
-        assert "= 1/TPOT" in costs.metric("speed").to_text("symbolic")
+        assert "= 1/TPOT" in costs.metric("pace").to_text("symbolic")
         assert (
-            costs.solve("max B subject to speed >= 20 tokens/s").value
+            costs.solve("max B subject to pace >= 20 tokens/s").value
             == costs.solve("max B subject to TPOT <= 50 ms").value
         )
         assert named_metric("tokens-per-user").unit == "tokens/s"
