@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -70,12 +71,24 @@ def exact_at(form: ClosedForm, scan: Scan, values: Mapping[str, Any], at: int) -
     whole = numeric.inlined()
     powers = fractional_powers(whole)
     if not powers:
-        return cast(Expr, sympy.expand(whole))
-    return substitute(whole, {power: _exact(float(power)) for power in powers if not power.free_symbols})
+        return _writable(cast(Expr, sympy.expand(whole)))
+    return _writable(substitute(whole, {power: _exact(float(power)) for power in powers if not power.free_symbols}))
+
+
+def _writable(expr: Expr) -> Expr:
+    """Numbers of more digits than Python writes, as the share of experts that thousands of tokens hit has them, to the
+    digits of a float."""
+    longest = 10**sys.int_info.default_max_str_digits
+    long = {one: _exact(float(one)) for one in expr.atoms(Rational) if max(abs(one.p), one.q) >= longest}
+    return substitute(expr, long) if long else expr
 
 
 def _exact(value: float) -> Rational:
-    """The number that people write: 0.15 is 3/20."""
+    """The number that people write.
+
+    >>> _exact(0.15)
+    3/20
+    """
     return cast(Rational, Rational(repr(value)) if isinstance(value, float) else Rational(value))
 
 

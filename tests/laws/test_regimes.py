@@ -126,6 +126,15 @@ def test_pieces_of_fitted_times_tell_what_would_take_longest_alone() -> None:
     assert math.ceil(root) == crossed["t_o_proj"].at
 
 
+def test_pieces_whose_numbers_have_thousands_of_digits_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of (1 - 8/128)**4096, the share of experts that no token of a prompt is on."""
+    words = ["regimes", "qwen3-30b-a3b", "--device", "h100", "--cost-model", "roofline", "--metric", "ttft"]
+    assert main([*words, "--along", "T", "--range", "1000:9000", "--at", "S=4096", "--json", "--quiet"]) == 0
+    ttft = symsim.compile("qwen3-30b-a3b", "h100", cost_model="roofline").ttft
+    for piece in json.loads(capsys.readouterr().out)["pieces"]:
+        assert piece["value_low"] == pytest.approx(ttft.evaluate(S=4096, T=piece["low"]), rel=1e-12)
+
+
 def sorted_terms(norm: Expr) -> tuple[Expr, ...]:
     """Compute, memory and the latency along k of a fitted time."""
     by_name = {str(s)[:3]: term for term in terms_of_norm(norm) for s in term.free_symbols}
