@@ -78,8 +78,8 @@ class _Printer(PythonCodePrinter):
         return first + "".join(f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in rest)
 
     def _print_Mul(self, expr: Mul) -> str:
-        """Products of fractional powers are not either."""
-        if not _is_root(expr):
+        """Products that hold fractional powers, also inside their sums, are not either."""
+        if not any(map(_is_root, expr.atoms(Pow))):
             return super()._print_Mul(expr)
         usual, self._settings["order"] = self._settings["order"], "none"
         try:

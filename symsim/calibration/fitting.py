@@ -6,7 +6,7 @@ Needs scipy (extra `fit`). Deterministic: subsets and starts are drawn from fixe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from symsim.calibration.measured import Array
 from symsim.cost.forms import named_form, numeric_slopes
 from symsim.inputs.extras import load_extra
+from symsim.tables.residuals import nearest_residual
 
 _FOLDS = 4
 _MOST = 1000
@@ -35,7 +36,8 @@ Columns = Mapping[str, Array]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """Coefficients on all rows, and what folds of whole groups say of them. inside: share of rows left out that are in
-    [low, high] times the prediction."""
+    [low, high] times the prediction. Where the nearest rows correct the form, errors and interval are with them; alone:
+    median and p90 without; places, logs: of every row, where it lies and by how much it is off the form."""
 
     form: str
     values: Mapping[str, float]
@@ -44,6 +46,14 @@ class Fit:
     low: float
     high: float
     inside: float
+    alone: tuple[float, float]
+    places: Array | None = field(default=None, compare=False)
+    logs: Array = field(compare=False)
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Median and p90 on rows left out."""
+        return self.median, self.p90
 
 
 def fit_form(
@@ -54,30 +64,54 @@ def fit_form(
     group: NDArray[np.int64],
     *,
     starts: tuple[Mapping[str, float], ...] = (),
+    places: Array | None = None,
 ) -> Fit:
-    """Fit a form to the rows of one kernel. columns: sizes; numbers: of the device; group: of each row, its shape."""
+    """Fit a form to the rows of one kernel. columns: sizes; numbers: of the device; group: of each row, its shape;
+    places: of each row, in logs, where the nearest are to correct the form if that makes the error smaller."""
     rows = _Rows(form, columns, numbers, seconds)
     everything = np.arange(len(seconds))
     values = rows.fitted(everything, starts)
-    residual = np.zeros(len(seconds))
+    residual, correction = np.zeros(len(seconds)), np.zeros(len(seconds))
     fold = _folds(group)
     for held in np.unique(fold):
         out = fold == held
         inner = rows.fitted(everything[~out], (rows.named(values),), extra=0) if not out.all() else values
-        residual[out] = np.log(seconds[out]) - rows.logs(inner, everything[out])
-    error = np.abs(np.expm1(-residual))
+        logs = np.log(seconds) - rows.logs(inner, everything)
+        residual[out] = logs[out]
+        if places is not None and not out.all():
+            correction[out], _ = nearest_residual(places[~out], logs[~out], places[out])
+    alone, corrected = _errors(residual), _errors(residual - correction)
+    if badness(corrected) >= badness(alone):
+        places, corrected = None, alone
+    else:
+        residual -= correction
+    median, p90 = corrected
     low, high = group_quantiles(residual, group)
     if len(np.unique(group)) < FEWEST:
         low, high = min(low, -np.log(2)), max(high, np.log(2))
     return Fit(
         form=form,
         values=rows.named(values),
-        median=float(np.median(error)),
-        p90=float(np.quantile(error, 0.9)),
+        median=median,
+        p90=p90,
         low=float(np.exp(low)),
         high=float(np.exp(high)),
         inside=float(np.mean((residual >= low) & (residual <= high))),
+        alone=alone,
+        places=places,
+        logs=np.log(seconds) - rows.logs(values, everything),
     )
+
+
+def badness(errors: tuple[float, float]) -> float:
+    """By which fits are compared: the median, and a quarter of the p90."""
+    return errors[0] + errors[1] / 4
+
+
+def _errors(residual: Array) -> tuple[float, float]:
+    """Median and p90 of |predicted/measured - 1|."""
+    error = np.abs(np.expm1(-residual))
+    return float(np.median(error)), float(np.quantile(error, 0.9))
 
 
 def group_quantiles(residual: Array, group: NDArray[np.int64]) -> tuple[float, float]:

@@ -8,20 +8,25 @@ about; its name stands for the installed one.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from symsim.calibration.fitting import Fit, fit_form
+from symsim.calibration.fitting import Fit, badness, fit_form
 from symsim.calibration.measured import KERNEL_FORMS, device_numbers, size_arguments, skewed_loads
 from symsim.calibration.package import package_folder, package_name, package_table
+from symsim.cost.forms import array_steps
 from symsim.errors import DataError
 from symsim.inputs.extras import load_extra
 from symsim.paths import CALIBRATION
 from symsim.tables.coefficients import Coefficients, write_coefficients
+from symsim.tables.residuals import residual_arguments, residual_coordinates, write_residuals
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "gemm": ("n", "k"),
@@ -66,8 +71,9 @@ def pandas() -> Any:
     return load_extra("pandas", "fit", "measured tables need")
 
 
-def refit(op: str, frame: Any) -> Iterator[Coefficients]:
-    """A set of coefficients for every kernel of a table, a data frame."""
+def refit(op: str, frame: Any, *, residuals: bool = False) -> Iterator[tuple[Coefficients, Fit]]:
+    """A set of coefficients for every kernel of a table, a data frame, with what is known of its fit. residuals:
+    whether the nearest measurements may correct forms."""
     if "divided" in frame:  # rows whose experts were not divided by ep measure something else
         frame = frame[(frame.divided == 1) | (frame.ep == 1)]
     keys = [name for name in _CASE if name in frame]
@@ -86,12 +92,22 @@ def refit(op: str, frame: Any) -> Iterator[Coefficients]:
         found: Fit | None = None
         for form in candidates(op, case):
             starts = (before[form],) if form in before else ()
-            tried = fit_form(form, columns, numbers, seconds, group, starts=starts)
+            places = _places(form, columns, numbers) if residuals and form in residual_coordinates() else None
+            tried = fit_form(form, columns, numbers, seconds, group, starts=starts, places=places)
             before[form] = tried.values
-            if found is None or tried.median + tried.p90 / 4 < found.median + found.p90 / 4:
+            if found is None or badness(tried.errors) < badness(found.errors):
                 found = tried
         if found is not None:
-            yield as_coefficients(case, found, len(seconds), len(np.unique(group)), str(rows["source"].iloc[0]))
+            source = str(rows["source"].iloc[0])
+            yield as_coefficients(case, found, len(seconds), len(np.unique(group)), source), found
+
+
+def _places(form: str, columns: Mapping[str, Any], numbers: Mapping[str, float]) -> NDArray[np.float64]:
+    """Where rows lie among measurements of the kernel: log2 of each coordinate, a column each."""
+    loads = tuple(name for name in ("rows", "hit") if name in columns)
+    function, arguments = array_steps(form, residual_arguments(form), loads)
+    found = function(*({**numbers, **columns}[name] for name in arguments))
+    return np.log2(np.stack(np.broadcast_arrays(*found), axis=1).astype(float))
 
 
 def _sizes(rows: Any, keys: list[str]) -> list[str]:
@@ -130,11 +146,23 @@ def as_coefficients(case: Mapping[str, str], fit: Fit, rows: int, groups: int, s
     )
 
 
-def _summary(op: str, one: Coefficients) -> str:
+def _summary(op: str, one: Coefficients, fit: Fit) -> str:
     """Error on shapes left out, the interval, and how much of them it holds."""
     which = " ".join(filter(None, one.key()))
     interval = f"{one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}"
-    return f"{op} {which}, {one.form}: median {one.median:.1%}, p90 {one.p90:.1%}; {interval}"
+    alone = "" if fit.places is None else f" (the form alone {fit.alone[0]:.1%}, {fit.alone[1]:.1%})"
+    return f"{op} {which}, {one.form}: median {one.median:.1%}, p90 {one.p90:.1%}{alone}; {interval}"
+
+
+def _with_residuals(one: Coefficients, fit: Fit, folder: Path) -> Coefficients:
+    """The set with its file of residuals, which is written; itself where none correct the form."""
+    if fit.places is None:
+        return one
+    words = (one.device, one.engine, one.version, one.kernel, one.dtype, one.kv_dtype, one.operation, one.phase)
+    name = re.sub(r"[^\w.]+", "_", "_".join(filter(None, words)))
+    file = f"residuals/{one.form}_{name}.csv"
+    write_residuals(folder / file, residual_arguments(one.form), (2**fit.places).T, fit.logs)
+    return replace(one, residuals=file)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -145,6 +173,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--engine", default="*", help="of the package")
     parser.add_argument("--op", choices=tuple(KERNEL_FORMS))
     parser.add_argument("--out", type=Path, default=CALIBRATION)
+    parser.add_argument("--residuals", action="store_true", help="correct forms by the nearest measurements")
     options = parser.parse_args(words)
     folder = package_folder() if options.folder == package_name() else Path(options.folder)
     tables = 0
@@ -153,9 +182,9 @@ def main(words: list[str] | None = None) -> int:
         if frame is None:
             continue
         found: list[Coefficients] = []
-        for one in refit(op, frame):
-            found.append(one)
-            print(_summary(op, one))
+        for one, fit in refit(op, frame, residuals=options.residuals):
+            found.append(_with_residuals(one, fit, options.out))
+            print(_summary(op, one, fit))
         sources = sorted({one.source for one in found})
         write_coefficients(options.out / f"{op}.toml", found, HEADER, "; ".join(sources))
         tables += 1

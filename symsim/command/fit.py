@@ -26,6 +26,8 @@ def add(commands: Any) -> None:
     ask.add_argument("--model", metavar="MODEL", help="what was served")
     add_deployment(ask, "calibrated")
     ask.add_argument("--kernels", action="store_true", help="fit forms of kernel time to a folder of measured kernels")
+    corrected = "--kernels: let the nearest measurements correct each form, as a look-up of its own"
+    ask.add_argument("--residuals", action="store_true", help=corrected)
     ask.add_argument("--out", metavar="FILE", help="engine TOML to write; --kernels: a folder")
     add_json(ask)
     ask.set_defaults(command=_fit, device=None, engine=None)
@@ -34,6 +36,8 @@ def add(commands: Any) -> None:
 def _fit(*, json: bool, **options: Any) -> int:
     if options["kernels"]:
         return _kernels(options)
+    if options["residuals"]:
+        raise SymsimError("--residuals is of kernels: it corrects their forms; give --kernels too")
     for name, what in (("model", "served"), ("device", "were on")):
         if options[name] is None:
             raise SymsimError(f"fit needs --{name}: what the runs {what}")
@@ -60,6 +64,7 @@ def _kernels(options: dict[str, Any]) -> int:
         words += ["--device", measured_name(load_device(options["device"]))]
     if options["engine"] is not None:
         words += ["--engine", str(options["engine"])]
+    words += ["--residuals"] if options["residuals"] else []
     return refit_kernels(words)
 
 

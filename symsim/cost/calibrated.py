@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy import Expr
 
-from symsim.algebra.symbols import KNOWN, coefficient_symbol, symbol
+from symsim.algebra.symbols import KNOWN, coefficient_symbol, symbol, table_function
 from symsim.cost.engine_terms import EngineTerms
 from symsim.cost.forms import HARDWARE_NAMES, named_form
 from symsim.cost.kernel_cost import Cost, in_bytes
@@ -16,6 +16,8 @@ from symsim.cost.operators import Operator, dtypes_of, operators
 from symsim.language.symbolic import Scope, expression
 from symsim.model.op_graph import Op, OpGraph
 from symsim.model.scope import work_of
+from symsim.tables.residuals import residual_function
+from symsim.tables.table import signatures
 
 SLOW_COMPUTE = "slow_compute"
 """The symbol by which products take longer in a running engine."""
@@ -31,7 +33,7 @@ class Fitted:
     suffix: what tells their symbols from those of other kernels with the same form; low, high: predicted times these
     is the interval; numbers: of the device, for what it has no symbol; message: whether GPUs wait for each other in it;
     slow: the symbol by which a running engine takes longer, if any; peak: the precision that it multiplies in, where
-    that is not its operator's.
+    that is not its operator's; residuals: whether the nearest measurements correct it, by a look-up of their own.
     """
 
     form: str
@@ -42,6 +44,7 @@ class Fitted:
     message: bool = False
     slow: str = ""
     peak: str = ""
+    residuals: bool = False
 
     def coefficients(self) -> Mapping[str, Expr]:
         """Coefficient -> its symbol, or its number where it is known beforehand."""
@@ -114,7 +117,12 @@ def kernel_seconds_of(
 ) -> Expr:
     """One execution alone. coefficients: in place of the kernel's symbols."""
     hardware = {**{name: symbol(name) for name in HARDWARE_NAMES}, **dict(kernel.numbers)}
-    return named_form(kernel.form).seconds({**hardware, **(coefficients or kernel.coefficients()), **sizes}, amounts)
+    scope = {**hardware, **(coefficients or kernel.coefficients()), **sizes}
+    steps = named_form(kernel.form).steps(scope, amounts)
+    if not kernel.residuals:
+        return steps["time"]
+    function = residual_function(kernel.form, kernel.suffix)
+    return steps["time"] * table_function(function)(*(steps[name] for name in signatures()[function].args))
 
 
 def kernel_calls(graph: OpGraph, costs: Mapping[str, Cost], plan: KernelPlan) -> Mapping[str, KernelCall]:

@@ -70,7 +70,11 @@ class KernelForm:
 
         Raises UndefinedName at its place in the text.
         """
-        return _seconds(self, frozenset(scope.items()), frozenset((amounts or {}).items()))
+        return self.steps(scope, amounts)["time"]
+
+    def steps(self, scope: Scope, amounts: Mapping[str, Expr] | None = None) -> Mapping[str, Expr]:
+        """The same with its sizes, amounts and what else its text names. Raises UndefinedName at its place."""
+        return _steps(self, frozenset(scope.items()), frozenset((amounts or {}).items()))
 
     def names(self) -> Mapping[str, Symbol]:
         """A positive Symbol for every size, coefficient and number of the device."""
@@ -82,7 +86,9 @@ class KernelForm:
 
 
 @lru_cache(maxsize=4096)
-def _seconds(form: KernelForm, scope: frozenset[tuple[str, Expr]], amounts: frozenset[tuple[str, Expr]]) -> Expr:
+def _steps(
+    form: KernelForm, scope: frozenset[tuple[str, Expr]], amounts: frozenset[tuple[str, Expr]]
+) -> Mapping[str, Expr]:
     """Kinds of layers, steps and deployments have most operators in common: each is worked out once."""
     given = dict(amounts)
     values: dict[str, Expr] = {**dict(scope), **given, f"{NORM}()": norm}  # pyright: ignore[reportAssignmentType]
@@ -91,7 +97,7 @@ def _seconds(form: KernelForm, scope: frozenset[tuple[str, Expr]], amounts: froz
         if row.name in _ROOFLINE:
             seconds, rate = _ROOFLINE[row.name]
             values[seconds] = given[seconds] if seconds in given else values[row.name] / values[rate]
-    return values["time"]
+    return values
 
 
 def _number(value: object) -> Expr:
@@ -139,9 +145,24 @@ def numeric_slopes(name: str, free: tuple[str, ...] = ()) -> tuple[Callable[...,
     )
 
 
-def _free(name: str, free: tuple[str, ...]) -> tuple[Expr, Mapping[str, Symbol]]:
+@cache
+def array_steps(
+    name: str, steps: tuple[str, ...], free: tuple[str, ...] = ()
+) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """Some steps or sizes of a form over NumPy arrays, as a list, and the names of the arguments."""
+    found = _free_steps(name, free)
+    asked = [found[step] for step in steps]
+    used = sorted({s.name: s for expr in asked for s in expr.free_symbols if isinstance(s, Symbol)}.items())
+    return sympy.lambdify([s for _, s in used], asked, modules="numpy"), tuple(argument for argument, _ in used)
+
+
+def _free_steps(name: str, free: tuple[str, ...]) -> Mapping[str, Expr]:
     form = named_form(name)
     given = {amount: Symbol(amount, positive=True) for amount in free}
-    expr = form.seconds({**form.names(), **form.constants()}, given)
+    return form.steps({**form.names(), **form.constants()}, given)
+
+
+def _free(name: str, free: tuple[str, ...]) -> tuple[Expr, Mapping[str, Symbol]]:
+    expr = _free_steps(name, free)["time"]
     used = {s.name: s for s in expr.free_symbols if isinstance(s, Symbol)}
     return expr, dict(sorted(used.items()))

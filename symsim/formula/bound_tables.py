@@ -13,8 +13,9 @@ from sympy.core.function import AppliedUndef
 from symsim.cost.derivation import Derivation, Step
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import positions
+from symsim.tables.bind import bind
 from symsim.tables.forms import Table, thinned
-from symsim.tables.lookup import Lookup, bind
+from symsim.tables.lookup import Lookup
 
 
 @dataclass(frozen=True, slots=True)

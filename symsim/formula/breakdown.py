@@ -19,7 +19,8 @@ from symsim.formula.chunk_sums import chunks_of
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.program import positions, program
 from symsim.model.op_graph import Op
-from symsim.tables.lookup import Found, bind
+from symsim.tables.bind import bind
+from symsim.tables.lookup import Found
 from symsim.tables.table import TableContext
 
 

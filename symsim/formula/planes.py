@@ -11,8 +11,8 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from symsim.formula.program import positions
+from symsim.tables.bind import bind
 from symsim.tables.forms import Nearest, StepTable
-from symsim.tables.lookup import bind
 from symsim.tables.nearest import CELLS, sides
 from symsim.tables.table import TableContext
 

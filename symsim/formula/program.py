@@ -18,8 +18,8 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from symsim.algebra.code_printer import code
+from symsim.tables.bind import bind
 from symsim.tables.forms import UNANSWERED
-from symsim.tables.lookup import bind
 from symsim.tables.table import TableContext, signatures
 
 Steps = tuple[tuple[str, Expr], ...]

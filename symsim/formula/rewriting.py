@@ -19,9 +19,10 @@ from symsim.algebra.symbols import substitute, symbol
 from symsim.cost.derivation import Derivation
 from symsim.errors import EmptyTable
 from symsim.formula.program import positions, program
+from symsim.tables.bind import bind
 from symsim.tables.forms import UNANSWERED
-from symsim.tables.lookup import Lookup, bind
-from symsim.tables.table import TableContext, policy
+from symsim.tables.lookup import Lookup
+from symsim.tables.table import TableContext, policy, signatures
 
 DEFAULT_MFU = symbol("default_mfu")
 
@@ -153,7 +154,7 @@ def _shapes(derivation: Derivation, numbers: Mapping[str, Any]) -> Mapping[Appli
 
 def _columns(functions: set[str], context: TableContext) -> frozenset[str]:
     """Symbols of figures by which rows are chosen or recomputed."""
-    rules = [policy(function, context.vintage) for function in sorted(functions)]
+    rules = [policy(function, context.vintage) for function in sorted(functions) if function in signatures()]
     figures = {rule.fallback[key] for rule in rules for key in ("scale_by", "peak") if key in rule.fallback}
     by_kv = {"b_kv"} if any(rule.kv_column is not None for rule in rules) else set[str]()
     return frozenset(by_kv | (figures if context.figures is not None else set()))

@@ -20,7 +20,7 @@ from symsim.infersim.layout import Timed, phase_lines, sections, tree
 from symsim.inputs.cost_model import GIB
 from symsim.language.symbolic import expression
 from symsim.pipeline.compiled import Compiled
-from symsim.tables.lookup import bind
+from symsim.tables.bind import bind
 
 ReportFigures = dict[str, float | int]
 

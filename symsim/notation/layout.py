@@ -19,7 +19,8 @@ from symsim.formula.closed_form import ClosedForm, Level
 from symsim.inputs.source import Source
 from symsim.model.op_graph import USUAL
 from symsim.notation.cut import Cut, cut_of
-from symsim.tables.table import Signature, signatures
+from symsim.tables.signature import Signature
+from symsim.tables.table import signatures
 
 DIGITS = 6
 ROUNDED = f"coefficients are printed to {DIGITS} digits; the python format has them exactly"

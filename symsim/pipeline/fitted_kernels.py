@@ -25,6 +25,7 @@ from symsim.paths import display_path
 from symsim.pipeline.engine_times import FittedEngine, fitted_engine
 from symsim.tables.coefficients import Coefficients, coefficients_of, own_coefficients, spellings
 from symsim.tables.engine_times import architecture_of, shipped_times
+from symsim.tables.residuals import residual_function
 
 _ENGINES = ("vllm", "sglang", "trtllm", "infersim", "nccl")
 """Whose kernels stand in where an engine has none of a kind, in this order; NCCL's collectives are everybody's."""
@@ -53,7 +54,7 @@ class FittedKernels:
     set of coefficients that it is of, and the kernel that it stands in for; sentences: what was not measured on this
     device with this engine; notes: kernel of the graphs -> what to know of the one that stands in for it; engine: its
     times, None where every constant of it is zero; wider: factor on the logarithm of the intervals of messages, between
-    more GPUs than were measured."""
+    more GPUs than were measured; residuals: function -> the file of measurements that it looks up."""
 
     plan: KernelPlan
     numbers: Mapping[str, tuple[Fraction, Source]]
@@ -62,6 +63,7 @@ class FittedKernels:
     notes: Mapping[str, str]
     engine: FittedEngine | None = None
     wider: float = 1.0
+    residuals: tuple[tuple[str, Path], ...] = ()
 
     def ends(self, kernel: Fitted) -> tuple[float, float]:
         """Times its fitted time: its interval. Not part of the plan, whose formulas any number of GPUs shares."""
@@ -76,7 +78,8 @@ class FittedKernels:
         plan = replace(self.plan, engine=times.terms)
         numbers = _within_the_datasheet({**self.numbers, **times.numbers}, plan.kinds)
         sentences = (*self.sentences, *times.sentences)
-        return FittedKernels(plan, numbers, self.sets, sentences, self.notes, times, beyond(ranks, _ONE_NODE))
+        wider = beyond(ranks, _ONE_NODE)
+        return replace(self, plan=plan, numbers=numbers, sentences=sentences, engine=times, wider=wider)
 
 
 def _within_the_datasheet(
@@ -147,6 +150,7 @@ def _chosen_kernels(
     notes: dict[str, str] = {}
     numbers: dict[str, tuple[Fraction, Source]] = {}
     chosen: dict[str, tuple[Coefficients, Fitted]] = {}
+    residuals: dict[str, Path] = {}
     for row in {(row.table, row.operations, row.phase): row for row in operators().values()}.values():
         for dtype in all_dtypes():
             for used in (card, *_lenders(card)):
@@ -160,6 +164,8 @@ def _chosen_kernels(
                 own = dict(_numbers(found, row, fitted))
                 numbers |= own
                 chosen |= dict.fromkeys(own, (found, fitted))
+                if found.residuals:
+                    residuals[residual_function(found.form, fitted.suffix)] = Path(found.residuals)
                 if used is not card and not any(
                     one.device == card.measured for sets in every for one in sets(row.table)
                 ):
@@ -175,6 +181,7 @@ def _chosen_kernels(
         sets=chosen,
         sentences=tuple(sentences),
         notes=notes,
+        residuals=tuple(residuals.items()),
     )
 
 
@@ -271,6 +278,7 @@ def _fitted(
         numbers=tuple(numbers.items()),
         slow=row.slow,
         peak=_peak(found, row, device, dtype),
+        residuals=bool(found.residuals),
     )
 
 
@@ -291,7 +299,9 @@ def _suffix(found: Coefficients, row: Operator) -> str:
 
 def _numbers(found: Coefficients, row: Operator, fitted: Fitted) -> Iterator[tuple[str, tuple[Fraction, Source]]]:
     which = " ".join(filter(None, (found.device, found.engine, found.version, found.kernel, found.dtype)))
-    note = f"fitted to {found.groups} shapes of {which}; {found.median:.0%} off in the median on shapes left out"
+    corrected = ", the nearest of which correct it" if found.residuals else ""
+    error = f"{found.median:.0%} off in the median on shapes left out"
+    note = f"fitted to {found.groups} shapes of {which}{corrected}; {error}"
     source = Source(how="fitted", file=found.file, note=note)
     for name, value in found.values.items():
         yield coefficient_symbol(name, found.form, fitted.suffix), (Fraction(repr(value)), source)

@@ -70,6 +70,7 @@ def assembled(
     fitted = _fitted(device, deployment, cost_model, engine, experts=sizes.has_experts)
     numbers = numbers if fitted is None else numbers.with_rows(fitted.numbers)
     context = table_context(device, deployment, cost_model, tables, fallback=fallback)
+    context = context if fitted is None else replace(context, residuals=fitted.residuals)
     rates, attention = _rates(served, device), _attention(served, device, cost_model, tables)
     plan = None if fitted is None else fitted.plan
     phases = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -18,16 +18,20 @@ from symsim.errors import SymsimError, did_you_mean
 from symsim.formula.breakdown import defaults_at, found_at
 from symsim.formula.closed_form import Level
 from symsim.notation.layout import Layout, SymbolRow
+from symsim.paths import display_path
 from symsim.publication.bibliography import cited
 from symsim.publication.kernel_functions import NamedKernels, with_kernels_named
 from symsim.publication.short_form import ShortForm, short_form
 from symsim.publication.worked_example import WorkedCheck, worked
-from symsim.tables.table import Signature, rows_of, signatures
+from symsim.tables.residuals import read_residuals
+from symsim.tables.signature import Signature
+from symsim.tables.table import rows_of, signatures
 
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """A measured table as a source: how many of its rows answer for the device, and from when to when they are."""
+    """A measured table as a source: how many of its rows answer for the device, and from when to when they are,
+    empty where it does not say."""
 
     table: Signature
     rows: int
@@ -152,6 +156,9 @@ def _tables(costs: Costs, sheets: Mapping[str, Layout]) -> tuple[Dated, ...]:
     context = costs.compiled.context
     found: list[Dated] = []
     for name, table in sorted(used.items()):
+        if (path := dict(context.residuals).get(name)) is not None:
+            found.append(Dated(replace(table, file=display_path(path)), len(read_residuals(path)[1]), "", ""))
+            continue
         rows = rows_of(name, context.device, context.vintage, context.cost_model)
         dates = sorted(row.cells["published"] for row in rows)
         found.append(Dated(table, len(rows), *((dates[0], dates[-1]) if dates else ("", ""))))

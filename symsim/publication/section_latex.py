@@ -231,8 +231,8 @@ def _sources(section: Section) -> str:
         f"device & {breakable('hardware/' + compiled.device.path.name)} & {breakable(compiled.device.source)}",
     ]
     for dated in section.tables:
-        one, dates = dated.table, f"published {dated.first} to {dated.last}"
-        span = f"{dated.rows} rows of this device, {dates}" if dated.rows else "no rows of this device"
+        one, dates = dated.table, f", published {dated.first} to {dated.last}" if dated.first else ""
+        span = f"{dated.rows} rows of this device{dates}" if dated.rows else "no rows of this device"
         source = breakable(f"{one.library}; {one.source}; {span}")
         rows.append(f"${one.latex}$, {breakable(one.meaning)} & {breakable(one.file)} & {source}")
     used = {row.info.name: row for layout in section.sheets.values() for row in layout.symbols}

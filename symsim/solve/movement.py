@@ -12,9 +12,10 @@ from sympy.core.function import AppliedUndef
 from symsim.algebra.direction import direction
 from symsim.algebra.symbols import substitute, symbol
 from symsim.errors import SymsimError
-from symsim.formula.program import positions
+from symsim.formula.program import positions, program
+from symsim.solve.bisection import gallop
 from symsim.solve.limits import Limit
-from symsim.tables.lookup import bind
+from symsim.tables.bind import bind
 from symsim.tables.table import scaling
 
 
@@ -34,9 +35,24 @@ def settled(expr: Expr, limit: Limit, variable: str) -> int:
         sizes = tuple(float(cast(Expr, call.args[i])) for i in shape)
         lookup = bind(str(call.func), sizes, limit.form.context)
         for axis, position in enumerate(axes):
-            if _unknown(cast(Expr, call.args[position]), variable) is not None:
-                wall = max(wall, lookup.same_row_beyond(axis))
+            size = cast(Expr, call.args[position])
+            unknown = _unknown(size, variable)
+            if unknown is not None:
+                wall = max(wall, _reaching(size, unknown, lookup.same_row_beyond(axis)))
     return math.ceil(wall) + 1
+
+
+def _reaching(size: Expr, unknown: Symbol, edge: float) -> float:
+    """A number of the unknown from which on a size is beyond the last edge of a table; the edge itself where the size
+    is not known to grow."""
+    if size == unknown or direction(size, unknown) != 1 or size.free_symbols != {unknown} or size.has(AppliedUndef):
+        return edge
+    compiled = program((("size", size),), ("size",), "python")
+    return gallop(lambda number: compiled.run({unknown.name: number}, {})[0] < edge, 1, _FARTHEST)
+
+
+_FARTHEST = 2**40
+"""Whole numbers beyond which no size is followed."""
 
 
 def counted(expr: Expr, variable: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +23,8 @@ class Coefficients:
 
     rows, groups: how many measurements of how many shapes; median, p90: |predicted/measured - 1| on groups that were
     left out; low, high: predicted times these is the interval that holds nine measurements of ten, by groups left out;
-    inside: the share of measurements left out that it does hold.
+    inside: the share of measurements left out that it does hold; residuals: the file of measurements that correct the
+    form, as errors and interval then have it, empty where none do.
     """
 
     device: str
@@ -43,6 +44,7 @@ class Coefficients:
     kv_dtype: str = ""
     operation: str = ""
     phase: str = ""
+    residuals: str = ""
     source: str = field(default="", compare=False)
     file: str = field(default="", compare=False)
 
@@ -74,9 +76,15 @@ def read_coefficients(path: Path) -> tuple[Coefficients, ...]:
         text = read_text(path)
         data = kept(("coefficients", text), lambda: tomllib.loads(text))
         rows = cast(Sequence[Mapping[str, Any]], data["kernels"])
-        return tuple(Coefficients(**row, source=str(data["source"]), file=display_path(path)) for row in rows)
+        source, file = str(data["source"]), display_path(path)
+        return tuple(_within(path.parent, Coefficients(**row, source=source, file=file)) for row in rows)
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise DataError(f"{display_path(path)}: not a file of coefficients: {error}") from None
+
+
+def _within(folder: Path, one: Coefficients) -> Coefficients:
+    """The set with its file of residuals where it lies."""
+    return replace(one, residuals=str(folder / one.residuals)) if one.residuals else one
 
 
 def write_coefficients(path: Path, found: Iterable[Coefficients], header: str, source: str) -> None:
@@ -86,7 +94,7 @@ def write_coefficients(path: Path, found: Iterable[Coefficients], header: str, s
 
 
 def _line(one: Coefficients) -> str:
-    words = {name: getattr(one, name) for name in (*KEYS, "form")}
+    words = {name: getattr(one, name) for name in (*KEYS, "form", "residuals")}
     parts = [f'{name} = "{value}"' for name, value in words.items() if value]
     parts += [f"{name} = {getattr(one, name)}" for name in ("rows", "groups")]
     parts += [f"{name} = {getattr(one, name):.3g}" for name in ("median", "p90", "low", "high", "inside")]

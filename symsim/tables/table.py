@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from symsim.paths import MFU, display_path
+from symsim.tables.residuals import residual_signature
+from symsim.tables.signature import Signature
 
 PUBLISHED_UNTIL: Mapping[str, str] = {"2025-10": "2025-10-15", "2026-05": "9999-12-31"}
 """Vintage -> the last day on which a row of it may have been published (spec of the reference, section 9)."""
@@ -35,7 +37,8 @@ class TableContext:
 
     device: value of the `device` column; kv: precision of the KV cache; cost_model: the one whose rules of looking up
     hold; mfu_decimals: places an MFU is rounded to;
-    figures, lenders: the device's datasheet and other devices' where fallbacks are allowed, else None.
+    figures, lenders: the device's datasheet and other devices' where fallbacks are allowed, else None; residuals: the
+    files of measurements behind functions `residual_FORM`.
     """
 
     device: str
@@ -45,23 +48,7 @@ class TableContext:
     mfu_decimals: int | None = 3
     figures: tuple[tuple[str, float], ...] | None = None
     lenders: Lenders | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """A table as a function: args in order; shape_args choose rows, axes are looked up among them."""
-
-    function: str
-    args: tuple[str, ...]
-    shape_args: tuple[str, ...]
-    axes: tuple[str, ...]
-    meaning: str
-    latex: str
-    unit: str
-    file: str
-    library: str
-    source: str
-    value: tuple[str, ...]
+    residuals: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +94,20 @@ def _sidecars() -> Mapping[str, tuple[Path, Mapping[str, Any]]]:
     return found
 
 
+class _Signatures(dict[str, Signature]):
+    """Of the tables that ship, and, where it is asked for by name, of any kernel's residuals."""
+
+    def __missing__(self, function: str) -> Signature:
+        found = residual_signature(function)
+        if found is None:
+            raise KeyError(function)
+        return found
+
+
 @cache
 def signatures() -> Mapping[str, Signature]:
     """Function name -> Signature of every table; reads sidecars only."""
-    return {name: _signature(path, data) for name, (path, data) in _sidecars().items()}
+    return _Signatures({name: _signature(path, data) for name, (path, data) in _sidecars().items()})
 
 
 def _signature(path: Path, data: Mapping[str, Any]) -> Signature:
@@ -135,7 +132,7 @@ def _signature(path: Path, data: Mapping[str, Any]) -> Signature:
 @cache
 def scaling(function: str) -> int | None:
     """Which argument the table's value grows with in proportion, if with one."""
-    scale = _sidecars()[function][1].get("scale")
+    scale = None if function not in _sidecars() else _sidecars()[function][1].get("scale")
     return None if scale is None else signatures()[function].args.index(scale)
 
 

@@ -57,7 +57,7 @@ def sparse_only(dense: symsim.Costs, sparse: symsim.Costs) -> list[float]:
 
 def _mfu(table: str, context: int) -> float:
     """The figure of the row nearest to batch 64 and the context, as the 2026-05 rules look it up for bf16 KV."""
-    from symsim.tables.lookup import bind
+    from symsim.tables.bind import bind
     from symsim.tables.table import TableContext
 
     shapes = {

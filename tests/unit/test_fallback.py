@@ -3,7 +3,7 @@
 import pytest
 
 import symsim
-from symsim.tables.lookup import bind
+from symsim.tables.bind import bind
 from symsim.tables.table import TableContext
 
 CASES = [

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from symsim.errors import EmptyTable
 from symsim.paths import MFU, ROOT
+from symsim.tables.bind import bind
 from symsim.tables.forms import UNANSWERED, Nearest, Table, thinned
-from symsim.tables.lookup import bind
 from symsim.tables.table import TableContext, rows, signatures
 from tests.profiles import drawn
 
