@@ -35,8 +35,12 @@ DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
     "W": _prefixed("W", _DECIMAL),
     "J": {**_prefixed("J", _SMALL), "kJ": Fraction(1000)},
     "$": {"$": Fraction(1)},
-    "$/s": {f"$/{gpu}{word}": Fraction(1, of) for gpu in ("", "GPU/") for word, of in (("h", 3600), ("s", 1))},
-    "1/s": {"": Fraction(1), **{f"{word}{s}/s": Fraction(1) for word in ("req", "request") for s in ("", "s")}},
+    "$/s": {
+        f"$/{gpu}{word}": Fraction(1, of)
+        for gpu in ("", "GPU/", "GPU-")
+        for word, of in (("h", 3600), ("hr", 3600), ("hour", 3600), ("s", 1))
+    },
+    "1/s": dict.fromkeys(("", "/s", "rps", "qps", "req/s", "reqs/s", "request/s", "requests/s"), Fraction(1)),
     "tokens/s": {f"{word}/s{of}": Fraction(1) for word in ("tokens", "tok") for of in ("", "/user", "/GPU")},
     "tokens": {"tokens": Fraction(1), "": Fraction(1), "k": Fraction(1024), "K": Fraction(1024)},
     "1": {"": Fraction(1), "%": Fraction(1, 100)},

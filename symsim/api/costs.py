@@ -88,7 +88,7 @@ class Costs:
     def solve(self, query: str) -> Answer:
         """Answer a question such as `max B subject to TPOT <= 50 ms, memory <= capacity`, or about requests under load:
         `max rate subject to TTFT_p90 <= 2 s, TPOT <= 50 ms with S = 4096, O = 512`."""
-        from symsim.language.query import parse_query
+        from symsim.language.query_text import parse_query
         from symsim.serving.question_words import is_about_load
         from symsim.serving.questions import answered
         from symsim.solve.solver import solve

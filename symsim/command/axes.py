@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from symsim.algebra.symbols import is_symbol, symbol_info
 from symsim.algebra.units import parse_quantity
 from symsim.errors import BadUnit, SymsimError
-from symsim.language.words import meant
+from symsim.language.words import meant, options_like, value_like
 from symsim.serving.points import LOADS
 
 _LONGEST = 10**6
@@ -25,11 +26,21 @@ def axis_of(text: str) -> tuple[str, Any]:
     name, equals, values = (part.strip() for part in text.partition("="))
     if not equals or not name or not values:
         raise SymsimError(f"--over {text!r}: expected e.g. B=1:256, S=1024,4096 or B=1:1024:*2")
-    name = meant(name)
+    name = _axis(name)
+    if name == "device":
+        raise SymsimError(f"--over {text!r}: devices are stated by --device {values}")
+    if re.fullmatch(r"\w+(-|\.\.)\w+", values) and values[0].isdigit():
+        raise SymsimError(f"--over {text!r}: a range is written {name}={re.sub(r'-|[.]{2}', ':', values)}")
     if ":" in values:
         return name, _range(name, values, text)
     found = [_value(name, part.strip(), text) for part in values.split(",")]
     return name, found[0] if len(found) == 1 else found
+
+
+def _axis(name: str) -> str:
+    """A symbol or a setting of the deployment by its name here."""
+    like = options_like(name)
+    return like[0].strip("-").replace("-", "_") if like and not is_symbol(name) else meant(name)
 
 
 def _range(name: str, values: str, text: str) -> Any:
@@ -57,7 +68,7 @@ def _value(name: str, part: str, text: str, unit: str | None = None) -> Any:
     except BadUnit as error:
         if is_symbol(name) or (not part.isidentifier() and not part.replace("-", "").isalnum()):
             raise SymsimError(f"--over {text!r}: {error}") from None
-        return part
+        return value_like(part)
     return int(number) if number.denominator == 1 else float(number)
 
 

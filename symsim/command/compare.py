@@ -19,6 +19,7 @@ from symsim.inputs.cost_model import COST_MODELS
 from symsim.inputs.deployment import Precision
 from symsim.inputs.device import is_device
 from symsim.inputs.engine import bundled_engines
+from symsim.language.words import value_like
 from symsim.notation.written import Written
 from symsim.pipeline.memory_parts import shortage
 from symsim.render.roofline import save_roofline
@@ -32,9 +33,10 @@ def add(commands: Any) -> None:
         "a",
         metavar="A",
         nargs="?",
+        type=value_like,
         help="a model, device, cost model, engine or number format; of requests also aggregated, aic, ...",
     )
-    ask.add_argument("b", metavar="B", nargs="?", help="another of the same kind")
+    ask.add_argument("b", metavar="B", nargs="?", type=value_like, help="another of the same kind")
     ask.add_argument("--model", metavar="MODEL", help="the model, where A and B are none")
     add_deployment(ask)
     add_metric(ask)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symsim.algebra.units import format_quantity
-from symsim.language.query import Constraint, parse_limits, parse_query
+from symsim.language.query import Constraint
+from symsim.language.query_text import parse_limits, parse_query
 from symsim.render.terminal import write_table, write_words
 from symsim.search.load_sweep import LoadSweep
 from symsim.search.pareto import FrontPoint

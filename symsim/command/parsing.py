@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from symsim.command.examples import EXAMPLES
 from symsim.errors import SymsimError, did_you_mean, nearest_names
-from symsim.language.words import meant, options_like
+from symsim.language.words import command_like, meant, options_like, unstated, value_like
 
 COMMAND_GROUPS: Mapping[str, tuple[str, ...]] = {
     "choose and size a deployment": ("recommend", "report", "predict", "solve", "sweep", "compare", "simulate"),
@@ -58,6 +58,12 @@ class _Parser(argparse.ArgumentParser):
                 found.append(word if here is None else f"{here}{equals}{value}")
         return [*filter(None, model), *found]
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """A value of a choice by its name here, where other tools call it otherwise."""
+        if action.choices is not None and action.nargs != argparse.PARSER:
+            arg_strings = [word if word in action.choices else value_like(word) for word in arg_strings]
+        return super()._get_values(action, arg_strings)
+
     def _has_place(self, name: str) -> bool:
         return any(one.dest == name and not one.option_strings for one in self._actions)
 
@@ -69,11 +75,13 @@ class _Parser(argparse.ArgumentParser):
         elif not message.startswith("unrecognized arguments: "):
             return message
         else:
-            unknown, *values = message.removeprefix("unrecognized arguments: ").replace("=", " ").split()
-            if not unknown.startswith("-"):
-                return f"nothing is expected where {unknown!r} stands{self._stated_by(unknown)}"
+            first, *values = message.removeprefix("unrecognized arguments: ").split()
+            if not first.startswith("-"):
+                near = self._stated_by(first)
+                return f"nothing is expected where {first!r} stands" + f" (did you mean {near}?)" * bool(near)
+            unknown, _, value = first.partition("=")
             message = f"there is no option {unknown}"
-            if elsewhere := self._point(unknown, values):
+            if elsewhere := self._point(unknown, [value] if value else values) or unstated(unknown):
                 return f"{message}; {elsewhere}"
             options = [one.option_strings[-1] for one in self._actions if one.option_strings and one.help != HIDDEN]
             names = {option.lstrip("-"): option for option in options}
@@ -81,12 +89,17 @@ class _Parser(argparse.ArgumentParser):
         return f"{message} (did you mean {' or '.join(near)}?)" if near else message
 
     def _stated_by(self, word: str) -> str:
-        """The option that a name without one is for."""
-        if "--device" in self._option_string_actions and import_module("symsim.inputs.device").is_device(word):
-            return f" (did you mean --device {word}?)"
-        if "--metric" in self._option_string_actions:
+        """The option that a word without one is for; empty where none is."""
+        own = self._option_string_actions
+        if "=" in word:
+            return next((f"{option} {word}" for option in ("--over", "--at") if option in own), "")
+        if "--device" in own and import_module("symsim.inputs.device").is_device(word):
+            return "" if self._has_place("b") else f"--device {word}"  # two that are compared may be devices
+        if "--model" in own:  # of those that have it, none takes a third name
+            return f"--model {word}"
+        if "--metric" in own:
             with suppress(SymsimError):
-                return f" (did you mean --metric {import_module('symsim.cost.metric_table').named_metric(word).flag}?)"
+                return f"--metric {import_module('symsim.cost.metric_table').named_metric(word).flag}"
         return ""
 
     def _point(self, option: str, values: Sequence[str]) -> str:
@@ -122,9 +135,13 @@ class _Commands:
 
 def parser_for(words: Sequence[str], version: str = "") -> tuple[_Parser, Sequence[str]]:
     """The parser of the command that is asked for and the words that are left; of all of them where none is."""
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     asked = next((word for word in words if not word.startswith("-")), None)
     if asked is not None and asked not in COMMANDS:
-        raise UsageError(f"there is no command {asked!r} ({did_you_mean(asked, COMMANDS)}); see symsim --help")
+        like = command_like(asked)
+        near = did_you_mean(asked, COMMANDS) if like is None else f"did you mean symsim {like}?"
+        raise UsageError(f"there is no command {asked!r} ({near}); see symsim --help")
     if asked is None or words[0] != asked:
         return every_parser(version), words
     _, commands = _parsers([asked])

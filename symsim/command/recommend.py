@@ -11,7 +11,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity, format_range
 from symsim.command.cluster import add_dask, executor_of
 from symsim.command.flags import add_json, add_plot, note, write_answer
-from symsim.command.request_options import add_workload
+from symsim.command.request_options import add_rate, add_workload
 from symsim.command.subject import add_device, add_formats, deployment_of
 from symsim.errors import SymsimError
 from symsim.formula.interval import LEVEL
@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--ttft", metavar="2s", help="limit of the mean time to first token")
     ask.add_argument("--tpot", metavar="40ms", help="limit of the mean time per output token")
     load = ask.add_mutually_exclusive_group()
-    load.add_argument("--rate", type=float, metavar="R", help="requests per second to serve; the fewest GPUs for them")
+    add_rate(load, "requests per second to serve; the fewest GPUs for them")
     load.add_argument("--users", type=float, metavar="U", help="users at once to serve; the fewest GPUs for them")
     ask.add_argument("--mode", choices=MODES, help="prefill and decode on the same GPUs, apart, or both are tried")
     ask.add_argument("--top", type=int, default=10, metavar="N", help="how many to print")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,13 @@ from symsim.analysis.regime_map import RegimeMap
 from symsim.analysis.regimes import Regimes
 from symsim.api.costs import Costs
 from symsim.api.formula import Formula
-from symsim.command.flags import add_plot, write_json
+from symsim.command.flags import add_plot, note, write_json
 from symsim.command.load_tables import stated, write_load_regimes
 from symsim.command.point import workload_point
 from symsim.command.subject import add_at, add_metric, add_subject, compiled, note_defaults
+from symsim.cost.metric_table import named_metric
 from symsim.errors import SymsimError
+from symsim.language.query_text import parse_limits
 from symsim.language.words import meant
 from symsim.notation.terms import terms_text
 from symsim.pipeline.memory_parts import shortage
@@ -30,6 +33,7 @@ from symsim.render.roofline import save_roofline
 from symsim.render.style import check_picture
 from symsim.render.terminal import write_formula, write_table, write_words, written_or_told
 from symsim.serving.points import LOADS, load_symbol
+from symsim.solve.limits import bound_of
 
 _LONGEST = 120
 """Characters of a formula in a table; one of measured rows has fewer, one of fitted times may have thousands."""
@@ -76,7 +80,9 @@ def _regimes(
     formula = costs.metric(metric)
     point = workload_point(at, *([] if roofline else [formula.form]))  # a roofline shows every operator
     note_defaults(formula.form)
-    limit = None if sla is None else float(parse_quantity(sla, formula.unit))
+    limit = None if sla is None else _limit(sla, formula)
+    if sla is not None and plot is None:
+        note([f"--sla {sla} is a line in the picture of --plot, and none is asked for"])
     symbols = [name.strip() for name in along.split(",")]
     ranges = [part.strip() for part in range.split(",")] if range else [""] * len(symbols)
     if len(symbols) > 2 or len(ranges) != len(symbols):
@@ -95,6 +101,16 @@ def _regimes(
             save_regimes(found, limit, _fits(costs, found), plot, style=style, band=_band(formula, found))
         _line(costs, found, format)
     return 0
+
+
+def _limit(text: str, formula: Formula) -> float:
+    """`50 ms`, or a constraint on the metric, `TPOT <= 50 ms`."""
+    if not re.search("[<>=\u2264\u2265]", text):
+        return float(parse_quantity(text, formula.unit))
+    limits = parse_limits(text)
+    if len(limits) != 1 or named_metric(limits[0].metric).name != formula.name:
+        raise SymsimError(f"--sla {text!r}: expected one limit of {formula.name}, e.g. '50 ms' or 'TPOT <= 50 ms'")
+    return float(bound_of(limits[0].bound, formula.form))
 
 
 def _of_load(costs: Costs, along: str, ends: str, at: str, format: str) -> int:

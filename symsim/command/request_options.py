@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from symsim.algebra.units import parse_quantity
+from symsim.errors import BadUnit
+
 REQUESTS = (
     "isl", "osl", "rate", "concurrency", "prefix_hit", "acceptance", "price", "prefill", "decode", "budget", "drafts",
     "max_running",
@@ -16,9 +19,23 @@ def add_requests(ask: argparse.ArgumentParser, *, required: bool) -> None:
     """Lengths, load, and how prompts are served. required: whether lengths must be given."""
     requests = add_workload(ask, required=required)
     requests.add_argument("--concurrency", type=float, metavar="N", help="clients that always wait for their answer")
-    requests.add_argument("--rate", type=float, metavar="R", help="requests per second of all that is deployed")
+    add_rate(requests, "requests per second of all that is deployed")
     requests.add_argument("--prefill", metavar="'2 x tp=4'", help="prefill workers and the deployment of each")
     requests.add_argument("--decode", metavar="'6 x dp=8,ep=8'", help="decode workers and the deployment of each")
+
+
+def add_rate(ask: Any, what: str) -> None:
+    """--rate R."""
+    ask.add_argument("--rate", type=_requests_per_second, metavar="R", help=what)
+
+
+def _requests_per_second(text: str) -> float:
+    """`4`, `4 req/s`."""
+    try:
+        return float(parse_quantity(text, "1/s"))
+    except BadUnit:
+        expected = "expected requests per second, as 4 (clients that always wait for an answer are --concurrency)"
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate; {expected}") from None
 
 
 def add_together(ask: argparse.ArgumentParser) -> None:

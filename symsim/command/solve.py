@@ -8,7 +8,7 @@ from typing import Any
 from symsim.algebra.units import format_quantity
 from symsim.command.flags import add_json, note_alike, write_answer
 from symsim.command.subject import add_subject, compiled, note_assumed
-from symsim.language.query import parse_query
+from symsim.language.query_text import parse_query
 from symsim.render.terminal import write_formula, write_words, written_or_told
 from symsim.serving.points import shown, unit_of
 from symsim.serving.question_words import is_about_load

@@ -16,6 +16,7 @@ from symsim.inputs.cost_model import COST_MODELS, DEFAULT, LATEST, VINTAGES
 from symsim.inputs.deployment import SM_RATIO, Deployment, KvPrecision, field_names
 from symsim.inputs.device import load_device
 from symsim.inputs.engine import DEFAULT_ENGINE, bundled_engines
+from symsim.language.words import value_like
 from symsim.model.family import Family, find_family
 from symsim.pipeline.counts import params
 from symsim.pipeline.pipeline import STEPS
@@ -83,7 +84,7 @@ def add_formats(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None
         metavar="C",
         help="variation of experts' popularity (0: that of the draw alone)",
     )
-    group.add_argument("--gemm", metavar="FORMAT", help=GEMM_HELP)
+    group.add_argument("--gemm", type=value_like, metavar="FORMAT", help=GEMM_HELP)
     _also(group, "--use-fp8-gemm", dest="gemm", action="store_const", const="fp8")
     add_kv(group)
     _also(group, "--use-fp8-kv", dest="kv", action="store_const", const="fp8")
@@ -92,7 +93,7 @@ def add_formats(ask: argparse.ArgumentParser, cost_model: str = DEFAULT) -> None
     group.add_argument("--overlap", default="none", choices=["none", "two-batch"])
     _also(group, "--enable-tbo", dest="overlap", action="store_const", const="two-batch")
     group.add_argument("--sm-ratio", type=float, default=SM_RATIO, help="SMs left to compute under overlap")
-    group.add_argument("--engine", default=DEFAULT_ENGINE, metavar="ENGINE", help=_ENGINE)
+    group.add_argument("--engine", type=value_like, default=DEFAULT_ENGINE, metavar="ENGINE", help=_ENGINE)
     group.add_argument(
         "--calibration",
         dest="engine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -126,9 +127,19 @@ def load_device(device: str | Path) -> Device:
         return _bundled(name)
     path = Path(device)
     if not is_file(path):
-        hint = did_you_mean(str(device).lower(), bundled_devices())
+        hint = _counted(str(device)) or did_you_mean(str(device).lower(), bundled_devices())
         raise DataError(f"no device {shortened(str(device))!r}: neither a bundled name nor a TOML file; {hint}")
     return _read(path)
+
+
+def _counted(name: str) -> str:
+    """What to say of `8xH100`, which is not one device; empty for what is no such name."""
+    found = _COUNTED.fullmatch(name)
+    one = None if found is None else bundled_device(found["first"] or found["last"] or "", bundled_devices())
+    return "" if one is None else f"a device is one GPU: state {one}, and how many by --tp or --world-size"
+
+
+_COUNTED = re.compile(r"\d+\s*[x*\u00d7]?\s*(?P<first>.+)|(?P<last>.+?)\s*[x*:\u00d7]\s*\d+", re.IGNORECASE)
 
 
 def is_device(name: str) -> bool:

@@ -59,6 +59,30 @@ def options_like(option: str) -> tuple[str, ...]:
     return tuple(f"--{own}" for own, others in _table()["options"].items() if name in (own, *others))
 
 
+def unstated(option: str) -> str:
+    """How that is said here for which other tools have an option, and symsim none; empty for one that is unknown."""
+    return _table()["unstated"].get(option.lower().strip("-").replace("_", "-"), "")
+
+
+def value_like(value: str) -> str:
+    """The value of an option that other tools call so; one of its own as it is.
+
+    >>> value_like("bfloat16"), value_like("TensorRT-LLM"), value_like("fp4")
+    ('bf16', 'trtllm', 'fp4')
+    """
+    return _listed("values", value) or value
+
+
+def command_like(name: str) -> str | None:
+    """The command that other tools call so; None for what none does."""
+    return _listed("commands", name)
+
+
+def _listed(section: str, word: str) -> str | None:
+    """The row of a section that lists a word."""
+    return next((name for name, words in _table()[section].items() if word.lower() in words), None)
+
+
 def unit_of_bare(metric: str) -> str | None:
     """The unit of a number without one for a metric, where it can be one alone."""
     return _table()["unit"].get(metric)

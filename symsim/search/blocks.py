@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from symsim.formula.closed_form import ClosedForm
 from symsim.formula.grid import CASE, Axes, Gridded, gridded, gridded_together, same_formulas
 from symsim.inputs.deployment import Deployment
-from symsim.language.query import Constraint, parse_limits
+from symsim.language.query import Constraint
+from symsim.language.query_text import parse_limits
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
 from symsim.solve.limits import bound_of, form_of

@@ -21,7 +21,8 @@ from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment, field_names
 from symsim.inputs.device import load_device
 from symsim.inputs.space import resized
-from symsim.language.query import Constraint, parse_limits
+from symsim.language.query import Constraint
+from symsim.language.query_text import parse_limits
 from symsim.pipeline.compiled import Compiled
 from symsim.search.blocks import SweepCase, compiled_case, evaluate_blocks, forms_asked, formula_of
 from symsim.tables.table import signatures

@@ -57,7 +57,7 @@ class Ask:
         for name in ("concurrency", "rate", "budget", "max_running", "price", "copies"):
             value = getattr(self, name)
             if value is not None and not (0 < value < math.inf):
-                raise SymsimError(f"{name} = {value!r} must be above zero")
+                raise SymsimError(f"{name} = {value!r} must be above zero, and finite")
         if not 0 < self.level < 1:
             raise SymsimError(f"interval = {self.level!r} must be between 0 and 1, e.g. 0.9")
         if not 0 <= self.together <= 1:

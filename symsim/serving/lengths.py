@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from symsim.errors import SymsimError, did_you_mean
+from symsim.algebra.units import parse_quantity
+from symsim.errors import BadUnit, SymsimError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ FAMILIES: Mapping[str, Callable[[float, float, int], float]] = {
 
 _SHORT = {"geo": "geometric"}
 _WITHOUT_SPREAD = ("geometric", "exponential", "constant")
-_TEXT = re.compile(r"\s*([a-z]+)\s*\(\s*([0-9.eE+]+)\s*(?:,\s*([0-9.eE+-]+)\s*)?\)\s*")
+_TEXT = re.compile(r"\s*([a-z]+)\s*\(\s*([0-9.eE+]+[kK]?)\s*(?:,\s*([0-9.eE+-]+)\s*)?\)\s*")
 
 
 def length(value: object) -> Length:
@@ -97,14 +99,12 @@ def length(value: object) -> Length:
 
 
 def _parsed(text: str) -> Length:
-    try:
-        return length(float(text))
-    except ValueError:
-        pass
+    with suppress(BadUnit):
+        return length(float(parse_quantity(text, "tokens")))
     found = _TEXT.fullmatch(text)
     if found is None:
         raise SymsimError(f"{text!r} is no length; expected tokens, e.g. 4096, or lognormal(4096, 0.5)")
-    return _named(found[1], float(found[2]), None if found[3] is None else float(found[3]))
+    return _named(found[1], float(parse_quantity(found[2], "tokens")), None if found[3] is None else float(found[3]))
 
 
 def _named(family: str, mean: float, spread: float | None) -> Length:

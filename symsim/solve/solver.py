@@ -20,7 +20,8 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.formula.overrides import followers
 from symsim.inputs.source import Source
 from symsim.inputs.space import SIZES
-from symsim.language.query import Query, check_stated, parse_query
+from symsim.language.query import Query, check_stated
+from symsim.language.query_text import parse_query
 from symsim.solve.answer import Answer
 from symsim.solve.goal import Reshape, solve_goal
 from symsim.solve.levers import factors_at, fixed_time, less_at, levers_of, with_closed_form

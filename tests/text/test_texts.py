@@ -13,7 +13,8 @@ from symsim.errors import SHOWN, SourceError
 from symsim.formula.binding import Numbers, deciding_numbers
 from symsim.inputs.config import ModelConfig
 from symsim.language.library import load_library
-from symsim.language.query import Query, parse_query
+from symsim.language.query import Query
+from symsim.language.query_text import parse_query
 from symsim.language.tree import Expression, Name
 from symsim.model.architecture import read_architecture
 from symsim.model.lower import lower

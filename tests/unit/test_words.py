@@ -10,8 +10,9 @@ from symsim.algebra.symbols import is_symbol
 from symsim.command.parsing import COMMANDS, parser_for
 from symsim.cost.metric_table import metrics, named_metric
 from symsim.errors import SymsimError
+from symsim.inputs.engine import bundled_engines
 from symsim.inputs.space import SIZES
-from symsim.language.query import parse_query
+from symsim.language.query_text import parse_query
 from symsim.language.words import instead, meant
 from symsim.paths import GRAMMAR
 from symsim.serving.points import METRICS, UNKNOWNS, USERS, key
@@ -72,4 +73,13 @@ def test_options_of_other_tools_stand_for_options_here() -> None:
     assert set(TABLE["options"]) <= own
     spelled = [*itertools.chain.from_iterable(TABLE["options"].values())]
     twice = {option for option in spelled if spelled.count(option) > 1}
-    assert twice == {"num-gpus", "total-gpus"}  # GPUs of a deployment, or of all that recommend may use
+    of_deployment_or_all = {"num-gpus", "total-gpus"}
+    assert twice == of_deployment_or_all | {"num-users", "max-concurrency", "clients"}  # --users or --concurrency
+
+
+def test_values_and_commands_of_other_tools_stand_for_those_here() -> None:
+    for command in TABLE["commands"]:
+        assert command.startswith("--") or command.split()[0] in COMMANDS
+    parsers = [parser_for([command])[0] for command in COMMANDS]
+    choices = {choice for parser in parsers for action in parser._actions for choice in action.choices or ()}
+    assert set(TABLE["values"]) - set(bundled_engines()) <= choices
