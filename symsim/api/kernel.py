@@ -16,11 +16,13 @@ from symsim.pipeline.kernel_costs import kernel_forms
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class KernelCosts:
-    """time: seconds of one execution on one GPU; achieved: FLOP/s, None for a kernel that only moves bytes."""
+    """time: seconds of one execution on one GPU; achieved: FLOP/s, None for a kernel that only moves bytes; notes: what
+    to know of the measured kernel that stands in for it."""
 
     kernel: Kernel
     time: Formula
     achieved: Formula | None
+    notes: tuple[str, ...]
 
     def __repr__(self) -> str:
         return one_line(self, f"{self.kernel.name}, {self.time.subject}")
@@ -51,8 +53,8 @@ def kernel(
     >>> f"{found.time.evaluate(B=128) * 1e6:.0f} µs, {found.achieved.evaluate(B=128) / 1e12:.0f} TFLOP/s"
     '124 µs, 591 TFLOP/s'
     """
-    found, forms = kernel_forms(
+    found, forms, notes = kernel_forms(
         name, device, sizes, deployment or Deployment(), cost_model, phase, tables, graphs=graphs, fallback=fallback
     )
     achieved = Formula(forms["achieved"]) if "achieved" in forms else None
-    return KernelCosts(found, Formula(forms["time"]), achieved)
+    return KernelCosts(found, Formula(forms["time"]), achieved, notes)

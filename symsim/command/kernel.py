@@ -7,7 +7,7 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.api.kernel import kernel
-from symsim.command.flags import write_json
+from symsim.command.flags import note, write_json
 from symsim.command.point import assignments
 from symsim.command.subject import add_at, add_deployment, add_level, add_phase, deployment_of, note_defaults
 from symsim.inputs.cost_model import COUNTING, graphs_of
@@ -36,23 +36,27 @@ def _kernel(*, name: str, phase: Any, at: str, level: Any, format: str, **subjec
     point = {key: value for key, value in given.items() if key not in params}
     words = (deployment_of(subject), subject["cost_model"], phase, subject["tables"])
     found = kernel(name, subject["device"], sizes, *words, graphs=subject["graphs"], fallback=subject["fallback"])
+    note(found.notes)
     note_defaults(found.time.form)
     formula = found.achieved or found.time
-    figures = {}
+    figures, ends = {}, None
     if set(found.time.symbols) <= {*point, *found.time.form.bound.values}:
         figures = {f.name: f.evaluate(**point) for f in (found.time, found.achieved) if f is not None}
+        ends = found.time.interval(**point)
     match format:
         case "latex":
             print(formula.to_latex(level))
         case "markdown":
             print(formula.to_markdown(level))
         case "json":
-            write_json(formula.to_json(level) | {"at": given, "figures": figures})
+            write_json(formula.to_json(level) | {"at": given, "figures": figures, "interval": ends})
         case _:
             write_text(formula.to_text(level, folding_width()))
             texts = [f"{key} {format_quantity(value, _UNITS[key], 6)}" for key, value in figures.items()]
             if texts:
                 print(f"\n{', '.join(texts)} at {', '.join(f'{key} = {value}' for key, value in given.items())}")
+            if ends is not None:
+                print("in 90 % of cases from {} to {}".format(*(format_quantity(end, "s", 3) for end in ends)))
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property, lru_cache
+from pathlib import Path
 from statistics import NormalDist
 
 from sympy import Expr, Rational, Symbol
@@ -159,10 +160,16 @@ def deciding_numbers(bound: Numbers) -> Facts:
 
 
 def table_context(
-    device: Device, deployment: Deployment, cost_model: CostModel, vintage: str, *, fallback: bool = False
+    device: Device,
+    deployment: Deployment,
+    cost_model: CostModel,
+    vintage: str,
+    *,
+    fallback: bool = False,
+    residuals: tuple[tuple[str, Path], ...] = (),
 ) -> TableContext:
     """What binds table look-ups besides their arguments: rows are by the cache's format, of one that is converted to
-    bf16 before it is multiplied by that."""
+    bf16 before it is multiplied by that. residuals: the files behind corrections of fitted kernels, by function."""
     return TableContext(
         device=device.key,
         vintage=vintage,
@@ -171,6 +178,7 @@ def table_context(
         mfu_decimals=cost_model.mfu_decimals,
         figures=tuple((name, float(value)) for name, value in device.figures.items()) if fallback else None,
         lenders=_lenders() if fallback else None,
+        residuals=residuals,
     )
 
 

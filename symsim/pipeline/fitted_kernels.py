@@ -18,8 +18,10 @@ from symsim.cost.calibrated import Fitted, KernelPlan, Key, key_of
 from symsim.cost.operators import Operator, all_dtypes, operators
 from symsim.errors import DataError
 from symsim.formula.extrapolation import beyond
+from symsim.inputs.cost_model import CostModel
+from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import Device
-from symsim.inputs.engine import Engine
+from symsim.inputs.engine import DEFAULT_ENGINE, Engine
 from symsim.inputs.source import Source
 from symsim.paths import display_path
 from symsim.pipeline.engine_times import FittedEngine, fitted_engine
@@ -119,6 +121,19 @@ class _Card:
 
 Sets = Callable[[str], Iterable[Coefficients]]
 """Table -> its sets of coefficients."""
+
+
+def kernels_alone(
+    device: Device, deployment: Deployment, cost_model: CostModel, engine: Engine | None
+) -> FittedKernels | None:
+    """The measured kernels that stand in for those of the graphs, without what an engine adds; None where the cost
+    model does not go by them."""
+    if not cost_model.fitted:
+        return None
+    name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
+    own = None if engine is None else engine.kernels
+    ran = engine is not None and engine.device == device.name
+    return fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own, ran=ran)
 
 
 def fitted_kernels(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sympy
 from sympy import Expr
 
 from symsim.algebra.symbols import KNOWN, named_symbol, step_symbol, substitute, symbol
+from symsim.cost.calibrated import Fitted, fitted_times
 from symsim.cost.derivation import Derivation, Step
-from symsim.cost.kernel_cost import costs
+from symsim.cost.kernel_cost import Cost, costs
 from symsim.cost.roofline import Time, time
 from symsim.errors import DeploymentError, SymsimError, did_you_mean
 from symsim.formula.binding import Numbers, bind_all, deciding_numbers, table_context
@@ -19,6 +20,7 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.cost_model import graphs_of, named_cost_model
 from symsim.inputs.deployment import CHECKPOINT, PLAIN, Deployment
 from symsim.inputs.device import load_device
+from symsim.inputs.engine import DEFAULT_ENGINE, load_engine
 from symsim.inputs.source import Source
 from symsim.language.library import load_library
 from symsim.language.symbolic import expression
@@ -28,6 +30,7 @@ from symsim.model.op_graph import Guard, Op, OpGraph
 from symsim.model.scope import Facts, degrees
 from symsim.model.step import EngineStep, step_named
 from symsim.paths import GRAPHS
+from symsim.pipeline.fitted_kernels import FittedKernels, kernels_alone
 
 _PARTS = {
     "compute": "multiplying, or a measured or modelled time",
@@ -48,16 +51,14 @@ def kernel_forms(
     *,
     graphs: Sequence[str | Path],
     fallback: bool,
-) -> tuple[Kernel, Mapping[str, ClosedForm]]:
-    """A kernel, its `time` in seconds, and the FLOP/s `achieved` unless it only moves bytes. sizes: its parameters;
-    workload symbols (B, S, T, C) stay free.
+) -> tuple[Kernel, Mapping[str, ClosedForm], tuple[str, ...]]:
+    """A kernel, its `time` in seconds, and the FLOP/s `achieved` unless it only moves bytes, and what to know of the
+    measured kernel that stands in for it. sizes: its parameters; workload symbols (B, S, T, C) stay free.
 
     Raises SymsimError for an unknown kernel, or a size it does not have.
     """
-    library, counted_by = (
-        load_library(graphs_of(cost_model), (GRAPHS, *map(Path, graphs))),
-        named_cost_model(cost_model),
-    )
+    library = load_library(graphs_of(cost_model), (GRAPHS, *map(Path, graphs)))
+    counted_by = named_cost_model(cost_model)
     if name not in library.kernels:
         raise SymsimError(f"the {cost_model} graphs have no kernel {name}; {did_you_mean(name, library.kernels)}")
     found = library.kernels[name]
@@ -67,34 +68,65 @@ def kernel_forms(
     stated = {size: Source(how="chosen", file=str(found.span), note=size) for size in sizes}
     read = Architecture(dict(sizes), stated, (), ())
     numbers = bind_all(read, chip, served, counted_by)
-    context = table_context(chip, served, counted_by, tables, fallback=fallback)
-    subject = f"{found.span}, {chip.name}, {served.text()}, {cost_model} cost model, tables {tables}"
-    derivations = _derivations(found, library, sizes, step, deciding_numbers(numbers))
-    return found, {
-        derivation.name: ClosedForm(derivation, _needed(numbers, derivation), context, subject)
-        for derivation in derivations
+    engine = load_engine(served.engine) if counted_by.fitted else None
+    fitted = kernels_alone(chip, served, counted_by, engine)
+    numbers = numbers if fitted is None else numbers.with_rows(fitted.numbers)
+    residuals = () if fitted is None else fitted.residuals
+    context = table_context(chip, served, counted_by, tables, fallback=fallback, residuals=residuals)
+    used = (
+        served.text() if fitted is None or served.engine != DEFAULT_ENGINE else f"{served.text()}, of {DEFAULT_ENGINE}"
+    )
+    subject = f"{found.span}, {chip.name}, {used}, {cost_model} cost model, tables {tables}"
+    priced = _priced(found, library, sizes, step, deciding_numbers(numbers), fitted)
+    ends = {} if fitted is None or priced.kernel is None else {name: fitted.ends(priced.kernel)}
+    forms = {
+        derivation.name: ClosedForm(derivation, _needed(numbers, derivation), context, subject, ends=ends)
+        for derivation in _derivations(name, priced)
     }
+    notes = () if fitted is None else (*fitted.sentences, *filter(None, [fitted.notes.get(name)]))
+    return found, forms, notes
 
 
-def _derivations(
-    found: Kernel, library: Library, sizes: Mapping[str, int], step: str, facts: Facts
-) -> Iterator[Derivation]:
-    """Its time, then the FLOP/s achieved in it."""
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """cost: of one execution; seconds: as a form has them, or by the parts of the roofline; kernel: what was measured
+    and stands in for it, if anything."""
+
+    cost: Cost
+    seconds: Expr | Time
+    kernel: Fitted | None
+    guards: tuple[Guard, ...]
+
+
+def _priced(
+    found: Kernel, library: Library, sizes: Mapping[str, int], step: str, facts: Facts, fitted: FittedKernels | None
+) -> _Priced:
     guards = dict[sympy.Basic, bool]()
     shared = degrees(facts, guards)
     graph = _alone(found, sizes, step_named(step, library, shared), shared)
     priced, decided = costs(graph, library, facts)
     decided = (*(Guard(test, outcome) for test, outcome in guards.items()), *decided)
     cost = priced[found.name]
-    steps = _time_steps(found.name, time(cost))
-    yield Derivation("time", f"time of {found.name}", steps, decided)
-    if cost.total_flops != 0:
-        rate = Step(step_symbol("achieved"), cost.total_flops / steps[-1].symbol, "FLOP/s", "FLOP/s achieved", "P")
-        yield Derivation("achieved", rate.meaning, (*steps, rate), decided)
+    stands_in = {} if fitted is None else fitted_times(graph, priced, fitted.plan)
+    seconds, kernel = stands_in.get(found.name, (time(cost), None))
+    return _Priced(cost, seconds, kernel, decided)
 
 
-def _time_steps(name: str, spent: Time) -> tuple[Step, ...]:
-    """A step for each part of a time, where there are several; then the time."""
+def _derivations(name: str, priced: _Priced) -> Iterator[Derivation]:
+    """Its time, then the FLOP/s achieved in it."""
+    steps = _time_steps(name, priced.seconds)
+    yield Derivation("time", f"time of {name}", steps, priced.guards)
+    if priced.cost.total_flops != 0:
+        achieved = priced.cost.total_flops / steps[-1].symbol
+        rate = Step(step_symbol("achieved"), achieved, "FLOP/s", "FLOP/s achieved", "P")
+        yield Derivation("achieved", rate.meaning, (*steps, rate), priced.guards)
+
+
+def _time_steps(name: str, spent: Expr | Time) -> tuple[Step, ...]:
+    """A step for each part of a time by the roofline, where there are several; then the time."""
+    meaning = f"one execution of {name}"
+    if isinstance(spent, Expr):
+        return (Step(step_symbol("t"), spent, "s", meaning, "t", op=name),)
     parts = {part: getattr(spent, part) for part in _PARTS}
     steps = [
         Step(step_symbol(f"t_{part}"), expr, "s", _PARTS[part], f"t_{{\\mathrm{{{part}}}}}")
@@ -103,7 +135,7 @@ def _time_steps(name: str, spent: Time) -> tuple[Step, ...]:
     ]
     steps = [] if len(steps) == 1 else steps
     whole = substitute(spent.total, {step.expr: step.symbol for step in steps})
-    return (*steps, Step(step_symbol("t"), whole, "s", f"one execution of {name}", "t"))
+    return (*steps, Step(step_symbol("t"), whole, "s", meaning, "t"))
 
 
 def _decided(deployment: Deployment) -> Deployment:

@@ -12,14 +12,14 @@ from symsim.formula.binding import bind_all, table_context
 from symsim.inputs.cost_model import VINTAGES, CostModel, named_cost_model
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import Device, load_device
-from symsim.inputs.engine import DEFAULT_ENGINE, Engine, load_engine
+from symsim.inputs.engine import Engine, load_engine
 from symsim.inputs.space import with_size
 from symsim.model.family import Family, find_family
 from symsim.model.stored_formats import ServedModel, serve
 from symsim.pipeline.blocks import cut_blocks
 from symsim.pipeline.compilations import phase_of
 from symsim.pipeline.compiled import Compiled
-from symsim.pipeline.fitted_kernels import FittedKernels, fitted_kernels
+from symsim.pipeline.fitted_kernels import FittedKernels, kernels_alone
 from symsim.pipeline.shards import check_deployment, whole_shards
 from symsim.quantization.multiply import GemmRate, attention_rate, gemm_rate
 from symsim.tables.table import rows_of
@@ -69,8 +69,8 @@ def assembled(
     numbers = bind_all(sizes, device, deployment, cost_model, served.stored, engine)
     fitted = _fitted(device, deployment, cost_model, engine, experts=sizes.has_experts)
     numbers = numbers if fitted is None else numbers.with_rows(fitted.numbers)
-    context = table_context(device, deployment, cost_model, tables, fallback=fallback)
-    context = context if fitted is None else replace(context, residuals=fitted.residuals)
+    residuals = () if fitted is None else fitted.residuals
+    context = table_context(device, deployment, cost_model, tables, fallback=fallback, residuals=residuals)
     rates, attention = _rates(served, device), _attention(served, device, cost_model, tables)
     plan = None if fitted is None else fitted.plan
     phases = {
@@ -112,13 +112,10 @@ def _fitted(
 ) -> FittedKernels | None:
     """The measured kernels that stand in for those of the graphs, where the cost model goes by them. experts: whether
     the model has any."""
-    if not cost_model.fitted:
-        return None
-    name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
-    own = None if engine is None else engine.kernels
-    ran = engine is not None and engine.device == device.name
-    kernels = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own, ran=ran)
-    return kernels if engine is None else kernels.served_by(device, engine, deployment.sharing(experts=experts))
+    kernels = kernels_alone(device, deployment, cost_model, engine)
+    if kernels is None or engine is None:
+        return kernels
+    return kernels.served_by(device, engine, deployment.sharing(experts=experts))
 
 
 def _convertible(asked: Deployment, device: Device, cost_model: CostModel) -> Deployment:

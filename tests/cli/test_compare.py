@@ -5,6 +5,7 @@ import json
 import pytest
 
 import symsim
+from symsim.calibration import kernel_seconds
 from symsim.cli import main
 
 BASE = ["--cost-model", "infersim", "--world-size", "32", "--num-nodes", "4", "--gemm", "fp8", "--comm", "deepep"]
@@ -88,6 +89,19 @@ def test_kernel_prints_time_and_achieved_rate(capsys: pytest.CaptureFixture[str]
     code, out, _ = run(capsys, "kernel", "sparse_mla_fp8", "--device", "h800", "--at", sizes)
     assert code == 0
     assert out.splitlines()[-1].startswith("time 123.635 µs, achieved 590.563 TFLOP/s at B = 128")
+
+
+def test_a_calibrated_kernel_takes_as_long_as_its_form(capsys: pytest.CaptureFixture[str]) -> None:
+    """No share of 0.4 stands in for measured kernels, and devices without any are said to be uncalibrated."""
+    words = ("gemm", "--cost-model", "calibrated", "--at", "m=64,n=4096,k=4096")
+    code, out, _ = run(capsys, "kernel", *words, "--device", "h100", "--json")
+    which = {"device": "h100_sxm", "engine": "vllm", "kernel": "torch.nn.functional.linear", "dtype": "bfloat16"}
+    expected = kernel_seconds("gemm", **which, m=64, n=4096, k=4096)
+    found = json.loads(out)
+    assert (code, "default_mfu" in out) == (0, False)
+    assert [found["figures"]["time"], *found["interval"]] == pytest.approx([float(end) for end in expected], rel=1e-9)
+    _, out, err = run(capsys, "kernel", *words, "--device", "tpu-v6e")
+    assert ("is uncalibrated" in err, "in 90 % of cases from 6.8 µs to 109 µs" in out) == (True, True)
 
 
 def test_kernel_without_a_size_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
