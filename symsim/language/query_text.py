@@ -11,6 +11,7 @@ from typing import Any
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 
+from symsim.algebra.symbols import is_symbol
 from symsim.errors import QuerySyntaxError, Span
 from symsim.language.query import Constraint, Quantity, Query, Relation, meant_at
 from symsim.language.syntax import Places, expectation, parser_of
@@ -19,10 +20,9 @@ from symsim.language.words import unit_of_bare, words_pattern
 _INVERSE = {"TPOT": "tokens/s/user"}
 """A time -> the metric that is one over it."""
 
-_RELATIONS: Mapping[str, Relation] = {
-    **dict.fromkeys(("<=", "<", "\u2264", "at most", "no more than", "not more than", "below", "under"), "<="),
-    **dict.fromkeys((">=", ">", "\u2265", "at least", "no less than", "not less than", "above"), ">="),
-}
+_LESS = ("<=", "=<", "<", "\u2264", "at most", "no more than", "not more than", "less than", "below", "under")
+_MORE = (">=", "=>", ">", "\u2265", "at least", "no less than", "not less than", "more than", "above")
+_RELATIONS: Mapping[str, Relation] = {**dict.fromkeys(_LESS, "<="), **dict.fromkeys(_MORE, ">=")}
 """What people write between a metric and its bound; a bound may be met exactly."""
 
 
@@ -98,8 +98,11 @@ class _Question(Transformer[Token, Any]):
     def binding(self, name: Token, value: Quantity) -> _Stated:
         return _Stated(str(name), value, self.places.of(name))
 
-    def bare_binding(self, name: Token, number: Token, unit: Token | None) -> _Stated:
+    def bare_binding(self, name: Token, number: Token, unit: Token | None = None) -> _Stated:
         return self.binding(name, self.quantity(number, unit))
+
+    def counted(self, number: Token, unit: Token | None, name: Token) -> _Stated:
+        return self.bare_binding(name, number, unit)
 
     def bindings(self, *conditions: Any) -> tuple[Any, ...]:
         return tuple(c for c in conditions if isinstance(c, Constraint | _Stated))  # not the words before them
@@ -121,8 +124,11 @@ class _Question(Transformer[Token, Any]):
     def solve_for(self, variable: Token, metric: Token, value: Quantity) -> Any:
         return self.solve(metric, value, variable)
 
-    def solve_such(self, variable: Token, _: Token, metric: Token, value: Quantity) -> Any:
-        return self.solve(metric, value, variable)
+    def solve_such(self, variable: Token, _: Token, metric: Token, value: Quantity, *conditions: Any) -> Any:
+        if is_symbol(str(metric)):  # TPOT where B = 8
+            return "value", variable, (self.binding(metric, value), *conditions), ()
+        goal, _, equation, over = self.solve(metric, value, variable)
+        return goal, variable, (*equation, *conditions), over
 
     def value(self, metric: Token) -> Any:
         return "value", metric, (), ()
@@ -162,7 +168,7 @@ _CAPACITY = "hbm_capacity"
 
 
 def _relation(written: str) -> Relation:
-    return _RELATIONS[" ".join(written.lower().split())]
+    return _RELATIONS[" ".join(written.lower().split()).removeprefix("is ")]
 
 
 def _turned(relation: Token) -> Token:

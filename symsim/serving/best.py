@@ -159,6 +159,7 @@ class _Search:
         tight = self._tight(values)
         where = ", ".join(shown(n, v) for n, v in here.items())
         load = load_in_words(at.figures.load)
+        shares = f"; load: {load}" if load else ""
         bound = f", bound by {' and '.join(tight)}" if tight else ""
         looked = f"; best of {len(self.seen)} points looked at" if self.over else ""
         stated = f" at {where}" if where else ""
@@ -174,7 +175,7 @@ class _Search:
             assumed=assumed,
             tried=len(self.seen),
             at={n: int(v) if v == int(v) else v for n, v in here.items()},
-            sentence=f"{name} = {format_quantity(value or 0.0, unit)}{stated}{bound}{looked}; load: {load}.",
+            sentence=f"{name} = {format_quantity(value or 0.0, unit)}{stated}{bound}{looked}{shares}.",
             warnings=at.figures.warnings,
         )
 

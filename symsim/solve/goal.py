@@ -20,7 +20,7 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.space import SIZES
 from symsim.language.query import Constraint, Quantity, Query
 from symsim.solve.answer import Answer, Ranges, infeasible, solved
-from symsim.solve.limits import Forms, Limit, form_of, limits_of
+from symsim.solve.limits import Forms, Limit, form_called, limits_of
 from symsim.solve.scan import Case, Search, best_of_each
 from symsim.solve.whole import feasible_ranges, solve_whole
 
@@ -60,7 +60,7 @@ def solve_goal(query: Query, forms: Forms, reshape: Reshape | None) -> Answer | 
 
     Refused where no deployment that is looked at meets the limits.
     """
-    form = form_of(Constraint(query.variable, ">=", Quantity(None, None, None, query.span), query.span), forms)
+    form = form_called(query.variable, query.span, forms)
     sizes, unknown = _unknowns(query, form, reshape)
     unit = None if form.unit in ("1", "tokens") else form.unit
     least = Constraint(query.variable, ">=", Quantity("0", unit, None, query.span), query.span)  # always holds

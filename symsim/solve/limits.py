@@ -11,11 +11,11 @@ import sympy
 
 from symsim.algebra.symbols import DEFAULTS, INPUTS, STEP_DEFAULTS, is_symbol, symbol_info
 from symsim.cost.metric_table import bare, metrics
-from symsim.errors import DeploymentError, EmptyTable, QuerySyntaxError, did_you_mean, nearest_names
+from symsim.errors import DeploymentError, EmptyTable, QuerySyntaxError, Span, did_you_mean, nearest_names
 from symsim.formula.closed_form import ClosedForm
 from symsim.inputs.space import SIZES
 from symsim.language.query import Constraint, Quantity, Query
-from symsim.language.words import instead
+from symsim.language.words import instead, options_like
 
 Forms = Mapping[str, ClosedForm]
 Resize = Callable[[str, int], Forms]
@@ -115,7 +115,7 @@ def _asked(query: Query, forms: Forms, *, sizes: bool) -> list[ClosedForm]:
         if is_symbol(name):
             message = f"{name} is a symbol, and metrics have values; ask e.g. TPOT, or max {name} subject to ..."
             raise QuerySyntaxError(query.span, message)
-        form_of(Constraint(name, "=", Quantity(None, None, None, query.span), query.span), forms)
+        form_called(name, query.span, forms)
     if not query.constraints:
         raise QuerySyntaxError(query.span, f"{query.goal} {name} needs a constraint: subject to TPOT <= 50 ms")
     found = [form_of(constraint, forms) for constraint in query.constraints]
@@ -131,6 +131,8 @@ def _instead(name: str, known: Collection[str]) -> str:
     """What may be meant by a name that is none, or what users choose among all that is known."""
     if name.lower() in ("gpus", "gpu"):
         return "ask min tp for the GPUs that share a copy, or symsim recommend for the fewest of all deployments"
+    if like := options_like(name):
+        return f"{like[0]} states it"
     if near := nearest_names(name, known):
         return f"did you mean {' or '.join(near)}?"
     chosen = [one for one in INPUTS if one in known]
@@ -172,16 +174,18 @@ def _metric_named(name: str, forms: Forms) -> str | None:
 
 def form_of(constraint: Constraint, forms: Forms) -> ClosedForm:
     """The metric that a constraint is about. Raises QuerySyntaxError for one that is not there."""
-    key = _metric_named(constraint.metric, forms)
-    if key is None:
-        if is_symbol(constraint.metric):
-            message = (
-                f"{constraint.metric} is a symbol, and metrics are bounded; state it, as with {constraint.metric} = 64"
-            )
-            raise QuerySyntaxError(constraint.span, message)
-        hint = instead(constraint.metric.lower(), [*forms, "tgs"])
-        raise QuerySyntaxError(constraint.span, f"there is no metric {constraint.metric}; {hint}")
-    return forms[key]
+    return form_called(constraint.metric, constraint.span, forms)
+
+
+def form_called(name: str, span: Span, forms: Forms) -> ClosedForm:
+    """The metric of a name that stands at a place. Raises QuerySyntaxError for one that is not there."""
+    found = _metric_named(name, forms)
+    if found is not None:
+        return forms[found]
+    if is_symbol(name):
+        message = f"{name} is a symbol, and metrics are bounded; state it, as with {name} = 64"
+        raise QuerySyntaxError(span, message)
+    raise QuerySyntaxError(span, f"there is no metric {name}; {instead(name.lower(), [*forms, 'tgs'])}")
 
 
 def limit_at(constraint: Constraint, forms: Forms, point: Mapping[str, float]) -> Limit:

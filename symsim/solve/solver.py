@@ -25,7 +25,7 @@ from symsim.language.query_text import parse_query
 from symsim.solve.answer import Answer
 from symsim.solve.goal import Reshape, solve_goal
 from symsim.solve.levers import factors_at, fixed_time, less_at, levers_of, with_closed_form
-from symsim.solve.limits import Forms, Limit, Resize, form_of, is_metric, limits_of, room_at
+from symsim.solve.limits import Forms, Limit, Resize, form_called, form_of, is_metric, limits_of, room_at
 from symsim.solve.movement import direction_of
 from symsim.solve.real import solve_real
 from symsim.solve.size import Candidate, Ways, first_feasible, solve_size
@@ -57,13 +57,18 @@ def solve(
 
 def _without_unused(query: Query, asked: Sequence[ClosedForm], forms: Forms) -> tuple[Query, list[str]]:
     """The question without workload that none of its metrics depends on, and what is said of that."""
-    known = {"C", query.variable}.union(*(form.symbols for form in asked))
-    if not asked or is_metric(query.variable, forms):
+    goal = [query.variable] if is_metric(query.variable, forms) else []
+    of = [*asked, *(form_called(name, query.span, forms) for name in goal)]
+    known = {"C", query.variable, *query.over}.union(*(form.symbols for form in of))
+    if not of:
         return query, []
     unused = [name for name in query.fixed if name in INPUTS and name not in known]
-    metrics = " and ".join(dict.fromkeys(one.metric for one in query.constraints))
+    metrics = list(dict.fromkeys((*goal, *(one.metric for one in query.constraints))))
     fixed = {name: value for name, value in query.fixed.items() if name not in unused}
-    return replace(query, fixed=fixed), [f"{metrics} does not depend on {name}: left out" for name in unused]
+    verb = "do" if len(metrics) > 1 else "does"
+    return replace(query, fixed=fixed), [
+        f"{' and '.join(metrics)} {verb} not depend on {name}: left out" for name in unused
+    ]
 
 
 def _answered(
@@ -81,7 +86,8 @@ def _answered(
         now = asked[0].bound.values if asked else {}
         candidates = ([one for one in candidates[0] if sizes.items() <= {**now, **one[0]}.items()], candidates[1])
     if query.goal != "solve" and is_metric(query.variable, forms):
-        best = solve_goal(query, forms, reshape)
+        reshaped = None if reshape is None else lambda sizes, whole: _asked_in(reshape(sizes, whole), query)
+        best = solve_goal(query, _asked_in(forms, query), reshaped)
         return best if isinstance(best, Answer) else _what_helps(best.answer, best.asked, best.limits, candidates)
     if query.over:
         message = f"{query.variable} is itself the unknown; `over` names those of a metric, e.g. max tgs over B, tp"
@@ -172,7 +178,9 @@ def _asked_in(forms: Forms, query: Query) -> Forms:
     name, named = query.variable, {query.variable, *query.fixed}
     if "C" not in named and name not in signatures() and not name.startswith("peak_"):
         return forms
-    asked = [form_of(constraint, forms).for_inputs(named) for constraint in query.constraints]
+    of = [form_of(constraint, forms) for constraint in query.constraints]
+    of += [form_called(name, query.span, forms)] if is_metric(name, forms) else []
+    asked = [form.for_inputs(named) for form in of]
     if name in signatures():
         return {form.name: _with_symbol(form, name) for form in asked}
     return {form.name: _joined(form, name) if name.startswith("peak_") else form for form in asked}

@@ -60,6 +60,19 @@ def test_a_batch_that_is_stated_stays() -> None:
     assert answer.value == smallest.tpot.evaluate(B=16, S=4096, O=1024)
 
 
+def test_a_metric_at_a_mean_context_is_its_formula_there() -> None:
+    assert COSTS.solve("TPOT where C = 1024, B = 4").value == COSTS.tpot.evaluate(B=4, C=1024)
+    best = COSTS.solve("max tgs over tp subject to TPOT <= 20 ms with C = 1k, B = 16")
+    smaller = symsim.compile("qwen3-8b", "h20", symsim.Deployment(tp=best.at["tp"]), cost_model="roofline")
+    assert best.value == smaller.tgs_decode.evaluate(B=16, C=1024)
+
+
+def test_workload_that_a_metric_does_not_depend_on_is_left_out_and_said_to_be() -> None:
+    answer = COSTS.solve("TTFT at T = 2048, B = 8, S = 2048")
+    assert answer.value == COSTS.ttft.evaluate(T=2048, S=2048)
+    assert answer.warnings == ("TTFT does not depend on B: left out",)
+
+
 def test_where_nothing_is_feasible_it_says_what_would_help() -> None:
     answer = COSTS.solve("max tgs subject to TPOT <= 1 ms with S = 4096, O = 1024")
     assert answer.status is Status.INFEASIBLE
