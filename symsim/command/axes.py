@@ -39,8 +39,9 @@ def axis_of(text: str) -> tuple[str, Any]:
 
 def _axis(name: str) -> str:
     """A symbol or a setting of the deployment by its name here."""
-    like = options_like(name)
-    return like[0].strip("-").replace("-", "_") if like and not is_symbol(name) else meant(name)
+    found = name if is_symbol(name) else meant(name)
+    like = options_like(name) if found == name and not is_symbol(name) else ()
+    return like[0].strip("-").replace("-", "_") if like else found
 
 
 def _range(name: str, values: str, text: str) -> Any:

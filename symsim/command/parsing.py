@@ -44,19 +44,24 @@ class _Parser(argparse.ArgumentParser):
         return [one for one in found if one[0].help is not argparse.SUPPRESS] or found
 
     def as_here(self, words: Sequence[str]) -> list[str]:
-        """What is typed, with options of other tools by their names here, and a model first that an option names."""
+        """What is typed, with options of other tools by their names here; what an option names that has a place stands
+        there: a model first, a question last. Raises UsageError for what is said otherwise here."""
         own = self._option_string_actions
-        found, model = list[str](), list[str]()
+        found, first, last = list[str](), list[str](), list[str]()
         rest = iter(words)
         for word in rest:
             option, equals, value = word.partition("=")
-            like = () if option in own or not option.startswith("--") else options_like(option)
+            like = () if option in own or not option.startswith("--") else (f"{option}s", *options_like(option))
             here = next((one for one in like if one in own), None)
             if here is None and "--model" in like and self._has_place("model"):
-                model = [value if equals else next(rest, "")]
+                first = [value if equals else next(rest, "")]
+            elif like and option == "--query" and self._has_place("query"):
+                last = [value if equals else next(rest, "")]
+            elif here is None and like and (said := unstated(option)) and not self._workload(option):
+                self.error(f"there is no option {option}; {said}")
             else:
                 found.append(word if here is None else f"{here}{equals}{value}")
-        return [*filter(None, model), *found]
+        return [*filter(None, first), *found, *last]
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         """A value of a choice by its name here, where other tools call it otherwise."""
@@ -81,7 +86,7 @@ class _Parser(argparse.ArgumentParser):
                 return f"nothing is expected where {first!r} stands" + f" (did you mean {near}?)" * bool(near)
             unknown, _, value = first.partition("=")
             message = f"there is no option {unknown}"
-            if elsewhere := self._point(unknown, [value] if value else values) or unstated(unknown):
+            if elsewhere := self._point(unknown, [value] if value else values):
                 return f"{message}; {elsewhere}"
             options = [one.option_strings[-1] for one in self._actions if one.option_strings and one.help != HIDDEN]
             names = {option.lstrip("-"): option for option in options}
@@ -91,8 +96,13 @@ class _Parser(argparse.ArgumentParser):
     def _stated_by(self, word: str) -> str:
         """The option that a word without one is for; empty where none is."""
         own = self._option_string_actions
-        if "=" in word:
+        name, equals, value = word.partition("=")
+        if equals and f"--{name}" in own:
+            return f"--{name} {value}"
+        if equals:
             return next((f"{option} {word}" for option in ("--over", "--at") if option in own), "")
+        if self._has_place("query"):
+            return "the question in quotes"
         if "--device" in own and import_module("symsim.inputs.device").is_device(word):
             return "" if self._has_place("b") else f"--device {word}"  # two that are compared may be devices
         if "--model" in own:  # of those that have it, none takes a third name
@@ -104,13 +114,19 @@ class _Parser(argparse.ArgumentParser):
 
     def _point(self, option: str, values: Sequence[str]) -> str:
         """How a symbol of the workload is stated that is given as an option; empty for what is none."""
-        asks, has_point = self._has_place("query"), "--at" in self._option_string_actions
-        symbol, value = meant(option.strip("-")) if asks or has_point else option, values[0] if values else "..."
-        if len(symbol) > 1:  # those of the workload are letters
+        symbol, value = self._workload(option), values[0] if values else "..."
+        if not symbol:
             return ""
-        if asks:
+        if self._has_place("query"):
             return f"the question states it: ... with {symbol} = {value}"
         return f"the workload is stated by --at {symbol}={value}"
+
+    def _workload(self, option: str) -> str:
+        """The symbol of the workload that an option names, where a question or a point can state it."""
+        if not self._has_place("query") and "--at" not in self._option_string_actions:
+            return ""
+        symbol = meant(option.strip("-"))
+        return symbol if len(symbol) == 1 else ""  # those of the workload are letters
 
 
 HIDDEN = argparse.SUPPRESS

@@ -38,6 +38,14 @@ def _requests_per_second(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no rate; {expected}") from None
 
 
+def _share(text: str) -> float:
+    """`0.5`, `50%`."""
+    try:
+        return float(parse_quantity(text, "1"))
+    except BadUnit:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; expected e.g. 0.5 or 50%") from None
+
+
 def add_together(ask: argparse.ArgumentParser) -> None:
     """How kernels' errors add up in intervals."""
     words = "correlation of kernels' errors in intervals; 1: their ends add up"
@@ -50,7 +58,7 @@ def add_workload(ask: argparse.ArgumentParser, *, required: bool) -> Any:
     requests.add_argument("--isl", required=required, metavar="N", help="input length: 4096, or lognormal(4096, 0.5)")
     requests.add_argument("--osl", required=required, metavar="N", help="output length, likewise")
     requests.add_argument("--budget", type=int, metavar="K", help="tokens of an iteration (max_num_batched_tokens)")
-    requests.add_argument("--prefix-hit", type=float, metavar="h", help="share of a prompt that is cached")
+    requests.add_argument("--prefix-hit", type=_share, metavar="h", help="share of a prompt that is cached")
     requests.add_argument("--drafts", type=int, metavar="k", help="drafts per sequence and step")
     requests.add_argument(
         "--acceptance", metavar="a", help="0.8; by position 0.9,0.7; or 'length 2.4', tokens of a step"

@@ -61,7 +61,7 @@ def options_like(option: str) -> tuple[str, ...]:
 
 def unstated(option: str) -> str:
     """How that is said here for which other tools have an option, and symsim none; empty for one that is unknown."""
-    return _table()["unstated"].get(option.lower().strip("-").replace("_", "-"), "")
+    return _listed("unstated", option.strip("-").replace("_", "-")) or ""
 
 
 def value_like(value: str) -> str:
