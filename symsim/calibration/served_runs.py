@@ -122,11 +122,14 @@ def _apart(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
 
 
 def _workers(row: Mapping[str, str], side: str) -> str:
-    """`6 x dp=8,ep=8`: GPUs of a worker where attention is data parallel are all of its GPUs."""
+    """`6 x dp=8,ep=8`: GPUs of a worker where attention is data parallel are all of its GPUs. With ep = 1 TensorRT-LLM
+    splits each expert over them (moe_expert_parallel_size: 1); the others state no ep there."""
     count, tp, ep = int(row[f"{side}_workers"]) or 1, int(row[f"{side}_tp"]), int(row[f"{side}_ep"])
     gpus = int(row[f"{side}_gpus"]) // count
     if row[f"{side}_dp_attention"] == "1":
         replicas = gpus or max(tp, ep)
+        if ep == 1 and _ENGINES.get(row["engine"]) == "trtllm":
+            return f"{count} x tp=1,dp={replicas},moe_tp={replicas}"
         ep = replicas if ep == 1 else ep
         wide = f",comm=deepep,redundant_experts={-_EXPERTS % ep}" if ep >= _WIDE else ""
         return f"{count} x tp=1,dp={replicas},ep={ep}{wide}"

@@ -18,6 +18,7 @@ ROWS = [  # in the manner of SemiAnalysis InferenceX (Apache-2.0); times are mad
     "r1,h200,dynamo-trt,,fp8,none,1,1,8,1,1,8,8,8,0,3,24,8192,1024,48,2026-05-01,0.7,,,,0.0216,,,,,60,,,check",
     "r1,h200,dynamo-trt,,fp8,none,1,1,8,1,1,8,8,8,0,3,24,8192,1024,48,2026-04-01,0.7,,,,0.05,,,,,60,,,check",
     "r1,gb200,dynamo-sglang,,fp8,none,1,8,1,1,2,16,48,48,1,1,48,1024,1024,2048,2026-05-01,0.7,,,,0.02,,,,,60,,,fit",
+    "r1,b300,dynamo-trt,,fp8,none,1,8,1,1,1,8,8,1,1,2,16,1024,1024,64,2026-05-01,0.7,,,,0.02,,,,,60,,,fit",
     "r1,b200,trt,,fp8,mtp,0,,,,,,8,1,0,1,8,1024,1024,16,2026-05-01,0.2,,,,0.006,,,,,200,,,check",
     "r1,b200,trt,,fp8,none,0,,,,,,8,1,0,1,8,1024,1024,16,2026-05-01,0.2,,,,0.009,,,,,200,,,check",
     "r1,mi355x,mori-sglang,,fp4,none,1,8,1,0,1,8,8,1,0,1,8,1024,1024,16,2026-05-01,0.2,,,,0.009,,,,,200,,,check",
@@ -32,7 +33,7 @@ def table(tmp_path: Path) -> Path:
 
 def test_rows_are_read_with_their_workers(table: Path) -> None:
     by_table = {(run.table, run.device): run for run in newest(read_served(table))}
-    assert len(by_table) == 3
+    assert len(by_table) == 4
     last = by_table["inferencex apart", "h200"]
     assert last.measured["tpot_s"] == 0.0216
     assert last.load["prefill"] == "1 x tp=1,dp=8,ep=8"
@@ -40,6 +41,8 @@ def test_rows_are_read_with_their_workers(table: Path) -> None:
     assert last.load["isl"] == round(0.9 * 8192)
     decode = by_table["inferencex apart", "gb200"].load["decode"]
     assert decode == "1 x tp=1,dp=48,ep=48,comm=deepep,redundant_experts=32"
+    split = by_table["inferencex apart", "b300"].load["decode"]
+    assert split == "2 x tp=1,dp=8,moe_tp=8", "TensorRT-LLM's experts are split where it states no ep"
     drafted = by_table["inferencex drafts", "b200"]
     assert drafted.load["drafts"] == DRAFTS
     assert drafted.load["acceptance"] == f"length {LENGTHS['trtllm'].at(16, fp4=False):.4g}"
