@@ -189,6 +189,33 @@ def test_it_asks_no_address_and_fits(browser: Any, file: Path, how: dict[str, An
 
 
 @browser_needed
+@pytest.mark.parametrize("viewport", [{"width": 390, "height": 844}, {"width": 844, "height": 390}], ids=str)
+def test_figures_stay_in_sight_of_every_input_on_a_phone(browser: Any, file: Path, viewport: dict[str, int]) -> None:
+    page = Page(browser, file, viewport=viewport)
+    page.tab.locator("#device-details summary").click()
+    page.tab.locator("#B").focus()
+    ends = "((one) => [one.top, one.bottom])({}.getBoundingClientRect())"
+    names = []
+    while "share" not in names:
+        top, bottom = page.tab.evaluate(ends.format("document.querySelector('#figures dl')"))
+        above, below = page.tab.evaluate(ends.format("document.activeElement"))
+        names.append(page.tab.evaluate("document.activeElement.id"))
+        assert 0 <= top < bottom <= above < below <= viewport["height"] + 1, names
+        page.tab.keyboard.press("Tab")
+    assert {"B-slider", "O-slider", "hbm_bandwidth-slider"} <= set(names)
+
+
+@browser_needed
+def test_the_skip_link_leads_past_the_inputs(browser: Any, file: Path) -> None:
+    page = Page(browser, file)
+    page.tab.keyboard.press("Tab")
+    page.tab.keyboard.press("Enter")
+    page.tab.keyboard.press("Tab")
+    assert not page.tab.evaluate("document.querySelector('#controls').contains(document.activeElement)")
+    assert page.tab.evaluate("document.activeElement.closest('#formula') !== null")
+
+
+@browser_needed
 @pytest.mark.parametrize(
     "words",
     [
