@@ -1,6 +1,7 @@
 """Predictions beside measured runs, and an engine of one's own: through the command line, as people use them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import symsim
 from symsim.calibration.accuracy import GROUP_KEYS, shipped_runs
 from symsim.calibration.runs import newest, read_runs
 from symsim.inputs.engine import TIMES, load_engine
+from symsim.render.accuracy import axis_ends, save_accuracy
 from tests.commands import run
 
 RUNS = """isl,osl,concurrency,tpot_s,ttft_s
@@ -73,6 +75,20 @@ def test_a_summary_is_by_what_is_asked_for(table: Path, tmp_path: Path) -> None:
     assert (tmp_path / "all.png").stat().st_size > 1000
     refused = run("accuracy", str(table), "--by", "colour")
     assert (refused.returncode, "there is no colour" in refused.stderr) == (2, True)
+
+
+def test_a_row_far_off_stands_at_the_edge_of_the_picture_and_is_counted(table: Path, tmp_path: Path) -> None:
+    found = symsim.accuracy([table])
+    row = next(one for one in found.rows if one.metric == "tpot_s")
+    crowd = [replace(row, measured=0.01 * (1 + i / 300)) for i in range(300)]
+    far = replace(row, measured=1e-5)
+    low, high = axis_ends([*crowd, far])
+    assert far.measured < low < min(one.measured for one in crowd)
+    assert max(one.predicted for one in crowd) < high
+    save_accuracy(replace(found, rows=(*crowd, far)), tmp_path / "far.svg")
+    assert "1 of 301 beyond the axes" in (tmp_path / "far.svg").read_text(encoding="utf-8")
+    save_accuracy(replace(found, rows=tuple(crowd)), tmp_path / "near.svg")
+    assert "beyond" not in (tmp_path / "near.svg").read_text(encoding="utf-8")
 
 
 def test_the_roofline_is_further_off(table: Path) -> None:
