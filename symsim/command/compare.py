@@ -99,7 +99,7 @@ def _compare(
 
 def _draw(one: Costs, other: Costs, metric: str, along: str, point: Mapping[str, int], file: str, style: str) -> None:
     """Both along a workload symbol, all others at the point."""
-    from symsim.render.curves import save_comparison  # matplotlib is not loaded for a table
+    from symsim.render.curves import band_along, save_comparison  # matplotlib is not loaded for a table
 
     def metric_of(costs: Costs) -> Callable[[Any], Any]:
         fixed = {name: x for name, x in point.items() if name != along and name in costs.metric(metric).symbols}
@@ -109,7 +109,9 @@ def _draw(one: Costs, other: Costs, metric: str, along: str, point: Mapping[str,
     result = one.metric(metric).form.derivation.result
     ends = symbol_info(along).range or (1, 2**17)
     names = (one.compiled.subject, other.compiled.subject)
-    save_comparison(names, (metric_of(one), metric_of(other)), along, ends, (result.latex, result.unit), file, style)
+    metrics, about = (metric_of(one), metric_of(other)), (result.latex, result.unit)
+    bands = tuple(band_along(costs.metric(metric), along, point, ends) for costs in (one, other))
+    save_comparison(names, metrics, along, ends, about, file, style, bands)
 
 
 _KINDS: Mapping[str, tuple[str, Callable[[str], bool]]] = {

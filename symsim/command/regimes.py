@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from symsim.algebra.symbols import INPUTS, is_symbol, symbol_info
 from symsim.algebra.units import format_quantity, parse_quantity
@@ -25,7 +22,7 @@ from symsim.language.query_text import parse_limits
 from symsim.language.words import meant
 from symsim.notation.terms import terms_text
 from symsim.pipeline.memory_parts import shortage
-from symsim.render.curves import IntervalBand, save_regimes
+from symsim.render.curves import band_along, save_regimes
 from symsim.render.plane import save_plane
 from symsim.render.regime_map import binding_text, curve_text, latex_plane, others_text, point_text, told_regions
 from symsim.render.regimes import SMOOTH, is_smooth, latex_cases, piece_text, range_text
@@ -98,7 +95,8 @@ def _regimes(
     else:
         found = costs.regimes(metric, along, *ends[0], **point)
         if plot is not None:
-            save_regimes(found, limit, _fits(costs, found), plot, style=style, band=_band(formula, found))
+            band = band_along(formula, found.variable, found.at, (found.pieces[0].low, found.pieces[-1].high))
+            save_regimes(found, limit, _fits(costs, found), plot, style=style, band=band)
         _line(costs, found, format)
     return 0
 
@@ -131,20 +129,6 @@ def _fits(costs: Costs, found: Regimes) -> float | None:
     lengths = [name for name in ("S", "O") if name in costs.max_batch.symbols]
     whole = found.variable == "B" and all(name in found.at for name in lengths)
     return costs.max_batch.evaluate(**{name: int(found.at[name]) for name in lengths}) if whole else None
-
-
-def _band(formula: Formula, found: Regimes) -> IntervalBand | None:
-    """The interval of a workload symbol's points, where there is one."""
-    if found.variable not in INPUTS or formula.interval(**_own(formula, found.at)) is None:
-        return None
-    low, high = found.pieces[0].low, found.pieces[-1].high
-    points = [float(x) for x in np.unique(np.rint(np.geomspace(low, high, 96)))]
-    ends = [formula.interval(**_own(formula, {**found.at, found.variable: int(x)})) or (math.nan,) * 2 for x in points]
-    return IntervalBand(at=points, low=[end[0] for end in ends], high=[end[1] for end in ends])
-
-
-def _own(formula: Formula, at: Mapping[str, float]) -> Mapping[str, float]:
-    return {name: value for name, value in at.items() if name in formula.symbols}
 
 
 def _line(costs: Costs, found: Regimes, format: str) -> None:

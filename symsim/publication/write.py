@@ -28,7 +28,7 @@ from symsim.publication.section_latex import (
     wrapper,
 )
 from symsim.render.bars import save_tornado
-from symsim.render.curves import save_regimes
+from symsim.render.curves import band_along, save_regimes
 from symsim.render.roofline import save_roofline
 
 
@@ -108,10 +108,12 @@ def _draw(room: Path, section: Section, limit: float | None) -> Mapping[str, str
         return {}
     lengths = ", ".join(f"${name} = {point[name]}$" for name in ("S", "O"))
     fits = costs.max_batch.evaluate(**workload_of(costs.max_batch, point))
+    band = band_along(costs.tpot, along.variable, point, (along.pieces[0].low, along.pieces[-1].high))
+    shaded = "" if band is None else "; shaded: in 90\\,\\% of cases"
     pictures: Mapping[str, tuple[str, Callable[[Path], None]]] = {
         "tpot.pdf": (
-            f"TPOT over the decode batch at {lengths}. Strips: what limits each step",
-            lambda file: save_regimes(along, limit, fits, file, MARK, "paper"),
+            f"TPOT over the decode batch at {lengths}{shaded}. Strips: what limits each step",
+            lambda file: save_regimes(along, limit, fits, file, MARK, "paper", band),
         ),
         "roofline.pdf": (
             f"Operators of a decode step at $B = {point['B']}$, {lengths}, under the roofs of the device",

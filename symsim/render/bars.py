@@ -13,11 +13,16 @@ from symsim.analysis.step_report import StepReport
 from symsim.api.formula import Formula
 from symsim.cost.bound import BOUNDS, rate_bound
 from symsim.notation.colours import colours
-from symsim.render.style import COLUMN, prefixed, save, set_title, size, styled, title_of
+from symsim.render.style import COLUMN, literal_text, prefixed, save, set_title, size, styled, title_of
 from symsim.tables.table import signatures
 
 LEAST = 0.005
 """Share of the longest bar below which a bar is not drawn: nothing of it is seen."""
+
+_LINE = 0.075
+"""Share of a stack that a line of text is high."""
+
+_BESIDE: dict[str, Any] = {"textcoords": "offset points", "fontsize": "x-small"}
 
 
 def save_tornado(
@@ -32,18 +37,20 @@ def save_tornado(
         figure, axes = plt.subplots(figsize=(width, (0.2 if style == "paper" else 0.32) * len(shown) + 0.7))
         widths = [one.elasticity[1] for one in shown]
         bars = [colours()[rate_bound(one.name) or "faint"] for one in shown]
-        axes.barh([f"${_latex(one.name)}$" for one in shown], widths, color=bars)
+        axes.barh([_input_name(one.name, words=style == "screen") for one in shown], widths, color=bars)
         axes.axvline(0, color=colours()["ink"], linewidth=0.8)
         axes.set_xlabel(f"elasticity of ${formula.form.derivation.result.latex}$: % for 1 % more")
         set_title(axes, formula.subject, note)
         save(figure, file, note)
 
 
-def _latex(name: str) -> str:
-    """A symbol or a table's function, as it stands in formulas."""
-    if is_symbol(name):
-        return symbol_info(name).latex
-    return signatures()[name].latex if name in signatures() else subscripted(name)
+def _input_name(name: str, *, words: bool) -> str:
+    """A symbol or a table's function, as it stands in formulas; in words what it is, where it stands without a text."""
+    if not is_symbol(name):
+        return f"${signatures()[name].latex if name in signatures() else subscripted(name)}$"
+    info = symbol_info(name)
+    said = info.meaning.partition(" (")[0].partition(", ")[0]
+    return f"{literal_text(said)} ${info.latex}$" if words else f"${info.latex}$"
 
 
 def save_step(told: StepReport, file: str | Path, style: str = "screen") -> None:
@@ -52,7 +59,7 @@ def save_step(told: StepReport, file: str | Path, style: str = "screen") -> None
         width, height = size(style, 0.62)
         figure, panels = plt.subplots(1, 3, figsize=(width * (1.6 if style == "screen" else 2.1), height * 1.2))
         for axes, time, title in zip(panels, ("tpot", "ttft"), ("a decode step", "prefill"), strict=False):
-            _waterfall(axes, told.bound[time], title)
+            _waterfall(axes, told.bound[time], title, told.intervals.get(time))
         _stack(panels[2], told)
         figure.suptitle(_title(told), x=0.01, ha="left", fontsize="medium")
         figure.tight_layout()
@@ -60,11 +67,13 @@ def save_step(told: StepReport, file: str | Path, style: str = "screen") -> None
 
 
 def _title(told: StepReport) -> str:
-    return f"{title_of(told.subject)}; {', '.join(f'{name} = {value:g}' for name, value in told.at.items())}"
+    at = ", ".join(f"{name} = {value:g}" for name, value in told.at.items())
+    return f"{title_of(told.subject)}; {at}{'; whiskers: in 90 % of cases' if told.intervals else ''}"
 
 
-def _waterfall(axes: Any, parts: Mapping[str, float], title: str) -> None:
-    """Parts in one order, each from where the one before ends; lines lead from one to the next."""
+def _waterfall(axes: Any, parts: Mapping[str, float], title: str, ends: tuple[float, float] | None) -> None:
+    """Parts in one order, each from where the one before ends; lines lead from one to the next. On the whole its value
+    and interval."""
     unit, factor = prefixed(sum(parts.values()), "s")
     start, kinds = 0.0, [*(kind for kind in BOUNDS if kind in parts), *(kind for kind in parts if kind not in BOUNDS)]
     for place, kind in enumerate(kinds):
@@ -72,24 +81,25 @@ def _waterfall(axes: Any, parts: Mapping[str, float], title: str) -> None:
         axes.bar(place, parts[kind] / factor, bottom=start / factor, color=colour, width=0.7)
         start += parts[kind]
         axes.plot([place - 0.35, place + 1.35], [start / factor] * 2, color=colours()["faint"], linewidth=0.5)
-    axes.bar(len(kinds), start / factor, color=colours()["ink"], width=0.7)
+    reach = {"yerr": [[abs(start - end) / factor] for end in ends], "ecolor": colours()["faint"]} if ends else {}
+    axes.bar(len(kinds), start / factor, color=colours()["ink"], width=0.7, capsize=3, **reach)
+    top = max((start, *(ends or ()))) / factor
+    axes.annotate(format_quantity(start, "s"), (len(kinds), top), (0, 3), ha="center", **_BESIDE)
     axes.set_xticks(range(len(kinds) + 1), [kind.replace(" ", "\n") for kind in (*kinds, "all")], fontsize="x-small")
     axes.set_ylabel(f"time [{unit}]")
     axes.set_title(title, fontsize="medium")
 
 
 def _stack(axes: Any, told: StepReport) -> None:
+    """Every part with its name beside it, at least a line of text above the one before."""
     memory = told.memory.as_dict()
-    start = 0.0
-    for name in ("weights", "cache", "activations", "reserves", "free"):
-        amount = memory[name]
-        if amount <= 0:
-            continue
+    parts = {name: memory[name] for name in ("weights", "cache", "activations", "reserves", "free") if memory[name] > 0}
+    start, line, free = 0.0, _LINE * sum(parts.values()), 0.0
+    for name, amount in parts.items():
         axes.bar(0, amount / 1e9, bottom=start / 1e9, color=colours()[name], width=0.6)
-        if amount > 0.03 * memory["capacity"]:
-            words = f"{name} {format_quantity(amount, 'B', 3)}"
-            axes.text(0.35, (start + amount / 2) / 1e9, words, va="center", fontsize="small")
-        start += amount
+        at = max(start + amount / 2, free)
+        axes.text(0.35, at / 1e9, f"{name} {format_quantity(amount, 'B', 3)}", va="center", fontsize="small")
+        start, free = start + amount, at + line
     axes.set_xlim(-0.4, 1.4)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)

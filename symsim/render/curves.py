@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symsim.algebra.symbols import INPUTS
 from symsim.analysis.regimes import Piece, Regimes
+from symsim.api.formula import Formula
 from symsim.cost.bound import BOUNDS
 from symsim.notation.colours import colours
 from symsim.render.regimes import is_smooth
@@ -18,6 +21,9 @@ from symsim.render.style import axis_name, prefixed, save, scale, set_title, siz
 
 _UNDER = 5.5
 """Letters' heights from a strip to the names of its colours: below the axis and its name."""
+
+_SHADE = 0.15
+"""How opaque a band is."""
 
 MOST_STEPS = 8
 """Steps that the strip under a curve shows at the most."""
@@ -32,6 +38,18 @@ class IntervalBand:
     high: Sequence[float]
 
 
+def band_along(
+    formula: Formula, variable: str, at: Mapping[str, float], ends: tuple[float, float]
+) -> IntervalBand | None:
+    """The interval along a workload symbol between two values, all others at a point; None where nothing is known."""
+    point = {name: value for name, value in at.items() if name in formula.symbols}
+    if variable not in INPUTS or formula.interval(**{**point, variable: int(ends[0])}) is None:
+        return None
+    values = [float(x) for x in np.unique(np.rint(np.geomspace(*ends, 96)))]
+    found = [formula.interval(**{**point, variable: int(x)}) or (math.nan,) * 2 for x in values]
+    return IntervalBand(at=values, low=[end[0] for end in found], high=[end[1] for end in found])
+
+
 def save_regimes(
     found: Regimes,
     limit: float | None,
@@ -43,7 +61,8 @@ def save_regimes(
 ) -> None:
     """The metric along the symbol, with the limit, the largest batch in memory and the band of its interval; under it a
     strip for each step whose limit changes, coloured by what limits it."""
-    steps = _changing(found.pieces)
+    changing = _changing(found.pieces)
+    steps = changing[:MOST_STEPS]
     with styled(style) as plt:
         heights = [6.0, max(0.32 * len(steps), 0.1)]
         width, height = size(style)
@@ -53,7 +72,7 @@ def save_regimes(
         figure.subplots_adjust(hspace=0.06)
         unit = _curve(axes, found, band)
         _lines(axes, found, limit, fits, unit)
-        _strip(strip, found.pieces, steps)
+        _strip(strip, found.pieces, steps, len(changing) - len(steps))
         scale(axes, "x", [found.pieces[0].low, found.pieces[-1].high])
         axes.margins(x=0)
         strip.set_xlabel(axis_name(found.variable))
@@ -69,11 +88,24 @@ def _curve(axes: Any, found: Regimes, band: IntervalBand | None) -> tuple[str, f
         values = [value / factor for piece in run for value in piece.values(_points(piece))]
         mark = {"marker": "."} if len(points) == 1 else {}
         axes.plot(points, values, color=colours()["ink"], markersize=3, **mark)
-    if band is not None:
-        ends = (np.asarray(side) / factor for side in (band.low, band.high))
-        axes.fill_between(band.at, *ends, color=colours()["memory"], alpha=0.15, linewidth=0)
+    _draw_band(axes, band, factor, colours()["memory"])
+    _tell_band(axes, [band])
     axes.set_ylim(bottom=0)
     return unit, factor
+
+
+def _draw_band(axes: Any, band: IntervalBand | None, factor: float, colour: str) -> None:
+    if band is not None:
+        ends = (np.asarray(side) / factor for side in (band.low, band.high))
+        axes.fill_between(band.at, *ends, color=colour, alpha=_SHADE, linewidth=0)
+
+
+def _tell_band(axes: Any, bands: Sequence[IntervalBand | None]) -> None:
+    """What is shaded, in the legend."""
+    if any(bands):
+        axes.fill_between([], [], color=colours()["ink"], alpha=_SHADE, linewidth=0, label="in 90 % of cases")
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="upper left")
 
 
 def _points(piece: Piece) -> list[float]:
@@ -105,11 +137,11 @@ def _changing(pieces: Sequence[Piece]) -> list[str]:
     def first_change(step: str) -> int:
         return next((i for i, piece in enumerate(pieces) if piece.binds[step] != pieces[0].binds[step]), 0)
 
-    return sorted(chosen, key=first_change)[:MOST_STEPS]
+    return sorted(chosen, key=first_change)
 
 
-def _strip(axes: Any, pieces: Sequence[Piece], steps: Sequence[str]) -> None:
-    """A row a step, coloured by what limits it."""
+def _strip(axes: Any, pieces: Sequence[Piece], steps: Sequence[str], left_out: int) -> None:
+    """A row a step, coloured by what limits it, and how many steps found no room."""
     for row, step in enumerate(steps):
         for i, piece in enumerate(pieces):
             end = pieces[i + 1].low if i + 1 < len(pieces) else piece.high
@@ -122,6 +154,9 @@ def _strip(axes: Any, pieces: Sequence[Piece], steps: Sequence[str]) -> None:
     axes.spines[:].set_visible(False)
     met = [kind for kind in BOUNDS if any(kind in piece.binds.values() for piece in pieces)]
     handles = [axes.barh(0, 0, color=colours()[kind]) for kind in met]
+    if left_out:
+        handles += axes.plot([], [], linestyle="")
+        met.append(f"and {left_out} more that change")
     words = {"ncols": max(len(met), 1), "fontsize": "x-small", "handlelength": 0.8, "columnspacing": 1.2}
     axes.legend(handles, met, loc="upper right", bbox_to_anchor=(1.0, 0.0), borderaxespad=_UNDER, **words)
 
@@ -134,8 +169,10 @@ def save_comparison(
     about: tuple[str, str],
     file: str | Path,
     style: str = "screen",
+    bands: tuple[IntervalBand | None, ...] = (None, None),
 ) -> None:
-    """Both metrics along a whole-number symbol, and under them how many times the first's value is of the second's.
+    """Both metrics along a whole-number symbol with the bands of their intervals, and under them how many times the
+    first's value is of the second's.
 
     about: the metric's LaTeX and unit.
     """
@@ -145,16 +182,17 @@ def save_comparison(
     with styled(style) as plt:
         figure, (axes, below) = plt.subplots(2, 1, sharex=True, figsize=size(style, 0.8), height_ratios=[3, 1])
         shared, *own = told_apart(*names)
-        for name, found in zip(own, values, strict=True):
-            axes.plot(points, found / factor, label=name)
+        for name, found, band in zip(own, values, bands, strict=True):
+            (line,) = axes.plot(points, found / factor, label=name)
+            _draw_band(axes, band, factor, line.get_color())
         below.plot(points, values[0] / values[1], color=colours()["ink"])
         below.axhline(1, color=colours()["reserves"], linewidth=0.6)
         scale(axes, "x", ends)
         axes.set_ylim(bottom=0)
         axes.margins(x=0)
-        axes.legend()
+        _tell_band(axes, bands)
         axes.set_ylabel(f"${about[0]}$ [{unit}]".removesuffix(" [1]"))
-        below.set_ylabel("ratio")
+        below.set_ylabel("first / second")
         axes.set_title(shared, wrap=True, fontsize="medium")
         below.set_xlabel(axis_name(variable))
         save(figure, file)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from symsim.render.style import label, literal_text, save, set_title, size, styled
+from symsim.render.names import label
+from symsim.render.style import literal_text, save, set_title, size, styled
 from symsim.search.pareto import FrontPoint
 
 
@@ -16,19 +17,29 @@ def save_front(fronts: Mapping[str, Sequence[FrontPoint]], title: str, file: str
     told = _telling([point for front in fronts.values() for point in front])
     with styled(style) as plt:
         figure, axes = plt.subplots(figsize=size(style, 0.66))
-        named: list[tuple[float, float, str]] = []
+        named: list[tuple[float, float, str, str]] = []
         for device, front in fronts.items():
             xs, ys = [p.per_user for p in front], [p.per_gpu for p in front]
-            (line,) = axes.step(xs, ys, where="post", marker=".", markersize=4, label=literal_text(device))
+            (line,) = axes.plot(*_stairs(xs, ys), label=literal_text(device))
             axes.scatter(xs, ys, s=8, color=line.get_color())
-            named += [(front[i].per_user, front[i].per_gpu, _words(front[i], told)) for i in _notable(xs, ys)]
+            notable = [(front[i], _words(front[i], told)) for i in _notable(xs, ys)]
+            named += [(point.per_user, point.per_gpu, words, line.get_color()) for point, words in notable]
         axes.set_xlabel("tokens/s of a user (1/TPOT)")
         axes.set_ylabel("tokens/s of a GPU (TGS)")
         axes.set_ylim(bottom=0)
-        axes.legend()
+        axes.legend(loc="upper right")  # fronts fall
         set_title(axes, title, "")
         label(axes, named)
         save(figure, file)
+
+
+def _stairs(xs: Sequence[float], ys: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """A front as a line: what a point gives each GPU is also had at fewer tokens per user, up to the next point.
+
+    >>> _stairs([3, 2], [1, 4])
+    ([3, 2, 2], [1, 1, 4])
+    """
+    return [x for x in xs for _ in range(2)][1:], [y for y in ys for _ in range(2)][:-1]
 
 
 def _telling(points: Sequence[FrontPoint]) -> list[str]:
@@ -38,7 +49,9 @@ def _telling(points: Sequence[FrontPoint]) -> list[str]:
 
 
 def _words(point: FrontPoint, told: Sequence[str]) -> str:
-    return literal_text(", ".join(f"{name} {point.labels[name]}" for name in told))
+    """Numbers with their names; words say what they are."""
+    own = {name: point.labels[name] for name in told}
+    return literal_text(", ".join(of if isinstance(of, str) else f"{name} {of}" for name, of in own.items()))
 
 
 def _notable(xs: Sequence[float], ys: Sequence[float]) -> list[int]:

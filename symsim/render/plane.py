@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from symsim.render.style import axis_name, literal_text, save, scale, size, styl
 _UNDER = 5.0
 """Letters' heights from a map to what its colours mean: below the axis and its name."""
 
+_LEAST = 0.03
+"""Share of the map up to which a region has only its colour."""
+
+_FOLD = {"screen": 100, "paper": 64}
+"""Letters of a line of what a colour means."""
+
 
 def save_plane(found: RegimeMap, limit: float | None, file: str | Path, style: str = "screen") -> None:
     """Regions over both symbols by colour, the metric as lines of equal value, the limit and the point."""
@@ -28,14 +35,19 @@ def save_plane(found: RegimeMap, limit: float | None, file: str | Path, style: s
         for i, shade in _shades(told).items():
             shades[i] = shade
         axes.pcolormesh(found.xs, found.ys, shades[found.index], shading="nearest")
-        for i, region in told.items():
-            words = f"{binding_text(region, told.values())} ({region.share:.0%})"
-            axes.plot([], [], color=shades[i], linewidth=8, label=literal_text(_cut(words)))
+        named = {i: region for i, region in told.items() if region.share > _LEAST or i == found.here}
+        for i, region in named.items():
+            words = f"{binding_text(region, named.values())} ({region.share:.0%})"
+            folded = textwrap.fill(words.replace("_", " "), _FOLD[style])
+            axes.plot([], [], color=shades[i], linewidth=8, label=literal_text(folded))
+        if len(named) < len(told):
+            axes.plot([], [], linestyle="", label=f"in between {len(told) - len(named)} more")
         if others := others_text(found):
             axes.plot([], [], color=colours()["paper"], linewidth=8, label=f"white: {others}")
         levels = _levels(float(np.nanmin(found.values)), float(np.nanmax(found.values)))
         lines = axes.contour(found.xs, found.ys, found.values, levels=levels, colors=colours()["ink"], linewidths=0.6)
-        axes.clabel(lines, fontsize="x-small", fmt=lambda value: format_quantity(value, found.unit, 3))
+        for words in axes.clabel(lines, fontsize="x-small", fmt=lambda value: format_quantity(value, found.unit, 3)):
+            words.set_clip_on(False)  # at the frame half of it would be lost
         if limit is not None:
             axes.contour(found.xs, found.ys, found.values, levels=[limit], colors=colours()["limit"], linestyles="--")
             named = f"limit: {format_quantity(limit, found.unit)}"
@@ -72,7 +84,3 @@ def _levels(low: float, high: float) -> list[float]:
     """Values at which a line of equal value runs: 1, 2, 5, 10, ... of a power of ten, between the ends."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [first * 10.0**power for power in decades for first in (1, 2, 5) if low < first * 10.0**power < high]
-
-
-def _cut(words: str) -> str:
-    return words if len(words) <= 110 else words[:100] + " ..." + words[words.rindex(" (") :]

@@ -13,7 +13,8 @@ from symsim.api.formula import Formula
 from symsim.errors import SymsimError
 from symsim.formula.breakdown import OpLine, breakdown
 from symsim.notation.colours import colours
-from symsim.render.style import label, save, set_title, size, styled, told_apart
+from symsim.render.names import label
+from symsim.render.style import save, set_title, size, styled, told_apart
 
 MARKERS = {"tpot": ("o", "decode"), "ttft": ("s", "prefill")}
 """Metric -> the mark of its operators, and the step that they are of."""
@@ -89,14 +90,13 @@ def _roofs(axes: Any, values: Mapping[str, Any], intensities: Sequence[float]) -
         for times, dashed in ((1.0, False), (reached.get("compute", 1.0), True)):
             roof = times * peak
             slope = bandwidth * (reached.get("memory", 1.0) if dashed else 1.0)
-            line = {
-                "linestyle": "--" if dashed else "-",
-                "linewidth": 0.7 if dashed else 1.0,
-                "color": colours()["ink"],
-            }
-            axes.plot([low, roof / slope, high], [low * slope, roof, roof], **line)
+            axes.plot([low, roof / slope, high], [low * slope, roof, roof], **_roof(dashed=dashed))
         words = f"{name.removeprefix('peak_')} {format_quantity(peak, 'FLOP/s', 3)} "
         axes.text(peak / bandwidth / 1.3, peak, words, ha="right", va="center", fontsize="x-small")
+
+
+def _roof(*, dashed: bool) -> dict[str, Any]:
+    return {"linestyle": "--" if dashed else "-", "linewidth": 0.7 if dashed else 1.0, "color": colours()["ink"]}
 
 
 def _reached(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -125,12 +125,16 @@ def _legend(axes: Any, steps: Sequence[Mapping[str, Sequence[OpLine]]]) -> None:
         axes.scatter([], [], s=26, marker=marker, color=colours()["faint"], label=step)
     for kind in dict.fromkeys(line.bound for line in lines):
         axes.scatter([], [], s=26, marker="D", color=colours().get(kind, colours()["engine"]), label=f"limit: {kind}")
+    axes.plot([], [], **_roof(dashed=True), label="reached by kernels")
     title = "area: share of the step's time"
-    axes.legend(loc="lower right", fontsize="x-small", title=title, title_fontsize="x-small", handletextpad=0.2)
+    axes.legend(loc="lower right", fontsize="x-small", title=title, title_fontsize="x-small", handletextpad=0.4)
 
 
-def _names(lines: Sequence[OpLine]) -> list[tuple[float, float, str]]:
+def _names(lines: Sequence[OpLine]) -> list[tuple[float, float, str, str]]:
     """Where the names of operators stand, those of the shortest left out."""
     whole = sum(line.seconds * line.times for line in lines)
     long = [line for line in lines if line.seconds * line.times > 0.02 * whole]
-    return [(x.flops / x.hbm_bytes, x.flops / x.seconds, x.name.rpartition(".")[2].replace("_", " ")) for x in long]
+    ink = colours()["ink"]
+    return [
+        (x.flops / x.hbm_bytes, x.flops / x.seconds, x.name.rpartition(".")[2].replace("_", " "), ink) for x in long
+    ]

@@ -180,18 +180,3 @@ def scale(axes: Any, letter: str, values: Sequence[float]) -> None:
     if low > 0 and high / low > FAR:
         getattr(axes, f"set_{letter}scale")("log")
         getattr(axes, f"{letter}axis").set_major_formatter(lambda x, _: f"{x:g}")
-
-
-def label(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write names beside points, each once, where they do not cover each other; lines lead to those that are moved.
-    A halo keeps them readable over lines."""
-    halo = [importlib.import_module("matplotlib.patheffects").withStroke(linewidth=2, foreground=colours()["paper"])]
-    named = dict.fromkeys(points)
-    texts = [axes.text(x, y, name, fontsize="x-small", path_effects=halo, zorder=4) for x, y, name in named]
-    adjust = load_extra("adjustText", "plot", "labels of pictures need").adjust_text
-    adjust(
-        texts,
-        ax=axes,
-        expand=(1.15, 1.5),
-        arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": colours()["faint"]},
-    )

@@ -1,6 +1,7 @@
 """Pictures: every one is drawn in both styles, with whole fonts, and a colour means one thing on all of them."""
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 import symsim
 from symsim.notation.colours import colours
 from symsim.render.curves import save_regimes
-from symsim.render.style import COLUMN, title_of, told_apart
+from symsim.render.names import label
+from symsim.render.roofline import save_roofline
+from symsim.render.style import COLUMN, styled, title_of, told_apart
 from tests.commands import run
 from tests.package_ranks import PACKAGE
 
@@ -87,6 +90,44 @@ def test_the_band_of_a_plot_is_the_interval_beyond_what_was_measured_too() -> No
         ends = sorted(y / 1e3 for x, y in corners if x == length)
         low, high = formula.interval(B=4, S=length, O=128) or (0.0, 0.0)
         assert (ends[0], ends[-1]) == pytest.approx((low, high), rel=1e-9)
+
+
+def test_names_cover_neither_each_other_nor_marks() -> None:
+    from matplotlib.text import Text
+
+    with styled("screen") as plt:
+        _, axes = plt.subplots(figsize=(4, 3))
+        xs, ys = [1, 1.01, 1.02, 2, 3], [1, 1.02, 1.01, 2, 1]
+        axes.scatter(xs, ys, s=60)
+        axes.plot(xs, ys, label="a curve")
+        axes.legend(loc="upper left")
+        label(axes, [(x, y, f"operator {i}", "black") for i, (x, y) in enumerate(zip(xs, ys, strict=True))])
+        boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines that lead to them
+        boxes.append(axes.get_legend().get_window_extent())
+        frame = axes.get_window_extent()
+        plt.close()
+    names = [text.get_text() for text in axes.texts]
+    assert names == [f"operator {i}" for i in range(5)]
+    for one, other in combinations(boxes, 2):
+        assert not one.padded(-1).overlaps(other)
+    for box in boxes:
+        assert (frame.x0 - 1 <= box.x0, box.x1 <= frame.x1 + 1) == (True, True)
+        assert not any(box.contains(*axes.transData.transform(at)) for at in zip(xs, ys, strict=True))
+
+
+def test_a_picture_is_the_same_every_time(tmp_path: Path) -> None:
+    costs = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(tp=4))
+    for name in ("one", "other"):
+        save_roofline([costs], ["tpot", "ttft"], {"B": 64, "S": 4096, "O": 512, "T": 4096}, tmp_path / f"{name}.png")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
+
+
+@pytest.mark.parametrize("what", ["regimes", "comparison", "step"])
+def test_a_picture_of_times_shows_where_they_are_expected(what: str, tmp_path: Path) -> None:
+    file = tmp_path / "picture.svg"
+    for cost_model, told in (("calibrated", True), ("roofline", False)):
+        assert run(*PICTURES[what], "--cost-model", cost_model, "--plot", str(file)).returncode == 0
+        assert ("in 90 % of cases" in file.read_text(encoding="utf-8")) == told
 
 
 def test_rooflines_of_two_stand_side_by_side(tmp_path: Path) -> None:
