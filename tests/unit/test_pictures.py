@@ -102,6 +102,7 @@ def test_names_cover_neither_each_other_nor_marks() -> None:
         axes.plot(xs, ys, label="a curve")
         axes.legend(loc="upper left")
         label(axes, [(x, y, f"operator {i}", "black") for i, (x, y) in enumerate(zip(xs, ys, strict=True))])
+        axes.figure.canvas.draw()  # gives names their place
         boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines that lead to them
         boxes.append(axes.get_legend().get_window_extent())
         frame = axes.get_window_extent()
