@@ -119,8 +119,8 @@ class Costs:
 
     def predict(self, isl: float | str, osl: float | str, **how: Any) -> Prediction:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,
-        `prefix_hit`, `drafts`, `acceptance`, `max_running`, `queue`, `interval`, `together`, `price`, `prefill`,
-        `decode`."""
+        `prefix_hit`, `drafts`, `acceptance`, `max_running`, `prompts`, `queue`, `interval`, `together`, `price`,
+        `prefill`, `decode`."""
         from symsim.api.prediction import predict
         from symsim.serving.ask import asked
 

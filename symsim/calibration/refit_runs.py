@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +37,19 @@ twice as long."""
 
 def chosen(runs: Iterable[Run]) -> list[Run]:
     """The runs that choose coefficients, the newest of each set-up."""
-    known = [run for run in runs if run.split in ("fit", "") and not (run.date and run.date < SINCE)]
-    return [run for own in by_engine(known).values() for run in newest(own)]
+    return [run for own in by_engine(_known(runs)).values() for run in newest(own)]
+
+
+def versions_of(runs: Iterable[Run]) -> list[Run]:
+    """The newest run of each set-up in each month: what was run of more versions of engines."""
+    months: dict[str, list[Run]] = {}
+    for run in _known(runs):
+        months.setdefault(run.date[:7], []).append(run)
+    return [run for month in months.values() for run in chosen(month)]
+
+
+def _known(runs: Iterable[Run]) -> list[Run]:
+    return [run for run in runs if run.split in ("fit", "") and not (run.date and run.date < SINCE)]
 
 
 def architecture_then(run: Run) -> str:
@@ -108,12 +119,28 @@ def _ends(fits: Sequence[RunFit], metric: str) -> tuple[float, float]:
     return group_quantiles(errors[known], group[known].astype(np.int64))
 
 
-def _compiled(key: tuple[str, str], runs: Sequence[Run]) -> tuple[list[Predicted], bool]:
-    """Runs that can be predicted, and whether the kernels of their devices were measured."""
-    models, refused = run_models(runs)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """Runs of one engine on one architecture. models: those that choose coefficients; versions: those and older ones;
+    measured: whether the kernels of their devices were measured."""
+
+    models: Sequence[Predicted]
+    versions: Sequence[Predicted]
+    measured: bool
+
+
+def groups_of(runs: Sequence[Run]) -> Mapping[tuple[str, str], Compiled]:
+    """(engine, architecture) -> its runs that can be predicted."""
+    return {key: _compiled(key, own) for key, own in by_engine(versions_of(runs)).items()}
+
+
+def _compiled(key: tuple[str, str], runs: Sequence[Run]) -> Compiled:
+    versions, refused = run_models(runs)
     for sentence, count in refused.items():
         print(f"{' '.join(key)}: {count} left out: {sentence}", file=sys.stderr)
-    return models, has_kernels(runs)
+    choosing = {run.place for run in newest(runs)}
+    models = [one for one in versions if one.run.place in choosing]
+    return Compiled(models=models, versions=versions, measured=has_kernels(runs))
 
 
 def main(words: list[str] | None = None) -> int:
@@ -124,9 +151,9 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--only", metavar="ENGINE", help="keep what the file has of other engines")
     options = parser.parse_args(words)
     runs = [run for path in sorted(options.folder.glob("*.csv")) for run in read_runs(path)]
-    groups = {key: _compiled(key, own) for key, own in by_engine(chosen(runs)).items()}
+    groups = groups_of(runs)
     kept = read_times(options.out) if options.only else ()
-    fits = {key: _fit(key, groups) for key, (models, _) in groups.items() if models and options.only in (None, key[0])}
+    fits = {key: _fit(key, groups) for key, own in groups.items() if own.models and options.only in (None, key[0])}
     own = [times_of(*key, fit, tuple(fits.values())) for key, fit in fits.items()]
     own = [_with_runs_since(one, groups) for one in own]
     for one in own:
@@ -138,11 +165,11 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def _with_runs_since(times: EngineTimes, groups: Mapping[tuple[str, str], tuple[list[Predicted], bool]]) -> EngineTimes:
+def _with_runs_since(times: EngineTimes, groups: Mapping[tuple[str, str], Compiled]) -> EngineTimes:
     """Of an engine as it was: which version runs is not known, so that the interval holds it as it is today too."""
     for (engine, today), (_, before) in RENEWED.items():
         if (times.engine, times.architecture) == (engine, before):
-            since = groups.get((engine, today), ([], False))[0]
+            since = groups[engine, today].models if (engine, today) in groups else ()
             found = [(one.at(times.values).get("tpot_s", 0), one.run.measured["tpot_s"]) for one in since]
             ratios = [measured / predicted for predicted, measured in found if predicted]
             ends = np.quantile(ratios or [1.0], (0.05, 0.95))
@@ -150,14 +177,15 @@ def _with_runs_since(times: EngineTimes, groups: Mapping[tuple[str, str], tuple[
     return times
 
 
-def _fit(key: tuple[str, str], groups: Mapping[tuple[str, str], tuple[list[Predicted], bool]]) -> RunFit:
+def _fit(key: tuple[str, str], groups: Mapping[tuple[str, str], Compiled]) -> RunFit:
     """Starts from closed loops of all other groups whose kernels were measured."""
-    models, measured = groups[key]
-    others = [one for other, (rest, known) in groups.items() if other != key and known for one in rest]
+    models = groups[key].models
+    others = [one for other, rest in groups.items() if other != key and rest.measured for one in rest.models]
     closed = [one for one in others if "concurrency" in one.run.load]
     ran = {one.run.model for one in closed}
     alike = 2 * sum(one.run.model in ran for one in models) > len(models)
-    return fit_runs(models, priors(told(one.run for one in models), measured=measured, others=closed, alike=alike))
+    known = priors(told(one.run for one in models), measured=groups[key].measured, others=closed, alike=alike)
+    return fit_runs(models, known, versions=groups[key].versions)
 
 
 if __name__ == "__main__":

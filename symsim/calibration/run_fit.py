@@ -135,8 +135,11 @@ class RunFit:
     ranks: int
 
 
-def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: int = _FOLDS) -> RunFit:
-    """Fit the coefficients of one engine on one architecture."""
+def fit_runs(
+    runs: Sequence[Predicted], known: Mapping[str, Prior], *, versions: Sequence[Predicted] = (), folds: int = _FOLDS
+) -> RunFit:
+    """Fit the coefficients of one engine on one architecture. versions: runs of more of its versions, which tell what a
+    request takes on the host: it is the version's, and which of them one has is not known."""
     setups = [one.run.setup for one in runs]
     values, hessian = _fitted(runs, known)
     fold = _folds(setups, folds)
@@ -144,7 +147,10 @@ def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: in
     for held in sorted(set(fold)):
         rest = [one for one, number in zip(runs, fold, strict=True) if number != held]
         inner = _fitted(rest, known, weighed=values)[0] if rest else {name: one.usual for name, one in known.items()}
-        machines = _machines(rest, inner)
+        away = {one.run.setup for one, number in zip(runs, fold, strict=True) if number == held}
+        hosts = [one for one in versions if one.run.setup not in away] or rest
+        inner = {**inner, **_host(hosts, inner)} if versions else inner
+        machines = _machines(hosts, inner)
         for place, (one, number) in enumerate(zip(runs, fold, strict=True)):
             if number == held:
                 found = one.at({**inner, **machines.get(_device(one), {})})
@@ -153,9 +159,10 @@ def fit_runs(runs: Sequence[Predicted], known: Mapping[str, Prior], *, folds: in
                         errors[metric][place] = np.log(one.run.measured[metric] / found[metric])
     covariance = np.linalg.inv(hessian)
     spread = np.sqrt(np.diag(covariance))
+    values = {**values, **_host(versions, values)} if versions else values
     return RunFit(
         values=values,
-        devices=_machines(runs, values),
+        devices=_machines(versions or runs, values),
         spread=dict(zip(known, map(float, spread), strict=True)),
         correlation=covariance / np.outer(spread, spread),
         errors=errors,
@@ -174,9 +181,15 @@ def _machines(runs: Sequence[Predicted], values: RunValues) -> Mapping[str, RunV
     devices = sorted({_device(one) for one in runs})
     if len(devices) < 2 or _MACHINE not in values:
         return {}
+    return {device: _host([one for one in runs if _device(one) == device], values) for device in devices}
+
+
+def _host(runs: Sequence[Predicted], values: RunValues) -> RunValues:
+    """What a request takes on the host, with all other coefficients as they are."""
+    if not runs or _MACHINE not in values:
+        return {}
     known = {_MACHINE: Prior(values[_MACHINE], PRIORS[_MACHINE].spread)}
-    own = {device: [_beside(one, values) for one in runs if _device(one) == device] for device in devices}
-    return {device: _fitted(found, known)[0] for device, found in own.items()}
+    return _fitted([_beside(one, values) for one in runs], known)[0]
 
 
 def _beside(one: Predicted, values: RunValues) -> Predicted:

@@ -17,7 +17,7 @@ from symsim.serving.sentences import load_in_words
 
 _NUMBERS = ("rate", "concurrency", "prefix_hit")
 _WORDS = ("isl", "osl", "acceptance", "queue", "price", "prefill", "decode")
-_WHOLE = ("budget", "drafts", "max_running")
+_WHOLE = ("budget", "drafts", "max_running", "prompts")
 
 
 def add(commands: Any) -> None:
@@ -25,6 +25,8 @@ def add(commands: Any) -> None:
     add_subject(ask)
     add_requests(ask, required=True)
     ask.add_argument("--exclusive-prefill", action="store_true", help="prefill and decode never in one iteration")
+    words = "requests of a benchmark whose clients start at once; without it, a loop that goes on"
+    ask.add_argument("--prompts", type=int, metavar="N", help=words)
     ask.add_argument("--queue", metavar="NAME", help="form of the wait before prefill workers; see list forms")
     ask.add_argument("--interval", type=float, default=0.9, metavar="0.9", help="level of intervals")
     add_together(ask)

@@ -10,7 +10,8 @@ from symsim.serving.ask import Ask
 from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixed_engine
 from symsim.serving.loops import clients_of, queued_for_places, rate_of_clients
 from symsim.serving.memory_use import Room, room_of
-from symsim.serving.model_step import EngineLayout, Host, ModelStep, Role, engine_of, step_of
+from symsim.serving.model_step import EngineLayout, ModelStep, Role, engine_of, step_of
+from symsim.serving.waits import after_waits, from_a_start
 from symsim.serving.workload import decoding
 
 USUAL_BUDGET = 8192
@@ -76,30 +77,14 @@ def served(of: Deployed) -> Served:
     if of.places < 1:
         return Served(sentence=no_room(of))
     found = _without_host(of)
-    return _after_host(found, of.step.host, of.layout.ranks) if found.solved else found
-
-
-def _after_host(found: Served, host: Host, ranks: int) -> Served:
-    """Before its first step a request waits for the host, and for a step at which the engine looks for requests: with
-    those that came since it looked last, whose prompts are computed with its own.
-
-    In a closed loop that time is one that a client does not decode in: the rate follows by Little's law. Forms of an
-    open loop count the half step that is left on average of the one that a request arrives in.
-    """
-    values, closed = dict(found.values), "closed_tpot" in found.forms
-    polls = host.steps(found.letters["concurrency"] if closed else values.get("rows", 0.0), ranks)
-    polls = polls if closed else max(0.0, polls - 0.5)
-    prompts = values.get("rate", found.letters["rate"]) * found.letters["alpha_1"]
-    wait = host.request + polls * values.get("step_mean", 0.0) * (1 + 2 * prompts)
-    if not wait or "ttft_mean" not in values:
+    if not found.solved or "ttft_mean" not in found.values:
         return found
-    if "closed_tpot" in found.forms:
-        wait = max(0.0, wait - found.letters.get("W_slot", 0.0))  # those who queue for a place do so meanwhile
-        answered = values["ttft_mean"] + (found.letters["O"] - 1) * values["tpot_mean"]
-        values["rate"] *= answered / (answered + wait)
-    values |= {name: value + wait for name, value in values.items() if name.startswith("ttft")}
-    letters = {**found.letters, "ttft": values["ttft_mean"], "rate": values.get("rate", found.letters["rate"])}
-    return replace(found, values=values, letters=letters)
+    found = after_waits(found, of.step.host, of.layout.ranks)
+    share = of.ask.first_share
+    if not share or not found.solved:
+        return found
+    clients = min(float(of.ask.concurrency or 1) / of.engines, of.places)
+    return from_a_start(found, of.engine, of.step.host, clients=clients, budget=of.budget, share=share)
 
 
 def _without_host(of: Deployed) -> Served:

@@ -26,7 +26,8 @@ class Ask:
     budget: tokens of an iteration of an attention replica, as engines have it; acceptance: a number, one for each
     position, or `length 2.4`; queue: the form of the wait before prefill workers; level: of intervals; together:
     the correlation of kernels' errors in them; price: of a GPU, in $/s; prefill, decode: `2 x tp=4`;
-    copies: of the whole deployment, each with its share of the requests.
+    copies: of the whole deployment, each with its share of the requests; prompts: the requests of a benchmark, whose
+    clients send their first ones at once, None for a loop that goes on.
     Raises SymsimError for what cannot be.
     """
 
@@ -41,6 +42,7 @@ class Ask:
     acceptance: float | tuple[float, ...] | None = None
     accepted: float | None = None
     max_running: int | None = None
+    prompts: int | None = None
     queue: str | None = None
     level: float = 0.9
     together: float = TIGHTER
@@ -54,10 +56,12 @@ class Ask:
             raise SymsimError("requests arrive by a rate or by a concurrency; state one of --rate and --concurrency")
         if (self.prefill is None) != (self.decode is None):
             raise SymsimError("disaggregated serving has both --prefill and --decode workers, e.g. '2 x tp=4'")
-        for name in ("concurrency", "rate", "budget", "max_running", "price", "copies"):
+        for name in ("concurrency", "rate", "budget", "max_running", "price", "copies", "prompts"):
             value = getattr(self, name)
             if value is not None and not (0 < value < math.inf):
                 raise SymsimError(f"{name} = {value!r} must be above zero, and finite")
+        if self.prompts is not None:
+            self._check_benchmark(self.prompts)
         if not 0 < self.level < 1:
             raise SymsimError(f"interval = {self.level!r} must be between 0 and 1, e.g. 0.9")
         if not 0 <= self.together <= 1:
@@ -68,6 +72,21 @@ class Ask:
             raise SymsimError(f"{self.drafts} drafts need --acceptance: a chance, one for each, or 'length 2.4'")
         if self.queue is not None and self.queue not in alternatives("wait"):
             raise SymsimError(f"there is no queue {self.queue!r}; {did_you_mean(self.queue, alternatives('wait'))}")
+
+    def _check_benchmark(self, prompts: int) -> None:
+        if self.concurrency is None:
+            raise SymsimError(
+                f"prompts = {prompts!r} are of clients that start at once; state --concurrency, no --rate"
+            )
+        if self.prefill is not None:
+            raise SymsimError(f"prompts = {prompts!r} are of engines that do both; leave out --prefill and --decode")
+        if prompts < self.concurrency:
+            raise SymsimError(f"prompts = {prompts!r} are fewer than the {self.concurrency:g} clients that send them")
+
+    @property
+    def first_share(self) -> float:
+        """Share of a benchmark's requests that its clients send at once at the start."""
+        return 0.0 if self.prompts is None or self.concurrency is None else self.concurrency / self.prompts
 
     @property
     def work(self) -> Workload:

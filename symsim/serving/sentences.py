@@ -28,6 +28,8 @@ def _assumed(ask: Ask, sides: Sequence[Deployed], served: bool) -> Iterator[str]
         yield "requests arrive at random (Poisson)"
     else:
         yield "a client sends its next request as soon as its answer is complete"
+        if ask.prompts is not None:
+            yield f"{ask.first_share:.0%} of the requests are sent at once, at the start, to an engine that is warm"
     if ask.budget is None and not ask.exclusive_prefill:
         source = "the engine's default" if first.known else "vLLM's default on GPUs of 70 GiB and more"
         yield f"token budget of an iteration: {first.budget / first.layout.replicas:g} ({source}; --budget)"

@@ -40,13 +40,13 @@ def closed_form(outcome: Outcome, served: Served, wanted: str, compiled: Compile
 
 
 def _waits(outcome: Outcome, served: Served) -> dict[str, float]:
-    """For a place, and for the host of an engine."""
+    """For a place, for others that start with it, and for the host of an engine."""
     own = outcome.values.get("ttft")
     if own is None or "ttft_mean" not in served.values:
         return {}
     place = served.letters.get("W_slot", 0.0) if "slot_wait" in served.forms or "closed_tpot" in served.forms else 0.0
-    host = served.values["ttft_mean"] - own - place
-    found = {"W_slot": place, "t_host": host}
+    found = {"W_slot": place, "W_start": served.letters.get("W_start", 0.0)}
+    found["t_host"] = served.values["ttft_mean"] - own - sum(found.values())
     return {name: value for name, value in found.items() if value > 1e-12}
 
 
