@@ -179,14 +179,14 @@ def _rows(run: Run, cost_model: str, level: float, together: float) -> Iterable[
     known["output_tok_s_per_gpu"] = figures.output_rate / figures.gpus * counted
     full = tuple(name for name, share in figures.load.items() if share > _SATURATED)
     for metric, value in known.items():
-        if value is not None and metric in run.measured:
+        if value is not None and metric in run.compared:
             low, high = figures.intervals.get(_FIGURES[metric], (None, None))
             if metric == "output_tok_s_per_gpu" and low is not None and high is not None:
                 low, high = low * counted, high * counted
             yield RunRow(
                 run=run,
                 metric=metric,
-                measured=run.measured[metric],
+                measured=run.compared[metric],
                 predicted=value,
                 low=low,
                 high=high,

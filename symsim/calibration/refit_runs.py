@@ -78,12 +78,7 @@ def has_kernels(runs: Sequence[Run]) -> bool:
 def times_of(engine: str, architecture: str, fit: RunFit, every: Sequence[RunFit]) -> EngineTimes:
     """A fit with its errors on set-ups that were left out; every: fits of all engines, within whose ends together one
     of few set-ups cannot be told to be."""
-    ends = {metric: _ends([fit], metric) for metric in ERRORS}
-    if len(set(fit.setups)) < _FEW:
-        pooled = {metric: _ends(every, metric) for metric in ERRORS}
-        ends = {
-            metric: (min(low, pooled[metric][0]), max(high, pooled[metric][1])) for metric, (low, high) in ends.items()
-        }
+    ends = {metric: _ends_among(fit, every, metric) for metric in ERRORS}
     tpot = fit.errors["tpot_s"]
     error = np.abs(np.expm1(-tpot[~np.isnan(tpot)]))
     (low, high), first = ends["tpot_s"], ends["ttft_s"]
@@ -108,6 +103,15 @@ def times_of(engine: str, architecture: str, fit: RunFit, every: Sequence[RunFit
 
 _FEW = 5
 """Set-ups below which what was left out says little about others."""
+
+
+def _ends_among(fit: RunFit, every: Sequence[RunFit], metric: str) -> tuple[float, float]:
+    low, high = _ends([fit], metric)
+    compared = {setup for setup, error in zip(fit.setups, fit.errors[metric], strict=True) if not np.isnan(error)}
+    if len(compared) >= _FEW:
+        return low, high
+    pooled = _ends(every, metric)
+    return min(low, pooled[0]), max(high, pooled[1])
 
 
 def _ends(fits: Sequence[RunFit], metric: str) -> tuple[float, float]:

@@ -148,14 +148,14 @@ def fit_runs(
         rest = [one for one, number in zip(runs, fold, strict=True) if number != held]
         inner = _fitted(rest, known, weighed=values)[0] if rest else {name: one.usual for name, one in known.items()}
         away = {one.run.setup for one, number in zip(runs, fold, strict=True) if number == held}
-        hosts = [one for one in versions if one.run.setup not in away] or rest
+        hosts = [one for one in versions if one.run.setup not in away] if versions else rest
         inner = {**inner, **_host(hosts, inner)} if versions else inner
         machines = _machines(hosts, inner)
         for place, (one, number) in enumerate(zip(runs, fold, strict=True)):
             if number == held:
                 found = one.at({**inner, **machines.get(_device(one), {})})
                 for metric in errors_of(one.run):
-                    if metric in found and metric in one.run.measured:
+                    if metric in found and metric in one.run.compared:
                         errors[metric][place] = np.log(one.run.measured[metric] / found[metric])
     covariance = np.linalg.inv(hessian)
     spread = np.sqrt(np.diag(covariance))
@@ -185,11 +185,11 @@ def _machines(runs: Sequence[Predicted], values: RunValues) -> Mapping[str, RunV
 
 
 def _host(runs: Sequence[Predicted], values: RunValues) -> RunValues:
-    """What a request takes on the host, with all other coefficients as they are."""
-    if not runs or _MACHINE not in values:
+    """What a request takes on the host of the engine itself, with all other coefficients as they are."""
+    own = [_beside(one, values) for one in runs if one.run.own]
+    if not own or _MACHINE not in values:
         return {}
-    known = {_MACHINE: Prior(values[_MACHINE], PRIORS[_MACHINE].spread)}
-    return _fitted([_beside(one, values) for one in runs], known)[0]
+    return _fitted(own, {_MACHINE: Prior(values[_MACHINE], PRIORS[_MACHINE].spread)})[0]
 
 
 def _beside(one: Predicted, values: RunValues) -> Predicted:

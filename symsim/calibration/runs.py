@@ -19,7 +19,8 @@ _METRICS = ("tpot_s", "ttft_s", "output_tok_s_per_gpu")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One run. table: what it is kept in; load: what `predict` is asked for; measured: metric -> SI value; setup: runs
-    of one are left out together; split: fit or check, empty where nothing is kept apart; place: file and row."""
+    of one are left out together; split: fit or check, empty where nothing is kept apart; place: file and row; own:
+    whether the engine itself ran, not another with a server of its own, for which its times stand."""
 
     table: str
     place: str
@@ -32,6 +33,12 @@ class Run:
     setup: str
     split: str = ""
     date: str = ""
+    own: bool = True
+
+    @property
+    def compared(self) -> Mapping[str, float]:
+        """What was measured of the engine itself: a server of its own decides the time to first token."""
+        return self.measured if self.own else {name: one for name, one in self.measured.items() if name != "ttft_s"}
 
 
 def newest(runs: Iterable[Run]) -> list[Run]:
@@ -81,6 +88,9 @@ def _from_csv(path: Path, stated: Mapping[str, Any]) -> list[Run]:
 _ENGINES = {"atom": "sglang", "trt": "trtllm", "mindie": "vllm"}
 """Engines of the tables -> whose times and kernels stand for theirs."""
 
+OTHERS = ("atom", "mindie")
+"""Those of them that are engines of their own, with a server of their own."""
+
 _DEVICES = {"A100": "a100-80"}
 
 _WAVES = 5
@@ -111,6 +121,7 @@ def _inferencex(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
             setup=" ".join(map(str, fixed)),
             split=row["split"],
             date=row["date"],
+            own=row["engine"] not in OTHERS,
         )
 
 
@@ -168,6 +179,7 @@ def _gpustack(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
             measured=_positive(tpot_s=float(row["median_tpot_ms"]) / 1e3, ttft_s=float(row["median_ttft_ms"]) / 1e3),
             setup=" ".join((row["served"], row["device"], row["engine"], str(deployment))),
             split=row["split"],
+            own=row["engine"] not in OTHERS,
         )
 
 

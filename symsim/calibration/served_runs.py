@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from symsim.calibration.runs import Run
+from symsim.calibration.runs import OTHERS, Run
 from symsim.paths import read_text
 
 _ENGINES = {
@@ -109,6 +109,7 @@ def _run(
         setup=" ".join(map(str, fixed)),
         split=row["split"],
         date=row["date"],
+        own=row["engine"] not in OTHERS,
     )
 
 

@@ -40,6 +40,14 @@ def test_shipped_runs_are_read_each_with_what_was_measured_and_how_it_was_kept_a
     assert len(newest(runs)) < len(runs)
 
 
+def test_another_engine_s_server_is_not_compared() -> None:
+    runs = [one for path in shipped_runs() for one in read_runs(path)]
+    others = [one for one in runs if not one.own]
+    assert {one.device for one in others} == {"mi355x"}, "ATOM, for whose kernels SGLang's times stand"
+    assert all("ttft_s" in one.measured and set(one.compared) == set(one.measured) - {"ttft_s"} for one in others)
+    assert all(one.compared == one.measured for one in runs if one.own)
+
+
 def test_every_row_has_a_prediction_and_an_interval(table: Path) -> None:
     found = json.loads(run("accuracy", str(table), "--json").stdout)
     assert set(found) == {"rows", "summary", "refused"}

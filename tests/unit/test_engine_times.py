@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +250,17 @@ def test_a_broken_run_hardly_moves_a_fit() -> None:
         *runs[1:],
     ]
     assert fit_runs(broken, KNOWN).values["host_sequence"] == pytest.approx(5e-5, rel=0.1)
+
+
+def test_a_request_s_time_on_the_host_is_that_of_versions_of_the_engine_itself() -> None:
+    truth = {"slow_gemm": 1.0, "host_step": 1e-3, "host_sequence": 5e-5}
+    newest, older, others = (synthetic({**truth, "host_request": host}, 24) for host in (0.02, 0.04, 0.5))
+    another = [replace(one, run=replace(one.run, own=False)) for one in others]
+    fit = fit_runs(newest, KNOWN, versions=[*newest, *older, *another])
+    assert 0.024 < fit.values["host_request"] < 0.036, "between versions, and a server of another engine tells nothing"
+    alone = fit_runs(newest, KNOWN)
+    assert alone.values["host_request"] == pytest.approx(0.02, rel=0.05)
+    assert {**fit.values, "host_request": 0} == {**alone.values, "host_request": 0}
 
 
 def fields(run: Run) -> dict:
