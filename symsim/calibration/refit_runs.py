@@ -124,7 +124,7 @@ def _ends(fits: Sequence[RunFit], metric: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
+class EngineRuns:
     """Runs of one engine on one architecture. models: those that choose coefficients; versions: those and older ones;
     measured: whether the kernels of their devices were measured."""
 
@@ -133,18 +133,18 @@ class Compiled:
     measured: bool
 
 
-def groups_of(runs: Sequence[Run]) -> Mapping[tuple[str, str], Compiled]:
+def groups_of(runs: Sequence[Run]) -> Mapping[tuple[str, str], EngineRuns]:
     """(engine, architecture) -> its runs that can be predicted."""
     return {key: _compiled(key, own) for key, own in by_engine(versions_of(runs)).items()}
 
 
-def _compiled(key: tuple[str, str], runs: Sequence[Run]) -> Compiled:
+def _compiled(key: tuple[str, str], runs: Sequence[Run]) -> EngineRuns:
     versions, refused = run_models(runs)
     for sentence, count in refused.items():
         print(f"{' '.join(key)}: {count} left out: {sentence}", file=sys.stderr)
     choosing = {run.place for run in newest(runs)}
     models = [one for one in versions if one.run.place in choosing]
-    return Compiled(models=models, versions=versions, measured=has_kernels(runs))
+    return EngineRuns(models=models, versions=versions, measured=has_kernels(runs))
 
 
 def main(words: list[str] | None = None) -> int:
@@ -169,7 +169,7 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def _with_runs_since(times: EngineTimes, groups: Mapping[tuple[str, str], Compiled]) -> EngineTimes:
+def _with_runs_since(times: EngineTimes, groups: Mapping[tuple[str, str], EngineRuns]) -> EngineTimes:
     """Of an engine as it was: which version runs is not known, so that the interval holds it as it is today too."""
     for (engine, today), (_, before) in RENEWED.items():
         if (times.engine, times.architecture) == (engine, before):
@@ -181,7 +181,7 @@ def _with_runs_since(times: EngineTimes, groups: Mapping[tuple[str, str], Compil
     return times
 
 
-def _fit(key: tuple[str, str], groups: Mapping[tuple[str, str], Compiled]) -> RunFit:
+def _fit(key: tuple[str, str], groups: Mapping[tuple[str, str], EngineRuns]) -> RunFit:
     """Starts from closed loops of all other groups whose kernels were measured."""
     models = groups[key].models
     others = [one for other, rest in groups.items() if other != key and rest.measured for one in rest.models]

@@ -124,7 +124,7 @@ class RunFit:
     """values: coefficients on all runs; spread: standard deviation of the logarithm of each, prior included;
     correlation: of those logarithms, in the order of values; errors: metric -> log of measured over predicted of the
     runs of set-ups that were left out, of which setups is the set-up of each; ranks: the most GPUs that shared tensors
-    or experts; devices: where runs are of several devices, what the machines of each tell by themselves."""
+    or experts; devices: what the machines of each tell by themselves."""
 
     values: RunValues
     devices: Mapping[str, RunValues]
@@ -148,9 +148,9 @@ def fit_runs(
         rest = [one for one, number in zip(runs, fold, strict=True) if number != held]
         inner = _fitted(rest, known, weighed=values)[0] if rest else {name: one.usual for name, one in known.items()}
         away = {one.run.setup for one, number in zip(runs, fold, strict=True) if number == held}
-        hosts = [one for one in versions if one.run.setup not in away] if versions else rest
-        inner = {**inner, **_host(hosts, inner)} if versions else inner
+        hosts = [one for one in versions if one.run.setup not in away]
         machines = _machines(hosts, inner)
+        inner = {**inner, **_host(hosts, inner)}
         for place, (one, number) in enumerate(zip(runs, fold, strict=True)):
             if number == held:
                 found = one.at({**inner, **machines.get(_device(one), {})})
@@ -159,10 +159,9 @@ def fit_runs(
                         errors[metric][place] = np.log(one.run.measured[metric] / found[metric])
     covariance = np.linalg.inv(hessian)
     spread = np.sqrt(np.diag(covariance))
-    values = {**values, **_host(versions, values)} if versions else values
     return RunFit(
-        values=values,
-        devices=_machines(versions or runs, values),
+        values={**values, **_host(versions, values)},
+        devices=_machines(versions, values),
         spread=dict(zip(known, map(float, spread), strict=True)),
         correlation=covariance / np.outer(spread, spread),
         errors=errors,
@@ -176,12 +175,13 @@ def _device(one: Predicted) -> str:
 
 
 def _machines(runs: Sequence[Predicted], values: RunValues) -> Mapping[str, RunValues]:
-    """Device -> what a request takes on the host of its machines, where runs are of several devices: it is a cluster's
-    rather than an architecture's."""
-    devices = sorted({_device(one) for one in runs})
-    if len(devices) < 2 or _MACHINE not in values:
-        return {}
-    return {device: _host([one for one in runs if _device(one) == device], values) for device in devices}
+    """Device -> what a request takes on the host of its machines: it is a cluster's rather than an architecture's."""
+    own: dict[str, list[Predicted]] = {}
+    for one in runs:
+        if one.run.own:
+            own.setdefault(_device(one), []).append(one)
+    found = {device: _host(of, values) for device, of in sorted(own.items())}
+    return {device: host for device, host in found.items() if host}
 
 
 def _host(runs: Sequence[Predicted], values: RunValues) -> RunValues:

@@ -263,6 +263,16 @@ def test_a_request_s_time_on_the_host_is_that_of_versions_of_the_engine_itself()
     assert {**fit.values, "host_request": 0} == {**alone.values, "host_request": 0}
 
 
+def test_an_engine_that_was_not_run_on_machines_has_their_host_by_another_that_was() -> None:
+    host = {engine: chosen_times(engine, "h100").values["host_request"] for engine in ("vllm", "sglang", "trtllm")}
+    assert host["sglang"] == host["trtllm"] == host["vllm"]
+    assert host["vllm"][1].engine == "vllm"
+    assert {chosen_times(engine, "h200").values["host_request"][1].engine for engine in ("sglang", "trtllm")} == {
+        "sglang",
+        "trtllm",
+    }, "its own where it was"
+
+
 def fields(run: Run) -> dict:
     return {name: getattr(run, name) for name in run.__slots__}
 
