@@ -139,7 +139,7 @@ def fit_runs(
     runs: Sequence[Predicted], known: Mapping[str, Prior], *, versions: Sequence[Predicted] = (), folds: int = _FOLDS
 ) -> RunFit:
     """Fit the coefficients of one engine on one architecture. versions: runs of more of its versions, which tell what a
-    request takes on the host: it is the version's, and which of them one has is not known."""
+    request takes on the host of each device's machines: it is the version's, and which of them one has is not known."""
     setups = [one.run.setup for one in runs]
     values, hessian = _fitted(runs, known)
     fold = _folds(setups, folds)
@@ -150,7 +150,6 @@ def fit_runs(
         away = {one.run.setup for one, number in zip(runs, fold, strict=True) if number == held}
         hosts = [one for one in versions if one.run.setup not in away]
         machines = _machines(hosts, inner)
-        inner = {**inner, **_host(hosts, inner)}
         for place, (one, number) in enumerate(zip(runs, fold, strict=True)):
             if number == held:
                 found = one.at({**inner, **machines.get(_device(one), {})})
@@ -160,7 +159,7 @@ def fit_runs(
     covariance = np.linalg.inv(hessian)
     spread = np.sqrt(np.diag(covariance))
     return RunFit(
-        values={**values, **_host(versions, values)},
+        values=values,
         devices=_machines(versions, values),
         spread=dict(zip(known, map(float, spread), strict=True)),
         correlation=covariance / np.outer(spread, spread),

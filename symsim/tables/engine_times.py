@@ -114,9 +114,8 @@ class Chosen:
 
 def chosen_times(engine: str, device: str) -> Chosen:
     """The times of an engine on a device, by the stem of its file: its own on the architecture; else what is the
-    architecture's from another engine on it, and what is the engine's from the same engine elsewhere. What machines of
-    a device have of their own is from another engine that ran on them, where this one ran on others of the architecture
-    only. What no set of an engine has of its host, it has not."""
+    architecture's from another engine on it, and what is the engine's from the same engine elsewhere. What no set of an
+    engine has of its host, it has not."""
     every, architecture = shipped_times(), architecture_of(device)
     own = [one for one in every if (one.engine, one.architecture) == (engine, architecture)]
     here = [one for one in every if one.architecture == architecture]
@@ -126,8 +125,6 @@ def chosen_times(engine: str, device: str) -> Chosen:
         sets = [one for group in order for one in sorted(group, key=lambda one: -one.rows)]
         for name in names:
             one = next((one for one in sets if name in one.values), None)
-            there = [other for other in (*own, *here) if own and name in other.devices.get(device, {})]
             if one is not None:
-                one = there[0] if there else one
                 values[name] = one.on(device)[name], one
     return Chosen(values=values, own=bool(own), nearest=next(iter((*own, *here, *same, *every)), None))
