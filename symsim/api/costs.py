@@ -108,14 +108,26 @@ class Costs:
 
     def _reach(self, query: str, parsed: Query, answer: Answer) -> str:
         """Up to where the answer is sure, and possible, where times were fitted."""
-        from symsim.api.sureness import reach
+        from symsim.api.sureness import EndForms, reach
         from symsim.solve.solver import solve
 
-        if self.compiled.fitted is None or answer.value is None or parsed.variable in SIZES:
+        if self.compiled.fitted is None or answer.value is None:
             return ""
-        point = {**answer.assumed, **_stated(parsed), parsed.variable: answer.value}
-        ask = (self._forms_with, ((), ()), self._forms_in)
-        return reach(answer, self.compiled.forms, point, lambda forms: solve(query, forms, *ask))
+        found = {**answer.assumed, **_stated(parsed), parsed.variable: answer.value, **answer.at}
+        point = {name: value for name, value in found.items() if name not in SIZES}
+
+        def solved(end: int) -> Answer:
+            def ends(forms: Mapping[str, ClosedForm]) -> EndForms:
+                return EndForms(forms, point, end)
+
+            resized = (
+                lambda size, value: ends(self._forms_with(size, value)),
+                ((), ()),
+                lambda sizes, whole: ends(self._forms_in(sizes, whole)),
+            )
+            return solve(query, ends(self.compiled.forms), *resized)
+
+        return reach(answer, parsed.goal, solved)
 
     def predict(self, isl: float | str, osl: float | str, **how: Any) -> Prediction:
         """What is served of requests of these lengths: `rate` or `concurrency`, and `budget`, `exclusive_prefill`,

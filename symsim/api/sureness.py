@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from sympy import Rational
 
@@ -12,7 +13,7 @@ from symsim.formula.closed_form import ClosedForm
 from symsim.solve.answer import Answer
 
 
-class _Scaled(Mapping[str, ClosedForm]):
+class EndForms(Mapping[str, ClosedForm]):
     """Metrics at an end of their intervals at a point: 0 the low one, 1 the high one."""
 
     def __init__(self, forms: Mapping[str, ClosedForm], point: Mapping[str, float], end: int) -> None:
@@ -39,25 +40,25 @@ class _Scaled(Mapping[str, ClosedForm]):
         return len(self._forms)
 
 
-def reach(
-    answer: Answer,
-    forms: Mapping[str, ClosedForm],
-    point: Mapping[str, float],
-    solved: Callable[[Mapping[str, ClosedForm]], Answer],
-) -> str:
-    """`B = 66, sure up to 58, possible to 71`; empty where nothing is fitted or the fast end has no answer.
+def reach(answer: Answer, goal: str, solved: Callable[[int], Answer]) -> str:
+    """`B = 66, sure up to 58, possible to 71`; empty where nothing is fitted.
 
-    solved: the question asked of other metrics.
+    goal: of the question, max, min or one value; solved: the question asked of metrics at an end.
     """
-    if answer.value is None or answer.sizes or answer.at:
+    if answer.value is None or answer.sizes:
         return ""
-    sure, possible = (_solved_at(lambda end=end: solved(_Scaled(forms, point, end))) for end in (1, 0))
-    if possible is None or sure == possible:
+    found = [_solved_at(partial(solved, end)) for end in (0, 1)]
+    known = sorted(value for value in found if value is not None)
+    if not known or (known[0] == known[-1] == answer.value and len(known) == 2):
         return ""
-    far = "to" if answer.value <= possible else "from"
-    words = "sure of none" if sure is None else f"sure {'up to' if far == 'to' else 'from'} {_shown(answer, sure)}"
     value = f"{answer.variable} = {_shown(answer, answer.value)}"
-    return f"{value}, {words}, possible {far} {_shown(answer, possible)} at 90 %"
+    if goal not in ("max", "min"):
+        ends = [_shown(answer, one) for one in known]
+        return f"{value}, {' to '.join(ends) if len(ends) == 2 else f'{ends[0]} or none'} at 90 %"
+    possible, sure = (known[-1], known[0]) if goal == "max" else (known[0], known[-1])
+    up_to, to = ("up to", "to") if goal == "max" else ("from", "from")
+    words = "sure of none" if len(known) == 1 else f"sure {up_to} {_shown(answer, sure)}"
+    return f"{value}, {words}, possible {to} {_shown(answer, possible)} at 90 %"
 
 
 def _solved_at(solved: Callable[[], Answer]) -> float | None:
@@ -69,4 +70,6 @@ def _solved_at(solved: Callable[[], Answer]) -> float | None:
 
 def _shown(answer: Answer, value: float) -> str:
     """With the unit of what is no count."""
-    return f"{value:g}" if answer.unit in ("1", "tokens") else format_quantity(value, answer.unit, 4)
+    if value == int(value) and answer.unit in ("1", "tokens"):
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if answer.unit in ("1", "tokens") else format_quantity(value, answer.unit, 4)

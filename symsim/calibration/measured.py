@@ -36,7 +36,7 @@ def device_numbers(device: str, dtype: str, kv_dtype: str | None, phase: str | N
     """SI numbers of hardware and number format that forms name. Raises LookupError for other spellings."""
     known = spellings()
     if device not in known["device"]:
-        raise LookupError(f"no measured kernels of device {device!r}; known: {', '.join(known['device'])}")
+        raise LookupError(f"no device {device!r} in measured kernels; known: {', '.join(known['device'])}")
     chip = load_device(known["device"][device])
     peak, weight, activation = _format(dtype, phase)
     figures: dict[str, Fraction | None] = {

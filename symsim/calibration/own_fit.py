@@ -114,13 +114,13 @@ def fit(
 ) -> OwnFit:
     """Fit an engine to files of runs, as `read_runs` reads them. Raises SymsimError where none can be predicted."""
     files = [runs] if isinstance(runs, (str, Path)) else runs
-    stated = _stated(deployment or Deployment())
+    stated = stated_fields(deployment or Deployment())
     about = {"model": model, "device": device, "engine": engine}
     found = [run for file in files for run in read_runs(Path(file), **about, deployment=tuple(stated.items()))]
     return fit_own(found)
 
 
-def _stated(deployment: Deployment) -> Mapping[str, Any]:
+def stated_fields(deployment: Deployment) -> Mapping[str, Any]:
     """What of a deployment is not as it follows from the rest."""
     usual = {one.name: one.default for one in fields(Deployment) if one.init and one.name != "engine"}
     follows = {"world_size", "dp"} - deployment.given

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symsim.calibration.fitting import Fit, badness, fit_form
+from symsim.calibration.kernel_tables import GROUPS, kernel_table, pandas
 from symsim.calibration.measured import KERNEL_FORMS, device_numbers, size_arguments, skewed_loads
-from symsim.calibration.package import package_folder, package_name, package_table
+from symsim.calibration.package import package_folder, package_name
 from symsim.cost.forms import array_steps
 from symsim.errors import DataError
-from symsim.inputs.extras import load_extra
-from symsim.paths import CALIBRATION
+from symsim.paths import CALIBRATION, display_path
 from symsim.tables.coefficients import Coefficients, write_coefficients
 from symsim.tables.residuals import residual_arguments, residual_coordinates, write_residuals
 
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "gemm": ("n", "k"),
-    "attention_prefill": ("heads", "kv_heads", "head_dim"),
-    "attention_decode": ("heads", "kv_heads", "head_dim"),
-    "mla_prefill": ("heads",),
-    "mla_decode": ("heads",),
-    "moe": ("hidden", "inter", "topk", "experts"),
-    "gdn": ("k_heads", "v_heads"),
-    "collectives": ("elements",),
-    "all_to_all": ("hidden", "topk", "experts"),
-}
-"""Table -> the columns that make a shape: errors are told on shapes that were left out."""
+_WRITTEN = (
+    "# Coefficients of kernel times, written by `python -m symsim.calibration.refit`; README.md explains each figure."
+)
 
-HEADER = """\
-# Coefficients of kernel times, written by `python -m symsim.calibration.refit`; README.md explains each figure. Fitted
+HEADER = f"""\
+{_WRITTEN} Fitted
 # on measurements of NVIDIA's AIConfigurator (NVIDIA CORPORATION & AFFILIATES), package aiconfigurator-core, licence
 # Apache-2.0 as its metadata states."""
 
-_CASE = ("device", "engine", "version", "kernel", "dtype", "kv_dtype", "op", "phase")
+_CASE = ("device", "engine", "version", "kernel", "dtype", "kv_dtype", "operation", "phase")
 
 
 def candidates(op: str, case: Mapping[str, str]) -> tuple[str, ...]:
@@ -57,34 +48,24 @@ def candidates(op: str, case: Mapping[str, str]) -> tuple[str, ...]:
         case "moe":
             return KERNEL_FORMS[op] if case["device"] in ("l40s", "rtx_pro_6000_server") else KERNEL_FORMS[op][:1]
         case "gdn":
-            return KERNEL_FORMS[op][1:] if case["op"].startswith("conv") else KERNEL_FORMS[op][:1]
+            return KERNEL_FORMS[op][1:] if case["operation"].startswith("conv") else KERNEL_FORMS[op][:1]
         case "collectives":
-            return KERNEL_FORMS[op][:1] if case["op"] == "all_reduce" else KERNEL_FORMS[op][1:]
+            return KERNEL_FORMS[op][:1] if case["operation"] == "all_reduce" else KERNEL_FORMS[op][1:]
         case "all_to_all":
-            return KERNEL_FORMS[op][1:] if case["op"].endswith("_ll") else KERNEL_FORMS[op][:1]
+            return KERNEL_FORMS[op][1:] if case["operation"].endswith("_ll") else KERNEL_FORMS[op][:1]
         case _:
             return KERNEL_FORMS[op]
 
 
-def pandas() -> Any:
-    """pandas, of the extra `fit`."""
-    return load_extra("pandas", "fit", "measured tables need")
-
-
 def refit(op: str, frame: Any, *, residuals: bool = False) -> Iterator[tuple[Coefficients, Fit]]:
-    """A set of coefficients for every kernel of a table, a data frame, with what is known of its fit. residuals:
-    whether the nearest measurements may correct forms."""
-    if "divided" in frame:  # rows whose experts were not divided by ep measure something else
-        frame = frame[(frame.divided == 1) | (frame.ep == 1)]
+    """A set of coefficients for every kernel of a table, as `kernel_table` reads it, with what is known of its fit.
+    residuals: whether the nearest measurements may correct forms."""
     keys = [name for name in _CASE if name in frame]
     before: dict[str, Mapping[str, float]] = {}
     for values, rows in frame.groupby(keys, dropna=False):
         case = {key: "" if value != value else str(value) for key, value in zip(keys, values, strict=True)}
         group = rows.groupby(list(GROUPS[op])).ngroup().to_numpy()
-        try:
-            numbers = device_numbers(case["device"], case["dtype"], case.get("kv_dtype"), case.get("phase"))
-        except LookupError:
-            continue
+        numbers = device_numbers(case["device"], case["dtype"], case.get("kv_dtype"), case.get("phase"))
         columns = size_arguments(op, {name: rows[name].to_numpy() for name in _sizes(rows, keys)})
         if "distribution" in rows:
             columns = {**columns, **_loads(rows, columns)}
@@ -130,9 +111,8 @@ def _loads(rows: Any, columns: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def as_coefficients(case: Mapping[str, str], fit: Fit, rows: int, groups: int, source: str) -> Coefficients:
     """What is kept of a fit. case: device, engine, version, kernel, dtype and what else tells kernels apart."""
-    named = {("operation" if name == "op" else name): value for name, value in case.items()}
     return Coefficients(
-        **named,
+        **case,
         form=fit.form,
         rows=rows,
         groups=groups,
@@ -146,14 +126,6 @@ def as_coefficients(case: Mapping[str, str], fit: Fit, rows: int, groups: int, s
     )
 
 
-def _summary(op: str, one: Coefficients, fit: Fit) -> str:
-    """Error on shapes left out, the interval, and how much of them it holds."""
-    which = " ".join(filter(None, one.key()))
-    interval = f"{one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}"
-    alone = "" if fit.places is None else f" (the form alone {fit.alone[0]:.1%}, {fit.alone[1]:.1%})"
-    return f"{op} {which}, {one.form}: median {one.median:.1%}, p90 {one.p90:.1%}{alone}; {interval}"
-
-
 def _with_residuals(one: Coefficients, fit: Fit, folder: Path) -> Coefficients:
     """The set with its file of residuals, which is written; itself where none correct the form."""
     if fit.places is None:
@@ -165,40 +137,77 @@ def _with_residuals(one: Coefficients, fit: Fit, folder: Path) -> Coefficients:
     return replace(one, residuals=file)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelFits:
+    """fits: table, coefficients that were written, and what is known of their fit; refused: why measurements were left
+    out -> how many."""
+
+    fits: tuple[tuple[str, Coefficients, Fit], ...]
+    refused: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        kernels = [{"table": op, **asdict(one)} for op, one, _ in self.fits]
+        return {"kernels": kernels, "refused": dict(self.refused)}
+
+    def sentences(self) -> Iterator[str]:
+        """Of each kernel its error on shapes left out, the interval, and how much of them it holds."""
+        for op, one, fit in self.fits:
+            which = " ".join(filter(None, one.key()))
+            interval = f"{one.low:.2f} to {one.high:.2f} holds {one.inside:.0%}"
+            alone = "" if fit.places is None else f" (the form alone {fit.alone[0]:.1%}, {fit.alone[1]:.1%})"
+            yield f"{op} {which}, {one.form}: median {one.median:.1%}, p90 {one.p90:.1%}{alone}; {interval}"
+
+    def notes(self) -> list[str]:
+        """Why measurements were left out."""
+        return [f"{count:,} measurements left out: {why}" for why, count in self.refused.items()]
+
+
+def refit_kernels(
+    folder: str | Path,
+    out: Path,
+    *,
+    device: str = "*",
+    engine: str = "*",
+    ops: Iterable[str] = KERNEL_FORMS,
+    residuals: bool = False,
+) -> KernelFits:
+    """Fit forms to the tables of a folder, or of the public package by its name, and write a file a table into the
+    folder `out`. device, engine: as measurements call them, `*` for all.
+
+    Raises DataError where there is nothing to fit.
+    """
+    place = package_folder() if str(folder) == package_name() else Path(folder)
+    fits: list[tuple[str, Coefficients, Fit]] = []
+    refused: dict[str, int] = {}
+    for op in ops:
+        frame, left_out = kernel_table(place, op, device, engine)
+        refused |= {why: refused.get(why, 0) + count for why, count in left_out.items()}
+        if frame is None:
+            continue
+        out.mkdir(parents=True, exist_ok=True)
+        found = [(_with_residuals(one, fit, out), fit) for one, fit in refit(op, frame, residuals=residuals)]
+        source = "; ".join(sorted({one.source for one, _ in found}))
+        header = HEADER if package_name() in source else _WRITTEN
+        write_coefficients(out / f"{op}.toml", [one for one, _ in found], header, source)
+        fits += [(op, one, fit) for one, fit in found]
+    if not fits:
+        of = " ".join(word for word in (device, engine) if word != "*")
+        why = "; ".join(refused) or "calibration/README.md says what they are called"
+        raise DataError(f"{display_path(place)}: no tables of measured kernels{of and f' of {of}'}: {why}")
+    return KernelFits(fits=tuple(fits), refused=refused)
+
+
 def main(words: list[str] | None = None) -> int:
     """Refit every table of a folder, or one."""
     parser = argparse.ArgumentParser(prog="python -m symsim.calibration.refit", description=__doc__)
     parser.add_argument("folder")
-    parser.add_argument("--device", default="*", help="of the package: as measurements call it")
-    parser.add_argument("--engine", default="*", help="of the package")
     parser.add_argument("--op", choices=tuple(KERNEL_FORMS))
     parser.add_argument("--out", type=Path, default=CALIBRATION)
-    parser.add_argument("--residuals", action="store_true", help="correct forms by the nearest measurements")
     options = parser.parse_args(words)
-    folder = package_folder() if options.folder == package_name() else Path(options.folder)
-    tables = 0
-    for op in KERNEL_FORMS if options.op is None else (options.op,):
-        frame = _table(folder, op, options.device, options.engine)
-        if frame is None:
-            continue
-        found: list[Coefficients] = []
-        for one, fit in refit(op, frame, residuals=options.residuals):
-            found.append(_with_residuals(one, fit, options.out))
-            print(_summary(op, one, fit))
-        sources = sorted({one.source for one in found})
-        write_coefficients(options.out / f"{op}.toml", found, HEADER, "; ".join(sources))
-        tables += 1
-    if not tables:
-        raise DataError(f"{folder}: no tables of measured kernels; calibration/README.md says what they are called")
+    found = refit_kernels(options.folder, options.out, ops=KERNEL_FORMS if options.op is None else (options.op,))
+    print("\n".join((*found.sentences(), *found.notes())))
     return 0
-
-
-def _table(folder: Path, op: str, device: str, engine: str) -> Any:
-    """The measurements of a table, None where there are none."""
-    path = next(folder.glob(f"{op}.csv*"), None)
-    if path is not None:
-        return pandas().read_csv(path, dtype={"version": str})
-    return package_table(folder, op, device, engine)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from symsim.calibration.fitting import fit_form
+from symsim.calibration.kernel_tables import GROUPS, pandas
 from symsim.calibration.measured import Array, device_numbers
-from symsim.calibration.refit import GROUPS, HEADER, as_coefficients, pandas
+from symsim.calibration.refit import HEADER, as_coefficients
 from symsim.paths import CALIBRATION, MFU
 from symsim.tables.coefficients import Coefficients, coefficients_of, write_coefficients
 

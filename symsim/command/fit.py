@@ -8,9 +8,9 @@ from typing import Any
 
 from symsim.algebra.units import format_quantity
 from symsim.calibration.measured import measured_name
-from symsim.calibration.own_fit import OwnFit, fit
+from symsim.calibration.own_fit import OwnFit, fit, stated_fields
 from symsim.calibration.package import package_name
-from symsim.calibration.refit import main as refit_kernels
+from symsim.calibration.refit import refit_kernels
 from symsim.command.flags import add_json, note, write_json
 from symsim.command.subject import add_deployment, deployment_of
 from symsim.errors import SymsimError
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
 
 def _fit(*, json: bool, **options: Any) -> int:
     if options["kernels"]:
-        return _kernels(options)
+        return _kernels(options, json)
     if options["residuals"]:
         raise SymsimError("--residuals is of kernels: it corrects their forms; give --kernels too")
     for name, what in (("model", "served"), ("device", "were on")):
@@ -44,7 +44,7 @@ def _fit(*, json: bool, **options: Any) -> int:
     options["engine"] = options["engine"] or DEFAULT_ENGINE
     used = deployment_of(options)
     found = fit(options["runs"], options["model"], options["device"], used, str(options["engine"]))
-    note([f"{count} runs left out: {why}" for why, count in found.refused.items()])
+    note([f"{_runs(count)} left out: {why}" for why, count in found.refused.items()])
     if options["out"]:
         found.write(Path(options["out"]))
     if json:
@@ -54,23 +54,34 @@ def _fit(*, json: bool, **options: Any) -> int:
     return 0
 
 
-def _kernels(options: dict[str, Any]) -> int:
+def _kernels(options: dict[str, Any], json: bool) -> int:
     (folder,) = options["runs"] if len(options["runs"]) == 1 else (None,)
     if folder is None or not options["out"]:
         takes = f"one folder of measured kernels, or {package_name()}, and --out, a folder for coefficients"
         raise SymsimError(f"fit --kernels takes {takes}")
-    words = [folder, "--out", options["out"]]
-    if options["device"] is not None:
-        words += ["--device", measured_name(load_device(options["device"]))]
-    if options["engine"] is not None:
-        words += ["--engine", str(options["engine"])]
-    words += ["--residuals"] if options["residuals"] else []
-    return refit_kernels(words)
+    of_runs = [name for name in ("model", *stated_fields(deployment_of(options))) if options[name] is not None]
+    if of_runs:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in of_runs)
+        raise SymsimError(f"{words}: of runs, and tells nothing of kernels by themselves; leave it out with --kernels")
+    device, engine = options["device"], options["engine"]
+    found = refit_kernels(
+        folder,
+        Path(options["out"]),
+        device="*" if device is None else measured_name(load_device(device)),
+        engine="*" if engine is None else str(engine),
+        residuals=options["residuals"],
+    )
+    note(found.notes())
+    if json:
+        write_json(found.as_dict())
+    else:
+        print("\n".join(found.sentences()))
+    return 0
 
 
 def _screen(found: OwnFit, out: str | None) -> Iterator[str]:
     """What a person reads."""
-    yield f"{found.runs} runs of {found.engine}"
+    yield f"{_runs(found.runs)} of {found.engine}"
     yield ""
     rows = [
         (
@@ -90,6 +101,10 @@ def _screen(found: OwnFit, out: str | None) -> Iterator[str]:
         yield f"measure next: {found.next_run}"
     if out:
         yield f"written to {out}: use it with --calibration {out}"
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"
 
 
 def _shown(name: str, value: float) -> str:

@@ -162,13 +162,18 @@ def test_requests_under_load_are_answered() -> None:
     assert costs("llama-3.3-70b", tp=4).tpot.evaluate(B=16, S=1000, O=300) < found["tpot_s"]["mean"] < 0.05
 
 
+def _whole(sentence: str, word: str) -> int:
+    """The number behind a word."""
+    return int(sentence.split(word)[1].split()[0].strip(",").replace(",", ""))
+
+
 def test_an_answer_says_up_to_where_it_is_sure_and_possible() -> None:
     """At the sure end the high end of the interval meets the limit, at the possible one the low end."""
     query = "max B subject to TPOT <= 25 ms with S = 1500, O = 600"
     compiled = costs("llama-3.3-70b", tp=4)
     answer = compiled.solve(query)
     (sentence,) = [warning for warning in answer.warnings if "sure up to" in warning]
-    sure, possible = (int(float(sentence.split(word)[1].split()[0].strip(","))) for word in ("up to", "possible to"))
+    sure, possible = (_whole(sentence, word) for word in ("up to", "possible to"))
     assert answer.value is not None
     assert sure < answer.value < possible
     value = compiled.tpot.evaluate(B=int(answer.value), S=1500, O=600)
@@ -200,13 +205,57 @@ def test_what_is_sure_of_a_device_has_its_unit() -> None:
     assert possible < value < sure
 
 
+def test_a_least_value_is_sure_from_above() -> None:
+    """Answers are longer than needed for a slow step where the high end of the interval is meant, and at the low end
+    they need to be longer still."""
+    compiled = costs("qwen3-8b", "h100")
+    answer = compiled.solve("min O subject to TPOT >= 60 ms with B = 64, S = 4096")
+    (sentence,) = [warning for warning in answer.warnings if "sure from" in warning]
+    sure, possible = (_whole(sentence, word) for word in ("sure from", "possible from"))
+    assert answer.value is not None
+    assert 1 <= possible < answer.value < sure
+    at = {"B": 64, "S": 4096, "O": int(answer.value)}
+    low = compiled.tpot.interval(**at)[0] / compiled.tpot.evaluate(**at)  # pyright: ignore[reportOptionalSubscript]
+    before, here = (low * compiled.tpot.evaluate(B=64, S=4096, O=length) for length in (sure - 1, sure))
+    assert before < 0.06 <= here
+
+
+def test_a_metric_that_is_asked_for_has_its_interval() -> None:
+    compiled = costs("qwen3-8b", "h100")
+    (sentence,) = compiled.solve("TPOT with B = 64, S = 1024, O = 512").warnings
+    ends = compiled.tpot.interval(B=64, **SIZES)
+    assert ends is not None
+    shown = re.fullmatch(r"TPOT = [\d.]+ ms, ([\d.]+) ms to ([\d.]+) ms at 90 %", sentence)
+    assert shown is not None, sentence
+    assert [float(end) / 1e3 for end in shown.groups()] == pytest.approx(ends, rel=1e-3)
+
+
+def test_the_most_throughput_and_the_fewest_gpus_are_known_within_ends() -> None:
+    compiled = costs("qwen3-8b", "h100")
+    best = compiled.solve("max tgs_decode subject to TPOT <= 10 ms with S = 1000, O = 100")
+    (sentence,) = [warning for warning in best.warnings if "sure" in warning]
+    shown = re.fullmatch(
+        r"tgs_decode = (\S+) tokens/s, sure up to (\S+) tokens/s, possible to (\S+) tokens/s at 90 %", sentence
+    )
+    assert shown is not None, sentence
+    value, sure, possible = map(float, shown.groups())
+    assert sure < value < possible
+    fewest = compiled.solve("min tp subject to TPOT <= 4.5 ms with B = 16, S = 1000, O = 100")
+    (sentence,) = [warning for warning in fewest.warnings if "possible" in warning]
+    at = {"B": 16, "S": 1000, "O": 100}
+    slow = [tp for tp in (1, 2, 4, 8) if (costs("qwen3-8b", "h100", tp=tp).tpot.interval(**at) or UNKNOWN)[1] <= 4.5e-3]
+    fast = [tp for tp in (1, 2, 4, 8) if (costs("qwen3-8b", "h100", tp=tp).tpot.interval(**at) or UNKNOWN)[0] <= 4.5e-3]
+    said = f"sure from {slow[0]}" if slow else "sure of none"
+    assert sentence == f"tp = {fewest.value:g}, {said}, possible from {fast[0]} at 90 %"
+
+
 @pytest.mark.parametrize(("limit", "seconds"), [("300 ms", 0.3), ("2 s", 2.0)])
 def test_prompts_of_several_iterations_have_sure_and_possible_lengths(limit: str, seconds: float) -> None:
     """Their time is a sum over chunks, which ends scale as they do the time of one."""
     compiled = costs("llama-3.3-70b", tp=4)
     answer = compiled.solve(f"max S subject to TTFT <= {limit} with T = 2048")
     (sentence,) = [warning for warning in answer.warnings if "sure up to" in warning]
-    sure, possible = (int(float(sentence.split(word)[1].split()[0].strip(","))) for word in ("up to", "possible to"))
+    sure, possible = (_whole(sentence, word) for word in ("up to", "possible to"))
     assert answer.value is not None
     assert 2048 < sure < answer.value < possible
     at = {"S": int(answer.value), "T": 2048}
