@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from symsim.errors import SymsimError
 from symsim.formula.interval import TIGHTER
 from symsim.inputs.cost_model import LATEST
 from symsim.inputs.deployment import Deployment
+from symsim.inputs.engine import DEFAULT_ENGINE
 from symsim.paths import CALIBRATION
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.pipeline import compile_model
@@ -162,14 +163,19 @@ def accuracy(
     refused: dict[str, int] = {}
     for run in newest(run for path in paths for run in (*read_runs(path), *read_served(path))):
         try:
-            rows += _rows(run, cost_model, level, together)
+            rows += _rows(replace(run, engine=run.engine or DEFAULT_ENGINE), cost_model, level, together)
         except SymsimError as error:
             refused[str(error)] = refused.get(str(error), 0) + 1
     return Accuracy(rows=tuple(rows), refused=refused)
 
 
 def _rows(run: Run, cost_model: str, level: float, together: float) -> Iterable[RunRow]:
-    compiled = _compiled(run.model, run.device, Deployment(**dict(run.deployment), engine=run.engine), cost_model)
+    missing = " and ".join(name for name in ("model", "device") if not getattr(run, name))
+    if missing or run.unlike:
+        raise SymsimError(run.unlike or f"they do not say their {missing}; state it in columns of a CSV")
+    compiled = _compiled(
+        run.model, run.device, Deployment(**dict(run.deployment), engine=run.engine or DEFAULT_ENGINE), cost_model
+    )
     load = {name: value for name, value in run.load.items() if name != DECODE_GPUS}
     figures = predicted(compiled, asked(**load, interval=level, together=together))
     if figures.sentence or figures.output_rate is None:

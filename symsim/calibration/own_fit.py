@@ -3,6 +3,7 @@ the run that would tell most. Needs scipy (extra `fit`)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from symsim.algebra.shown import html_table, one_line
 from symsim.calibration.refit_runs import has_kernels
 from symsim.calibration.run_fit import PRIORS, THROUGHPUT, WIDE, Array, Prior, RunFit, fit_runs, told
 from symsim.calibration.run_model import Predicted, run_models
-from symsim.calibration.runs import Run, read_runs
+from symsim.calibration.runs import Run, newest, read_runs
 from symsim.errors import SymsimError
+from symsim.inputs.config import load_config
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import load_device
 from symsim.inputs.engine import DEFAULT_ENGINE, TIMES, load_engine, with_times
@@ -112,12 +114,33 @@ def fit(
     deployment: Deployment | None = None,
     engine: str = DEFAULT_ENGINE,
 ) -> OwnFit:
-    """Fit an engine to files of runs, as `read_runs` reads them. Raises SymsimError where none can be predicted."""
+    """Fit an engine to files of runs, as `read_runs` reads them; of tables that say what they are of, to those of this
+    model, device and engine that are not kept apart for checking. Raises SymsimError where none can be predicted."""
     files = [runs] if isinstance(runs, (str, Path)) else runs
     stated = stated_fields(deployment or Deployment())
     about = {"model": model, "device": device, "engine": engine}
     found = [run for file in files for run in read_runs(Path(file), **about, deployment=tuple(stated.items()))]
-    return fit_own(found)
+    return fit_own([_asked_for(run, **about) for run in newest(found)])
+
+
+def _asked_for(run: Run, *, model: str, device: str, engine: str) -> Run:
+    """The run, which is unlike where a table says that it is of something else."""
+    if run.table == "own":
+        return run
+    if run.split == "check":
+        return replace(run, unlike="kept apart for checking (split = check)")
+    base = load_engine(engine)
+    alike = load_device(run.device).path == load_device(device).path and run.engine in (base.path.stem, base.like)
+    if alike and _same_model(run.model, model):
+        return replace(run, engine=engine)
+    return replace(run, unlike="of another model, device or engine, as the table says")
+
+
+def _same_model(one: str, other: str) -> bool:
+    try:
+        return load_config(one).path == load_config(other).path
+    except SymsimError:  # a model that no bundled one is
+        return False
 
 
 def stated_fields(deployment: Deployment) -> Mapping[str, Any]:
@@ -136,8 +159,9 @@ def fit_own(runs: Sequence[Run]) -> OwnFit:
 
     Raises SymsimError where no run can be predicted.
     """
-    apart = [replace(run, setup=repr(sorted(run.load.items()))) for run in runs]
+    apart = [replace(run, setup=repr(sorted(run.load.items()))) for run in runs if not run.unlike]
     models, refused = run_models(apart)
+    refused |= Counter(run.unlike for run in runs if run.unlike)
     if not models:
         why = "; ".join(refused) or "there are none"
         raise SymsimError(f"no run can be predicted: {why}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from symsim.calibration.benchmarks import WAVES, read_benchmarks
 from symsim.errors import DataError
 from symsim.paths import display_path, read_text
 
@@ -20,7 +20,8 @@ _METRICS = ("tpot_s", "ttft_s", "output_tok_s_per_gpu")
 class Run:
     """One run. table: what it is kept in; load: what `predict` is asked for; measured: metric -> SI value; setup: runs
     of one are left out together; split: fit or check, empty where nothing is kept apart; place: file and row; own:
-    whether the engine itself ran, not another with a server of its own, for which its times stand."""
+    whether the engine itself ran, not another with a server of its own, for which its times stand; unlike: why it is
+    not what a prediction is of, empty where it is."""
 
     table: str
     place: str
@@ -34,6 +35,7 @@ class Run:
     split: str = ""
     date: str = ""
     own: bool = True
+    unlike: str = ""
 
     @property
     def compared(self) -> Mapping[str, float]:
@@ -63,7 +65,8 @@ def read_runs(path: Path, *, model: str = "", device: str = "", engine: str = ""
     """
     stated = {"model": model, "device": device, "engine": engine, "deployment": tuple(deployment)}
     try:
-        runs = _from_json(path, stated) if path.suffix in _JSON else _from_csv(path, stated)
+        found = read_benchmarks(path) if path.suffix in _JSON else None
+        runs = _from_csv(path, stated) if found is None else [_run(*one[:3], stated, one[3]) for one in found]
     except (ArithmeticError, AttributeError, csv.Error, LookupError, TypeError, ValueError) as error:
         why = f"no column {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(f"{display_path(path)}: a row is not what its columns say: {why}; expected numbers") from None
@@ -92,9 +95,6 @@ OTHERS = ("atom", "mindie")
 """Those of them that are engines of their own, with a server of their own."""
 
 _DEVICES = {"A100": "a100-80"}
-
-_WAVES = 5
-"""Requests for each place of a closed loop below which a run is a burst."""
 
 
 def _inferencex(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
@@ -153,7 +153,7 @@ def _gpustack(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
     for number, row in enumerate(rows, 2):
         if not row["max_concurrency"] or row["speculative"] or row["device"] == "910B" or "/" not in row["served"]:
             continue
-        if row["served"].startswith("/") or float(row["requests"]) < _WAVES * float(row["max_concurrency"]):
+        if row["served"].startswith("/") or float(row["requests"]) < WAVES * float(row["max_concurrency"]):
             continue
         tp, dp = int(row["tp"]), int(row["dp"] or 1)
         deployment: dict[str, Any] = {"tp": 1, "dp": tp} if row["dp_attention"] == "1" else {"tp": tp, "dp": dp}
@@ -195,7 +195,19 @@ _TABLES = (
 )
 """Columns that tell a table that ships, and its reader."""
 
-_LOAD = {"isl": int, "osl": int, "concurrency": int, "rate": float, "budget": int, "max_running": int}
+_LOAD = {
+    "isl": int,
+    "osl": int,
+    "concurrency": int,
+    "rate": float,
+    "budget": int,
+    "max_running": int,
+    "prefix_hit": float,
+}
+
+_DEGREES = ("tp", "pp", "cp", "dp", "ep", "moe_tp", "dcp", "redundant_experts")
+_FORMATS = ("gemm", "kv")
+"""Columns of a CSV that say how a run was deployed."""
 
 
 def _plain(rows: Iterable[Mapping[str, str]], path: Path, stated: Mapping[str, Any]) -> Iterator[Run]:
@@ -213,70 +225,28 @@ def _plain(rows: Iterable[Mapping[str, str]], path: Path, stated: Mapping[str, A
                 f"{place}: at a stated rate the throughput is that rate times osl whatever the engine takes; measure "
                 "tpot_s or ttft_s"
             )
-        yield _run(place, load, measured, stated)
+        yield _run(place, load, measured, _of_row(row, place, stated))
 
 
-def _run(place: str, load: Mapping[str, Any], measured: Mapping[str, float], stated: Mapping[str, Any]) -> Run:
+def _of_row(row: Mapping[str, str], place: str, stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a row was run on: as its columns say, and where they do not as is stated. Raises DataError where both do and
+    say other things."""
+    deployment = dict(stated["deployment"])
+    known = {name: stated[name] for name in ("model", "device", "engine")} | deployment
+    own = {name: row[name] for name in ("model", "device", "engine", *_FORMATS) if row.get(name)}
+    own |= {name: int(row[name]) for name in _DEGREES if row.get(name)}
+    for name, value in own.items():
+        other = known.get(name, "")
+        if other not in ("", None) and str(other).lower() != str(value).lower():
+            raise DataError(f"{place}: the column {name} says {value}, but {other} is asked for; fit each with its own")
+    found = {**known, **own}
+    about = {name: found.pop(name) for name in ("model", "device", "engine")}
+    return {**about, "deployment": tuple(found.items())}
+
+
+def _run(
+    place: str, load: Mapping[str, Any], measured: Mapping[str, float], stated: Mapping[str, Any], unlike: str = ""
+) -> Run:
     """Runs of equal lengths are a set-up."""
     setup = f"{load['isl']}/{load['osl']}"
-    return Run(table="own", place=place, load=load, measured=measured, setup=setup, **stated)
-
-
-def _from_json(path: Path, stated: Mapping[str, Any]) -> list[Run]:
-    """What `vllm bench serve --save-result`, `sglang.bench_serving`, genai-perf and aiperf write, one or several."""
-    text, where = read_text(path), display_path(path)
-    try:
-        data: Any = json.loads(text)
-    except ValueError:
-        try:
-            data = [json.loads(line) for line in text.splitlines() if line.strip()]  # sglang appends a line a run
-        except ValueError as error:
-            raise DataError(f"{where}: not JSON: {error}") from None
-    documents = cast(list[Any], data if isinstance(data, list) else [data])
-    return [_benchmark(document, f"{where}:{number}", stated) for number, document in enumerate(documents, 1)]
-
-
-def _benchmark(data: Any, place: str, stated: Mapping[str, Any]) -> Run:
-    if not isinstance(data, dict):
-        raise DataError(f"{place}: expected what a benchmark of an engine writes, found {type(data).__name__}")
-    found = cast(dict[str, Any], data)
-    if "output_sequence_length" in found or "time_to_first_token" in found:
-        return _run(place, *_perf(found, place), stated)
-    done = float(found.get("completed") or found.get("num_prompts") or 0)
-    inputs, outputs = (
-        found.get("total_input_tokens", found.get("total_input")),
-        found.get("total_output_tokens", found.get("total_output")),
-    )
-    concurrency, rate = found.get("max_concurrency"), found.get("request_rate")
-    if not done or inputs is None or outputs is None or (concurrency is None and rate in (None, "inf", math.inf)):
-        raise DataError(
-            f"{place}: a benchmark's result has completed, total_input_tokens, total_output_tokens, and one of "
-            "max_concurrency and request_rate"
-        )
-    load: dict[str, Any] = {"isl": round(float(inputs) / done), "osl": round(float(outputs) / done)}
-    load |= {"concurrency": int(concurrency)} if concurrency is not None else {"rate": float(cast(Any, rate))}
-    names = {"tpot_s": "mean_tpot_ms", "ttft_s": "mean_ttft_ms"}
-    measured = {metric: float(found[name]) / 1e3 for metric, name in names.items() if found.get(name)}
-    return _run(place, load, measured, stated)
-
-
-def _perf(found: Mapping[str, Any], place: str) -> tuple[dict[str, Any], dict[str, float]]:
-    """genai-perf and aiperf: a table of statistics a metric, and what was asked for under `input_config`."""
-
-    def mean(name: str) -> float | None:
-        row = found.get(name)
-        return float(row["avg"]) / (1e3 if row.get("unit") == "ms" else 1) if isinstance(row, dict) else None
-
-    asked = cast(Mapping[str, Any], found.get("input_config", {}))
-    stimulus = asked.get("perf_analyzer", {}).get("stimulus", {}) or asked.get("loadgen", {})
-    concurrency, rate = stimulus.get("concurrency", asked.get("concurrency")), stimulus.get("request_rate")
-    isl, osl = mean("input_sequence_length"), mean("output_sequence_length")
-    if isl is None or osl is None or (concurrency is None and rate is None):
-        raise DataError(
-            f"{place}: found no mean lengths, or neither a concurrency nor a request_rate, in this result of "
-            "genai-perf or aiperf"
-        )
-    load: dict[str, Any] = {"isl": round(isl), "osl": round(osl)}
-    load |= {"rate": float(rate)} if concurrency is None else {"concurrency": int(concurrency)}
-    measured = {"ttft_s": mean("time_to_first_token"), "tpot_s": mean("inter_token_latency")}
-    return load, {name: value for name, value in measured.items() if value}
+    return Run(table="own", place=place, load=load, measured=measured, setup=setup, unlike=unlike, **stated)

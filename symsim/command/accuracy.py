@@ -45,7 +45,12 @@ def _accuracy(
         from symsim.render.accuracy import save_accuracy
 
         save_accuracy(found, plot, style)
-    note([f"{count} runs have no prediction: {why}" for why, count in found.refused.items()])
+    note(
+        [
+            f"{count} {'run has' if count == 1 else 'runs have'} no prediction: {why}"
+            for why, count in found.refused.items()
+        ]
+    )
     if json:
         write_json(found.as_dict())
     else:

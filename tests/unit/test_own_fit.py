@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import symsim
+from symsim.calibration.accuracy import shipped_runs
 from symsim.calibration.own_fit import OwnFit
 from symsim.calibration.runs import Run, read_runs
-from symsim.errors import DataError
+from symsim.errors import DataError, SymsimError
 from symsim.inputs.engine import load_engine, with_times
 from tests.commands import run
 
@@ -149,9 +150,9 @@ def test_few_runs_have_a_wide_interval(measured: list[dict[str, Any]], tmp_path:
 def test_every_benchmark_says_the_same(measured: list[dict[str, Any]], tmp_path: Path) -> None:
     row = measured[0]
     serve = {
-        "completed": 10,
-        "total_input_tokens": 10 * row["isl"],
-        "total_output_tokens": 10 * row["osl"],
+        "completed": 10 * row["concurrency"],
+        "total_input_tokens": 10 * row["concurrency"] * row["isl"],
+        "total_output_tokens": 10 * row["concurrency"] * row["osl"],
         "max_concurrency": row["concurrency"],
         "request_rate": "inf",
         "mean_tpot_ms": row["tpot_s"] * 1e3,
@@ -199,3 +200,68 @@ def test_a_rate_and_its_throughput_tell_nothing(tmp_path: Path) -> None:
     done = run("fit", str(rows), "--model", "qwen3-8b", "--device", "h100")
     assert done.returncode == 2
     assert "whatever the engine takes; measure tpot_s or ttft_s" in done.stderr
+
+
+def test_what_is_no_closed_loop_of_the_engine_is_left_out_and_why(tmp_path: Path) -> None:
+    """A prediction is of a loop that goes on, at one load, without drafts."""
+    pytest.importorskip("scipy")
+    serve = {"completed": 80, "total_input_tokens": 8000, "total_output_tokens": 1600, "max_concurrency": 8}
+    usual = {**serve, "request_rate": "inf", "mean_tpot_ms": 8.0, "failed": 0, "spec_decode_acceptance_length": None}
+    perf = {
+        "input_sequence_length": {"avg": 100},
+        "output_sequence_length": {"avg": 20},
+        "inter_token_latency": {"avg": 8, "unit": "ms"},
+        "request_count": {"avg": 9},
+        "input_config": {"loadgen": {"concurrency": 8}},
+    }
+    for number, (document, why) in enumerate(
+        (
+            (usual, ""),
+            ({**usual, "completed": 39}, "a burst rather than a closed loop"),
+            ({**usual, "request_rate": 2.0}, "neither an open nor a closed loop"),
+            ({**usual, "failed": 20}, "more than 5% of the requests failed"),
+            ({**usual, "spec_decode_acceptance_length": 2.4}, "tokens were drafted"),
+            ({**usual, "accept_length": 2.4}, "tokens were drafted"),
+            ({**usual, "request_rate": math.inf, "accept_length": None}, ""),
+            (perf, "a burst rather than a closed loop"),
+            ({**perf, "request_count": {"avg": 80}}, ""),
+        )
+    ):
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps(document))
+        (one,) = read_runs(path, **ABOUT)
+        assert (why in one.unlike) if why else not one.unlike, one.unlike
+    done = run("fit", *(str(tmp_path / f"{n}.json") for n in (0, 4)), "--model", "qwen3-8b", "--device", "h100")
+    assert "1 run left out: tokens were drafted, of which `fit` knows nothing; measure without" in done.stderr
+    assert done.stdout.startswith("1 run of vllm\n")
+    none = run("fit", str(tmp_path / "4.json"), "--model", "qwen3-8b", "--device", "h100")
+    assert (none.returncode, "no run can be predicted: tokens were drafted" in none.stderr) == (2, True)
+
+
+def test_a_csv_may_say_what_its_runs_are_of(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("isl,osl,concurrency,prefix_hit,tpot_s,device,tp,model\n1000,200,8,0.5,0.01,H100,2,qwen3-8b\n")
+    (one,) = read_runs(path)
+    assert (one.model, one.device, dict(one.deployment), one.load["prefix_hit"]) == ("qwen3-8b", "H100", {"tp": 2}, 0.5)
+    (row,) = symsim.accuracy([path]).rows
+    assert (row.run.engine, row.measured) == ("vllm", 0.01)
+    usual = symsim.compile("qwen3-8b", "h100", symsim.Deployment(tp=2))
+    expected = usual.predict(isl=1000, osl=200, concurrency=8, prefix_hit=0.5).as_dict()["tpot_s"]["mean"]
+    assert row.predicted == pytest.approx(expected)
+    refused = run("fit", str(path), "--model", "qwen3-8b", "--device", "h200")
+    assert (refused.returncode, "the column device says H100, but h200 is asked for" in refused.stderr) == (2, True)
+    path.write_text("isl,osl,concurrency,tpot_s\n1000,200,8,0.01\n")
+    unknown = run("accuracy", str(path))
+    assert "1 run has no prediction: they do not say their model and device; state it in columns" in unknown.stderr
+
+
+def test_of_a_table_that_ships_those_are_fitted_that_are_asked_for() -> None:
+    """And none that is kept apart for checking."""
+    pytest.importorskip("scipy")
+    path = next(path for path in shipped_runs() if "vllm" in path.name)
+    rows = [one for one in read_runs(path) if "Scout" in one.model and one.split == "fit"]
+    found = symsim.fit(path, "llama-4-scout-17b-16e-instruct-fp8-dynamic", "h100")
+    assert 0 < found.runs == len(rows)
+    assert "kept apart for checking (split = check)" in found.refused
+    with pytest.raises(SymsimError, match="of another model, device or engine, as the table says"):
+        symsim.fit(path, "qwen3-8b", "h100")
