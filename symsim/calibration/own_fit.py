@@ -20,7 +20,7 @@ from symsim.errors import SymsimError
 from symsim.inputs.config import load_config
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import load_device
-from symsim.inputs.engine import DEFAULT_ENGINE, TIMES, load_engine, with_times
+from symsim.inputs.engine import DEFAULT_ENGINE, TIMES, bundled_engines, load_engine, with_times
 from symsim.inputs.extras import load_extra
 from symsim.paths import replacing
 from symsim.tables.engine_times import chosen_times
@@ -102,7 +102,10 @@ class OwnFit:
         ]
         about = f"# fitted to {self.runs} runs by `symsim fit`"
         text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# fitted to "))
-        like = [f'device = "{self.device}"', *([] if base.like else [f'like = "{base.path.stem}"'])]
+        like = [
+            f'device = "{self.device}"',
+            *([f'like = "{base.path.stem}"'] if base.path.stem in bundled_engines() else []),
+        ]
         with replacing(path) as unfinished:
             unfinished.write_text(with_times(text, (about, *like, *lines)), encoding="utf-8")
 

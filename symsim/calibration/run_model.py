@@ -13,7 +13,7 @@ from symsim.calibration.runs import Run
 from symsim.cost.calibrated import Fitted
 from symsim.errors import SymsimError
 from symsim.inputs.deployment import Deployment
-from symsim.inputs.engine import TIMES, load_engine, with_times
+from symsim.inputs.engine import TIMES, bundled_engines, load_engine, with_times
 from symsim.pipeline.compiled import Compiled
 from symsim.pipeline.fitted_kernels import largest_shares
 from symsim.pipeline.pipeline import compile_model
@@ -60,7 +60,8 @@ def _with_every_symbol(engine: str, folder: Path) -> Path:
     if not path.is_file():
         shipped = load_engine(engine)
         stated = [f'{name} = "{1 if name.startswith("slow") else 0}{_unit(name)}"' for name in TIMES]
-        lines = [f'like = "{shipped.like or shipped.path.stem}"', *stated]
+        like = shipped.like or shipped.path.stem
+        lines = [*([f'like = "{like}"'] if like in bundled_engines() else []), *stated]
         path.write_text(with_times(shipped.path.read_text(encoding="utf-8"), lines), encoding="utf-8")
     return path
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import KNOWN, step_symbol, symbol
+from symsim.algebra.symbols import KNOWN, step_symbol, symbol, symbol_info
 from symsim.cost.derivation import Step
+from symsim.errors import DataError
 from symsim.language.graph_text import parse_expression
 from symsim.language.symbolic import Scope, expression
 from symsim.model.op_graph import Op
@@ -42,13 +44,14 @@ def engine_time(
     """Named steps, and the time of a step. kernels: seconds of all of them; launched: operators that are kernels;
     collectives: those of them that GPUs wait for each other in.
 
-    Raises UndefinedName at its place in the engine's text.
+    Raises UndefinedName at its place in the engine's text, DataError where that is no time.
     """
     counts = {
         "kernels": Step(step_symbol("t_kernels"), kernels, "s", "kernels of one step", "t_{\\mathrm{kernels}}"),
         "launches": _count("n_launch", step, launched, "kernels that one step launches", "n_{\\mathrm{launch}}"),
         "collectives": _count("n_collective", step, collectives, "collectives of one step", "n_{\\mathrm{coll}}"),
     }
+    _check_seconds(terms.text, terms.origin)
     tree = parse_expression(terms.text, terms.origin)
     scope: dict[str, Expr] = {
         **{name: symbol(name) for name in KNOWN},
@@ -60,6 +63,25 @@ def engine_time(
     total = expression(tree, scope)
     used = {s for s in total.free_symbols if isinstance(s, Symbol)}
     return tuple(count for count in counts.values() if count.symbol in used), total
+
+
+_HALF = sympy.Rational(1, 2)
+
+_COUNTS = ("launches", "collectives", "sequences", "has_prompts")
+
+
+@lru_cache(maxsize=64)
+def _check_seconds(text: str, origin: str) -> None:
+    """Raise DataError where the time of a step has another unit: where its times are doubled, it has to double."""
+    own = {name: Symbol(name, positive=True) for name in ("kernels", *_COUNTS)}
+    scope: dict[str, Expr] = {**{name: symbol(name) for name in KNOWN}, **own, "max()": sympy.Max}  # pyright: ignore[reportAssignmentType]
+    total = expression(parse_expression(text, origin), scope)
+    names = sorted((s for s in total.free_symbols if isinstance(s, Symbol)), key=str)
+    units = {s: "s" if s == own["kernels"] else "1" if s in own.values() else symbol_info(s.name).unit for s in names}
+    once = [(s, sympy.Rational(2 * place + 3, place + 2)) for place, s in enumerate(names)]
+    twice = [(s, sympy.Mul(x, 2 if units[s] == "s" else _HALF if units[s].endswith("/s") else 1)) for s, x in once]
+    if total.subs(twice) != 2 * total.subs(once):
+        raise DataError(f"{origin}: {' '.join(text.split())} is no time; expected a formula in seconds")
 
 
 def _count(name: str, step: EngineStep, ops: Sequence[Op], meaning: str, latex: str) -> Step:

@@ -259,4 +259,20 @@ def _times(file: DataFile, data: Mapping[str, Any]) -> dict[str, Any]:
     stated = {name: value for name, value in section.items() if name not in words}
     found = file.quantities("time", {"time": stated}, {**TIMES, **dict.fromkeys(ENDS, "1")})
     ends = {name: value for name, value in found.items() if name in ENDS}
+    _check_ends(file, ends)
+    if words.get("like", DEFAULT_ENGINE) not in bundled_engines():
+        hint = did_you_mean(words["like"], bundled_engines())
+        raise DataError(f"{file.at('like', 'time')}: like = {words['like']!r} is no engine that ships; {hint}")
     return {**words, "times": {name: value for name, value in found.items() if name not in ENDS}, "ends": ends}
+
+
+def _check_ends(file: DataFile, ends: Mapping[str, Fraction]) -> None:
+    """Ends of an interval come in pairs around what is predicted. Raises DataError at the one that does not."""
+    for low, high in (ENDS[:2], ENDS[2:]):
+        alone = {low, high} - ends.keys()
+        if len(alone) == 1:
+            there = next(name for name in (low, high) if name not in alone)
+            raise DataError(f"{file.at(there, 'time')}: {there} without {alone.pop()}; an interval has both ends")
+        if not alone and not ends[low] <= 1 <= ends[high]:
+            shown = f"{low} = {float(ends[low]):g}, {high} = {float(ends[high]):g}"
+            raise DataError(f"{file.at(low, 'time')}: {shown}; expected {low} up to 1 and {high} from 1 on")

@@ -132,7 +132,7 @@ def kernels_alone(
         return None
     name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
     own = None if engine is None else engine.kernels
-    ran = engine is not None and engine.device == device.name
+    ran = engine is not None and engine.device in (device.name, device.path.stem)
     return fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own, ran=ran)
 
 

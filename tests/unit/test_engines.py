@@ -164,3 +164,31 @@ def test_activations_may_be_what_does_not_fit() -> None:
     assert said is not None
     assert "with activations and reserves" in said
     assert shortage(costs.compiled, {**POINT, "B": most}) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('like = "sglan"', r"own\.toml:\d+: like = 'sglan' is no engine that ships; did you mean sglang\?"),
+        ("low = 0.9", r"own\.toml:\d+: low without high; an interval has both ends"),
+        ("ttft_high = 1.2", r"ttft_high without ttft_low"),
+        ("low = 1.2\nhigh = 1.3", r"low = 1\.2, high = 1\.3; expected low up to 1 and high from 1 on"),
+        ('step = "kernels*kernels"', r"own\.toml, step: kernels\*kernels is no time; expected a formula in seconds"),
+        ('step = "kernels + launches"', r"kernels \+ launches is no time"),
+    ],
+)
+def test_times_that_are_none_are_named(tmp_path: Path, lines: str, said: str) -> None:
+    text = (Path("engines") / "none.toml").read_text(encoding="utf-8")
+    step = "" if "step" in lines else 'step = "kernels"'
+    own = tmp_path / "own.toml"
+    own.write_text(f"{text}\n[time]\n{lines}\n{step}\n")
+    with pytest.raises(DataError, match=said):
+        _ = symsim.compile("qwen3-8b", "h100", engine=own).tpot
+
+
+@pytest.mark.parametrize("step", ["host_step", "max(kernels, host_step*sequences)", "kernels*host_step/launch_gap"])
+def test_a_step_may_be_any_formula_in_seconds(tmp_path: Path, step: str) -> None:
+    text = (Path("engines") / "none.toml").read_text(encoding="utf-8")
+    own = tmp_path / "own.toml"
+    own.write_text(f'{text}\n[time]\nstep = "{step}"\nhost_step = "1 ms"\nlaunch_gap = "1 us"\n')
+    assert symsim.compile("qwen3-8b", "h100", engine=own).tpot.evaluate(B=2, S=100, O=10) > 0
