@@ -9,12 +9,14 @@ taken in is nonnegative, as all inputs of formulas are, so each of these rewriti
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, cast
+from random import Random
+from typing import Any, Literal, cast
 
 import sympy
+from mpmath import fsum, mpf
 from sympy import Expr, Rational, Symbol
 from sympy.core.function import AppliedUndef
 
@@ -28,7 +30,7 @@ from symsim.algebra.sums import (
     single_atom,
     term_of,
 )
-from symsim.algebra.terms import Atom, Factors, Known, Sum, Term
+from symsim.algebra.terms import Atom, Factors, Known, Sum, Term, place_of_sum
 
 
 def normal(expr: Expr, known: Known | None = None) -> Sum:
@@ -103,7 +105,7 @@ class _Normal:
             return distinct[0]
         common = [term for term in distinct[0] if term.slack == 0 and all(term in arm for arm in distinct)]
         parts = [tuple(term for term in arm if term not in common) for arm in distinct]
-        return collected([*common, *single_atom(Atom(kind, tuple(sorted(parts, key=repr))))])
+        return collected([*common, *single_atom(Atom(kind, tuple(sorted(parts, key=place_of_sum))))])
 
 
 def _rounded(inner: Sum, *, up: bool) -> Sum:
@@ -202,6 +204,36 @@ _EXPANDED = 8
 
 def vanishes(terms: Iterable[Term]) -> bool:
     """Whether a sum is zero: exactly, as a quotient of polynomials in its atoms."""
+    terms = tuple(terms)
+    return not _is_a_number_off_zero(terms) and _is_zero(terms)
+
+
+def _is_a_number_off_zero(terms: Sequence[Term]) -> bool:
+    """Whether a sum is not zero where each atom is some number: then nothing needs to be multiplied out."""
+    drawn = Random(0)
+    atoms: dict[Atom, Any] = {}
+
+    def number(term: Term) -> Any:
+        found = mpf(term.coefficient.numerator) / term.coefficient.denominator
+        for atom, power in term.factors:
+            if atom.head == "sum":
+                found *= fsum(map(number, atom.parts[0])) ** (mpf(power.numerator) / power.denominator)
+            else:
+                found *= atoms.setdefault(atom, mpf(drawn.uniform(1, 2))) ** (mpf(power.numerator) / power.denominator)
+        return found
+
+    try:
+        numbers = [number(term) for term in terms]
+    except ZeroDivisionError:
+        return False
+    return abs(fsum(numbers)) > _ZERO * max(map(abs, numbers), default=mpf(0))
+
+
+_ZERO = 1e-9
+"""Of the largest term: a sum that is zero comes far nearer in 15 digits."""
+
+
+def _is_zero(terms: Iterable[Term]) -> bool:
     atoms: dict[Atom, Expr] = {}
 
     def letter(atom: Atom, power: Fraction) -> Expr:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from symsim.algebra.symbols import is_signed
-from symsim.algebra.terms import Atom, Factors, Sum, Term
+from symsim.algebra.terms import Atom, Factors, Sum, Term, place_of_factors, place_of_sum
 
 _MOST_POWER = 4
 """Sums are multiplied out up to this power."""
@@ -40,7 +40,9 @@ def collected(terms: Iterable[Term]) -> Sum:
     for term in terms:
         before = found.get(term.factors)
         found[term.factors] = term if before is None else _added(before, term)
-    return tuple(sorted((t for t in found.values() if t.coefficient or t.slack), key=lambda t: repr(t.factors)))
+    return tuple(
+        sorted((t for t in found.values() if t.coefficient or t.slack), key=lambda t: place_of_factors(t.factors))
+    )
 
 
 def _added(one: Term, other: Term) -> Term:
@@ -60,7 +62,7 @@ def term_of(coefficient: Fraction, slack: Fraction, factors: Iterable[tuple[Atom
     powers: dict[Atom, Fraction] = {}
     for atom, power in factors:
         powers[atom] = powers.get(atom, Fraction(0)) + power
-    kept = tuple(sorted(((a, p) for a, p in powers.items() if p), key=repr))
+    kept = tuple(sorted(((a, p) for a, p in powers.items() if p), key=lambda factor: place_of_factors((factor,))))
     extremes = [(a, p) for a, p in kept if a.head in ("max", "min")]
     if len(extremes) != 1 or extremes[0][1] != 1:
         return Term(coefficient, slack, kept)
@@ -70,7 +72,7 @@ def term_of(coefficient: Fraction, slack: Fraction, factors: Iterable[tuple[Atom
     if bare or not all(_atom_nonnegative(atom) for atom, _ in others):
         return Term(coefficient, slack, kept)
     by: Sum = (Term(abs(coefficient), slack, others),)
-    arms = tuple(sorted((product_of_sums(by, arm) for arm in extreme.parts), key=repr))
+    arms = tuple(sorted((product_of_sums(by, arm) for arm in extreme.parts), key=place_of_sum))
     sign = Fraction(1 if coefficient >= 0 else -1)
     return Term(sign, Fraction(0), ((Atom(extreme.head, arms), Fraction(1)),))
 

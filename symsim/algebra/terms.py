@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import sympy
 from sympy import Expr, Rational, Symbol
@@ -55,6 +55,17 @@ Sum = tuple[Term, ...]
 
 
 Known = Mapping[Symbol, Rounded]
+
+
+def place_of_sum(form: Sum) -> tuple[Any, ...]:
+    """By what sums are put in order: one order for all of them, of no meaning. Numbers of thousands of digits, as of
+    fitted powers, are compared as numbers: they have no text."""
+    return tuple((place_of_factors(term.factors), term.coefficient, term.slack) for term in form)
+
+
+def place_of_factors(factors: Factors) -> tuple[Any, ...]:
+    """The same for products."""
+    return tuple((atom.head, tuple(map(place_of_sum, atom.parts)), power) for atom, power in factors)
 
 
 def alike(one: Sum, other: Sum) -> bool:

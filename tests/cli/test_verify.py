@@ -23,6 +23,14 @@ def test_a_printed_file_says_what_it_is_about(tmp_path: Path, extra: tuple[str, 
     assert "equal" in done.stdout
 
 
+@pytest.mark.parametrize("model", ["qwen3-8b", "deepseek-v3"])
+def test_a_number_is_told_from_fitted_times(model: str) -> None:
+    """Powers of fitted exponents are numbers of thousands of digits when they are multiplied out, and need not be."""
+    device = ("--device", "h200", "--world-size", "8", "--tp", "8", "--cost-model", "calibrated")
+    done = run("verify", "TPOT = 3", "--model", model, *device)
+    assert (done.returncode, "TPOT at the point: yours is 3 s, derived " in done.stdout) == (1, True), done.stderr
+
+
 def test_what_was_changed_is_named_with_its_line_and_value(tmp_path: Path) -> None:
     printed = run("formula", *DEPLOYED, *INFERSIM, "--format", "latex").stdout
     changed = printed.replace(" + t_{\\mathrm{experts}} +", " +").replace("58\\,720", "68\\,720")
