@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeVar, cast
 import sympy
 from sympy import Expr, Rational, Symbol
 
+from symsim.algebra import powers
+
 
 class Rounded(Protocol):
     """A number known to some digits: its value within a relative slack."""
@@ -168,8 +170,14 @@ def expression_of(form: Sum | Term, taken: dict[Symbol, Digits] | None = None) -
         digits = Symbol(f"digits_{len(taken)}", positive=True)
         taken[digits] = Digits(form.coefficient, form.slack)
         number = digits
-    powers = [_atom_expression(atom, taken) ** Rational(p.numerator, p.denominator) for atom, p in form.factors]
-    return sympy.Mul(number, *powers)
+    return sympy.Mul(number, *(_powered(_atom_expression(atom, taken), p) for atom, p in form.factors))
+
+
+def _powered(base: Expr, exponent: Fraction) -> Expr:
+    """A fractional power of a number is worked out: exactly it would be a root of thousands of digits."""
+    if base.is_Rational and exponent.denominator != 1:
+        return Rational(repr(float(base) ** float(exponent)))
+    return powers.power(base, Rational(exponent.numerator, exponent.denominator))
 
 
 def _atom_expression(atom: Atom, taken: dict[Symbol, Digits] | None) -> Expr:

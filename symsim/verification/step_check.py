@@ -44,9 +44,10 @@ class Judge:
         return self.ground.form
 
     def compared(
-        self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], line: int
+        self, step: Step, side: Expr, literals: Mapping[Symbol, Literal], line: int, *, told: bool = True
     ) -> tuple[list[Difference], list[Fraction]]:
-        """What is otherwise in one equation, and how far numbers are off that were compared to their printed digits."""
+        """What is otherwise in one equation, and how far numbers are off that were compared to their printed digits.
+        told: whether anybody will read the differences, which then are in the fewest words."""
         yours = normal(side, literals)
         named = frozenset(s for s in side.free_symbols if isinstance(s, Symbol))
         rounded = self._rounded_in_powers(side, literals)
@@ -59,7 +60,7 @@ class Judge:
             return [], []
         if found and (full := self._in_full(step, side, literals, named)) is not None:
             found, side, named = [], *full
-        if found:
+        if found and told:
             found = self._plainest(step, yours, named, found, line)
         if not found:
             found = self._checked(step, side, literals, named, line)
@@ -76,7 +77,7 @@ class Judge:
             return None
         smooth = self.form.changed(lambda derivation: derivation.mapped(_smooth))
         whole = next(one for one in smooth.derivation.steps if one.symbol == step.symbol)
-        found, hidden = Judge(replace(self.ground, form=smooth)).compared(whole, side, literals, line)
+        found, hidden = Judge(replace(self.ground, form=smooth)).compared(whole, side, literals, line, told=False)
         if found:
             return None
         report = DifferenceReport(self.ground, step, line)
