@@ -3,10 +3,14 @@
 import pytest
 from lark import Lark
 
+from symsim.language.query_text import phrases
 from symsim.language.syntax import Indentation
 from symsim.paths import GRAMMAR
 
 
-@pytest.mark.parametrize(("name", "postlex"), [("graph", Indentation()), ("form", Indentation()), ("query", None)])
-def test_strict(name: str, postlex: Indentation | None) -> None:
-    Lark.open(str(GRAMMAR / f"{name}.lark"), parser="lalr", strict=True, postlex=postlex)
+@pytest.mark.parametrize(
+    ("name", "postlex", "more"), [("graph", Indentation(), ""), ("form", Indentation(), ""), ("query", None, phrases())]
+)
+def test_strict(name: str, postlex: Indentation | None, more: str) -> None:
+    path = GRAMMAR / f"{name}.lark"
+    Lark(f"{path.read_text()}\n{more}\n", source_path=str(path), parser="lalr", strict=True, postlex=postlex)
