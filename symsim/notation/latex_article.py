@@ -85,7 +85,7 @@ def _symbol_table(layout: Layout) -> str:
 
 
 def _tabular(rows: Sequence[str]) -> str:
-    head = "\\begin{tabular}{@{}lp{0.55\\linewidth}l@{}}\nsymbol & meaning & value \\\\ \\hline"
+    head = "\\begin{tabular}{@{}lp{0.55\\linewidth}l@{}}\nsymbol & meaning & value \\\\ \\hline\\noalign{\\smallskip}"
     return "\n".join([head, *rows, "\\end{tabular}"])
 
 

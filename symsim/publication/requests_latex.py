@@ -25,7 +25,13 @@ from symsim.serving.outcome import Outcome
 
 _LAYOUT = Layout(level="symbolic", derivation=Derivation("", "", (), ()), steps=())
 
-FUNCTIONS = {"normal": "\\Phi^{-1}", "loggamma": "\\ln\\Gamma", "lambert": "W_0", "poisson": "Q", "t": "t"}
+FUNCTIONS = {
+    "normal": "\\Phi^{-1}",
+    "loggamma": "\\ln\\Gamma",
+    "lambert": "W_0",
+    "poisson": "F^{-1}_{\\mathrm{Poisson}}",
+    "t": "t",
+}
 """Functions of the forms -> how they are printed."""
 
 SOLVED = 14.0
@@ -55,9 +61,9 @@ def _opening(found: Prediction) -> str:
     )
     sentences = "; ".join(map(breakable, found.figures.assumptions))
     return (
-        f"Requests {arrive}. Each quantity below is a closed form of the time of a step"
-        " $t(\\text{rows}, \\text{their contexts}, \\text{tokens}, \\text{pairs})$, which is the one of the sections"
-        " before; $E_n$ is a mean over $n = 0, 1, \\dots$ whose weights have the ratio that stands below it."
+        f"Requests {arrive}. Each quantity below is a closed form of the time $t$ of a step, a function of its rows,"
+        " their contexts, its tokens and its causal pairs, which is the one of the sections before; $E_n$ is a mean"
+        " over $n = 0, 1, \\dots$ whose weights have the ratio that stands below it."
         f" Assumed: {sentences}."
     )
 

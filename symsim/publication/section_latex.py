@@ -2,7 +2,7 @@ r"""Section -> LaTeX: what to \input into a paper (amsmath, array, graphicx, url
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,17 @@ def _prose(section: Section) -> str:
     if not all(closed):
         words.append("The other times $t$ are those of single operators.")
     derived = "The formulas are derived with symsim from the model's configuration, symbolically~\\cite{sympy}."
-    return " ".join([*words, _time_of_an_operator(section), *_assumption(section), derived])
+    return " ".join([*words, _time_of_an_operator(section), *_assumption(section), *_expected(section), derived])
+
+
+def _expected(section: Section) -> Iterator[str]:
+    """Between which values the metrics are expected at the point, where their error is known."""
+    for name, form in section.short.items():
+        formula = section.costs.metric(name)
+        ends = formula.interval(**{symbol: x for symbol, x in section.point.items() if symbol in formula.symbols})
+        if ends is not None and ends[0] < ends[1]:
+            low, high = (setting(float(f"{end:.3g}"), form.result.unit) for end in ends)
+            yield f"In 90\\,\\% of cases ${form.result.latex}$ is from {low} to {high} at the point of the table."
 
 
 def _time_of_an_operator(section: Section) -> str:
@@ -218,7 +228,7 @@ def _check(section: Section) -> str:
 
 
 def _measured_row(one: Measured, latex: str) -> str:
-    texts = [f"{argument:g}" for argument in one.arguments]
+    texts = [f"{argument:.0f}" if argument == int(argument) else f"{argument:g}" for argument in one.arguments]
     arguments = ", ".join(grouped(text) if text.isdigit() else text for text in texts)
     return f"${latex}({arguments})$ & {setting(one.value, one.unit)} & {breakable(one.source)}"
 

@@ -23,6 +23,9 @@ def setting(value: float, unit: str) -> str:
 FULL = 40
 """Lines of text that a table has on one page; longer ones go on in further tables."""
 
+RULE = "\\hline\\noalign{\\smallskip}"
+"""A line below the titles of columns, which letters do not touch."""
+
 LINE = 105
 """Letters of a line of a table over the width of a page."""
 
@@ -31,7 +34,7 @@ def tabular(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) 
     """A small table without a caption; right: how many of the last columns are numbers, in LaTeX already."""
     left = len(head) - right
     lines = [" & ".join([*map(escaped, row[:left]), *row[left:]]) + " \\\\" for row in rows]
-    first = " & ".join(map(escaped, head)) + " \\\\ \\hline"
+    first = " & ".join(map(escaped, head)) + f" \\\\ {RULE}"
     return "\n".join((f"\\begin{{tabular}}{{{'l' * left}{'r' * right}}}", first, *lines, "\\end{tabular}"))
 
 
@@ -65,7 +68,7 @@ def _columns(widths: Sequence[float]) -> str:
 
 
 def _captioned(caption: str, columns: str, head: Sequence[str], rows: Sequence[str]) -> str:
-    body = " \\\\\n".join((" & ".join(head) + " \\\\ \\hline\n" + rows[0], *rows[1:]) if rows else (" & ".join(head),))
+    body = " \\\\\n".join((" & ".join(head) + f" \\\\ {RULE}\n" + rows[0], *rows[1:]) if rows else (" & ".join(head),))
     return f"""\\caption{{{caption}}}
 \\footnotesize\\setlength{{\\tabcolsep}}{{3pt}}\\renewcommand{{\\arraystretch}}{{1.1}}\\sloppy
 \\begin{{tabular}}{{@{{}}{columns}@{{}}}}

@@ -113,7 +113,7 @@ _BLOCK = 256
 
 def write_residuals(path: Path, names: Sequence[str], columns: Iterable[_Array], logs: _Array) -> None:
     """A CSV of measurements: coordinates, and measured time over that of the form."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as handle:
         rows = csv.writer(handle, lineterminator="\n")
         rows.writerow((*names, VALUE))

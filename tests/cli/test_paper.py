@@ -66,7 +66,7 @@ REQUESTS = ("--isl", "2048", "--osl", "512")
 @TEX
 @pytest.mark.parametrize(
     ("style", "columns", "load"),
-    [("IEEEtran", 2, {"rate": 2}), pytest.param("acmart", 1, {"concurrency": 16}, marks=SLOW)],
+    [("IEEEtran", 2, {"rate": 2}), pytest.param("acmart", 2, {"concurrency": 32}, marks=SLOW)],
 )
 def test_requests_under_load_get_a_section_whose_numbers_are_those_of_predict(
     tmp_path: Path, style: str, columns: int, load: dict[str, float]
@@ -131,6 +131,20 @@ def test_the_short_form_is_short(tmp_path: Path, style: str, cost_model: str) ->
     files = symsim.paper(costs, tmp_path, style=style, columns=2, short=True, only=("tpot", "memory"))
     assert {file.name for file in files} == {*SHORT, "tpot.pdf"}
     assert re.search(r"\((1 page|2 pages),", typeset(tmp_path))
+
+
+@pytest.mark.parametrize(("cost_model", "known"), [("calibrated", True), ("roofline", False)])
+def test_a_section_says_between_which_values_its_metrics_are_expected(
+    tmp_path: Path, cost_model: str, known: bool
+) -> None:
+    costs = symsim.compile("qwen3-8b", "h100", cost_model=cost_model)
+    symsim.paper(costs, tmp_path, short=True, only=("tpot", "memory"), B=8, S=1000, O=100)
+    ends = costs.tpot.interval(B=8, S=1000, O=100)
+    assert (ends is not None) == known
+    text = (tmp_path / "section.tex").read_text()
+    said = [f"${quantity(float(f'{end:.3g}'), 's')}$" for end in ends or ()]
+    assert (f"cases $\\mathrm{{TPOT}}$ is from {' to '.join(said)} at the point" in text) == known
+    assert ("shaded: in 90" in text) == known
 
 
 @pytest.mark.parametrize(

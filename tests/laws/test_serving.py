@@ -9,6 +9,7 @@ import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from symsim.publication.requests_latex import FUNCTIONS
 from symsim.serving.engines import ServingEngine, closed_loop, decode_engine, exclusive_engine, mixed_engine
 from symsim.serving.forms import Check, all_forms, form, letters
 from symsim.serving.functions import INDICES, mean
@@ -354,3 +355,8 @@ def test_power_is_between_idle_and_limit(
     more = applied("step_power", {**known, "u_l": links, "u_f": min(1.0, compute + 0.1)}).value
     assert more is not None
     assert more >= found
+
+
+def test_a_letter_of_forms_stands_for_one_thing() -> None:
+    taken = [*(of.latex for of in letters().values()), *INDICES, *FUNCTIONS.values(), "E_n"]
+    assert sorted(taken) == sorted(set(taken))

@@ -43,11 +43,10 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Coefficients of kernels that take 1.4 times as long from 64 to 256 rows."""
     folder = tmp_path_factory.mktemp("residuals")
     data = gemms(folder / "data", lambda m: np.where((m >= 64) & (m <= 256), BUMP, 1.0))
-    (folder / "own").mkdir()
-    done = run("fit", str(data), "--kernels", "--residuals", "--out", str(folder / "own"))
+    done = run("fit", str(data), "--kernels", "--residuals", "--out", str(folder / "new" / "own"))
     assert done.returncode == 0, done.stderr
     assert "(the form alone " in done.stdout
-    return folder / "own"
+    return folder / "new" / "own"
 
 
 def test_what_was_measured_is_what_is_predicted(own: Path) -> None:
