@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Expr, Max, Mul, Pow, Symbol
+from sympy import Add, Expr, Max, Mul, Pow, Symbol
 from sympy.printing.latex import LatexPrinter
 
 from symsim.algebra.powers import terms_of_norm
 from symsim.algebra.units import format_quantity
-from symsim.notation.layout import DIGITS, Layout, as_quantity, decimal, fractional, ordered
+from symsim.notation.layout import DIGITS, Layout, as_quantity, decimal, fractional, norm_factor, ordered
 
 
 class Math(LatexPrinter):
@@ -46,6 +46,11 @@ class Math(LatexPrinter):
         number, rest = expr.as_coeff_Mul()
         if (isinstance(rest, Max) or terms_of_norm(rest)) and number != 1:
             return f"{self._plain(number)} {self._print(rest)}"
+        if self.unit and (carrier := norm_factor(rest)) is not None:
+            one, others = carrier
+            inner = f"\\left({self._print(one)}\\right)" if isinstance(one, Add) else self._print(one)
+            factors = (self._plain(number) if number != 1 else "", inner, self._plain(others) if others != 1 else "")
+            return " ".join(filter(None, factors))
         return self._plain(expr) if isinstance(expr, Mul) else super()._print_Mul(expr)  # sympy's own way with 1/x
 
     def _print_Pow(self, expr: Pow) -> str:

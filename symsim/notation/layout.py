@@ -172,9 +172,24 @@ def as_quantity(term: Expr, unit: str, steps: Sequence[Step]) -> tuple[Rational,
         return None
     number, rest = term.as_coeff_Mul()
     carriers = {step.symbol for step in steps if step.unit == unit}
-    if rest.free_symbols & carriers or rest.atoms(sympy.Max) or terms_of_norm(rest) or not isinstance(number, Rational):
+    if rest.free_symbols & carriers or rest.atoms(sympy.Max) or norm_factor(rest) or not isinstance(number, Rational):
         return None
     return number, rest
+
+
+def norm_factor(term: Expr) -> tuple[Expr, Expr] | None:
+    """The factor of a term that is a p-norm, or a sum with one, which then carries the unit, and the others; None where
+    there is none.
+
+    >>> x, y, r = sympy.symbols("x y r"); norm = (x ** Rational(3, 2) + y ** Rational(3, 2)) ** Rational(2, 3)
+    >>> norm_factor(r * (norm + 1)) == (norm + 1, r), norm_factor(norm) == (norm, 1), norm_factor(x * r)
+    (True, True, None)
+    """
+    factors = sympy.Mul.make_args(term)
+    for factor in factors:
+        if terms_of_norm(factor) or (isinstance(factor, sympy.Add) and any(map(norm_factor, factor.args))):
+            return factor, sympy.Mul(*(other for other in factors if other is not factor))
+    return None
 
 
 def powers_folded(expr: Expr) -> Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sympy import Expr, Function, Max, Mul, Symbol
+from sympy import Add, Expr, Function, Max, Mul, Symbol
 from sympy.printing.str import StrPrinter
 
 from symsim.algebra.powers import terms_of_norm
@@ -12,7 +12,17 @@ from symsim.algebra.units import format_quantity
 from symsim.errors import printable
 from symsim.notation.cut import cut_text
 from symsim.notation.folded import folded_formula, folded_words
-from symsim.notation.layout import DIGITS, ROUNDED, Layout, SymbolRow, as_quantity, decimal, fractional, ordered
+from symsim.notation.layout import (
+    DIGITS,
+    ROUNDED,
+    Layout,
+    SymbolRow,
+    as_quantity,
+    decimal,
+    fractional,
+    norm_factor,
+    ordered,
+)
 
 
 class _Text(StrPrinter):
@@ -49,6 +59,11 @@ class _Text(StrPrinter):
         number, rest = expr.as_coeff_Mul()
         if (isinstance(rest, Max) or terms_of_norm(rest)) and number != 1:
             return f"{'-' if number == -1 else f'{self._plain(number)}*'}{self._print(rest)}"
+        if self.unit and (carrier := norm_factor(rest)) is not None:
+            one, others = carrier
+            inner = f"({self._print(one)})" if isinstance(one, Add) else self._print(one)
+            factors = (self._plain(number) if number != 1 else "", inner, self._plain(others) if others != 1 else "")
+            return "*".join(filter(None, factors))
         return self._plain(expr)
 
     def _print_Pow(self, expr: Expr, rational: bool = False) -> str:

@@ -280,7 +280,9 @@ def _fitted(
     """The set as it stands in on a device, for weights and a cache in these formats with an engine."""
     alike = found.engine in (engine, "nccl") and found.kv_dtype in ("", cache)
     wider = card.wider * (1.0 if alike else _FACTOR)
-    low, high = found.low**wider, found.high**wider
+    most = float(spellings()["elsewhere"]["factor"])  # of what nothing is known: no sibling is known less well
+    low = min(found.low, max(found.low**wider, 1 / most))
+    high = max(found.high, min(found.high**wider, most))
     l2 = spellings()["l2"].get(device.measured, "50 MB")
     numbers: dict[str, Expr] = {"l2": Rational(parse_quantity(l2, "B"))}
     if "sm_count" not in device.figures:

@@ -1,5 +1,6 @@
 """`symsim fit --kernels --residuals`: forms of kernel time, corrected by the nearest measurements."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,17 @@ def test_a_correction_is_a_look_up_of_the_formula(own: Path) -> None:
     answer = costs.solve("max B subject to TPOT <= 9 ms at S=1000, O=100")
     holds = costs.tpot.function(["B", "S", "O"])(np.arange(1, 4000), 1000, 100) <= 9e-3
     assert answer.value == 1 + int(np.flatnonzero(holds).max())
+
+
+def test_times_that_are_corrected_are_printed_with_units(own: Path) -> None:
+    """The constant and each term of the norm are times; the factors before and behind have no unit."""
+    tpot = symsim.compile("qwen3-8b", "h100", calibration=str(own)).tpot
+    for text in (tpot.to_text(level="numeric"), tpot.to_latex(level="numeric")):
+        (line,) = (line for line in text.splitlines() if line.lstrip().startswith(("t_o_proj", "t_{\\mathrm{o")))
+        assert re.search(r"= (&= )?0\.\d+( \\left|\*)\(", line.replace("&=", "="))
+        assert re.search(r"(residual_gemm|\\rho\^\{\\mathrm\{gemm\}\})\(B, 4096, 4096\)", line)
+        assert len(re.findall(r"\d(?: |\\,)(?:\\mathrm\{)?(?:\\mu\\mathrm\{)?(?:µ|n|m)?s\b", line)) >= 4
+        assert not re.search(r"\d{6}", line), "no fractions of many digits"
 
 
 def test_what_explains_nothing_is_left_out(tmp_path: Path) -> None:
