@@ -27,15 +27,16 @@ class StepReport:
     """What a deployment does at a workload point.
 
     figures: ttft and tpot in seconds, tgs_prefill and tgs_decode in tokens per second of one GPU, max_batch in
-    sequences; intervals: low and high of the figures whose error is known; bound: of each time, the seconds of the
-    operators that compute, memory, a link or latency bounds, before they overlap with others, and what the time has
-    beyond them; memory: bytes of one GPU; sentences: what is to be known of the batch and of memory.
+    sequences; intervals: low and high of the figures whose error is known, in `level` of cases; bound: of each time,
+    the seconds of the operators that compute, memory, a link or latency bounds, before they overlap with others, and
+    what the time has beyond them; memory: bytes of one GPU; sentences: what is to be known of the batch and of memory.
     """
 
     subject: str
     at: Mapping[str, float]
     figures: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
+    level: float
     bound: Mapping[str, Mapping[str, float]]
     memory: MemoryParts
     sentences: tuple[str, ...]
@@ -76,6 +77,7 @@ def step_report(compiled: Compiled, level: float = 0.9, **at: float) -> StepRepo
         at={name: used[name] for name in point if name in used},
         figures={name: float(form.evaluate(**points[name])) for name, form in forms.items()},
         intervals={name: ends for name, ends in known.items() if ends is not None},
+        level=level,
         bound={name: _bound(compiled, forms[name], points[name]) for name in _TIMES},
         memory=memory_parts(compiled, used),
         sentences=tuple(sentence for sentence in told if sentence),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from symsim.algebra.units import format_quantity
+from symsim.algebra.units import format_quantity, format_range
 from symsim.api.prediction import Prediction
 from symsim.command.flags import add_json, write_answer
 from symsim.command.request_options import add_requests, add_together
@@ -120,14 +120,14 @@ def _served(found: Prediction) -> Iterator[str]:
 def _reach(figures: Figures, name: str) -> str:
     """Between which times a figure is, at the level that was asked for; empty where nothing is known of it."""
     low, high = figures.intervals.get(name, (None, None))
-    return "" if low is None else f" ({_time(low)} to {_time(high)}, {figures.level:.0%})"
+    return "" if low is None or high is None else f" ({format_range(low, high, 's')}, {figures.level:.0%})"
 
 
 def _ends(figures: Figures, name: str, unit: str) -> str:
     """A figure and, where it is not one number, its range."""
     value = figures.as_dict()[name]
     low, high = figures.intervals[name]
-    reach = "" if low == high else f" ({format_quantity(low, unit, 3)} to {format_quantity(high, unit, 3)})"
+    reach = "" if low == high else f" ({format_range(low, high, unit)})"
     return f"{format_quantity(value, unit, 3)}{reach}"
 
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from symsim.algebra.units import format_quantity
+from symsim.algebra.units import format_quantity, format_range
 from symsim.analysis.step_report import StepReport
 from symsim.command.flags import add_json, add_plot, write_json
 from symsim.command.point import stated_workload
@@ -77,8 +77,7 @@ def _line(told: StepReport, title: str, name: str, unit: str, more: str = "") ->
     line = f"{title:8} {format_quantity(told.figures[name], unit, 4)}"
     if name not in told.intervals:
         return line + more
-    low, high = (format_quantity(end, unit, 3) for end in told.intervals[name])
-    return f"{line} ({low} to {high}){more}"
+    return f"{line} ({format_range(*told.intervals[name], unit)}, {told.level:.0%}){more}"
 
 
 def _bars(parts: Mapping[str, float], whole: float, unit: str) -> Iterator[str]:

@@ -22,6 +22,9 @@ LEAST = 0.005
 _LINE = 0.075
 """Share of a stack that a line of text is high."""
 
+_PARTS = ("weights", "cache", "unfilled_pages", "activations", "reserves", "free")
+"""What fills the memory of a GPU, from below."""
+
 _BESIDE: dict[str, Any] = {"textcoords": "offset points", "fontsize": "x-small"}
 
 
@@ -68,7 +71,8 @@ def save_step(told: StepReport, file: str | Path, style: str = "screen") -> None
 
 def _title(told: StepReport) -> str:
     at = ", ".join(f"{name} = {value:g}" for name, value in told.at.items())
-    return f"{title_of(told.subject)}; {at}{'; whiskers: in 90 % of cases' if told.intervals else ''}"
+    whiskers = f"; whiskers: in {100 * told.level:g} % of cases" if told.intervals else ""
+    return f"{title_of(told.subject)}; {at}{whiskers}"
 
 
 def _waterfall(axes: Any, parts: Mapping[str, float], title: str, ends: tuple[float, float] | None) -> None:
@@ -93,12 +97,15 @@ def _waterfall(axes: Any, parts: Mapping[str, float], title: str, ends: tuple[fl
 def _stack(axes: Any, told: StepReport) -> None:
     """Every part with its name beside it, at least a line of text above the one before."""
     memory = told.memory.as_dict()
-    parts = {name: memory[name] for name in ("weights", "cache", "activations", "reserves", "free") if memory[name] > 0}
+    parts = {name: memory[name] for name in _PARTS if memory[name] > 0}
     start, line, free = 0.0, _LINE * sum(parts.values()), 0.0
     for name, amount in parts.items():
-        axes.bar(0, amount / 1e9, bottom=start / 1e9, color=colours()[name], width=0.6)
+        colour = colours().get(name, colours()["engine"])
+        axes.bar(0, amount / 1e9, bottom=start / 1e9, color=colour, width=0.6)
         at = max(start + amount / 2, free)
-        axes.text(0.35, at / 1e9, f"{name} {format_quantity(amount, 'B', 3)}", va="center", fontsize="small")
+        axes.text(
+            0.35, at / 1e9, f"{name.replace('_', ' ')} {format_quantity(amount, 'B', 3)}", va="center", fontsize="small"
+        )
         start, free = start + amount, at + line
     axes.set_xlim(-0.4, 1.4)
     axes.set_xticks([])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import symsim
-from symsim.algebra.units import format_quantity
+from symsim.algebra.units import format_quantity, format_range
 from tests.commands import run
 
 POINT = {"B": 64, "S": 4096, "O": 1024}
@@ -47,6 +47,13 @@ def test_it_fits_on_a_screen(words: tuple[str, ...]) -> None:
     assert len(lines) <= 30
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in "".join(lines)
+
+
+def test_intervals_say_of_how_many_cases_they_are() -> None:
+    costs = symsim.compile("qwen3-8b", "h100")
+    low, high = costs.tpot.interval(**POINT) or (0.0, 0.0)
+    text = run("report", "qwen3-8b", "--device", "h100", "--at", AT).stdout
+    assert f" ({format_range(low, high, 's')}, 90%)" in text
 
 
 def test_what_does_not_fit_is_said() -> None:

@@ -1,5 +1,6 @@
 """Pictures: every one is drawn in both styles, with whole fonts, and a colour means one thing on all of them."""
 
+import json
 import re
 from itertools import combinations
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import symsim
+from symsim.algebra.units import format_quantity
 from symsim.notation.colours import colours
 from symsim.render.curves import save_regimes
 from symsim.render.names import label
@@ -129,6 +131,18 @@ def test_a_picture_of_times_shows_where_they_are_expected(what: str, tmp_path: P
     for cost_model, told in (("calibrated", True), ("roofline", False)):
         assert run(*PICTURES[what], "--cost-model", cost_model, "--plot", str(file)).returncode == 0
         assert ("in 90 % of cases" in file.read_text(encoding="utf-8")) == told
+
+
+def test_the_stack_of_memory_holds_every_part_with_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "step.svg"
+    at = ("--engine", "trtllm", "--at", "B=64,S=100,O=1")  # pages of 32 tokens, of which 28 are empty
+    told = json.loads(run("report", *LLAMA, *at, "--json").stdout)
+    assert run("report", *LLAMA, *at, "--plot", str(file)).returncode == 0
+    drawn = file.read_text(encoding="utf-8")
+    parts = ("weights", "cache", "unfilled_pages", "activations", "reserves", "free")
+    assert told["memory"]["unfilled_pages"] > 0
+    for name in parts:
+        assert f"{name.replace('_', ' ')} {format_quantity(told['memory'][name], 'B', 3)}" in drawn
 
 
 def test_rooflines_of_two_stand_side_by_side(tmp_path: Path) -> None:
