@@ -8,7 +8,7 @@ from pathlib import Path
 
 from symsim.algebra.shown import html_table, one_line
 from symsim.api.formula import Formula
-from symsim.inputs.cost_model import COUNTING, LATEST
+from symsim.inputs.cost_model import DEFAULT, LATEST
 from symsim.inputs.deployment import Deployment
 from symsim.language.tree import Kernel
 from symsim.pipeline.kernel_costs import kernel_forms
@@ -37,7 +37,7 @@ def kernel(
     device: str | Path,
     sizes: Mapping[str, int],
     deployment: Deployment | None = None,
-    cost_model: str = COUNTING,
+    cost_model: str = DEFAULT,
     phase: str = "decode",
     tables: str = LATEST,
     *,
@@ -49,7 +49,8 @@ def kernel(
 
     Raises SymsimError for an unknown kernel, or a size it does not have.
 
-    >>> found = kernel("sparse_mla_fp8", "h800", dict(h=128, q=1, r=512, dr=64, topk=2048))
+    >>> sizes = dict(h=128, q=1, r=512, dr=64, topk=2048)
+    >>> found = kernel("sparse_mla_fp8", "h800", sizes, cost_model="roofline")
     >>> f"{found.time.evaluate(B=128) * 1e6:.0f} µs, {found.achieved.evaluate(B=128) / 1e12:.0f} TFLOP/s"
     '124 µs, 591 TFLOP/s'
     """

@@ -10,7 +10,7 @@ from symsim.api.kernel import kernel
 from symsim.command.flags import note, write_json
 from symsim.command.point import assignments
 from symsim.command.subject import add_at, add_deployment, add_level, add_phase, deployment_of, note_defaults
-from symsim.inputs.cost_model import COUNTING, graphs_of
+from symsim.inputs.cost_model import graphs_of
 from symsim.language.library import load_library
 from symsim.paths import GRAPHS
 from symsim.render.terminal import folding_width, write_text
@@ -19,7 +19,7 @@ from symsim.render.terminal import folding_width, write_text
 def add(commands: Any) -> None:
     ask = commands.add_parser("kernel", help="one kernel by itself: its time and the FLOP/s it achieves")
     ask.add_argument("name", metavar="KERNEL", help="a kernel of the graphs; see `symsim list kernels`")
-    add_deployment(ask, cost_model=COUNTING)
+    add_deployment(ask)
     add_phase(ask)
     add_at(ask, "the kernel's sizes, and workload for figures", "B=128,h=128")
     add_level(ask)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr
+from sympy.core.function import AppliedUndef
 
 from symsim.algebra.symbols import KNOWN, coefficient_symbol, symbol, table_function
 from symsim.cost.engine_terms import EngineTerms
@@ -76,7 +77,11 @@ class KernelPlan:
     engine: EngineTerms | None = None
 
     def of(self, op: Op, cost: Cost) -> tuple[Operator, Fitted] | None:
-        """The row and the fitted kernel that stand in for an operator; None where nothing does."""
+        """The row and the fitted kernel that stand in for an operator; None where nothing does: of those that no row
+        names a stream does, but not for messages and for what states its share of the peak as a formula."""
+        stated = cost.mfu is not None and not cost.mfu.atoms(AppliedUndef)
+        if op.kernel not in operators() and (stated or cost.link_bytes != 0):
+            return None
         found = dict(self.kinds)
         row = operators().get(op.kernel, operators()[""])
         for dtype in dtypes_of(cost, self.gemm):

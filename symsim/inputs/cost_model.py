@@ -13,10 +13,10 @@ VINTAGES = ("2025-10", "2026-05")
 LATEST = VINTAGES[-1]
 
 DEFAULT = "calibrated"
-"""The cost model of a compiled model, unless another is asked for."""
+"""The cost model of a compiled model and of a kernel by itself, unless another is asked for."""
 
 COUNTING = "roofline"
-"""The one by which a model is counted, and a kernel priced, by itself: its graphs describe every family."""
+"""The one by which a model is counted by itself: its graphs describe every family."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -86,14 +86,16 @@ def test_mistakes(words: tuple[str, ...], says: str, capsys: pytest.CaptureFixtu
 
 def test_kernel_prints_time_and_achieved_rate(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = "B=128,h=128,q=1,r=512,dr=64,topk=2048"
-    code, out, _ = run(capsys, "kernel", "sparse_mla_fp8", "--device", "h800", "--at", sizes)
+    code, out, _ = run(
+        capsys, "kernel", "sparse_mla_fp8", "--device", "h800", "--cost-model", "roofline", "--at", sizes
+    )
     assert code == 0
     assert out.splitlines()[-1].startswith("time 123.635 µs, achieved 590.563 TFLOP/s at B = 128")
 
 
 def test_a_calibrated_kernel_takes_as_long_as_its_form(capsys: pytest.CaptureFixture[str]) -> None:
-    """No share of 0.4 stands in for measured kernels, and devices without any are said to be uncalibrated."""
-    words = ("gemm", "--cost-model", "calibrated", "--at", "m=64,n=4096,k=4096")
+    """Also unasked. No share of 0.4 stands in for it, and devices without measurements are said to be uncalibrated."""
+    words = ("gemm", "--at", "m=64,n=4096,k=4096")
     code, out, _ = run(capsys, "kernel", *words, "--device", "h100", "--json")
     which = {"device": "h100_sxm", "engine": "vllm", "kernel": "torch.nn.functional.linear", "dtype": "bfloat16"}
     expected = kernel_seconds("gemm", **which, m=64, n=4096, k=4096)
@@ -104,8 +106,23 @@ def test_a_calibrated_kernel_takes_as_long_as_its_form(capsys: pytest.CaptureFix
     assert ("is uncalibrated" in err, "in 90 % of cases from 6.8 µs to 109 µs" in out) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "at"), [("sparse_mla_fp8", "B=128,h=128,q=1,r=512,dr=64,topk=2048"), ("a2f", "m=128,D=7168")]
+)
+def test_a_kernel_that_no_measured_one_is_like_keeps_its_own_time(
+    name: str, at: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model of its instructions, and messages: a row-wise kernel is not what they are, nor its interval theirs."""
+    found = []
+    for cost_model in ("roofline", "calibrated"):
+        words = ("--device", "h800", "--cost-model", cost_model, "--at", at, "--json")
+        found.append(json.loads(run(capsys, "kernel", name, *words)[1]))
+    assert found[0]["figures"] == found[1]["figures"]
+    assert found[1]["interval"] is None
+
+
 def test_kernel_without_a_size_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, "kernel", "a2f", "--at", "m=4")
+    code, _, err = run(capsys, "kernel", "a2f", "--cost-model", "roofline", "--at", "m=4")
     assert code == 2
     assert "needs D" in err
 

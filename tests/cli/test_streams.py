@@ -333,7 +333,7 @@ def test_memory_at_a_point_says_what_it_goes_to(capsys: pytest.CaptureFixture[st
 
 def test_a_kernel_of_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own.graph").write_text("kernel twice_read(m, h):\n    read = 2*m*h @ bf16\n")
-    asked = ["kernel", "twice_read", "--at", "m=4,h=128", "--json"]
+    asked = ["kernel", "twice_read", "--cost-model", "roofline", "--at", "m=4,h=128", "--json"]
     assert cli.main(asked) == 2
     assert "have no kernel twice_read" in capsys.readouterr().err
     assert cli.main([*asked, "--graphs", str(tmp_path)]) == 0

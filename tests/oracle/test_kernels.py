@@ -33,7 +33,7 @@ def by_hand(batch: int, clock: float, sms: int, bandwidth: float, peak: float) -
     [("h800", 1980e6 * 0.9, 132, 3350e9 * 0.8, 989e12), ("h20", 1980e6 * 0.9, 78, 4000e9 * 0.8, 148e12)],
 )
 def test_sparse_mla_kernel(batch: int, device: str, clock: float, sms: int, bandwidth: float, peak: float) -> None:
-    found = symsim.kernel("sparse_mla_fp8", device, SIZES)
+    found = symsim.kernel("sparse_mla_fp8", device, SIZES, cost_model="roofline")
     seconds = by_hand(batch, clock, sms, bandwidth, peak)
     assert found.time.evaluate(B=batch) == pytest.approx(seconds, rel=1e-12)
     assert found.achieved is not None
@@ -44,7 +44,7 @@ def test_sparse_mla_kernel(batch: int, device: str, clock: float, sms: int, band
 def test_dequantising_binds_on_h800_and_multiplying_on_h20() -> None:
     """More peak helps only where multiplying binds."""
     for device, helps in (("h800", False), ("h20", True)):
-        time = symsim.kernel("sparse_mla_fp8", device, SIZES).time
+        time = symsim.kernel("sparse_mla_fp8", device, SIZES, cost_model="roofline").time
         peak = float(time.form.bound.values["peak_bf16"])
         assert (time.evaluate(B=64, peak_bf16=peak * 1.5) < time.evaluate(B=64)) is helps
 
@@ -52,7 +52,7 @@ def test_dequantising_binds_on_h800_and_multiplying_on_h20() -> None:
 def test_attention_ffn_messages() -> None:
     rate = 50e9 * 0.8
     for name, width in (("a2f", 1), ("f2a", 2)):
-        found = symsim.kernel(name, "h800", {"m": 128, "D": 7168})
+        found = symsim.kernel(name, "h800", {"m": 128, "D": 7168}, cost_model="roofline")
         assert found.time.evaluate() == pytest.approx(128 * 7168 * width / rate, rel=1e-12)
         assert found.achieved is None
     gibibytes = symsim.kernel("a2f", "h800", {"m": 128, "D": 7168}, cost_model="infersim").time.evaluate()
@@ -85,10 +85,10 @@ def test_messages_are_operators_of_a_graph(tmp_path: Path) -> None:
 def test_sparse_attention_follows_its_table() -> None:
     """At a measured point, the time is the measured latency but for the reference's 1024 and three decimals."""
     time = symsim.kernel(
-        "dsa_decode", "h800", {"h": 128, "r": 512, "dr": 64, "topk": 2048}, symsim.Deployment(kv="fp8")
+        "dsa_decode", "h800", {"h": 128, "r": 512, "dr": 64, "topk": 2048}, symsim.Deployment(kv="fp8"), "roofline"
     )
     assert time.time.evaluate(B=64, C=8192) == pytest.approx(96.312e-6, rel=0.002)
-    logits = symsim.kernel("dsa_logits_decode", "h800", {"h": 64, "d": 128})
+    logits = symsim.kernel("dsa_logits_decode", "h800", {"h": 64, "d": 128}, cost_model="roofline")
     assert logits.time.evaluate(B=64, C=8192) == pytest.approx(36.21e-6, rel=0.005)
 
 
@@ -102,4 +102,4 @@ def test_sparse_attention_follows_its_table() -> None:
 )
 def test_mistakes_are_one_sentence(name: str, sizes: dict[str, int], says: str) -> None:
     with pytest.raises(SymsimError, match=says):
-        symsim.kernel(name, "h800", sizes)
+        symsim.kernel(name, "h800", sizes, cost_model="roofline")

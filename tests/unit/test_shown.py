@@ -48,7 +48,7 @@ OBJECTS: dict[str, Callable[[], object]] = {
     "Difference": lambda: symsim.verify(WRONG, costs()).differences[0],
     "Formula": lambda: costs().tpot,
     "FrontPoint": front,
-    "KernelCosts": lambda: symsim.kernel("gemm", "h800", {"m": 64, "k": 4096, "n": 4096}),
+    "KernelCosts": lambda: symsim.kernel("gemm", "h800", {"m": 64, "k": 4096, "n": 4096}, cost_model="roofline"),
     "OwnFit": own_fit,
     "Parameters": lambda: symsim.params("deepseek-v3"),
     "Prediction": lambda: costs().predict(1024, 256, concurrency=8),
