@@ -21,7 +21,7 @@ from symsim.formula.extrapolation import beyond
 from symsim.inputs.cost_model import CostModel
 from symsim.inputs.deployment import Deployment
 from symsim.inputs.device import Device
-from symsim.inputs.engine import DEFAULT_ENGINE, Engine
+from symsim.inputs.engine import DEFAULT_ENGINE, Engine, bundled_engines
 from symsim.inputs.source import Source
 from symsim.paths import display_path
 from symsim.pipeline.engine_times import FittedEngine, fitted_engine
@@ -133,7 +133,12 @@ def kernels_alone(
     name = DEFAULT_ENGINE if engine is None or engine.path.stem == "none" else engine.like or engine.path.stem
     own = None if engine is None else engine.kernels
     ran = engine is not None and engine.device in (device.name, device.path.stem)
-    return fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own, ran=ran)
+    found = fitted_kernels(device, name, str(deployment.gemm), str(deployment.kv), own, ran=ran)
+    if engine is None or own is not None or name in bundled_engines():
+        return found
+    file = display_path(engine.path)
+    sentence = f"{file} does not say whose kernels it runs: {DEFAULT_ENGINE}'s stand in; state `like` under [time]"
+    return replace(found, sentences=(*found.sentences, sentence))
 
 
 def fitted_kernels(

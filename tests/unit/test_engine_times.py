@@ -281,3 +281,15 @@ def fields(run: Run) -> dict:
 def test_without_runs_what_is_usual_stays() -> None:
     prior = {"host_step": Prior(3e-4, 1.0)}
     assert fit_runs([], prior).values["host_step"] == pytest.approx(3e-4)
+
+
+def test_an_engine_says_whose_kernels_it_runs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(load_engine("vllm").path.read_text().partition("[time]")[0])
+    costs = symsim.compile("qwen3-8b", "h100", symsim.Deployment(engine=path))
+    (note,) = (note for note in costs.notes if "whose kernels" in note)
+    assert note.endswith("mine.toml does not say whose kernels it runs: vllm's stand in; state `like` under [time]")
+    path.write_text(with_times(path.read_text(), ['like = "sglang"']))
+    assert not [
+        note for note in symsim.compile("qwen3-8b", "h100", symsim.Deployment(engine=path)).notes if "whose" in note
+    ]
