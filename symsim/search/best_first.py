@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from symsim.search.candidates import DeploymentCandidate
-from symsim.search.largest_load import CLOSE
+from symsim.solve.bisection import CLOSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

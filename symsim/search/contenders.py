@@ -23,7 +23,7 @@ from symsim.search.candidates import (
     seconds_of_request,
     too_slow,
 )
-from symsim.search.sides import Side, decode_side, prefill_side
+from symsim.search.sides import Side, decode_side, pace_of, prefill_side
 from symsim.search.target import Target
 from symsim.serving.aggregated import Deployed
 from symsim.serving.disaggregated import service_seconds
@@ -68,7 +68,9 @@ def _sides(own: Sequence[Deployed], target: Target) -> list[_Sides]:
     for of in own:
         groups.setdefault(id(of.compiled), []).append(of)
     firsts = {key: prefill_side(min(group, key=_prefills), target) for key, group in groups.items()}
-    return [_Sides(of=of, prefill=firsts[id(of.compiled)], decode=decode_side(of, target)) for of in own]
+    paces = {(id(of.compiled), of.ask.drafts): pace_of(of) for of in own}
+    seconds = [decode_side(of, target, paces[id(of.compiled), of.ask.drafts]) for of in own]
+    return [_Sides(of=of, prefill=firsts[id(of.compiled)], decode=d) for of, d in zip(own, seconds, strict=True)]
 
 
 def _prefills(of: Deployed) -> tuple[int, int]:

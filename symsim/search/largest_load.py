@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from symsim.serving.aggregated import Deployed, served
 from symsim.serving.engines import Served
-from symsim.solve.bisection import gallop, last_holding, ratio_middle
+from symsim.solve.bisection import gallop, last_holding, secants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,38 +99,9 @@ def most_requests(at: Callable[[float], Served], limits: Limits, rate: float, le
     near = next((low for low in lows if not limits.failing(at(low))), least)
     if not near:
         return None
-    middle = _secants(lambda one: limits.excess(at(one)))
+    middle = secants(lambda one: limits.excess(at(one)))
     low, high = last_holding(lambda one: not limits.failing(at(one)), near, rate, middle)
     return Reached(load=low, found=at(low), stopped=limits.failing(at(high)))
 
 
 _HARDLY = 2.0**-16
-
-
-def _secants(excess: Callable[[float], float]) -> Callable[[float, float], float | None]:
-    """Between two rates where the line through their excesses is zero, else the geometric mean; an end that stays
-    counts half each time (Illinois), so that both ends close in."""
-    ends: tuple[float, float] = (math.nan, math.nan)
-    weights = [1.0, 1.0]
-
-    def middle(low: float, high: float) -> float | None:
-        nonlocal ends
-        if high <= CLOSE * low:
-            return None
-        for side, now in enumerate((low, high)):
-            weights[side] = weights[side] / 2 if now == ends[side] else 1.0
-        ends = low, high
-        at_low, at_high = weights[0] * excess(low), weights[1] * excess(high)
-        if not math.isfinite(at_low - at_high):
-            return ratio_middle(low, high)
-        step = 1 + _NEARLY * (CLOSE - 1)
-        return min(max(low + (high - low) * at_low / (at_low - at_high), low * step), high / step)
-
-    return middle
-
-
-CLOSE = 1.00001
-"""Rates are told apart by so much."""
-
-_NEARLY = 0.9
-"""Share of that by which a rate is at least away from those that were tried."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from symsim.search.largest_load import MOST
 from symsim.search.target import Target
@@ -35,15 +37,17 @@ def prefill_side(of: Deployed, target: Target) -> Side | None:
     return Side(of=of, rate=of.layout.engines * of.layout.replicas / service)
 
 
-def decode_side(of: Deployed, target: Target) -> Side | None:
+def pace_of(of: Deployed) -> Callable[[float], float]:
+    """Seconds of a step of so many sequences that decode: the same for all budgets of an engine and its drafts."""
+    letters = decoding(of.ask.work)
+    return cache(lambda rows: of.step(letters["Q"] * rows, letters["C"] * rows, 0.0))
+
+
+def decode_side(of: Deployed, target: Target, pace: Callable[[float], float]) -> Side | None:
     """None where one sequence alone is too slow. The rate is that of the largest batch within the limit, were it always
-    full: requests that come by chance are served more slowly."""
+    full: requests that come by chance are served more slowly. pace: of `pace_of`."""
     letters = decoding(of.ask.work)
     each = letters["N"] / max(1e-9, letters["O"] - 1)
-
-    def pace(rows: float) -> float:
-        return of.step(letters["Q"] * rows, letters["C"] * rows, 0.0)
-
     if each * pace(1.0) > target.limits.tpot:
         return None
     most = int(min(of.places, MOST))

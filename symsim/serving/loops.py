@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 from symsim.serving.engines import Served, ServingEngine, closed_loop
 from symsim.serving.quantiles import LEVELS
 from symsim.serving.workload import Letters
+from symsim.solve.bisection import last_holding, secants
 
 
 def clients_of(engine: ServingEngine, clients: float, *, budget: float, places: float) -> Served:
@@ -87,17 +89,17 @@ def rate_of_clients(
 ) -> float:
     """The rate at which requests in the system are as many as clients: they increase with the rate, without end.
 
-    at: what is served at a rate; most: a rate that cannot be served; users: requests in the system.
+    at: what is served at a rate; most: a rate that cannot be served; users: requests in the system, which by Little's
+    law are the rate times the time of one: the rate less clients over that time rises almost in a line.
     """
-    low, high = 0.0, most
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        found = at(middle)
-        low, high = (middle, high) if found.solved and users(found) <= clients else (low, middle)
-        if high - low <= _CLOSE * high:
-            break
-    return low
+    at = cache(at)
+
+    def excess(rate: float) -> float:
+        found = at(rate)
+        return rate - clients * rate / users(found) if found.solved else rate
+
+    return last_holding(lambda rate: excess(rate) <= 0, most * _HARDLY, most, secants(excess))[0]
 
 
-_HALVINGS = 48
-_CLOSE = 1e-5
+_HARDLY = 2.0**-48
+"""Share of a rate that is next to none."""

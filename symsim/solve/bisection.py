@@ -44,3 +44,32 @@ def gallop(holds: Callable[[int], bool], first: int, most: int) -> int:
     if high == most and holds(most):
         return most
     return last_holding(holds, first + step // 2, high, whole_middle)[0]
+
+
+def secants(excess: Callable[[float], float]) -> Callable[[float, float], float | None]:
+    """Between two positive numbers where the line through their excesses is zero, else the geometric mean; an end that
+    stays counts half from the second time on (Illinois), so that both ends close in."""
+    ends: tuple[float, float] = (math.nan, math.nan)
+    stays = [0, 0]
+
+    def middle(low: float, high: float) -> float | None:
+        nonlocal ends
+        if high <= CLOSE * low:
+            return None
+        for side, now in enumerate((low, high)):
+            stays[side] = stays[side] + 1 if now == ends[side] else 0
+        ends = low, high
+        at_low, at_high = (excess(end) / 2 ** max(0, stay - 1) for end, stay in zip(ends, stays, strict=True))
+        if not math.isfinite(at_low - at_high):
+            return ratio_middle(low, high)
+        step = 1 + _NEARLY * (CLOSE - 1)
+        return min(max(low + (high - low) * at_low / (at_low - at_high), low * step), high / step)
+
+    return middle
+
+
+CLOSE = 1.00001
+"""Numbers that secants look for are told apart by so much."""
+
+_NEARLY = 0.9
+"""Share of that by which a number is at least away from those that were tried."""
