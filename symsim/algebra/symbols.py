@@ -10,11 +10,12 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, cast
 
 import sympy
 from sympy import Expr, Symbol
+from sympy.core.function import AppliedUndef
 
 from symsim.algebra.powers import power
 from symsim.errors import InternalError
@@ -254,6 +255,28 @@ def is_signed(symbol: Symbol) -> bool:
 def table_function(name: str) -> type[sympy.Function]:
     """An applied look-up stays opaque in formulas, e.g. mfu_gemm(m, k, n); its value is bound at evaluation."""
     return sympy.Function(name, positive=True)  # pyright: ignore[reportReturnType]
+
+
+@lru_cache(maxsize=8192)
+def look_ups(expr: Expr) -> frozenset[AppliedUndef]:
+    """The applied look-ups of an expression. Cached: deployments of a model have most of their steps in common."""
+    return frozenset(expr.atoms(AppliedUndef))
+
+
+@lru_cache(maxsize=8192)
+def names_of(expr: Expr) -> frozenset[str]:
+    """The names of its symbols, cached likewise."""
+    return frozenset(s.name for s in expr.free_symbols if isinstance(s, Symbol))
+
+
+@lru_cache(maxsize=1024)
+def one_if_any(count: Expr) -> Expr:
+    """1 where a whole number is above zero, else 0; cached, as sympy takes its time to compare the two.
+
+    >>> one_if_any(symbol("B")), one_if_any(symbol_or_zero("B") * symbol("Q"))
+    (1, Min(1, B*Q))
+    """
+    return cast(Expr, sympy.Min(count, 1))
 
 
 def substitute(expr: Expr, values: Mapping[Any, Expr]) -> Expr:

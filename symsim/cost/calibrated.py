@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import KNOWN, coefficient_symbol, symbol, table_function
+from symsim.algebra.symbols import KNOWN, coefficient_symbol, one_if_any, symbol, table_function
 from symsim.cost.engine_terms import EngineTerms
 from symsim.cost.forms import HARDWARE_NAMES, named_form
 from symsim.cost.kernel_cost import Cost, in_bytes
@@ -111,7 +111,7 @@ class KernelCall:
     def seconds(self) -> Expr:
         """Raises UndefinedName at its place in the text of a form."""
         time = self.slow * kernel_seconds_of(self.kernel, self.sizes, self.amounts)
-        return time if self.rows is None else time * sympy.Min(self.rows, 1)
+        return time if self.rows is None else time * one_if_any(self.rows)
 
 
 def kernel_seconds_of(

@@ -9,7 +9,7 @@ from functools import lru_cache
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import KNOWN, step_symbol, symbol, symbol_info
+from symsim.algebra.symbols import KNOWN, one_if_any, step_symbol, symbol, symbol_info
 from symsim.cost.derivation import Step
 from symsim.errors import DataError
 from symsim.language.graph_text import parse_expression
@@ -57,7 +57,7 @@ def engine_time(
         **{name: symbol(name) for name in KNOWN},
         **{name: count.symbol for name, count in counts.items()},
         "sequences": step.facts["sequences"],
-        "has_prompts": sympy.Min(step.facts["prompt_tokens"], 1),
+        "has_prompts": one_if_any(step.facts["prompt_tokens"]),
         "max()": _larger,  # pyright: ignore[reportAssignmentType]
     }
     total = expression(tree, scope)
@@ -86,7 +86,7 @@ def _check_seconds(text: str, origin: str) -> None:
 
 def _count(name: str, step: EngineStep, ops: Sequence[Op], meaning: str, latex: str) -> Step:
     """How often operators are executed; those of a step that the iteration may not hold, only where it does."""
-    found = [op.repeat * (sympy.Min(step.part(op.step).facts["rows"], 1) if op.step else 1) for op in ops]
+    found = [op.repeat * (one_if_any(step.part(op.step).facts["rows"]) if op.step else 1) for op in ops]
     return Step(step_symbol(name), sympy.Add(*found), "1", meaning, latex)
 
 

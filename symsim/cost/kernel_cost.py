@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import sympy
 from sympy import Expr
 
-from symsim.algebra.symbols import LINKS, symbol, weight_symbol
+from symsim.algebra.symbols import LINKS, one_if_any, symbol, weight_symbol
 from symsim.errors import UndefinedName, did_you_mean
 from symsim.language.symbolic import Amounts, Scope, condition, expression, priced
 from symsim.language.tree import Clause, Kernel, Let, Library, Part, When
@@ -112,7 +112,7 @@ def attends(graph: OpGraph, library: Library) -> bool:
 
 def _if_any(cost: Cost, work: Scope, op: Op) -> Cost:
     """An iteration that holds none of a step does not read the weights that only that step needs."""
-    return replace(cost, touch=cost.touch * sympy.Min(work["rows"], 1)) if op.step and cost.weight else cost
+    return replace(cost, touch=cost.touch * one_if_any(work["rows"])) if op.step and cost.weight else cost
 
 
 def _cost(op: Op, kernel: Kernel, work: Scope, facts: Facts, guards: dict[sympy.Basic, bool]) -> Cost:

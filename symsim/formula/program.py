@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
-from sympy.core.function import AppliedUndef
 
 from symsim.algebra.code_printer import code
+from symsim.algebra.symbols import look_ups, names_of
 from symsim.tables.bind import bind
 from symsim.tables.forms import UNANSWERED
 from symsim.tables.table import TableContext, signatures
@@ -49,8 +49,8 @@ class Program:
 def program(steps: Steps, outputs: tuple[str, ...], dialect: str) -> Program:
     """Steps as one compiled function of the symbols that no step defines."""
     defined = {name for name, _ in steps}
-    inputs = sorted({s.name for _, expr in steps for s in expr.free_symbols} - defined)  # pyright: ignore
-    tables = sorted({str(call.func) for _, expr in steps for call in expr.atoms(AppliedUndef)})
+    inputs = sorted({name for _, expr in steps for name in names_of(expr)} - defined)
+    tables = _tables(steps)
     lines = [f"def run({', '.join([*inputs, *tables])}):"]
     lines += [f"    {name} = {code(expr, dialect)}" for name, expr in steps]
     lines.append(f"    return ({''.join(f'{name}, ' for name in outputs)})")
@@ -69,9 +69,9 @@ def maker(steps: Steps, outputs: tuple[str, ...], free: tuple[str, ...], dialect
     """Steps as a function that makes one of the free symbols alone, positional, for fixed values of all others: what no
     free symbol enters is worked out when it is made."""
     defined = {name for name, _ in steps}
-    named = {name: {s.name for s in expr.free_symbols} for name, expr in steps}  # pyright: ignore
+    named = {name: names_of(expr) for name, expr in steps}
     inputs = sorted(set[str]().union(*named.values()) - defined - set(free))
-    tables = sorted({str(call.func) for _, expr in steps for call in expr.atoms(AppliedUndef)})
+    tables = _tables(steps)
     moving = set(free)
     outer, inner = list[str](), list[str]()
     for name, expr in steps:
@@ -84,6 +84,11 @@ def maker(steps: Steps, outputs: tuple[str, ...], free: tuple[str, ...], dialect
     names: dict[str, Any] = {}
     exec(compile("\n".join(lines), f"<symsim {outputs[-1]}>", "exec"), dict(_NAMES[dialect]), names)
     return Maker(tuple(inputs), tuple(tables), names["make"])
+
+
+def _tables(steps: Steps) -> list[str]:
+    """The table functions that steps call."""
+    return sorted({str(call.func) for _, expr in steps for call in look_ups(expr)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def _defined(name: str, span: Span, scope: Scope) -> Expr:
 def _call(name: str, args: list[Expr], span: Span, scope: Scope) -> Expr:
     local = scope.get(f"{name}()")
     if local is not None:
-        return cast(Callable[..., Expr], local)(*args)
+        return _applied(cast(Callable[..., Expr], local), *args)
     known = functions()
     if name not in known:
         raise UndefinedName(span, f"there is no function {name}; {did_you_mean(name, known)}")

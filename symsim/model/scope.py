@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import sympy
 from sympy import Expr, Symbol
@@ -63,7 +64,19 @@ def work_of(step: EngineStep, degrees: Scope) -> dict[str, Expr]:
 
 def decide(test: sympy.Basic, facts: Facts, guards: dict[sympy.Basic, bool]) -> bool:
     """Whether the condition holds; remembered as a guard unless it holds, or does not, whatever the deployment."""
-    outcome = test.xreplace(dict(facts)) == sympy.true
+    outcome = _outcome(test, tuple((s, facts[s]) for s in _spoken_of(test) if s in facts))
     if test not in (sympy.true, sympy.false):
         guards[test] = outcome
     return outcome
+
+
+@lru_cache(maxsize=4096)
+def _spoken_of(test: sympy.Basic) -> tuple[Symbol, ...]:
+    """The symbols of a condition, in one order."""
+    return tuple(sorted((s for s in test.free_symbols if isinstance(s, Symbol)), key=lambda s: s.name))
+
+
+@lru_cache(maxsize=8192)
+def _outcome(test: sympy.Basic, facts: tuple[tuple[Symbol, Expr], ...]) -> bool:
+    """Cached: steps and deployments ask for the same ones again."""
+    return test.xreplace(dict(facts)) == sympy.true
