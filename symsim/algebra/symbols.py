@@ -258,13 +258,13 @@ def table_function(name: str) -> type[sympy.Function]:
 
 
 @lru_cache(maxsize=8192)
-def look_ups(expr: Expr) -> frozenset[AppliedUndef]:
+def applied_look_ups(expr: Expr) -> frozenset[AppliedUndef]:
     """The applied look-ups of an expression. Cached: deployments of a model have most of their steps in common."""
     return frozenset(expr.atoms(AppliedUndef))
 
 
 @lru_cache(maxsize=8192)
-def names_of(expr: Expr) -> frozenset[str]:
+def symbol_names(expr: Expr) -> frozenset[str]:
     """The names of its symbols, cached likewise."""
     return frozenset(s.name for s in expr.free_symbols if isinstance(s, Symbol))
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sympy import Expr
 
 from symsim.algebra.code_printer import code
-from symsim.algebra.symbols import look_ups, names_of
+from symsim.algebra.symbols import applied_look_ups, symbol_names
 from symsim.tables.bind import bind
 from symsim.tables.forms import UNANSWERED
 from symsim.tables.table import TableContext, signatures
@@ -49,7 +49,7 @@ class Program:
 def program(steps: Steps, outputs: tuple[str, ...], dialect: str) -> Program:
     """Steps as one compiled function of the symbols that no step defines."""
     defined = {name for name, _ in steps}
-    inputs = sorted({name for _, expr in steps for name in names_of(expr)} - defined)
+    inputs = sorted({name for _, expr in steps for name in symbol_names(expr)} - defined)
     tables = _tables(steps)
     lines = [f"def run({', '.join([*inputs, *tables])}):"]
     lines += [f"    {name} = {code(expr, dialect)}" for name, expr in steps]
@@ -69,7 +69,7 @@ def maker(steps: Steps, outputs: tuple[str, ...], free: tuple[str, ...], dialect
     """Steps as a function that makes one of the free symbols alone, positional, for fixed values of all others: what no
     free symbol enters is worked out when it is made."""
     defined = {name for name, _ in steps}
-    named = {name: names_of(expr) for name, expr in steps}
+    named = {name: symbol_names(expr) for name, expr in steps}
     inputs = sorted(set[str]().union(*named.values()) - defined - set(free))
     tables = _tables(steps)
     moving = set(free)
@@ -88,7 +88,7 @@ def maker(steps: Steps, outputs: tuple[str, ...], free: tuple[str, ...], dialect
 
 def _tables(steps: Steps) -> list[str]:
     """The table functions that steps call."""
-    return sorted({str(call.func) for _, expr in steps for call in look_ups(expr)})
+    return sorted({str(call.func) for _, expr in steps for call in applied_look_ups(expr)})
 
 
 @dataclass(frozen=True, slots=True)

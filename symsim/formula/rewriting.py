@@ -15,7 +15,7 @@ from typing import Any, cast
 from sympy import Expr, Rational, Symbol
 from sympy.core.function import AppliedUndef
 
-from symsim.algebra.symbols import look_ups, substitute, symbol
+from symsim.algebra.symbols import applied_look_ups, substitute, symbol
 from symsim.cost.derivation import Derivation
 from symsim.errors import EmptyTable
 from symsim.formula.program import positions, program
@@ -124,7 +124,7 @@ def _in_place_of(lookup: Lookup) -> Expr:
 
 @lru_cache(maxsize=256)
 def _calls(derivation: Derivation) -> tuple[AppliedUndef, ...]:
-    calls = {call for step in derivation.steps for call in look_ups(step.expr)}
+    calls = {call for step in derivation.steps for call in applied_look_ups(step.expr)}
     return tuple(sorted(calls, key=str))
 
 

@@ -48,7 +48,13 @@ def gallop(holds: Callable[[int], bool], first: int, most: int) -> int:
 
 def secants(excess: Callable[[float], float]) -> Callable[[float, float], float | None]:
     """Between two positive numbers where the line through their excesses is zero, else the geometric mean; an end that
-    stays counts half from the second time on (Illinois), so that both ends close in."""
+    stays counts half from the second time on (Illinois), so that both ends close in.
+
+    >>> asked = []
+    >>> low, high = last_holding(lambda x: asked.append(x) or x**2 <= 2, 1.0, 100.0, secants(lambda x: x**2 - 2))
+    >>> low <= 2**0.5 < high <= CLOSE * low, len(asked) < 14
+    (True, True)
+    """
     ends: tuple[float, float] = (math.nan, math.nan)
     stays = [0, 0]
 

@@ -46,8 +46,9 @@ def first_feasible(
 ) -> tuple[Mapping[str, Any], int]:
     """The first deployment in which every limit holds at a value of the variable, and how many could be compiled.
 
-    Nothing is given where none does. The shortest formula is asked first: memory is known before any time is, from a
-    decode step alone; only where all is well the others are looked at too.
+    Nothing is given where none does. At first the shortest formula is asked first, as memory is known before any time
+    is; then that which failed last, which mostly fails again. All of a decode step alone; only where all is well the
+    other steps are looked at too.
     """
     point = {name: number for limit in limits for name, number in limit.fixed.items()}
     if query.variable not in SIZES:
@@ -59,11 +60,13 @@ def first_feasible(
         try:
             found = forms(False)
             compiled += 1
-            at = (limit_at(constraint, found, point) for constraint in constraints)
-            if all(room_at(limit, query.variable, value) >= 0 for limit in at) and forms(True):
+            rooms = ((one, room_at(limit_at(one, found, point), query.variable, value)) for one in constraints)
+            failed = next((one for one, room in rooms if not room >= 0), None)
+            if failed is None and forms(True):
                 return changes, compiled
         except EmptyTable:
             continue
         except SymsimError:  # it cannot be deployed so
             continue
+        constraints.sort(key=lambda one: one is not failed)
     return {}, compiled
