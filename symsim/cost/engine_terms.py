@@ -9,7 +9,7 @@ from functools import lru_cache
 import sympy
 from sympy import Expr, Symbol
 
-from symsim.algebra.symbols import KNOWN, one_if_any, step_symbol, symbol, symbol_info
+from symsim.algebra.symbols import KNOWN, one_if_any, step_symbol, substitute, symbol, symbol_info
 from symsim.cost.derivation import Step
 from symsim.errors import DataError
 from symsim.language.graph_text import parse_expression
@@ -80,7 +80,7 @@ def _check_seconds(text: str, origin: str) -> None:
     units = {s: "s" if s == own["kernels"] else "1" if s in own.values() else symbol_info(s.name).unit for s in names}
     once = [(s, sympy.Rational(2 * place + 3, place + 2)) for place, s in enumerate(names)]
     twice = [(s, sympy.Mul(x, 2 if units[s] == "s" else _HALF if units[s].endswith("/s") else 1)) for s, x in once]
-    if total.subs(twice) != 2 * total.subs(once):
+    if substitute(total, dict(twice)) != 2 * substitute(total, dict(once)):
         raise DataError(f"{origin}: {' '.join(text.split())} is no time; expected a formula in seconds")
 
 
