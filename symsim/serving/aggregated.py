@@ -11,7 +11,7 @@ from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixe
 from symsim.serving.loops import clients_of, queued_for_places, rate_of_clients
 from symsim.serving.memory_use import Room, room_of
 from symsim.serving.model_step import EngineLayout, ModelStep, Role, engine_of, step_of
-from symsim.serving.waits import after_waits, from_a_start
+from symsim.serving.waits import after_waits, from_a_start, on_one_rank
 from symsim.serving.workload import decoding
 
 USUAL_BUDGET = 8192
@@ -79,12 +79,12 @@ def served(of: Deployed) -> Served:
     found = _without_host(of)
     if not found.solved or "ttft_mean" not in found.values:
         return found
-    found = after_waits(found, of.step.host, of.layout.ranks)
-    share = of.ask.first_share
+    ranks, share = of.layout.ranks, of.ask.first_share
+    found = after_waits(found, of.step.host, ranks)
     if not share or not found.solved:
         return found
     clients = min(float(of.ask.concurrency or 1) / of.engines, of.places)
-    return from_a_start(found, of.engine, of.step.host, clients=clients, budget=of.budget, share=share)
+    return from_a_start(found, of.engine, of.step.host, ranks=ranks, clients=clients, budget=of.budget, share=share)
 
 
 def _without_host(of: Deployed) -> Served:
@@ -92,7 +92,7 @@ def _without_host(of: Deployed) -> Served:
         return at_rate(of, of.ask.rate / of.engines)
     clients = float(of.ask.concurrency or 1) / of.engines
     if not of.ask.exclusive_prefill:
-        return clients_of(of.engine, clients, budget=of.budget, places=of.places)
+        return _on_one_rank(of, clients_of(of.engine, clients, budget=of.budget, places=of.places))
     most = 1 / max(1e-12, of.engine.letters["alpha_1"])
     rate = rate_of_clients(lambda rate: at_rate(of, rate), min(clients, of.places), most, _users)
     found = at_rate(of, rate)
@@ -111,9 +111,11 @@ def no_room(of: Deployed) -> str:
 
 def at_rate(of: Deployed, rate: float) -> Served:
     """One engine at its own rate of requests."""
-    if not of.ask.exclusive_prefill:
-        return _mixed(of, rate)
-    return _exclusive(of, rate)
+    return _on_one_rank(of, _exclusive(of, rate) if of.ask.exclusive_prefill else _mixed(of, rate))
+
+
+def _on_one_rank(of: Deployed, found: Served) -> Served:
+    return on_one_rank(found, of.engine, ranks=of.layout.ranks, budget=of.budget)
 
 
 def _exclusive(of: Deployed, rate: float) -> Served:

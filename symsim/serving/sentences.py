@@ -42,6 +42,10 @@ def _assumed(ask: Ask, sides: Sequence[Deployed], served: bool) -> Iterator[str]
     for side in sides:
         if side.layout.replicas > 1:
             yield f"requests spread evenly over {side.layout.replicas} attention replicas and stages of an engine"
+        if side.layout.ranks > 1 and ask.prefill is None:
+            yield "one attention replica computes a prompt, and the others wait for it or decode (form rank_wait)"
+        if side.layout.held > 1 and ask.prefill is None:
+            yield f"a prompt is spread evenly over the {side.layout.held} batches that are in flight at once"
         if side.step.wait:
             yield "attention replicas wait for the one with the longest contexts (form longest_rank)"
     if ask.drafts:

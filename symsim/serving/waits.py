@@ -1,4 +1,4 @@
-"""What a request waits for besides the steps of its engine: the host, polls, others that start with it."""
+"""What a request waits for besides the steps of its engine: one rank, the host, polls, others that start with it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,36 @@ from symsim.serving.engines import Served, ServingEngine, refused
 from symsim.serving.model_step import Host
 from symsim.serving.outcome import applied
 from symsim.serving.quantiles import LEVELS
+from symsim.serving.workload import Letters
+
+
+def on_one_rank(found: Served, engine: ServingEngine, *, ranks: int, budget: float) -> Served:
+    """One rank of data-parallel attention computes a prompt, which forms of an iteration spread over all of them."""
+    if ranks < 2 or not found.solved:
+        return found
+    values, letters, closed = dict(found.values), found.letters, found.forms.get("closed_tpot")
+    others = 1.0 if closed is None else 1 - 1 / max(1.0, letters["concurrency"])
+    beside = others * values.get("rate", letters["rate"]) * values["step_mean"]
+    running = {"q_0": beside, "B": others * values.get("rows", 0.0)}
+    known = {"chunks": 1.0, **letters, **running, "ranks": ranks, "budget": budget}
+    name = "no-sooner" if closed is not None and closed.form.name == "budget-bound" else "fullest"
+    longer = applied("rank_wait", known, engine.time, name=name)
+    if not longer.solved:
+        return refused(longer)
+    wait = longer.values["W_rank"]
+    values |= _rate_after(found, wait)
+    values |= {name: value + wait for name, value in values.items() if name.startswith("ttft_")}
+    letters = {**letters, "ttft": values["ttft_mean"], "rate": values.get("rate", letters["rate"]), "W_rank": wait}
+    return replace(found, values=values, letters=letters, forms={**found.forms, "rank_wait": longer})
+
+
+def _rate_after(found: Served, wait: float) -> Letters:
+    """The rate of a closed loop whose clients wait so much longer, by Little's law; an open loop keeps its own."""
+    values = found.values
+    if "closed_tpot" not in found.forms:
+        return {}
+    answered = values["ttft_mean"] + (found.letters["O"] - 1) * values["tpot_mean"]
+    return {"rate": values["rate"] * (answered / (answered + wait))}
 
 
 def after_waits(found: Served, host: Host, ranks: int) -> Served:
@@ -25,8 +55,7 @@ def after_waits(found: Served, host: Host, ranks: int) -> Served:
     fixed, late = host.request, polls * values.get("step_mean", 0.0) * (1 + 2 * prompts)
     if closed:
         fixed -= min(late + fixed, found.letters.get("W_slot", 0.0))  # those who queue for a place do so meanwhile
-        answered = values["ttft_mean"] + (found.letters["O"] - 1) * values["tpot_mean"]
-        values["rate"] *= answered / (answered + late + fixed)
+    values |= _rate_after(found, late + fixed)
     values["ttft_mean"] += late + fixed
     for name, level in LEVELS.items():
         values[f"ttft_{name}"] += fixed + 2 * level * late
@@ -35,13 +64,13 @@ def after_waits(found: Served, host: Host, ranks: int) -> Served:
 
 
 def from_a_start(
-    found: Served, engine: ServingEngine, host: Host, *, clients: float, budget: float, share: float
+    found: Served, engine: ServingEngine, host: Host, *, ranks: int, clients: float, budget: float, share: float
 ) -> Served:
     """The same of all requests of a benchmark, with the share of them that its clients send at once at the start, who
     wait for the prompts of each other, longer than the rest. Rates stay those of the loop that goes on."""
     letters = found.letters
-    known = {**letters, "concurrency": clients, "budget": budget, "t_host": host.request, "share_1": share}
-    start = applied("start_ttft", known, engine.time)
+    known = {**letters, "concurrency": clients, "budget": budget, "ranks": ranks}
+    start = applied("start_ttft", {**known, "t_host": host.request, "share_1": share}, engine.time)
     if not start.solved:
         return refused(start)
     values = {**found.values, "ttft_mean": start.values["start_ttft"]}

@@ -45,7 +45,7 @@ def _waits(outcome: Outcome, served: Served) -> dict[str, float]:
     if own is None or "ttft_mean" not in served.values:
         return {}
     place = served.letters.get("W_slot", 0.0) if "slot_wait" in served.forms or "closed_tpot" in served.forms else 0.0
-    found = {"W_slot": place, "W_start": served.letters.get("W_start", 0.0)}
+    found = {"W_slot": place, **{name: served.letters.get(name, 0.0) for name in ("W_rank", "W_start")}}
     found["t_host"] = served.values["ttft_mean"] - own - sum(found.values())
     return {name: value for name, value in found.items() if value > 1e-12}
 

@@ -106,6 +106,14 @@ def test_times_rise_with_the_rate(name: str, isl: int, osl: int, hit: float, loa
 
 
 @EXAMPLES
+@given(names, st.integers(64, 20_000), outputs, st.integers(1, 300), st.integers(1, 100))
+def test_a_first_token_comes_no_sooner_with_more_users(name: str, isl: int, osl: int, users: int, more: int) -> None:
+    """But for prompts of few tokens, which are less work than the decodes that they stand for."""
+    few, many = (costs(name).predict(isl, osl, concurrency=n).figures for n in (users, users + more))
+    assert many.ttft["mean"] >= few.ttft["mean"] * 0.98  # two forms meet where a budget begins to bind
+
+
+@EXAMPLES
 @given(names, inputs, outputs, loads)
 def test_what_is_cached_is_not_computed(name: str, isl: int, osl: int, load: float) -> None:
     """More of a prompt in the cache makes no answer slower; all of it leaves one token to compute."""
