@@ -155,6 +155,8 @@ def _gpustack(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
             continue
         if row["served"].startswith("/") or float(row["requests"]) < WAVES * float(row["max_concurrency"]):
             continue
+        if 0 < float(row["median_tpot_ms"]) < _FASTEST:
+            continue
         tp, dp = int(row["tp"]), int(row["dp"] or 1)
         deployment: dict[str, Any] = {"tp": 1, "dp": tp} if row["dp_attention"] == "1" else {"tp": tp, "dp": dp}
         if row["ep"]:
@@ -181,6 +183,11 @@ def _gpustack(rows: Iterable[Mapping[str, str]], file: str) -> Iterator[Run]:
             split=row["split"],
             own=row["engine"] not in OTHERS,
         )
+
+
+_FASTEST = 0.5
+"""Milliseconds that an output token takes at least without drafts: HBM is not read faster. Less was written of clients
+that got many tokens in one piece."""
 
 
 def _positive(**measured: float) -> dict[str, float]:
