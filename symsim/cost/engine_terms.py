@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +13,6 @@ from symsim.cost.derivation import Step
 from symsim.errors import DataError
 from symsim.language.graph_text import parse_expression
 from symsim.language.symbolic import Scope, expression
-from symsim.model.op_graph import Op
 from symsim.model.step import EngineStep
 
 
@@ -39,17 +37,17 @@ SKEW = "skew_experts"
 
 
 def engine_time(
-    terms: EngineTerms, step: EngineStep, kernels: Expr, launched: Sequence[Op], collectives: Sequence[Op]
+    terms: EngineTerms, step: EngineStep, kernels: Expr, launches: Expr, collectives: Expr
 ) -> tuple[tuple[Step, ...], Expr]:
-    """Named steps, and the time of a step. kernels: seconds of all of them; launched: operators that are kernels;
-    collectives: those of them that GPUs wait for each other in.
+    """Named steps, and the time of a step. kernels: seconds of all of them; launches: how many they are; collectives:
+    how many of them GPUs wait for each other in.
 
     Raises UndefinedName at its place in the engine's text, DataError where that is no time.
     """
     counts = {
         "kernels": Step(step_symbol("t_kernels"), kernels, "s", "kernels of one step", "t_{\\mathrm{kernels}}"),
-        "launches": _count("n_launch", step, launched, "kernels that one step launches", "n_{\\mathrm{launch}}"),
-        "collectives": _count("n_collective", step, collectives, "collectives of one step", "n_{\\mathrm{coll}}"),
+        "launches": _count("n_launch", launches, "kernels that one step launches", "n_{\\mathrm{launch}}"),
+        "collectives": _count("n_collective", collectives, "collectives of one step", "n_{\\mathrm{coll}}"),
     }
     _check_seconds(terms.text, terms.origin)
     tree = parse_expression(terms.text, terms.origin)
@@ -84,10 +82,8 @@ def _check_seconds(text: str, origin: str) -> None:
         raise DataError(f"{origin}: {' '.join(text.split())} is no time; expected a formula in seconds")
 
 
-def _count(name: str, step: EngineStep, ops: Sequence[Op], meaning: str, latex: str) -> Step:
-    """How often operators are executed; those of a step that the iteration may not hold, only where it does."""
-    found = [op.repeat * (one_if_any(step.part(op.step).facts["rows"]) if op.step else 1) for op in ops]
-    return Step(step_symbol(name), sympy.Add(*found), "1", meaning, latex)
+def _count(name: str, count: Expr, meaning: str, latex: str) -> Step:
+    return Step(step_symbol(name), count, "1", meaning, latex)
 
 
 def _larger(one: Expr, other: Expr) -> Expr:

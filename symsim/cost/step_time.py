@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import sympy
 from sympy import Expr, Symbol
 
+from symsim.algebra.symbols import one_if_any
 from symsim.cost.derivation import Step, named_step, step_called
 from symsim.cost.engine_terms import engine_time
 from symsim.cost.priced_step import PricedStep, ops_by_body
@@ -54,8 +55,19 @@ def time_of_step(phase: PricedStep) -> tuple[tuple[Step, ...], Expr]:
         return tuple(steps), kernels
     launched = [op for op in phase.graph.ops if op.name in phase.fitted]
     collectives = [op for op in launched if phase.fitted[op.name][1].message]
-    more, whole = engine_time(phase.engine, phase.graph.step, kernels, launched, collectives)
+    counts = _executed(phase, launched), _executed(phase, collectives)
+    more, whole = engine_time(phase.engine, phase.graph.step, kernels, *counts)
     return (*steps, *more), whole
+
+
+def _executed(phase: PricedStep, ops: list[Op]) -> Expr:
+    """How often operators are executed on a token's way through all pipeline stages; those of a step that the iteration
+    may not hold, only where it does."""
+    step = phase.graph.step
+    held = [one_if_any(step.part(op.step).facts["rows"]) if op.step else sympy.S.One for op in ops]
+    stages = zip(*map(phase.passes, ops), strict=True)
+    counts = [sympy.Add(*(is_held * count for is_held, count in zip(held, own, strict=True))) for own in stages]
+    return of_all_stages("max", counts) if counts else sympy.S.Zero
 
 
 def _slowest(graph: OpGraph, layers: list[tuple[str, Expr, Expr]]) -> Expr:

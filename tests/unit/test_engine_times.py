@@ -293,3 +293,17 @@ def test_an_engine_says_whose_kernels_it_runs(tmp_path: Path) -> None:
     assert not [
         note for note in symsim.compile("qwen3-8b", "h100", symsim.Deployment(engine=path)).notes if "whose" in note
     ]
+
+
+@pytest.mark.parametrize("model", ["llama-3.3-70b", "deepseek-v3"])
+def test_a_token_passes_the_launches_of_every_stage(model: str) -> None:
+    """Stages share the layers, and each token passes all of them: what lies between kernels does not get less."""
+    counts = {"n_launch": list[float](), "n_collective": list[float]()}
+    for pp in (1, 2, 4):
+        costs = symsim.compile(model, "h200", symsim.Deployment(tp=8, pp=pp), "calibrated")
+        steps = {step.symbol.name: step.expr for step in costs.tpot.form.level("numeric").steps}
+        for name, found in counts.items():
+            found.append(float(steps[name].subs("B", 8)))
+    for found in counts.values():
+        assert found == sorted(found)
+        assert found[-1] < 1.1 * found[0]
