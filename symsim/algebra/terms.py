@@ -66,8 +66,8 @@ def place_of_sum(form: Sum) -> tuple[Any, ...]:
 
 
 def place_of_factors(factors: Factors) -> tuple[Any, ...]:
-    """The same for products."""
-    return tuple((atom.head, tuple(map(place_of_sum, atom.parts)), power) for atom, power in factors)
+    """The same for products; plain numbers come last, so that O - 1 does not become -(1 - O)."""
+    return not factors, tuple((atom.head, tuple(map(place_of_sum, atom.parts)), power) for atom, power in factors)
 
 
 def alike(one: Sum, other: Sum) -> bool:

@@ -30,7 +30,7 @@ from symsim.verification.spellings import Names, synonyms
 
 _NO_TABLES = TableContext(device="", vintage="", kv="", cost_model="")
 
-_SAME = {"tpot": "TPOT", "ttft": "TTFT", "gpus": "world_size"}
+_SAME = {"tpot": "TPOT", "ttft": "TTFT", "gpus": "world_size", "topk": "k"}
 """Letters of forms that are other names elsewhere, whose synonyms they have."""
 
 
@@ -118,8 +118,8 @@ def _candidates(text: str, asked: str | None, path: str) -> list[ServingForm]:
 
 def _written(name: str) -> Iterator[str]:
     """A letter of the forms in normal form: as it is printed, as it is called, and as other papers write it."""
-    others = synonyms().get(_SAME.get(name, name), ())
-    yield from map(normal_name, (letters()[name].latex, name, *others))
+    elsewhere = _SAME.get(name, name)
+    yield from map(normal_name, (letters()[name].latex, name, elsewhere, *synonyms().get(elsewhere, ())))
 
 
 def _plain_steps(one: ServingForm) -> list[FormStep]:
