@@ -37,8 +37,10 @@ PICTURES: Mapping[str, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = 
         "p50, p90, p99 of TTFT": (("mixed.open", "mixed.spec", "mixed.prefix"), ("ttft_p50", "ttft_p90", "ttft_p99")),
     },
     "form-errors-budget": {
-        "TPOT": (("mixed.budget",), ("tpot_tokens_mean",)),
-        "TTFT": (("mixed.budget",), ("ttft_mean", "ttft_p50", "ttft_p90", "ttft_p99")),
+        "TPOT": (("mixed.budget", "budget.chunks"), ("tpot_tokens_mean",)),
+        "mean TTFT": (("mixed.budget", "budget.chunks"), ("ttft_mean",)),
+        "percentiles of TTFT": (("mixed.budget",), ("ttft_p50", "ttft_p90", "ttft_p99")),
+        "clients that share it": (("budget.closed",), ("rate", "tpot_tokens_mean", "ttft_mean")),
     },
     "form-errors-decode": {
         "TPOT of decode workers": (("decode.",), ("tpot_decode_mean", "tpot_tokens_mean")),
@@ -67,6 +69,8 @@ GROUPS = {
     "mixed.random": "random lengths",
     "mixed.prefix": "prefix cache",
     "mixed.spec": "drafts",
+    "mixed.budget": "affine step",
+    "budget.chunks": "chunks; weights or tokens",
     "mixed.max": "weights or tokens",
     "mixed.moe": "touched experts",
     "decode.affine": "affine step",
@@ -93,7 +97,7 @@ FIGURES = {
 }
 """Figure of a case -> its name."""
 
-AXES = {"closed loop": "clients", "room in the cache binds": "tokens of cache", "experts on GPUs": "tokens of a layer"}
+AXES = {"closed loop": "clients", "clients that share it": "clients", "room in the cache binds": "tokens of cache", "experts on GPUs": "tokens of a layer"}
 """Panel -> what its cases differ in, where that is not the load."""
 
 MARKS = "osD^vPX*<>"

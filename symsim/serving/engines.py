@@ -70,7 +70,7 @@ def mixed_engine(
 ) -> Served:
     """Requests that arrive at an engine which mixes prompts and decodes. forms: quantity -> another form by name."""
     asked = forms or {}
-    known = {**engine.letters, "rate": rate, "budget": budget or math.inf, "B_max": places}
+    known = {**engine.letters, "rate": rate, "budget": min(budget or _ENDLESS, _ENDLESS), "B_max": places}
     first = applied("mixed_ttft", known, engine.time, name=asked.get("mixed_ttft") or _ttft_form(engine, budget))
     if not first.solved:
         return refused(first)
@@ -114,7 +114,8 @@ def _itl(letters: Letters) -> dict[str, float]:
     found = {"itl_p50": applied("itl_median", known).value}
     form = "gamma" if "v" in letters else "poisson"
     found["itl_p99"] = applied("itl_quantile", {**known, "q": 0.99}, name=form).value
-    known_gaps = {name: value for name, value in found.items() if value is not None}
+    most = max(letters.get("t_K", math.inf), letters["D"])  # no gap is longer than an iteration that is full
+    known_gaps = {name: min(value, most) for name, value in found.items() if value is not None}
     least = known_gaps.get("itl_p50", 0.0)  # laws of their own, which near an edge may cross
     return {name: max(value, least) for name, value in known_gaps.items()}
 
@@ -171,21 +172,12 @@ def decode_engine(engine: ServingEngine, rate: float, *, places: float = math.in
     )
 
 
-def _closed_form(letters: Letters) -> str:
-    """Whether a budget holds fewer sequences than there are clients."""
-    tokens = letters["S_new"] + letters["N"] * letters["Q"]
-    return "budget-bound" if letters["N"] * letters["budget"] < letters["concurrency"] * tokens else "conditioned"
-
-
 def closed_loop(
     engine: ServingEngine, clients: float, *, budget: float | None = None, form: str | None = None
 ) -> Served:
     """Clients that always wait for their answer."""
-    limit = budget or math.inf
-    known = {**engine.letters, "concurrency": clients, "budget": limit}
-    held = clients * engine.letters["N"] / (engine.letters["N"] + 1) * engine.letters["Q"]
-    known["chunks"] = max(1, math.ceil(engine.letters["S_new"] / max(1.0, limit - held)))
-    usual = None if engine.affine else _closed_form(known)
+    known = {**engine.letters, "concurrency": clients, "budget": min(budget or _ENDLESS, _ENDLESS)}
+    usual = "arrival-theorem" if engine.affine and budget is None else "conditioned"
     found = applied("closed_tpot", known, engine.time, name=form or usual)
     if not found.solved:
         return refused(found)
@@ -195,3 +187,7 @@ def closed_loop(
     locked = applied("lockstep_ttft", letters)
     letters |= locked.values
     return Served(values=values, letters=letters, load={}, forms={"closed_tpot": found})
+
+
+_ENDLESS = 1e15
+"""Tokens of a budget where there is none."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from statistics import NormalDist
 from typing import Any, cast
 
@@ -45,6 +46,16 @@ class Mean(sympy.Function):  # pyright: ignore  (sympy types its functions loose
         return mean(sympy.diff(value, s)) + mean(value * log_slope) - mean(value) * mean(log_slope)
 
 
+class Quantile(sympy.Function):  # pyright: ignore  (sympy types its functions loosely)
+    """The smallest n whose cumulated chance reaches a level q, of the law of Mean: Quantile(Lambda(n, r), q)."""
+
+    nargs = (2,)
+
+
+def _quantile(index: Expr, ratio: Expr, q: Expr) -> Expr:
+    return cast(Expr, Quantile(sympy.Lambda(index, ratio), q))
+
+
 def _mean(index: Expr, ratio: Expr, value: Expr) -> Expr:
     return cast(Expr, Mean(sympy.Lambda(index, ratio), sympy.Lambda(index, value)))
 
@@ -66,6 +77,7 @@ SYMBOLIC: Mapping[str, Callable[..., Any]] = {
     "max": _extreme(sympy.Max),
     "min": _extreme(sympy.Min),
     "mean": _mean,
+    "quantile": _quantile,
     "sum": _sum,
     "normal": sympy.Function("normal", real=True),
     "lambert": sympy.Function("lambert", real=True),
@@ -134,8 +146,12 @@ def mean(ratio: Callable[[int], float], value: Callable[[int], float]) -> float:
     >>> round(mean(lambda n: 3/n, lambda n: n), 12)
     3.0
     """
-    weight, total, summed, same, before = 1.0, 1.0, float(value(0)), 0, math.nan
-    for n in range(1, _TERMS):
+    top = _likeliest(ratio)
+    weight, total, summed = 1.0, 1.0, float(value(top))
+    for n, weight in _less_likely(ratio, top):
+        total, summed = total + weight, summed + weight * value(n)
+    weight, same, before = 1.0, 0, math.nan
+    for n in range(top + 1, _TERMS):
         factor = ratio(n)
         same, before = (same + 1 if factor == before else 0), factor
         if same == _SAME and (rest := _geometric(factor, value, n)) is not None:
@@ -148,10 +164,54 @@ def mean(ratio: Callable[[int], float], value: Callable[[int], float]) -> float:
         total, summed = total + weight, summed + term
         if factor < 1 and max(weight / total, abs(term / summed) if summed else 0.0) < _REST * (1 - factor):
             return summed / total
-        if weight > _LARGE:
-            weight, total, summed = weight / _LARGE, total / _LARGE, summed / _LARGE
-    raise NoEquilibrium("the number of requests has no limit: more work arrives than can be done")
+    raise NoEquilibrium(_ENDLESS)
 
+
+def quantile(ratio: Callable[[int], float], q: float) -> int:
+    """The smallest n whose cumulated chance reaches q, where n is ratio(n) times as likely as n - 1.
+
+    Raises NoEquilibrium where weights do not fall.
+
+    >>> quantile(lambda n: 3/n, 0.5), quantile(lambda n: 3/n, 0.99)
+    (3, 8)
+    """
+    top = _likeliest(ratio)
+    weights = [*reversed([*_less_likely(ratio, top)]), (top, 1.0)]
+    n, weight = weights[-1]
+    while weight > _NONE:
+        n, weight = n + 1, weight * ratio(n + 1)
+        weights.append((n, weight))
+    reached = itertools.accumulate(weight for _, weight in weights)
+    wanted = q * math.fsum(weight for _, weight in weights)
+    return next((n for (n, _), sum_ in zip(weights, reached, strict=True) if sum_ >= wanted), n)
+
+
+def _likeliest(ratio: Callable[[int], float]) -> int:
+    """The first n that is likelier than the next. Raises NoEquilibrium where there is none."""
+    same, before = 0, math.nan
+    for n in range(1, _TERMS):
+        factor = ratio(n)
+        if factor < 1:
+            return n - 1
+        same, before = (same + 1 if factor == before else 0), factor
+        if same == _SAME:
+            break
+    raise NoEquilibrium(_ENDLESS)
+
+
+def _less_likely(ratio: Callable[[int], float], top: int) -> Iterator[tuple[int, float]]:
+    """n and its weight from below the likeliest down, whose weight is 1, to where hardly any is left."""
+    weight = 1.0
+    for n in range(top, 0, -1):
+        weight /= ratio(n)
+        if weight < _NONE:
+            return
+        yield n - 1, weight
+
+
+_ENDLESS = "the number of requests has no limit: more work arrives than can be done"
+_NONE = 1e-20
+"""Weight, of that of the likeliest, below which nothing is counted."""
 
 _SAME = 3
 """Equal factors in turn after which the rest is taken for geometric."""
@@ -163,7 +223,7 @@ def _geometric(factor: float, value: Callable[[int], float], n: int) -> tuple[fl
     Raises NoEquilibrium where weights do not fall.
     """
     if factor >= 1:
-        raise NoEquilibrium("the number of requests has no limit: more work arrives than can be done")
+        raise NoEquilibrium(_ENDLESS)
     values = [float(value(n + j)) for j in (0, 1, 2, 1000)]
     slope = values[1] - values[0]
     if any(
@@ -176,7 +236,6 @@ def _geometric(factor: float, value: Callable[[int], float], n: int) -> tuple[fl
 
 _TERMS = 50_000
 _REST = 1e-13
-_LARGE = 1e200
 
 
 def _exp(x: float) -> float:
@@ -231,6 +290,7 @@ NUMERIC: Mapping[str, Callable[..., Any]] = {
     "min": min,
     "sum": sum,
     "Mean": mean,
+    "Quantile": quantile,
     "normal": _normal,
     "lambert": lambert,
     "poisson": poisson,

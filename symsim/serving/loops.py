@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 from symsim.serving.engines import Served, ServingEngine, closed_loop
+from symsim.serving.outcome import applied
 from symsim.serving.quantiles import LEVELS
 from symsim.serving.workload import Letters
 from symsim.solve.bisection import last_holding, secants
@@ -19,8 +20,7 @@ def clients_of(engine: ServingEngine, clients: float, *, budget: float, places: 
     found = closed_loop(engine, admitted, budget=budget)
     if not found.solved:
         return found
-    quantiles = _quantiles(engine, found.letters, found.values["ttft_mean"])
-    values = {**found.values, **quantiles, **_gaps(engine, found.letters)}
+    values = {**found.values, **_spread(engine, found.letters)}
     letters = {**found.letters, "locked": _lockstep(engine, found.letters, budget)}
     used = found.values["rate"] * (letters["S_new"] + letters["N"] * letters["Q"]) * found.values["step_mean"]
     load = {"places": 0.0, "budget": used / budget}
@@ -35,45 +35,18 @@ def queued_for_places(found: Served, clients: float, places: float) -> Served:
     return replace(found, values=values, letters={**found.letters, "W_slot": wait}, load=load)
 
 
-def _quantiles(engine: ServingEngine, letters: Letters, mean: float) -> dict[str, float]:
-    """Of one iteration beside the others that happen to be at their prompts: a binomial number of them."""
-    if "share_p" not in letters:
-        return {f"ttft_{name}": mean for name in LEVELS}
-    others, chunks = letters["others"], letters["chunks"]
-    piece = (letters["S_new"] / chunks, letters["pairs"] / chunks)
+def _spread(engine: ServingEngine, letters: Letters) -> dict[str, float]:
+    """Percentiles of times to first token and of gaps between tokens: of the other clients that are at their prompts.
+
+    They are kept in order: a prompt of few tokens is less work than the decode it stands for."""
     found: dict[str, float] = {}
+    least = {"ttft": 0.0, "itl": 0.0}
     for name, q in LEVELS.items():
-        beside = _binomial(others, letters["share_p"], q)
-        rows = max(0.0, others - beside)
-        work = (letters["Q"] * rows, letters["C"] * rows, (beside + 1) * piece[0], (beside + 1) * piece[1])
-        least = max(found.values(), default=0.0)  # a prompt of few tokens is less work than the decode it stands for
-        found[f"ttft_{name}"] = max(least, chunks * engine.time(*work))
+        seen = applied("closed_quantile", {**letters, "q": q}, engine.time).values
+        least = {"ttft": max(least["ttft"], seen["ttft_q"]), "itl": max(least["itl"], seen["itl"])}
+        found |= {f"{figure}_{name}": value for figure, value in least.items()}
+    del found["itl_p90"]
     return found
-
-
-def _gaps(engine: ServingEngine, letters: Letters) -> dict[str, float]:
-    """Gaps between tokens: iterations beside a binomial number of prompts."""
-    if "share_p" not in letters:
-        return {"itl_p50": letters["X"], "itl_p99": letters["X"]}
-    others, chunks, found = letters["others"], letters["chunks"], dict[str, float]()
-    for name, q in (("itl_p50", 0.5), ("itl_p99", 0.99)):
-        beside = _binomial(others, letters["share_p"], q)
-        rows = max(0.0, others + 1 - beside)
-        prompts = (beside * letters["S_new"] / chunks, beside * letters["pairs"] / chunks)
-        gap = engine.time(letters["Q"] * rows, letters["C"] * rows, *prompts)
-        found[name] = max([gap, *found.values()])  # a prompt of few tokens is less work than the decode it stands for
-    return found
-
-
-def _binomial(count: float, chance: float, level: float) -> int:
-    """The smallest n whose cumulated chance reaches the level."""
-    n, weight = 0, (1 - chance) ** max(0.0, count)
-    reached = weight
-    while reached < level and n < count and weight > 0:
-        n += 1
-        weight *= (count - n + 1) / n * chance / (1 - chance)
-        reached += weight
-    return n
 
 
 def _lockstep(engine: ServingEngine, letters: Letters, budget: float) -> float:

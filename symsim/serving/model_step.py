@@ -107,7 +107,8 @@ class ModelStep:
         work["C"] *= 1 + self.wait / math.sqrt(max(1.0, each))
         tokens = chunk / (self.layout.replicas * self.ranks)
         length = min(self.prompt, chunk) if chunk else self.prompt
-        time = self.iteration(**work, T=tokens, S=length, past=self.past if chunk else 0.0)
+        past = self.past + (self.prompt - length) / 2 if chunk else 0.0  # of a chunk: half of the others came before
+        time = self.iteration(**work, T=tokens, S=length, past=past)
         return time + (self.draft(B=each, Q=1, C=work["C"]) if self.draft is not None and rows else 0.0)
 
     def each_of(self, sequences: NDArray[np.float64], context: float) -> NDArray[np.float64]:

@@ -103,8 +103,6 @@ def _warned(ask: Ask, sides: Sequence[Deployed], found: Served) -> Iterator[str]
                 "answers of one length keep clients that start together in lockstep: "
                 "the interval of the mean TTFT reaches up to that"
             )
-        if "closed_tpot" in found.forms and "share_p" not in found.letters:
-            yield "TTFT percentiles are the mean: prompts wait for the token budget, and no form knows their spread"
     if sides[-1].room.activations is None:
         yield f"activations are not counted by the {sides[-1].compiled.cost_model.name} cost model"
     if found.solved:

@@ -20,7 +20,7 @@ def on_one_rank(found: Served, engine: ServingEngine, *, ranks: int, budget: flo
     beside = others * values.get("rate", letters["rate"]) * values["step_mean"]
     running = {"q_0": beside, "B": others * values.get("rows", 0.0)}
     known = {"chunks": 1.0, **letters, **running, "ranks": ranks, "budget": budget}
-    name = "no-sooner" if closed is not None and closed.form.name == "budget-bound" else "fullest"
+    name = "fullest" if closed is None else "no-sooner"
     longer = applied("rank_wait", known, engine.time, name=name)
     if not longer.solved:
         return refused(longer)

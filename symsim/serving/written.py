@@ -15,7 +15,7 @@ from symsim.inputs.source import Source
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.engines import Served
 from symsim.serving.forms import FormStep, letter, letter_infos, letters
-from symsim.serving.functions import Mean
+from symsim.serving.functions import Mean, Quantile
 from symsim.serving.outcome import Outcome
 
 
@@ -51,7 +51,7 @@ def _waits(outcome: Outcome, served: Served) -> dict[str, float]:
 
 
 def _is_plain(step: FormStep) -> bool:
-    return not step.solved and not step.expr.atoms(AppliedUndef, Mean, sympy.exp)
+    return not step.solved and not step.expr.atoms(AppliedUndef, Mean, Quantile, sympy.exp)
 
 
 def _step(step: FormStep) -> Step:

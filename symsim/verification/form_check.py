@@ -17,7 +17,7 @@ from symsim.errors import LatexSyntaxError, SymsimError, UndefinedName, did_you_
 from symsim.formula.binding import Numbers
 from symsim.formula.closed_form import ClosedForm
 from symsim.serving.forms import FormStep, ServingForm, all_forms, form, letter_infos, letters
-from symsim.serving.functions import Mean
+from symsim.serving.functions import Mean, Quantile
 from symsim.tables.table import TableContext
 from symsim.verification.check import Verdict, verdict_of
 from symsim.verification.differences import inlined
@@ -125,7 +125,7 @@ def _written(name: str) -> Iterator[str]:
 def _plain_steps(one: ServingForm) -> list[FormStep]:
     """The steps that are formulas: means over queues, roots of equations and times of steps of any batch are not."""
     steps = {step.symbol: step for step in one.steps if not step.solved and not step.within}  # the last of a name
-    return [step for step in steps.values() if not step.expr.atoms(Mean, AppliedUndef)]
+    return [step for step in steps.values() if not step.expr.atoms(Mean, Quantile, AppliedUndef)]
 
 
 def closed_of(one: ServingForm) -> ClosedForm:

@@ -16,6 +16,7 @@ from symsim.serving.ask import asked
 from symsim.serving.disaggregated import Disaggregated, at_rates
 from symsim.serving.engines import ServingEngine, closed_loop, decode_engine, mixed_engine
 from symsim.serving.model_step import ModelStep, engine_of, step_of
+from symsim.serving.points import figures_at
 from symsim.serving.prediction import Figures, predicted_apart
 from tests.profiles import drawn
 
@@ -94,11 +95,49 @@ def test_a_closed_loop_is_one_cycle(name: str, isl: int, osl: int, clients: int)
 
 
 @EXAMPLES
-@given(names, inputs, outputs, hits, loads, st.floats(1.02, 1.3))
-def test_times_rise_with_the_rate(name: str, isl: int, osl: int, hit: float, load: float, more: float) -> None:
-    engine = served_by(name, isl, osl, prefix_hit=hit)[1]
-    most = capacity(engine)
-    at, beyond = (costs(name).predict(isl, osl, rate=load * most * x, prefix_hit=hit).figures for x in (1, more))
+@given(names, st.integers(100, 32_000), outputs, st.integers(256, 8192), st.integers(1, 400), st.integers(1, 100))
+def test_more_users_wait_longer_and_are_served_no_less(
+    name: str, isl: int, osl: int, budget: int, users: int, more: int
+) -> None:
+    """However small chunks are. The last tokens of a prompt may take an iteration of their own beside one user more,
+    which weights are read for."""
+    step, engine = served_by(name, isl, osl)
+    few, many = (closed_loop(engine, n, budget=budget * step.layout.replicas).values for n in (users, users + more))
+    assert many["ttft_mean"] >= few["ttft_mean"] * (1 - 1e-6)
+    assert many["tpot_mean"] >= few["tpot_mean"] * 0.998
+    assert many["rate"] >= few["rate"] * 0.99
+
+
+@EXAMPLES
+@given(st.sampled_from(["dense", "experts", "roofline"]), st.integers(100, 100_000), st.integers(256, 8192))
+def test_one_user_waits_for_the_chunks_of_a_prompt(name: str, isl: int, budget: int) -> None:
+    """As the formula of TTFT has it: each chunk attends to those before it."""
+    alone = closed_loop(served_by(name, isl, 200)[1], 1, budget=budget).values["ttft_mean"]
+    assert alone == pytest.approx(costs(name).ttft.evaluate(S=isl, T=min(isl, budget)), rel=0.025)
+
+
+def test_the_most_users_within_a_time_are_those_of_brute_force() -> None:
+    at = {"S": 8000.0, "O": 500.0, "budget": 512.0}
+    found = [figures_at(costs("dense").compiled, {**at, "concurrency": n}, ()).figures for n in range(1, 65)]
+    for metric, limit, value in (
+        ("TTFT", 400, lambda one: one.ttft["mean"]),
+        ("TTFT_p90", 900, lambda one: one.ttft["p90"]),
+        ("TPOT", 20, lambda one: one.tpot),
+    ):
+        within = [value(one) <= limit / 1000 for one in found]
+        most = within.index(False)
+        assert not any(within[most:])
+        answer = costs("dense").solve(f"max users for {metric} <= {limit} ms, S = 8000, O = 500, budget = 512")
+        assert answer.value == most
+
+
+@EXAMPLES
+@given(names, inputs, outputs, hits, loads, st.floats(1.02, 1.3), st.sampled_from([None, 512, 2048]))
+def test_times_rise_with_the_rate(
+    name: str, isl: int, osl: int, hit: float, load: float, more: float, budget: int | None
+) -> None:
+    most, how = capacity(served_by(name, isl, osl, prefix_hit=hit)[1]), {"prefix_hit": hit, "budget": budget}
+    at, beyond = (costs(name).predict(isl, osl, rate=load * most * x, **how).figures for x in (1, more))
     assume(not at.sentence)
     if not beyond.sentence:
         assert beyond.tpot >= at.tpot * (1 - 1e-6)

@@ -6,6 +6,7 @@ the budget leaves; the last chunk gives the first token. An iteration of n token
 t0 + max(tw, a n) + d c + p p seconds.
 """
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -17,7 +18,10 @@ import numpy as np
 HEAVY = {"t0": 0.02, "a": 1e-5, "d": 2e-9, "p": 2e-10}
 """Twice as much that is paid once, and half as much for each token, as the steps of serving.json."""
 
-REQUESTS, SEEDS, WARM = 60_000, (1, 2, 3), 0.3
+KINKED = {"t0": 0.002, "tw": 0.005, "a": 2e-5, "d": 5e-8, "p": 1e-10}
+"""Steps of which the weights bind until there are 250 tokens."""
+
+REQUESTS, LOOPED, SEEDS, WARM = 60_000, 12_000, (1, 2, 3), 0.3
 
 WORKLOADS: tuple[tuple[str, dict[str, Any], tuple[float, ...]], ...] = (
     ("mixed.open", {"S": 1000, "O": 200}, (0.3, 0.5, 0.7)),
@@ -33,6 +37,25 @@ WORKLOADS: tuple[tuple[str, dict[str, Any], tuple[float, ...]], ...] = (
     ("exclusive", {"S": 4000, "O": 300, "mode": "exclusive"}, (0.3, 0.5, 0.7)),
 )
 """Group, workload, loads: of mean values, tokens once each."""
+
+CHUNKED: tuple[tuple[dict[str, Any], tuple[float, ...]], ...] = (
+    ({"S": 2000, "O": 200, "T": 512}, (0.2, 0.4, 0.6)),
+    ({"S": 8000, "O": 500, "T": 1024}, (0.2, 0.4, 0.6)),
+    ({"S": 8000, "O": 100, "T": 512}, (0.2, 0.4, 0.6)),
+    ({"S": 32000, "O": 200, "T": 2048}, (0.2, 0.4, 0.6)),
+)
+"""Workload with chunks of steps whose weights bind for decodes, loads likewise."""
+
+LOOPS: tuple[tuple[dict[str, Any], tuple[int, ...]], ...] = (
+    ({"S": 2000, "O": ["geo", 100], "T": 512}, (1, 4, 8, 16, 24, 32, 64)),
+    ({"S": 8000, "O": ["geo", 200], "T": 512}, (1, 4, 8, 16, 32)),
+    ({"S": 8000, "O": ["geo", 500], "T": 1024}, (1, 8, 16, 32, 48, 64)),
+    ({"S": 32000, "O": ["geo", 100], "T": 2048}, (1, 2, 4, 8, 16)),
+    ({"S": 500, "O": ["geo", 50], "T": 512}, (1, 8, 12, 16, 32, 64)),
+    ({"S": 1000, "O": ["geo", 200], "T": 2048}, (1, 32, 64, 128, 192)),
+    ({"S": 2100, "O": ["geo", 200], "T": 2048}, (1, 16, 64, 128)),
+)
+"""Workload with a budget, clients."""
 
 
 @numba.njit
@@ -93,10 +116,55 @@ def simulated(arrivals, prompts, answers, hits, step, budget, exclusive, drafts,
     return first, last
 
 
-def rate_at(load: float, work: dict[str, Any]) -> float:
+@numba.njit
+def looped(clients, prompt, answer, step, budget, seed):
+    """Requests per second, and means of the times to first token and of those between tokens, of clients that always
+    wait for their answer, whose length is geometric. They begin with part of one."""
+    np.random.seed(seed)
+    began, first, done = np.zeros(clients), np.zeros(clients), np.full(clients, prompt)
+    length, tokens = np.random.randint(2, answer + 1, clients), np.ones(clients, np.int64)
+    queue, waiting = np.zeros(clients, np.int64), 0
+    now = begin = to_first = between = 0.0
+    answers = counted = 0
+    while answers < LOOPED:
+        if answers < WARM * LOOPED:
+            begin, to_first, between, counted = now, 0.0, 0.0, answers
+        decodes = tokens > 0
+        n, context = decodes.sum(), (prompt * decodes + tokens * decodes).sum()
+        left, pairs, ready = budget - n, 0.0, 0
+        while ready < waiting and left > 0:
+            one = queue[ready]
+            chunk = min(prompt - done[one], left)
+            pairs += chunk * done[one] + chunk * (chunk + 1) / 2
+            done[one] += chunk
+            n, left = n + chunk, left - chunk
+            if done[one] < prompt:
+                break
+            ready += 1
+        now += _step(n, context, pairs, step)
+        for place in range(ready):
+            one = queue[place]
+            first[one], length[one] = now, 1 + np.random.geometric(1 / (answer - 1))
+            to_first += now - began[one]
+        queue[: waiting - ready] = queue[ready:waiting].copy()
+        waiting -= ready
+        for one in range(clients):
+            tokens[one] += decodes[one]
+            if decodes[one] and tokens[one] == length[one]:
+                between += (now - first[one]) / (answer - 1)
+                answers, tokens[one], done[one], began[one] = answers + 1, 0, 0, now
+                queue[waiting] = one
+                waiting += 1
+            elif not decodes[one] and done[one] == prompt:
+                tokens[one] = 1
+    counted = answers - counted
+    return counted / (now - begin), to_first / counted, between / counted
+
+
+def rate_at(load: float, work: dict[str, Any], step: dict[str, float]) -> float:
     """Requests a second of a load of mean values: a prompt's work and that of its decode steps, what is paid once left
     out."""
-    step, prompt, answer, hit = HEAVY, work["S"], work["O"], work.get("hit", 0)
+    prompt, answer, hit = work["S"], work["O"], work.get("hit", 0)
     drafts, acceptance = work.get("k", 0), work.get("alpha", 0)
     accepted = sum(acceptance**i for i in range(drafts + 1))
     own = step["a"] * prompt * (1 - hit) + step["p"] * prompt**2 * (1 - hit**2) / 2
@@ -121,11 +189,29 @@ def result(case: dict[str, Any]) -> dict[str, list[float]]:
     return {name: [float(np.mean(found)), float(np.std(found, ddof=1)) / root] for name, found in means.items()}
 
 
+def loop_result(case: dict[str, Any]) -> dict[str, list[float]]:
+    """Name -> mean over seeds, and its standard error."""
+    step = tuple(case["step"].get(name, 0.0) for name in ("t0", "tw", "a", "d", "p"))
+    found = [looped(case["N"], case["S"], case["O"][1], step, case["T"], seed) for seed in SEEDS]
+    names = ("rate", "ttft_mean", "tpot_tokens_mean")
+    errors = np.std(found, axis=0, ddof=1) / math.sqrt(len(SEEDS))
+    return {
+        name: [float(mean), float(error)]
+        for name, mean, error in zip(names, np.mean(found, axis=0), errors, strict=True)
+    }
+
+
 def main() -> None:
     cases: list[dict[str, Any]] = []
-    for group, work, loads in WORKLOADS:
+    for work, counts in LOOPS:
+        for step, clients in itertools.product((HEAVY, KINKED), counts):
+            case = {"kind": "closed", "step": step, "N": clients, **work}
+            cases.append({"group": "budget.closed", "load": None, "case": case, "result": loop_result(case)})
+    mixed = [(group, work, loads, HEAVY) for group, work, loads in WORKLOADS]
+    mixed += [("budget.chunks", work, loads, KINKED) for work, loads in CHUNKED]
+    for group, work, loads, step in mixed:
         for load in loads:
-            case = {"kind": "engine", "step": HEAVY, "lam": rate_at(load, work), **work}
+            case = {"kind": "engine", "step": step, "lam": rate_at(load, work, step), **work}
             cases.append({"group": group, "load": load, "case": case, "result": result(case)})
     about = "One engine with steps of which much is paid once, by simulate_engine.py beside; fields as in serving.json"
     rows = ",\n".join(json.dumps(case) for case in cases)

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from symsim.serving.cases import figures
 from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixed_engine
 from symsim.serving.lengths import length
 from symsim.serving.step_time import StepTime
 from symsim.serving.workload import Workload
 
-CASES = json.loads(Path(__file__).with_name("heavy_steps.json").read_text(encoding="utf-8"))["cases"]
+FOUND = json.loads(Path(__file__).with_name("heavy_steps.json").read_text(encoding="utf-8"))["cases"]
+CASES, LOOPS = ([one for one in FOUND if (one["case"]["kind"] == "closed") == closed] for closed in (False, True))
 
 
 def served(case: dict[str, Any]) -> Served:
@@ -40,6 +42,15 @@ def test_inside_the_error_that_the_form_states(case: dict[str, Any]) -> None:
         assert stated is not None
         mean, noise = case["result"][name]
         assert abs(100 * (found.values[name] / mean - 1)) <= stated + 300 * noise / mean
+
+
+@pytest.mark.parametrize("case", LOOPS, ids=[f"{one['case']['S']}-{one['case']['N']}" for one in LOOPS])
+def test_clients_that_share_a_budget_are_within_what_the_form_notes(case: dict[str, Any]) -> None:
+    found = figures(case["case"])
+    bounds = {"rate": (-4, 1), "tpot_tokens_mean": (-6, 2), "ttft_mean": (-8, 42)}
+    for name, (low, high) in bounds.items():
+        mean, noise = case["result"][name]
+        assert low - 300 * noise / mean <= 100 * (found[name] / mean - 1) <= high + 300 * noise / mean
 
 
 def test_most_of_the_time_in_prefill_batches_is_near_the_edge() -> None:
