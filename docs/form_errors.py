@@ -97,7 +97,12 @@ FIGURES = {
 }
 """Figure of a case -> its name."""
 
-AXES = {"closed loop": "clients", "clients that share it": "clients", "room in the cache binds": "tokens of cache", "experts on GPUs": "tokens of a layer"}
+AXES = {
+    "closed loop": "clients",
+    "clients that share it": "clients",
+    "room in the cache binds": "tokens of cache",
+    "experts on GPUs": "tokens of a layer",
+}
 """Panel -> what its cases differ in, where that is not the load."""
 
 MARKS = "osD^vPX*<>"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _QUANTITIES = {
     "tpot": ("handed_tpot", "mixed_tpot", "exclusive_tpot", "closed_tpot"),
-    "ttft": ("pool_ttft", "mixed_ttft", "exclusive_tpot", "closed_tpot"),
+    "ttft": ("pool_ttft", "mixed_ttft", "exclusive_tpot", "closed_ttft"),
 }
 """Figure -> the quantities whose form it may be a step of, the first that is there."""
 

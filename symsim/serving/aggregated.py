@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.ask import Ask
-from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixed_engine
-from symsim.serving.loops import clients_of, queued_for_places, rate_of_clients
+from symsim.serving.engines import Served, ServingEngine, closed_loop, exclusive_engine, mixed_engine
+from symsim.serving.loops import clients_of, queued_for_places, rate_of_clients, with_percentiles
 from symsim.serving.memory_use import Room, room_of
 from symsim.serving.model_step import EngineLayout, ModelStep, Role, engine_of, step_of
-from symsim.serving.waits import after_waits, from_a_start, on_one_rank
+from symsim.serving.waits import admitted, after_turns, after_waits, from_a_start, on_one_rank
 from symsim.serving.workload import decoding
 
 USUAL_BUDGET = 8192
@@ -76,23 +77,33 @@ def served(of: Deployed) -> Served:
     """What one engine of those deployed serves of the requests, times of its host included."""
     if of.places < 1:
         return Served(sentence=no_room(of))
-    found = _without_host(of)
-    if not found.solved or "ttft_mean" not in found.values:
-        return found
-    ranks, share = of.layout.ranks, of.ask.first_share
-    found = after_waits(found, of.step.host, ranks)
+    host, ranks, share = of.step.host, of.layout.ranks, of.ask.first_share
+    clients = float(of.ask.concurrency or 1) / of.engines
+    if of.ask.rate is None and not of.ask.exclusive_prefill:
+        found = _loop(of, clients)
+    else:
+        found = at_rate(of, of.ask.rate / of.engines) if of.ask.rate is not None else _exclusive_loop(of, clients)
+        found = after_waits(found, host, ranks) if found.solved and "ttft_mean" in found.values else found
     if not share or not found.solved:
         return found
-    clients = min(float(of.ask.concurrency or 1) / of.engines, of.places)
-    return from_a_start(found, of.engine, of.step.host, ranks=ranks, clients=clients, budget=of.budget, share=share)
+    clients = min(clients, of.places)
+    return from_a_start(found, of.engine, host, ranks=ranks, clients=clients, budget=of.budget, share=share)
 
 
-def _without_host(of: Deployed) -> Served:
-    if of.ask.rate is not None:
-        return at_rate(of, of.ask.rate / of.engines)
-    clients = float(of.ask.concurrency or 1) / of.engines
-    if not of.ask.exclusive_prefill:
-        return _on_one_rank(of, clients_of(of.engine, clients, budget=of.budget, places=of.places))
+def _loop(of: Deployed, clients: float) -> Served:
+    """Clients that always wait for their answer, each for the host, for a place and for a step with its prompt."""
+    host, engine, budget = of.step.host, of.engine, of.budget
+    loop = cache(lambda n: closed_loop(engine, n, budget=budget))
+
+    def at(n: float) -> Served:
+        return _on_one_rank(of, loop(n))
+
+    count, before = admitted(at, clients, places=of.places, host=host, ranks=of.layout.ranks)
+    found = _on_one_rank(of, with_percentiles(loop(count), engine, budget=budget))
+    return after_turns(found, clients, places=of.places, host=host, before=before)
+
+
+def _exclusive_loop(of: Deployed, clients: float) -> Served:
     most = 1 / max(1e-12, of.engine.letters["alpha_1"])
     rate = rate_of_clients(lambda rate: at_rate(of, rate), min(clients, of.places), most, _users)
     found = at_rate(of, rate)
@@ -139,7 +150,7 @@ def _mixed(of: Deployed, rate: float) -> Served:
     """Chunks beside decodes; an engine whose places are all taken serves as fast as that many clients make it."""
     load = {}
     if math.isfinite(of.places):
-        most = clients_of(of.engine, of.places, budget=of.budget, places=of.places)
+        most = clients_of(of.engine, of.places, budget=of.budget)
         if most.solved:
             load = {"capacity": rate / most.values["rate"]}
             if rate >= most.values["rate"]:

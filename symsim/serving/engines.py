@@ -176,17 +176,18 @@ def closed_loop(
     engine: ServingEngine, clients: float, *, budget: float | None = None, form: str | None = None
 ) -> Served:
     """Clients that always wait for their answer."""
-    known = {**engine.letters, "concurrency": clients, "budget": min(budget or _ENDLESS, _ENDLESS)}
+    known = {**engine.letters, "concurrency": clients, "admitted": clients, "budget": min(budget or _ENDLESS, _ENDLESS)}
     usual = "arrival-theorem" if engine.affine and budget is None else "conditioned"
     found = applied("closed_tpot", known, engine.time, name=form or usual)
     if not found.solved:
         return refused(found)
     letters = {**known, **found.values}
+    first = applied("closed_ttft", letters, name="in-turn" if "own" in found.values else "arrival-theorem")
+    letters |= first.values
     names = {"rate": "rate", "ttft_mean": "ttft", "tpot_tokens_mean": "tpot", "tpot_mean": "tpot", "rows": "B"}
     values = {name: letters[letter] for name, letter in names.items()} | {"step_mean": letters["X"]}
-    locked = applied("lockstep_ttft", letters)
-    letters |= locked.values
-    return Served(values=values, letters=letters, load={}, forms={"closed_tpot": found})
+    letters |= applied("lockstep_ttft", letters).values
+    return Served(values=values, letters=letters, load={}, forms={"closed_tpot": found, "closed_ttft": first})
 
 
 _ENDLESS = 1e15

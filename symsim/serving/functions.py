@@ -47,7 +47,7 @@ class Mean(sympy.Function):  # pyright: ignore  (sympy types its functions loose
 
 
 class Quantile(sympy.Function):  # pyright: ignore  (sympy types its functions loosely)
-    """The smallest n whose cumulated chance reaches a level q, of the law of Mean: Quantile(Lambda(n, r), q)."""
+    """Where the cumulated chance reaches a level q, of the law of Mean: Quantile(Lambda(n, r), q)."""
 
     nargs = (2,)
 
@@ -167,13 +167,13 @@ def mean(ratio: Callable[[int], float], value: Callable[[int], float]) -> float:
     raise NoEquilibrium(_ENDLESS)
 
 
-def quantile(ratio: Callable[[int], float], q: float) -> int:
-    """The smallest n whose cumulated chance reaches q, where n is ratio(n) times as likely as n - 1.
+def quantile(ratio: Callable[[int], float], q: float) -> float:
+    """Where the cumulated chance reaches q, of an n that is ratio(n) times as likely as n - 1: linear between integers.
 
     Raises NoEquilibrium where weights do not fall.
 
-    >>> quantile(lambda n: 3/n, 0.5), quantile(lambda n: 3/n, 0.99)
-    (3, 8)
+    >>> round(quantile(lambda n: 3/n, 0.5), 2), round(quantile(lambda n: 3/n, 0.99), 2), quantile(lambda n: 1/n, 0.3)
+    (2.34, 7.21, 0.0)
     """
     top = _likeliest(ratio)
     weights = [*reversed([*_less_likely(ratio, top)]), (top, 1.0)]
@@ -183,7 +183,9 @@ def quantile(ratio: Callable[[int], float], q: float) -> int:
         weights.append((n, weight))
     reached = itertools.accumulate(weight for _, weight in weights)
     wanted = q * math.fsum(weight for _, weight in weights)
-    return next((n for (n, _), sum_ in zip(weights, reached, strict=True) if sum_ >= wanted), n)
+    found = ((n, weight, sum_) for (n, weight), sum_ in zip(weights, reached, strict=True) if sum_ >= wanted)
+    n, weight, sum_ = next(found, (n, weight, wanted))
+    return max(0.0, n - (sum_ - wanted) / weight)
 
 
 def _likeliest(ratio: Callable[[int], float]) -> int:
@@ -210,7 +212,7 @@ def _less_likely(ratio: Callable[[int], float], top: int) -> Iterator[tuple[int,
 
 
 _ENDLESS = "the number of requests has no limit: more work arrives than can be done"
-_NONE = 1e-20
+_NONE = 1e-14
 """Weight, of that of the likeliest, below which nothing is counted."""
 
 _SAME = 3

@@ -14,17 +14,20 @@ from symsim.serving.workload import Letters
 from symsim.solve.bisection import last_holding, secants
 
 
-def clients_of(engine: ServingEngine, clients: float, *, budget: float, places: float) -> Served:
-    """Clients of one engine that always wait for their answer; those beyond its places wait for one."""
-    admitted = min(clients, places)
-    found = closed_loop(engine, admitted, budget=budget)
+def clients_of(engine: ServingEngine, clients: float, *, budget: float) -> Served:
+    """Clients that one engine attends to all the time."""
+    return with_percentiles(closed_loop(engine, clients, budget=budget), engine, budget=budget)
+
+
+def with_percentiles(found: Served, engine: ServingEngine, *, budget: float) -> Served:
+    """A closed loop with percentiles, load and what clients in lockstep would wait."""
     if not found.solved:
         return found
-    values = {**found.values, **_spread(engine, found.letters)}
-    letters = {**found.letters, "locked": _lockstep(engine, found.letters, budget)}
+    letters = found.letters
+    values = {**found.values, **_spread(engine, letters)}
     used = found.values["rate"] * (letters["S_new"] + letters["N"] * letters["Q"]) * found.values["step_mean"]
-    load = {"places": 0.0, "budget": used / budget}
-    return queued_for_places(replace(found, values=values, letters=letters, load=load), clients, places)
+    letters = {**letters, "locked": _lockstep(engine, letters, budget)}
+    return replace(found, values=values, letters=letters, load={"places": 0.0, "budget": used / budget})
 
 
 def queued_for_places(found: Served, clients: float, places: float) -> Served:
@@ -51,7 +54,7 @@ def _spread(engine: ServingEngine, letters: Letters) -> dict[str, float]:
 
 def _lockstep(engine: ServingEngine, letters: Letters, budget: float) -> float:
     """The time to first token of clients that start together and stay so."""
-    clients = letters["concurrency"]
+    clients = letters["admitted"]
     tokens = min(clients * letters["S_new"], max(budget, letters["S_new"]))
     rows = letters["B"]
     return engine.time(letters["Q"] * rows, letters["C"] * rows, tokens, letters["pairs"] * tokens / letters["S_new"])

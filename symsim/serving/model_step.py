@@ -66,10 +66,12 @@ class Host:
         return cls(request=request, polls=polls, ranks=ranks)
 
     def steps(self, running: float, ranks: int) -> float:
-        """Steps before the first one, where so many run. An engine that is idle looks at once; one that few keep busy
-        looks at every tenth step where it looks at every thirtieth from 16 on: recipes of SGLang on Blackwell."""
-        share = 0.0 if running <= 1 else _FEW if running < _MANY else 1.0
-        return share * self.polls + (self.ranks if ranks > 1 else 0.0)
+        """Steps before the first one, where so many run. An idle engine looks at once; one that does not look at
+        every step looks at every tenth while few run and at every thirtieth from 16 on: recipes of SGLang on
+        Blackwell."""
+        often = min(1.0, self.polls) if running > 1 else 0.0
+        seldom = self.polls * (_FEW if running < _MANY else 1.0) if running > 1 else 0.0
+        return max(often, seldom) + (self.ranks if ranks > 1 else 0.0)
 
 
 HOST = ("host_request", "poll_steps", "poll_ranks")

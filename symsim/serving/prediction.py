@@ -219,7 +219,10 @@ def _with_intervals(figures: Figures, last: Deployed) -> Figures:
     forms = figures.served.forms
     sure = sureness(last, figures.served, figures.level)
     times = {"ttft_s.mean": figures.ttft["mean"], "tpot_s.mean": figures.tpot}
-    names = {"ttft_s.mean": ("mixed_ttft", "wait"), "tpot_s.mean": ("mixed_tpot", "decode_tpot", "exclusive_tpot")}
+    names = {
+        "ttft_s.mean": ("mixed_ttft", "wait", "closed_ttft"),
+        "tpot_s.mean": ("mixed_tpot", "decode_tpot", "exclusive_tpot", "closed_tpot"),
+    }
     found: dict[str, tuple[float, float]] = {}
     for figure, value in times.items():
         errors = [forms[name].error or 0.0 for name in names[figure] if name in forms]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 from symsim.serving.engines import Served, ServingEngine, refused
 from symsim.serving.model_step import Host
 from symsim.serving.outcome import applied
 from symsim.serving.quantiles import LEVELS
 from symsim.serving.workload import Letters
+from symsim.solve.bisection import last_holding, secants
 
 
 def on_one_rank(found: Served, engine: ServingEngine, *, ranks: int, budget: float) -> Served:
@@ -41,26 +45,79 @@ def _rate_after(found: Served, wait: float) -> Letters:
 
 
 def after_waits(found: Served, host: Host, ranks: int) -> Served:
-    """Before its first step a request waits for the host, and for a step at which the engine looks for requests: with
-    those that came since it looked last, whose prompts are computed with its own.
+    """An open loop: before its first step a request waits for the host, and for a step at which the engine looks for
+    requests. Forms count the half step that is left on average of the one that a request arrives in.
 
-    It comes at any time between two looks: the longest waits are twice the mean. In a closed loop that time is one that
-    a client does not decode in: the rate follows by Little's law. Forms of an open loop count the half step that is
-    left on average of the one that a request arrives in.
+    It comes at any time between two looks: the longest waits are twice the mean.
     """
-    values, closed = dict(found.values), "closed_tpot" in found.forms
-    polls = host.steps(found.letters["concurrency"] if closed else values.get("rows", 0.0), ranks)
-    polls = polls if closed else max(0.0, polls - 0.5)
-    prompts = values.get("rate", found.letters["rate"]) * found.letters["alpha_1"]
-    fixed, late = host.request, polls * values.get("step_mean", 0.0) * (1 + 2 * prompts)
-    if closed:
-        fixed -= min(late + fixed, found.letters.get("W_slot", 0.0))  # those who queue for a place do so meanwhile
-    values |= _rate_after(found, late + fixed)
-    values["ttft_mean"] += late + fixed
+    values = dict(found.values)
+    polls = host.steps(values.get("rows", 0.0), ranks)
+    late = _late(found, polls) - min(polls, 0.5) * values.get("step_mean", 0.0)
+    values["ttft_mean"] += late + host.request
     for name, level in LEVELS.items():
-        values[f"ttft_{name}"] += fixed + 2 * level * late
+        values[f"ttft_{name}"] += host.request + 2 * level * late
     letters = {**found.letters, "ttft": values["ttft_mean"], "rate": values.get("rate", found.letters["rate"])}
     return replace(found, values=values, letters=letters)
+
+
+def _late(found: Served, polls: float) -> float:
+    """Seconds until the engine looks for requests, and of the prompts that are computed with one's own as it does not
+    look at every step: those of the steps between two looks."""
+    values = found.values
+    prompts = values.get("rate", found.letters["rate"]) * found.letters["alpha_1"]
+    return (polls + 2 * max(0.0, polls - 1) * prompts) * values.get("step_mean", 0.0)
+
+
+def admitted(
+    at: Callable[[float], Served], clients: float, *, places: float, host: Host, ranks: int
+) -> tuple[float, float]:
+    """Of clients of whom some wait for the host, for a step at which the engine looks for requests, or for a place: how
+    many it attends to, as many as the rate at which it answers them leaves (Little's law), and how long the others wait
+    at the least before their first step.
+
+    at: what is served of so many that it attends to.
+    """
+    at = cache(at)
+    polls = host.steps(clients, ranks)
+
+    def before(n: float) -> float:
+        """An engine looks at once where there is no other."""
+        return host.request + (_late(at(n), polls) * min(1.0, n - 1) if n > 1 else 0.0)
+
+    def beyond(n: float) -> float:
+        return n + at(n).values["rate"] * before(n) - clients
+
+    most = min(clients, places)
+    if not at(most).solved or beyond(most) <= 0:
+        return most, before(most) if at(most).solved else 0.0
+    waiting = at(most).values["rate"] * before(most)
+    found = min(most, clients / (1 + waiting / most))  # right where nothing else is waited for
+    if abs(beyond(found)) > _CLOSE * (clients - found):
+        least = max(_HARDLY * most, min(most - waiting, (1 - _HARDLY) * most))
+        found = last_holding(lambda n: beyond(n) <= 0, least, most, secants(beyond))[0]
+    return found, before(found)
+
+
+_HARDLY = 1e-9
+
+_CLOSE = 1e-3
+"""Of those that wait, so many may be counted twice or not at all."""
+
+
+def after_turns(found: Served, clients: float, *, places: float, host: Host, before: float) -> Served:
+    """What those that an engine attends to are served, and what all wait before: those beyond its places wait for the
+    host meanwhile."""
+    if not found.solved:
+        return found
+    waited = (clients - found.letters["admitted"]) / found.values["rate"]
+    place = waited - before if clients > places else 0.0
+    values = dict(found.values)
+    values["ttft_mean"] += waited
+    for name, level in LEVELS.items():
+        values[f"ttft_{name}"] += place + host.request + 2 * level * (waited - host.request - place)
+    letters = {**found.letters, "concurrency": clients, "W_slot": place, "ttft": values["ttft_mean"]}
+    load = {**found.load, "places": clients / places if math.isfinite(places) else 0.0}
+    return replace(found, values=values, letters=letters, load=load)
 
 
 def from_a_start(

@@ -17,7 +17,7 @@ import symsim
 
 TABLES = json.loads((Path(__file__).parent / "published_figures.json").read_text())["tables"]
 MOST = {
-    "TensorRT-LLM, dense": (0.11, 0.25),
+    "TensorRT-LLM, dense": (0.12, 0.25),
     "TensorRT-LLM, experts": (0.30, 0.75),
     "vLLM on MI300X": (0.25, 0.40),
     "gpt-fast on A100": (0.05, 0.25),

@@ -50,7 +50,7 @@ def test_own_sizes_are_read_and_others_refused_at_their_line(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("engine", "users", "words"),
     [
-        ("trtllm", 45, "captures graphs of 1 to 32, 64, 128 sequences and pads none: launches of 45 sequences"),
+        ("trtllm", 45, "captures graphs of 1 to 32, 64, 128 sequences and pads none: launches of 42 sequences"),
         ("trtllm", 16, ""),
         ("vllm", 45, ""),
         ("vllm", 800, "captures graphs of up to 512 sequences"),

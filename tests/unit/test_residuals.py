@@ -88,7 +88,7 @@ def test_times_that_are_corrected_are_printed_with_units(own: Path) -> None:
     tpot = symsim.compile("qwen3-8b", "h100", calibration=str(own)).tpot
     for text in (tpot.to_text(level="numeric"), tpot.to_latex(level="numeric")):
         (line,) = (line for line in text.splitlines() if line.lstrip().startswith(("t_o_proj", "t_{\\mathrm{o")))
-        assert re.search(r"= (&= )?0\.\d+( \\left|\*)\(", line.replace("&=", "="))
+        assert re.search(r"= (&= )?(?:0\.\d+|\d+/\d+|\\frac\{\d+\}\{\d+\})( \\left|\*)\(", line.replace("&=", "="))
         assert re.search(r"(residual_gemm|\\rho\^\{\\mathrm\{gemm\}\})\(B, 4096, 4096\)", line)
         assert len(re.findall(r"\d(?: |\\,)(?:\\mathrm\{)?(?:\\mu\\mathrm\{)?(?:µ|n|m)?s\b", line)) >= 4
         assert not re.search(r"\d{6}", line), "no fractions of many digits"
