@@ -19,7 +19,7 @@ from symsim.notation.latex_lines import Lines
 from symsim.notation.layout import Layout
 from symsim.notation.line_width import NARROW_LINE, SMALL_LINE, beside
 from symsim.render.latex_tables import breakable, setting, table
-from symsim.serving.forms import Check, FormStep, ServingForm, letters
+from symsim.serving.forms import Check, FormStep, Letter, ServingForm, letters
 from symsim.serving.functions import INDICES, Mean
 from symsim.serving.outcome import Outcome
 
@@ -72,7 +72,8 @@ def _form(outcome: Outcome, before: set[tuple[Symbol, Expr]], numbers: Mapping[s
     """A form, without the steps that stand in one before. numbers: of letters in the forms before."""
     form = outcome.form
     steps = [step for step in form.steps if not step.within and (step.symbol, step.expr) not in before]
-    lines = [*(f"& {line}" for line in _ratios(steps)), *_equations(steps)]
+    named = {step.expr: step.symbol for step in form.steps if step.within}
+    lines = [*_equations(_of_an_index(form, steps), named), *_ratios(steps, named), *_equations(steps, named)]
     body = " \\\\\n".join(f"  {line}" for line in lines)
     assumed = f"Assumes {breakable(form.assumes)}." if form.assumes else ""
     said = [assumed, _validity(form), _error(outcome), f"Source: {breakable(form.source)}."]
@@ -106,31 +107,49 @@ def _error(outcome: Outcome) -> str:
     return f"Error against simulation: {breakable(outcome.form.note)}." if outcome.form.note else ""
 
 
-def _equations(steps: Sequence[FormStep]) -> Iterator[str]:
+def _of_an_index(form: ServingForm, steps: Sequence[FormStep]) -> list[FormStep]:
+    """Steps that means of others run over: functions of an index, each with a line of its own, but for the ratios."""
+    over = {cast(sympy.Lambda, of).expr for step in steps for mean in step.expr.atoms(Mean) for of in mean.args}
+    parts = {part for expr in over for part in sympy.preorder_traversal(expr)} - _ratios_of(steps).keys()
+    return [step for step in form.steps if step.within and step.expr in parts]
+
+
+def _ratios_of(steps: Sequence[FormStep]) -> dict[Expr, list[str]]:
+    """How much likelier n is than n - 1 in the means of steps -> the letters of those steps."""
+    found = dict[Expr, list[str]]()
+    for step in steps:
+        for ratio in sorted({cast(sympy.Lambda, mean.args[0]).expr for mean in step.expr.atoms(Mean)}, key=str):
+            found.setdefault(cast(Expr, ratio), []).append(letters()[step.symbol.name].latex)
+    return found
+
+
+def _ratios(steps: Sequence[FormStep], named: Mapping[Expr, Symbol]) -> Iterator[str]:
+    ratios = _ratios_of(steps)
+    for ratio, of in ratios.items():
+        where = f"\\text{{ in }}{', '.join(of)}" if len(ratios) > 1 else ""
+        shown = _printer("1").doprint(_shown(ratio, named))
+        yield f"w_n/w_{{n-1}} &= {shown} \\quad\\text{{(weights of }}E_n{where}\\text{{)}}"
+
+
+def _equations(steps: Sequence[FormStep], named: Mapping[Expr, Symbol]) -> Iterator[str]:
+    """named: letters that stand for expressions of an index."""
     room = beside([letters()[step.symbol.name].latex for step in steps], SMALL_LINE) - SOLVED
     for step in steps:
         of = letters()[step.symbol.name]
-        first, *more = Lines(_LAYOUT, of.unit, lambda _, unit: _printer(unit)).of(_shown(step.expr), room)
+        first, *more = Lines(_LAYOUT, of.unit, lambda _, unit: _printer(unit)).of(_shown(step.expr, named), room)
         solved = "\\quad\\text{(solved for }" + of.latex + "\\text{)}" if step.solved else ""
         lines = [f"{of.latex} &= {first}", *(f"&\\quad {line}" for line in more)]
         yield from [*lines[:-1], lines[-1] + solved]
 
 
-def _ratios(steps: Sequence[FormStep]) -> list[str]:
-    """How much likelier n is than n - 1 in the means of steps."""
-    means = {mean for step in steps for mean in step.expr.atoms(Mean)}
-    ratios = sorted({cast(sympy.Lambda, mean.args[0]).expr for mean in means}, key=str)
-    shown = map(_printer("1").doprint, ratios)
-    return [f"w_n/w_{{n-1}} = {ratio} \\quad\\text{{(weights of }}E_n\\text{{)}}" for ratio in shown]
-
-
 _MEAN = sympy.Function("mean_of")
 
 
-def _shown(expr: Expr) -> Expr:
-    """Means as functions of what they are of."""
+def _shown(expr: Expr, named: Mapping[Expr, Symbol]) -> Expr:
+    """Means as functions of what they are of, and what has a name, but the whole, by it."""
     found = {mean: _MEAN(cast(sympy.Lambda, mean.args[1]).expr) for mean in expr.atoms(Mean)}
-    return substitute(expr, found) if found else expr
+    shown = substitute(expr, found) if found else expr
+    return cast(Expr, shown.xreplace({part: symbol for part, symbol in named.items() if part != shown}))
 
 
 def _printer(unit: str) -> Math:
@@ -149,8 +168,16 @@ def _letters(found: Prediction, forms: Mapping[str, Outcome], numbers: Mapping[s
         used |= set(formula.symbols)
     shown = [of for name, of in letters().items() if name in used and math.isfinite(known.get(name, math.nan))]
     rows = [f"${of.latex}$ & {breakable(of.meaning)} & {_number(known[of.name], of.unit)}" for of in shown]
+    rows += [f"${of.latex}$ & {breakable(of.meaning)} & of $n$" for of in _indexed(forms)]
     head, caption = ("letter", "meaning", "value"), "Letters of the forms, with their values at this load."
     return table(caption, "tab:requests", (0.12, 0.58, 0.22), head, rows)
+
+
+def _indexed(forms: Mapping[str, Outcome]) -> list[Letter]:
+    """Letters of the forms that have a number for every index."""
+    steps = [step for one in forms.values() for step in one.form.steps]
+    found = [step for one in forms.values() for step in _of_an_index(one.form, steps)]
+    return [letters()[name] for name in dict.fromkeys(step.symbol.name for step in found)]
 
 
 _UNITS = {"1/s": "s$^{-1}$", "s^2": "s$^2$", "s^3": "s$^3$", "tokens^2": "tokens$^2$"}
