@@ -99,7 +99,7 @@ FIGURES = {
 
 AXES = {
     "closed loop": "clients",
-    "clients that share it": "clients",
+    "clients that share it": "clients over those that fill it",
     "room in the cache binds": "tokens of cache",
     "experts on GPUs": "tokens of a layer",
 }
@@ -111,6 +111,9 @@ MARKS = "osD^vPX*<>"
 def across(case: Mapping[str, Any]) -> float:
     """The load of a case, or its clients or tokens; where a case states none, that of mean values."""
     given = case["case"]
+    if case["group"] == "budget.closed":
+        answer = given["O"][1] - 1
+        return float(given["N"] * (given["S"] + answer) / (answer * given["T"]))
     if given["kind"] in ("closed", "routing"):
         return float(given["N" if given["kind"] == "closed" else "m"])
     if "kv" in given:
@@ -158,6 +161,8 @@ def drawn(cases: list[dict[str, Any]], name: str) -> None:
         axis.axhline(0, color="0.5", lw=0.8)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(AXES.get(title, "load"))
+        if "budget.closed" in groups:
+            axis.set_xscale("log")
         axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
     axes[0][0].set_ylabel("form over simulation, less 1 [%]")
     figure.subplots_adjust(wspace=0.28)
