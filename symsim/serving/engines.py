@@ -77,13 +77,13 @@ def mixed_engine(
     found: dict[str, Outcome] = {"mixed_ttft": first}
     letters = {**known, **first.values}
     ttft = letters["ttft"]
+    usual = None if engine.affine else "conditioned"
     if engine.letters["N"] > 0:
-        usual = None if engine.affine else "conditioned"
         found["mixed_tpot"] = applied(
             "mixed_tpot", known, engine.time, name=asked.get("mixed_tpot") or usual, near=first.values
         )
     if math.isfinite(places):
-        found["slot_wait"] = applied("slot_wait", known)
+        found["slot_wait"] = applied("slot_wait", known, engine.time, name=usual)
         ttft += found["slot_wait"].value or 0.0
     if bad := next((outcome for outcome in found.values() if not outcome.solved), None):
         return refused(bad)

@@ -220,7 +220,7 @@ def _with_intervals(figures: Figures, last: Deployed) -> Figures:
     sure = sureness(last, figures.served, figures.level)
     times = {"ttft_s.mean": figures.ttft["mean"], "tpot_s.mean": figures.tpot}
     names = {
-        "ttft_s.mean": ("mixed_ttft", "wait", "closed_ttft"),
+        "ttft_s.mean": ("mixed_ttft", "wait", "closed_ttft", "slot_wait"),
         "tpot_s.mean": ("mixed_tpot", "decode_tpot", "exclusive_tpot", "closed_tpot"),
     }
     found: dict[str, tuple[float, float]] = {}

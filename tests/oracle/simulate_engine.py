@@ -43,8 +43,12 @@ CHUNKED: tuple[tuple[dict[str, Any], tuple[float, ...]], ...] = (
     ({"S": 8000, "O": 500, "T": 1024}, (0.2, 0.4, 0.6)),
     ({"S": 8000, "O": 100, "T": 512}, (0.2, 0.4, 0.6)),
     ({"S": 32000, "O": 200, "T": 2048}, (0.2, 0.4, 0.6)),
+    ({"S": 4000, "O": 100, "T": 8192}, (0.3, 0.6, 0.75)),
+    ({"S": 9000, "O": 100, "T": 8192}, (0.3, 0.6, 0.75)),
+    ({"S": 500, "O": 20, "T": 8192}, (0.3, 0.6, 0.75)),
+    ({"S": 2000, "O": 200, "T": 8192}, (0.3, 0.6, 0.75)),
 )
-"""Workload with chunks of steps whose weights bind for decodes, loads likewise."""
+"""Workload with a budget of steps whose weights bind for decodes, loads likewise."""
 
 LOOPS: tuple[tuple[dict[str, Any], tuple[int, ...]], ...] = (
     ({"S": 2000, "O": ["geo", 100], "T": 512}, (1, 4, 8, 16, 24, 32, 64)),
