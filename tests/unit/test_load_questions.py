@@ -42,7 +42,7 @@ def test_the_largest_budget_for_a_gap() -> None:
     free = costs().solve(f"max budget subject to {limits} with rate = 2, S = 1024, O = 256")
     assert free.value is not None  # hardly ever two prompts at once, and nothing is longer than both
     assert free.value > 100_000  # until activations of an iteration leave caches no room
-    assert free.binding == ("TTFT <= 1 s",)
+    assert "all of its 3 places taken" in free.sentence
     tight = costs().solve("max budget subject to ITL_p99 <= 40 ms with rate = 10, S = 2048, O = 256")
     assert tight.status is Status.INFEASIBLE
     assert "even at budget" in tight.sentence
