@@ -87,6 +87,7 @@ def served(of: Deployed) -> Served:
     if not share or not found.solved:
         return found
     clients = min(clients, of.places)
+    ranks = of.layout.replicas
     return from_a_start(found, of.engine, host, ranks=ranks, clients=clients, budget=of.budget, share=share)
 
 
@@ -126,7 +127,7 @@ def at_rate(of: Deployed, rate: float) -> Served:
 
 
 def _on_one_rank(of: Deployed, found: Served) -> Served:
-    return on_one_rank(found, of.engine, ranks=of.layout.ranks, budget=of.budget)
+    return on_one_rank(found, of.engine, ranks=of.layout.replicas, budget=of.budget)
 
 
 def _exclusive(of: Deployed, rate: float) -> Served:

@@ -45,7 +45,7 @@ def _assumed(ask: Ask, sides: Sequence[Deployed], served: bool) -> Iterator[str]
         if side.layout.ranks > 1 and ask.prefill is None:
             yield "one attention replica computes a prompt, and the others wait for it or decode (form rank_wait)"
         if side.layout.held > 1 and ask.prefill is None:
-            yield f"a prompt is spread evenly over the {side.layout.held} batches that are in flight at once"
+            yield f"a prompt is in one of {side.layout.held} batches in flight, its chunks in turn (form rank_wait)"
         if side.step.wait:
             yield "attention replicas wait for the one with the longest contexts (form longest_rank)"
     if ask.drafts:

@@ -16,7 +16,8 @@ from symsim.solve.bisection import last_holding, secants
 
 
 def on_one_rank(found: Served, engine: ServingEngine, *, ranks: int, budget: float) -> Served:
-    """One rank of data-parallel attention computes a prompt, which forms of an iteration spread over all of them."""
+    """One rank of data-parallel attention computes a prompt, in one of its batches in flight, which forms of an
+    iteration spread over all of them. ranks: batches of all ranks."""
     if ranks < 2 or not found.solved:
         return found
     values, letters, closed = dict(found.values), found.letters, found.forms.get("closed_tpot")

@@ -253,3 +253,12 @@ def test_no_load_breaks_a_prediction(name: str, isl: Any, osl: Any, load: Any, h
     assert 0 < document["itl_s"]["p50"] <= document["itl_s"]["p99"] < math.inf
     low, high = document["intervals"]["tpot_s.mean"]
     assert low <= document["tpot_s"]["mean"] <= high
+
+
+@pytest.mark.parametrize("how", [{"tp": 4}, {"tp": 4, "pp": 2}, {"tp": 2, "pp": 4}, {"tp": 4, "dp": 2}])
+@pytest.mark.parametrize("isl", [1000, 6000, 20_000])
+def test_one_user_waits_for_all_stages_as_the_formula_has_it(how: dict[str, int], isl: int) -> None:
+    """A prompt passes every stage, its chunks one after the other: more stages do not make it sooner."""
+    on_stages = symsim.compile("llama-3.3-70b", "h100", symsim.Deployment(**how), "roofline")
+    alone = on_stages.predict(isl, 200, concurrency=1).figures.ttft["mean"]
+    assert alone == pytest.approx(on_stages.ttft.evaluate(S=isl, T=min(isl, 8192)), rel=0.01)
