@@ -291,7 +291,7 @@ def compile(
 
     >>> costs = compile("qwen3-8b", "h20")
     >>> round(costs.tpot.evaluate(B=64, S=4096, O=2048), 4)
-    0.0278
+    0.0279
     """
     used = deployment or Deployment()
     engine = calibration or engine

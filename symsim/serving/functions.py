@@ -173,7 +173,7 @@ def quantile(ratio: Callable[[int], float], q: float) -> float:
     Raises NoEquilibrium where weights do not fall.
 
     >>> round(quantile(lambda n: 3/n, 0.5), 2), round(quantile(lambda n: 3/n, 0.99), 2), quantile(lambda n: 1/n, 0.3)
-    (2.34, 7.21, 0.0)
+    (2.34, 7.24, 0.0)
     """
     top = _likeliest(ratio)
     weights = [*reversed([*_less_likely(ratio, top)]), (top, 1.0)]
