@@ -70,7 +70,7 @@ GROUPS = {
     "mixed.prefix": "prefix cache",
     "mixed.spec": "drafts",
     "mixed.budget": "affine step",
-    "budget.chunks": "chunks; weights or tokens",
+    "budget.chunks": "weights or tokens",
     "mixed.max": "weights or tokens",
     "mixed.moe": "touched experts",
     "decode.affine": "affine step",

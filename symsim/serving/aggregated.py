@@ -9,7 +9,7 @@ from functools import cache
 from symsim.pipeline.compiled import Compiled
 from symsim.serving.ask import Ask
 from symsim.serving.engines import Served, ServingEngine, closed_loop, exclusive_engine, mixed_engine
-from symsim.serving.loops import clients_of, queued_for_places, rate_of_clients, with_percentiles
+from symsim.serving.loops import queued_for_places, rate_of_clients, with_percentiles
 from symsim.serving.memory_use import Room, room_of
 from symsim.serving.model_step import EngineLayout, ModelStep, Role, engine_of, step_of
 from symsim.serving.waits import admitted, after_turns, after_waits, from_a_start, on_one_rank
@@ -86,9 +86,8 @@ def served(of: Deployed) -> Served:
         found = after_waits(found, host, ranks) if found.solved and "ttft_mean" in found.values else found
     if not share or not found.solved:
         return found
-    clients = min(clients, of.places)
-    ranks = of.layout.replicas
-    return from_a_start(found, of.engine, host, ranks=ranks, clients=clients, budget=of.budget, share=share)
+    clients, batches = min(clients, of.places), of.layout.replicas
+    return from_a_start(found, of.engine, host, ranks=batches, clients=clients, budget=of.budget, share=share)
 
 
 def _loop(of: Deployed, clients: float) -> Served:
@@ -100,7 +99,7 @@ def _loop(of: Deployed, clients: float) -> Served:
         return _on_one_rank(of, loop(n))
 
     count, before = admitted(at, clients, places=of.places, host=host, ranks=of.layout.ranks)
-    found = _on_one_rank(of, with_percentiles(loop(count), engine, budget=budget))
+    found = _on_one_rank(of, with_percentiles(loop(count), engine))
     return after_turns(found, clients, places=of.places, host=host, before=before)
 
 
@@ -151,7 +150,7 @@ def _mixed(of: Deployed, rate: float) -> Served:
     """Chunks beside decodes; an engine whose places are all taken serves as fast as that many clients make it."""
     load = {}
     if math.isfinite(of.places):
-        most = clients_of(of.engine, of.places, budget=of.budget)
+        most = closed_loop(of.engine, of.places, budget=of.budget)
         if most.solved:
             load = {"capacity": rate / most.values["rate"]}
             if rate >= most.values["rate"]:

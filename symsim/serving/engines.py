@@ -175,7 +175,7 @@ def decode_engine(engine: ServingEngine, rate: float, *, places: float = math.in
 def closed_loop(
     engine: ServingEngine, clients: float, *, budget: float | None = None, form: str | None = None
 ) -> Served:
-    """Clients that always wait for their answer."""
+    """Clients that always wait for their answer. Its load is the share of the token budget that iterations fill."""
     known = {**engine.letters, "concurrency": clients, "admitted": clients, "budget": min(budget or _ENDLESS, _ENDLESS)}
     usual = "arrival-theorem" if engine.affine and budget is None else "conditioned"
     found = applied("closed_tpot", known, engine.time, name=form or usual)
@@ -187,7 +187,9 @@ def closed_loop(
     names = {"rate": "rate", "ttft_mean": "ttft", "tpot_tokens_mean": "tpot", "tpot_mean": "tpot", "rows": "B"}
     values = {name: letters[letter] for name, letter in names.items()} | {"step_mean": letters["X"]}
     letters |= applied("lockstep_ttft", letters).values
-    return Served(values=values, letters=letters, load={}, forms={"closed_tpot": found, "closed_ttft": first})
+    used = letters["rate"] * (letters["S_new"] + letters["N"] * letters["Q"]) * letters["X"]
+    forms = {"closed_tpot": found, "closed_ttft": first}
+    return Served(values=values, letters=letters, load={"budget": used / letters["budget"]}, forms=forms)
 
 
 _ENDLESS = 1e15

@@ -7,27 +7,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
-from symsim.serving.engines import Served, ServingEngine, closed_loop
+from symsim.serving.engines import Served, ServingEngine
 from symsim.serving.outcome import applied
 from symsim.serving.quantiles import LEVELS
 from symsim.serving.workload import Letters
 from symsim.solve.bisection import last_holding, secants
 
 
-def clients_of(engine: ServingEngine, clients: float, *, budget: float) -> Served:
-    """Clients that one engine attends to all the time."""
-    return with_percentiles(closed_loop(engine, clients, budget=budget), engine, budget=budget)
-
-
-def with_percentiles(found: Served, engine: ServingEngine, *, budget: float) -> Served:
-    """A closed loop with percentiles, load and what clients in lockstep would wait."""
+def with_percentiles(found: Served, engine: ServingEngine) -> Served:
+    """A closed loop with percentiles, and what clients in lockstep would wait."""
     if not found.solved:
         return found
     letters = found.letters
     values = {**found.values, **_spread(engine, letters)}
-    used = found.values["rate"] * (letters["S_new"] + letters["N"] * letters["Q"]) * found.values["step_mean"]
-    letters = {**letters, "locked": _lockstep(engine, letters, budget)}
-    return replace(found, values=values, letters=letters, load={"places": 0.0, "budget": used / budget})
+    return replace(found, values=values, letters={**letters, "locked": _lockstep(engine, letters)})
 
 
 def queued_for_places(found: Served, clients: float, places: float) -> Served:
@@ -52,10 +45,10 @@ def _spread(engine: ServingEngine, letters: Letters) -> dict[str, float]:
     return found
 
 
-def _lockstep(engine: ServingEngine, letters: Letters, budget: float) -> float:
+def _lockstep(engine: ServingEngine, letters: Letters) -> float:
     """The time to first token of clients that start together and stay so."""
     clients = letters["admitted"]
-    tokens = min(clients * letters["S_new"], max(budget, letters["S_new"]))
+    tokens = min(clients * letters["S_new"], max(letters["budget"], letters["S_new"]))
     rows = letters["B"]
     return engine.time(letters["Q"] * rows, letters["C"] * rows, tokens, letters["pairs"] * tokens / letters["S_new"])
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from symsim.serving.engines import Served, ServingEngine, exclusive_engine, mixed_engine
+from symsim.serving.engines import Served, ServingEngine, closed_loop, exclusive_engine, mixed_engine
 from symsim.serving.lengths import length
-from symsim.serving.loops import clients_of
+from symsim.serving.loops import with_percentiles
 from symsim.serving.step_time import StepTime
 from symsim.serving.workload import Workload
 
@@ -38,6 +38,11 @@ def served(case: dict[str, Any]) -> Served:
     return mixed_engine(engine, case["lam"], budget=case.get("T"))
 
 
+def looped(case: dict[str, Any]) -> Served:
+    engine = engine_of(case)
+    return with_percentiles(closed_loop(engine, case["N"], budget=case["T"]), engine)
+
+
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['group']}-{number}" for number, case in enumerate(CASES)])
 def test_inside_the_error_that_the_form_states(case: dict[str, Any]) -> None:
     found = served(case["case"])
@@ -51,8 +56,7 @@ def test_inside_the_error_that_the_form_states(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", LOOPS, ids=[f"{one['case']['S']}-{one['case']['N']}" for one in LOOPS])
 def test_clients_that_share_a_budget_are_inside_the_errors_that_forms_state(case: dict[str, Any]) -> None:
-    asked = case["case"]
-    found = clients_of(engine_of(asked), asked["N"], budget=asked["T"])
+    found = looped(case["case"])
     stated = {name: found.forms[f"closed_{name}"].error or 0.0 for name in ("ttft", "tpot")}
     most = {
         "rate": 3.5,
@@ -75,9 +79,7 @@ def test_percentiles_of_clients_are_within_a_few_percent_of_most() -> None:
 
 def error_of(case: dict[str, Any], name: str) -> float:
     """In percent, of a closed loop."""
-    asked = case["case"]
-    found = clients_of(engine_of(asked), asked["N"], budget=asked["T"])
-    return abs(100 * (found.values[name] / case["result"][name][0] - 1))
+    return abs(100 * (looped(case["case"]).values[name] / case["result"][name][0] - 1))
 
 
 def test_most_of_the_time_in_prefill_batches_is_near_the_edge() -> None:
